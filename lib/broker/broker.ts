@@ -1,0 +1,129 @@
+/**
+ * The broker contract: what carries a publication from the node that publishes to every node with a subscriber.
+ *
+ * Two implementations keep it, `MemoryBroker` (one process) and `RedisBroker`, and one suite
+ * (`test/broker/contract.ts`) runs over both. What a broker promises, per channel and epoch:
+ *
+ * - **Order.** Publications reach `listener.publication` in the order of their offsets. A broker may lose or repeat
+ *   one (a dropped connection to Redis does); it never reorders. Whoever listens checks `offset === last + 1`.
+ * - **Offsets.** With a `history` policy, offsets are 1, 2, 3… per channel and epoch. Without one, `offset` is 0 and
+ *   `epoch` is `''`: such a publication is delivered at most once and can't be recovered.
+ * - **Epochs.** A history that was lost, trimmed of its counter or rolled back gets a new epoch. The same epoch and
+ *   offset never name two payloads.
+ * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication; the second answers
+ *   with the first's position and `duplicate: true`.
+ *
+ * The caller, in turn, subscribes a channel once (it counts its own local subscribers), passes names that
+ * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8.
+ *
+ * Every method rejects with a coded error (`FST_RT_UNAVAILABLE` where the broker can't be reached,
+ * `FST_RT_UNKNOWN_OUTCOME` where a publish may or may not have happened) and never throws synchronously.
+ */
+
+/** A place in a channel's history. `offset` 0 is before the first publication. */
+export interface Position {
+  readonly offset: number
+  readonly epoch: string
+}
+
+/** How much of a channel is kept: at most `size` publications, none of them older than `ttl` milliseconds. */
+export interface HistoryPolicy {
+  readonly size: number
+  readonly ttl: number
+}
+
+/** One message of a channel, as a broker carries it. */
+export interface Publication extends Position {
+  /** The payload: one JSON text in UTF-8, passed through byte for byte. */
+  readonly data: Buffer
+  /** Who published it (JSON text), for publications of a channel client. */
+  readonly info?: Buffer
+}
+
+/** What a broker carries beside publications: who came and who went. Never in history, never with an offset. */
+export type PresenceEventKind = 'join' | 'leave'
+
+export interface PublishOptions {
+  /** Keep the publication and give it an offset. */
+  readonly history?: HistoryPolicy
+  /** 1 to 255 bytes. Remembered for `idempotencyTtl`. */
+  readonly idempotencyKey?: string
+  /** Milliseconds; 300,000 unless told. */
+  readonly idempotencyTtl?: number
+  /** JSON text that describes the publisher. */
+  readonly info?: Buffer
+}
+
+export interface PublishResult extends Position {
+  /** True where the idempotency key had been seen: nothing was added. */
+  readonly duplicate: boolean
+}
+
+export interface HistoryQuery {
+  /** Only publications after this one (before it, with `reverse`). The epoch is the caller's to compare. */
+  readonly since?: Position
+  /** At most this many; 0 asks for the position alone. */
+  readonly limit: number
+  /** Newest first. */
+  readonly reverse?: boolean
+}
+
+export interface HistoryPage {
+  readonly publications: readonly Publication[]
+  /** The channel's newest position. A channel without history yet gets its epoch here, with offset 0. */
+  readonly position: Position
+}
+
+export interface PresenceEntry {
+  /** The connection's id. */
+  readonly connection: string
+  readonly user: string
+  /** JSON text as given to `addPresence`. */
+  readonly info: Buffer
+}
+
+/** What the broker tells its node. Called synchronously, in order; the node guards these, they don't throw. */
+export interface BrokerListener {
+  publication(channel: string, publication: Publication): void
+  presence(channel: string, kind: PresenceEventKind, info: Buffer): void
+  /** A message of another node (or of this one: senders hear themselves). */
+  control(message: Buffer): void
+  /** The broker can be used, or can't. `cause` is safe to log. Called once per change. */
+  state(up: boolean, cause?: Error): void
+  /** Publications of these channels may have been missed: compare positions with `history(channel, { limit: 0 })`. */
+  audit(channels: Iterable<string>): void
+}
+
+export interface Broker {
+  /** Connects. Resolves once usable, or rejects with a coded error where it can never be (credentials, ACL). */
+  start(listener: BrokerListener): Promise<void>
+  /** Usable at this moment. */
+  readonly up: boolean
+  subscribe(channel: string): Promise<void>
+  unsubscribe(channel: string): Promise<void>
+  publish(channel: string, data: Buffer, options?: PublishOptions): Promise<PublishResult>
+  history(channel: string, query: HistoryQuery): Promise<HistoryPage>
+  removeHistory(channel: string): Promise<void>
+  publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void>
+  /** Adds or refreshes an entry, which is gone `ttl` milliseconds after its last refresh. */
+  addPresence(channel: string, entry: PresenceEntry, ttl: number): Promise<void>
+  removePresence(channel: string, connection: string): Promise<void>
+  presence(channel: string): Promise<readonly PresenceEntry[]>
+  presenceStats(channel: string): Promise<{ connections: number; users: number }>
+  /** To every node, this one included. */
+  sendControl(message: Buffer): Promise<void>
+  /**
+   * Takes one of `limit` places named `key` (a user's connections) for `holder`, for `ttl` milliseconds unless
+   * renewed by the same call. False: all are taken.
+   */
+  acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean>
+  releaseLease(key: string, holder: string): Promise<void>
+  /** Takes up to `wanted` tokens from a cluster-wide bucket; says how many were granted and when to ask again (ms). */
+  takeTokens(
+    key: string,
+    wanted: number,
+    bucket: { rate: number; burst: number }
+  ): Promise<{ granted: number; retryAfter: number }>
+  /** Releases what it holds; ends in bounded time whatever state the other side is in. */
+  close(): Promise<void>
+}

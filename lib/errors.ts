@@ -1,0 +1,62 @@
+import createError from '@fastify/error'
+
+/*
+ * Every error that this package throws, rejects with or answers a handshake with, each with its code. Messages are
+ * constant but for what the application's own author wrote (option names, channel patterns): nothing that a client
+ * sent stands in one, since error messages are logged.
+ */
+
+// Programmer's mistakes, thrown at registration.
+export const InvalidOptionError = createError<[option: string, mend: string]>('FST_RT_INVALID_OPTION', 'Option %s: %s')
+export const AlreadyRegisteredError = createError(
+  'FST_RT_ALREADY_REGISTERED',
+  'fastify-realtime is registered already. Register it once, on the root instance; every scope inherits it.'
+)
+export const NotRootError = createError(
+  'FST_RT_NOT_ROOT',
+  'fastify-realtime is registered in a child scope, where it cannot see upgrades to outer routes. Register it on the root instance (and do not give it a prefix).'
+)
+export const NoAuthenticationError = createError(
+  'FST_RT_NO_AUTHENTICATION',
+  'No way to verify a token. Register @fastify/jwt before fastify-realtime, pass auth.verify, or say auth: false to accept anonymous connections.'
+)
+export const DependencyError = createError<[dependency: string, mend: string]>('FST_RT_DEPENDENCY', '%s: %s')
+export const InvalidRouteError = createError<[route: string, mend: string]>('FST_RT_INVALID_ROUTE', 'Route %s: %s')
+
+// Refused handshakes. The message is the response's: it gives no hint at why a credential failed.
+export const DrainingError = createError('FST_RT_DRAINING', 'The server is restarting', 503)
+export const ForbiddenOriginError = createError('FST_RT_FORBIDDEN_ORIGIN', 'Origin not allowed', 403)
+export const CapacityError = createError('FST_RT_CAPACITY', 'Too many connections', 503)
+export const UserCapacityError = createError('FST_RT_USER_CAPACITY', 'Too many connections of this user', 429)
+export const BadHandshakeError = createError<[what: string]>('FST_RT_BAD_HANDSHAKE', 'Bad WebSocket handshake: %s', 400)
+export const SubprotocolError = createError('FST_RT_SUBPROTOCOL', 'No acceptable subprotocol was offered', 400)
+export const UnauthorizedError = createError('FST_RT_UNAUTHORIZED', 'Unauthorized', 401)
+export const KeysUnavailableError = createError('FST_RT_KEYS_UNAVAILABLE', 'Tokens cannot be verified now', 503)
+export const NotWebSocketRouteError = createError('FST_RT_NOT_WEBSOCKET_ROUTE', 'Not a WebSocket route', 404)
+export const UpgradeRequiredError = createError('FST_RT_UPGRADE_REQUIRED', 'This route speaks WebSocket only', 426)
+export const HandshakeTimeoutError = createError('FST_RT_HANDSHAKE_TIMEOUT', 'The handshake took too long', 503)
+
+// Calls that can't be done.
+export const InvalidChannelError = createError(
+  'FST_RT_INVALID_CHANNEL',
+  'A channel name is 1 to 255 bytes of UTF-8 without control characters',
+  400
+)
+export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
+export const SubscriptionLimitError = createError('FST_RT_SUBSCRIPTION_LIMIT', 'Too many subscriptions', 429)
+export const SocketClosedError = createError('FST_RT_SOCKET_CLOSED', 'The socket is closed', 410)
+export const MessagesTakenError = createError(
+  'FST_RT_MESSAGES_TAKEN',
+  'messages() may be called once per socket: two loops would take each other’s messages'
+)
+export const ConflictError = createError('FST_RT_CONFLICT', 'The idempotency key was used for other data', 409)
+/** The broker can't be reached: nothing was done. */
+export const UnavailableError = createError('FST_RT_UNAVAILABLE', 'The broker is unavailable', 503)
+/** The broker did not answer in time: it may have been done. Retry with the same idempotency key. */
+export const UnknownOutcomeError = createError(
+  'FST_RT_UNKNOWN_OUTCOME',
+  'The broker did not confirm in time; retry with the same idempotency key',
+  503
+)
+/** The broker answered with an error of its own (out of memory, a key of another type, no permission). */
+export const BrokerError = createError<[what: string]>('FST_RT_BROKER', 'The broker refused: %s', 503)
