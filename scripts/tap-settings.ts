@@ -1,0 +1,31 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { tsImport } from 'tsx/esm/api'
+import { root } from './run.ts'
+
+/** tap's settings, by tap's names. */
+export type TapSettings = Readonly<Record<string, string | number | boolean | readonly string[]>>
+
+/**
+ * Reads tap.config.ts and writes it to a file that tap itself can read, since tap knows YAML only (of which JSON is
+ * a part). Answers the file's path, for TAP_RCFILE.
+ */
+export async function writeSettings(): Promise<{ settings: TapSettings; file: string }> {
+  const { default: settings } = (await tsImport('../tap.config.ts', import.meta.url)) as { default: TapSettings }
+  const file = join(root, '.tap/taprc')
+  mkdirSync(join(root, '.tap'), { recursive: true })
+  writeFileSync(file, `${JSON.stringify(settings, null, 2)}\n`)
+  return { settings, file }
+}
+
+/**
+ * Does tap's installed Test class have a plugin that the settings take out? `tap build` makes the class anew. Left to
+ * itself tap notices too, but rebuilds in the middle of the run and then exits with 1.
+ */
+export function needsBuild(settings: TapSettings): boolean {
+  const tap = createRequire(createRequire(import.meta.url).resolve('tap'))
+  const [, built = ''] = readFileSync(tap.resolve('@tapjs/test/built'), 'utf8').match(/signature = `([^`]*)`/) ?? []
+  const excluded = (settings.plugin as string[]).filter((name) => name.startsWith('!')).map((name) => name.slice(1))
+  return built.split('\n').some((name) => excluded.includes(name))
+}
