@@ -11,7 +11,8 @@
  * - **Epochs.** A history that was lost, trimmed of its counter or rolled back gets a new epoch. The same epoch and
  *   offset never name two payloads.
  * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication; the second answers
- *   with the first's position and `duplicate: true`.
+ *   with the first's position and `duplicate: true`. With other data the second rejects with `FST_RT_CONFLICT`. The
+ *   key belongs to the channel: whoever wants it to belong to a user puts the user into it.
  *
  * The caller, in turn, subscribes a channel once (it counts its own local subscribers), passes names that
  * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8.
@@ -60,7 +61,10 @@ export interface PublishResult extends Position {
 }
 
 export interface HistoryQuery {
-  /** Only publications after this one (before it, with `reverse`). The epoch is the caller's to compare. */
+  /**
+   * Only publications after this one (before it, with `reverse`). The epoch is the caller's to compare. There is
+   * nothing after an offset that is none (negative, broken, beyond 2⁵³) or lies in the future.
+   */
   readonly since?: Position
   /** At most this many; 0 asks for the position alone. */
   readonly limit: number
@@ -88,7 +92,10 @@ export interface BrokerListener {
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void
   /** A message of another node (or of this one: senders hear themselves). */
   control(message: Buffer): void
-  /** The broker can be used, or can't. `cause` is safe to log. Called once per change. */
+  /**
+   * The broker can be used, or can't. `cause` is safe to log. Called once per change: the first time with true, before
+   * `start` resolves; not by `close`.
+   */
   state(up: boolean, cause?: Error): void
   /** Publications of these channels may have been missed: compare positions with `history(channel, { limit: 0 })`. */
   audit(channels: Iterable<string>): void
@@ -118,7 +125,10 @@ export interface Broker {
    */
   acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean>
   releaseLease(key: string, holder: string): Promise<void>
-  /** Takes up to `wanted` tokens from a cluster-wide bucket; says how many were granted and when to ask again (ms). */
+  /**
+   * Takes up to `wanted` tokens from a cluster-wide bucket that gets `rate` a second and holds `burst`; says how many
+   * were granted, and when the next can be had (milliseconds; 0 where all were granted).
+   */
   takeTokens(
     key: string,
     wanted: number,

@@ -1,0 +1,355 @@
+import type { Test } from 'tap'
+import type { Broker, HistoryPolicy } from '../../lib/broker/broker.ts'
+import type { Recorder } from './recorder.ts'
+
+/** A broker under test, started, with what it tells. `pass` lets time go by on the broker's clock. */
+export interface Bench {
+  readonly broker: Broker
+  readonly heard: Recorder
+  pass(milliseconds: number): Promise<void>
+}
+
+/** Two benches of one backplane: `other` is another node (the same one, for a broker of one process). */
+export type OpenBenches = (t: Test) => Promise<{ bench: Bench; other: Bench }>
+
+const KEEP: HistoryPolicy = { size: 10, ttl: 60_000 }
+const AWKWARD_NAMES = [
+  '*',
+  '?',
+  '[a]',
+  'a:{b}',
+  '}{',
+  '{}',
+  '%7B',
+  '{',
+  'a:b',
+  'a',
+  '__proto__',
+  'ü',
+  'u\u0308',
+  ' ',
+  'x'.repeat(255)
+]
+
+/** What every broker keeps. Each test opens its own benches. */
+export async function brokerContract(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('delivery', (t) => delivery(t, open))
+  await t.test('history', (t) => history(t, open))
+  await t.test('positions and epochs', (t) => positions(t, open))
+  await t.test('idempotency (case 81)', (t) => idempotency(t, open))
+  await t.test('presence', (t) => presence(t, open))
+  await t.test('control', (t) => control(t, open))
+  await t.test('leases (case 56)', (t) => leases(t, open))
+  await t.test('tokens (case 76)', (t) => tokens(t, open))
+  await t.test('names are no patterns and reach nobody else (case 73)', (t) => names(t, open))
+  await t.test('closing', (t) => closing(t, open))
+}
+
+async function delivery(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('only what is subscribed, in order, byte for byte (case 82)', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const data = ['1', '"<script>alert(1)</script>"', '"\u{1f600}"', `"${'x'.repeat(65_536)}"`, '"\\ud800"']
+    await Promise.all(data.map((text) => other.broker.publish('room', Buffer.from(text))))
+    await other.broker.publish('elsewhere', Buffer.from('0'))
+    await other.broker.publish('room', Buffer.from('"end"'), { info: Buffer.from('{"user":"u"}') })
+    await bench.heard.until(() => bench.heard.publications.length > data.length)
+    t.strictSame(bench.heard.data('room'), [...data, '"end"'])
+    t.strictSame(bench.heard.publications.at(-1), {
+      channel: 'room',
+      offset: 0,
+      epoch: '',
+      data: '"end"',
+      info: '{"user":"u"}'
+    })
+    t.equal(bench.heard.publications.length, data.length + 1, 'nothing of the other channel')
+  })
+
+  await t.test('nothing after unsubscribe, all again after the next subscribe', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    await bench.broker.unsubscribe('room')
+    await other.broker.publish('room', Buffer.from('1'))
+    await bench.broker.subscribe('room')
+    await other.broker.publish('room', Buffer.from('2'))
+    await bench.heard.until(() => bench.heard.publications.length > 0)
+    t.strictSame(bench.heard.data('room'), ['2'])
+    await bench.broker.unsubscribe('never subscribed')
+  })
+
+  await t.test('a broker that is up says so once', async (t) => {
+    const { bench } = await open(t)
+    t.strictSame(bench.heard.states, [true])
+    t.equal(bench.broker.up, true)
+  })
+}
+
+async function history(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('pages forward and backward', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const info = Buffer.from('"me"')
+    for (let n = 1; n <= 5; n++) await other.broker.publish('room', Buffer.from(`${n}`), { history: KEEP, info })
+    await bench.heard.until(() => bench.heard.publications.length === 5)
+    t.strictSame(
+      bench.heard.publications.map(({ offset }) => offset),
+      [1, 2, 3, 4, 5]
+    )
+
+    const page = async (query: { since?: unknown; limit: number; reverse?: boolean }) => {
+      const since = query.since === undefined ? undefined : { offset: query.since as number, epoch: '' }
+      const { publications } = await bench.broker.history('room', { ...query, since })
+      return publications.map(({ offset, data }) => (`${offset}` === data.toString() ? offset : data.toString()))
+    }
+    t.strictSame(await page({ limit: 100 }), [1, 2, 3, 4, 5])
+    t.strictSame(await page({ limit: 2 }), [1, 2])
+    t.strictSame(await page({ limit: 0 }), [])
+    t.strictSame(await page({ limit: 2, since: 2 }), [3, 4])
+    t.strictSame(await page({ limit: 100, since: 0 }), [1, 2, 3, 4, 5])
+    t.strictSame(await page({ limit: 100, since: 5 }), [])
+    t.strictSame(await page({ limit: 2, reverse: true }), [5, 4])
+    t.strictSame(await page({ limit: 2, reverse: true, since: 4 }), [3, 2])
+    t.strictSame(await page({ limit: 100, reverse: true, since: 100 }), [5, 4, 3, 2, 1])
+    t.strictSame(await page({ limit: 100, reverse: true, since: 0 }), [])
+    for (const wrong of [-1, 1.5, 2 ** 53 + 1, Number.NaN, 'x', 6, Number.MAX_SAFE_INTEGER]) {
+      t.strictSame(await page({ limit: 100, since: wrong }), [], `case 79: nothing after ${wrong}`)
+    }
+    const { publications, position } = await bench.broker.history('room', { limit: 1 })
+    t.equal(publications[0]?.info?.toString(), '"me"')
+    t.equal(publications[0]?.epoch, position.epoch)
+    t.equal(position.offset, 5)
+  })
+
+  await t.test('keeps the newest `size`', async (t) => {
+    const { bench } = await open(t)
+    for (let n = 1; n <= 7; n++) {
+      await bench.broker.publish('room', Buffer.from(`${n}`), { history: { size: 3, ttl: 60_000 } })
+    }
+    const { publications, position } = await bench.broker.history('room', { limit: 100 })
+    t.strictSame(
+      publications.map(({ offset }) => offset),
+      [5, 6, 7]
+    )
+    t.equal(position.offset, 7)
+  })
+
+  await t.test('drops what is older than `ttl`, and keeps the position', async (t) => {
+    const { bench } = await open(t)
+    const policy = { size: 10, ttl: 150 }
+    const first = await bench.broker.publish('room', Buffer.from('1'), { history: policy })
+    await bench.pass(100)
+    await bench.broker.publish('room', Buffer.from('2'), { history: policy })
+    await bench.pass(100)
+    const later = await bench.broker.history('room', { limit: 100 })
+    t.strictSame(
+      later.publications.map(({ offset }) => offset),
+      [2],
+      'the first was 200 ms old'
+    )
+    await bench.pass(200)
+    const last = await bench.broker.history('room', { limit: 100 })
+    t.strictSame(last.publications, [])
+    t.strictSame(last.position, { offset: 2, epoch: first.epoch })
+    const third = await bench.broker.publish('room', Buffer.from('3'), { history: policy })
+    t.strictSame(third, { offset: 3, epoch: first.epoch, duplicate: false })
+  })
+}
+
+async function positions(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('a channel gets its epoch by being asked', async (t) => {
+    const { bench, other } = await open(t)
+    const asked = await bench.broker.history('room', { limit: 10 })
+    t.equal(asked.position.offset, 0)
+    t.match(asked.position.epoch, /^[\w-]{8,}$/)
+    t.strictSame(asked.publications, [])
+    const result = await other.broker.publish('room', Buffer.from('1'), { history: KEEP })
+    t.strictSame(result, { offset: 1, epoch: asked.position.epoch, duplicate: false })
+    const neighbour = await bench.broker.history('hall', { limit: 0 })
+    t.not(neighbour.position.epoch, asked.position.epoch)
+  })
+
+  await t.test('removed history starts again with a new epoch (case 102)', async (t) => {
+    const { bench } = await open(t)
+    const before = await bench.broker.publish('room', Buffer.from('1'), { history: KEEP })
+    await bench.broker.removeHistory('room')
+    const { publications, position } = await bench.broker.history('room', { limit: 10 })
+    t.strictSame(publications, [])
+    t.equal(position.offset, 0)
+    t.not(position.epoch, before.epoch)
+    const after = await bench.broker.publish('room', Buffer.from('2'), { history: KEEP })
+    t.strictSame(after, { offset: 1, epoch: position.epoch, duplicate: false })
+  })
+
+  await t.test('a publication without history has no position and leaves the counter alone', async (t) => {
+    const { bench } = await open(t)
+    await bench.broker.publish('room', Buffer.from('1'), { history: KEEP })
+    t.strictSame(await bench.broker.publish('room', Buffer.from('2')), { offset: 0, epoch: '', duplicate: false })
+    t.equal((await bench.broker.history('room', { limit: 0 })).position.offset, 1)
+  })
+}
+
+async function idempotency(t: Test, open: OpenBenches): Promise<void> {
+  for (const policy of [KEEP, undefined]) {
+    await t.test(policy ? 'with history' : 'without history', async (t) => {
+      const { bench, other } = await open(t)
+      await bench.broker.subscribe('room')
+      const options = { history: policy, idempotencyKey: 'k:{1}' }
+      const first = await bench.broker.publish('room', Buffer.from('1'), options)
+      const again = await other.broker.publish('room', Buffer.from('1'), options)
+      t.strictSame(again, { ...first, duplicate: true })
+      await t.rejects(other.broker.publish('room', Buffer.from('2'), options), { code: 'FST_RT_CONFLICT' })
+      const apart = await bench.broker.publish('hall', Buffer.from('2'), options)
+      t.equal(apart.duplicate, false, 'another channel, another key')
+      await bench.broker.publish('room', Buffer.from('3'), { history: policy, idempotencyKey: 'k2' })
+      await bench.heard.until(() => bench.heard.data('room').length === 2)
+      t.strictSame(bench.heard.data('room'), ['1', '3'])
+    })
+  }
+
+  await t.test('remembered for its ttl', async (t) => {
+    const { bench } = await open(t)
+    const options = { history: KEEP, idempotencyKey: 'k', idempotencyTtl: 100 }
+    await bench.broker.publish('room', Buffer.from('1'), options)
+    await bench.pass(150)
+    t.match(await bench.broker.publish('room', Buffer.from('2'), options), { offset: 2, duplicate: false })
+  })
+}
+
+async function presence(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('entries, refreshes and stats', async (t) => {
+    const { bench, other } = await open(t)
+    const entry = (connection: string, user: string) => ({
+      connection,
+      user,
+      info: Buffer.from(`{"c":"${connection}"}`)
+    })
+    t.strictSame(await bench.broker.presence('room'), [])
+    t.strictSame(await bench.broker.presenceStats('room'), { connections: 0, users: 0 })
+    await bench.broker.addPresence('room', entry('c1', 'u:1'), 60_000)
+    await other.broker.addPresence('room', entry('c2', 'u:1'), 60_000)
+    await other.broker.addPresence('room', entry('c3', '__proto__'), 200)
+    const byConnection = (list: readonly { connection: string }[]) =>
+      [...list].sort((a, b) => a.connection.localeCompare(b.connection))
+    t.strictSame(byConnection(await bench.broker.presence('room')), [
+      entry('c1', 'u:1'),
+      entry('c2', 'u:1'),
+      entry('c3', '__proto__')
+    ])
+    t.strictSame(await other.broker.presenceStats('room'), { connections: 3, users: 2 })
+    await bench.pass(150)
+    await other.broker.addPresence('room', entry('c3', '__proto__'), 200)
+    await bench.pass(100)
+    t.equal((await bench.broker.presenceStats('room')).connections, 3, 'refreshed')
+    await bench.pass(250)
+    t.strictSame(await bench.broker.presenceStats('room'), { connections: 2, users: 1 }, 'a dead node’s entry leaves')
+    t.equal((await bench.broker.presence('room')).length, 2)
+    await bench.broker.removePresence('room', 'c1')
+    t.strictSame(await bench.broker.presenceStats('room'), { connections: 1, users: 1 })
+    await other.broker.removePresence('room', 'c2')
+    await other.broker.removePresence('room', 'c2')
+    t.strictSame(await bench.broker.presenceStats('room'), { connections: 0, users: 0 })
+    t.strictSame(await bench.broker.presenceStats('hall'), { connections: 0, users: 0 })
+  })
+
+  await t.test('joins and leaves', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    await other.broker.publishPresence('room', 'join', Buffer.from('{"user":"u"}'))
+    await other.broker.publishPresence('hall', 'join', Buffer.from('{}'))
+    await other.broker.publishPresence('room', 'leave', Buffer.from('{"user":"u"}'))
+    await bench.heard.until(() => bench.heard.presences.length === 2)
+    t.strictSame(bench.heard.presences, [
+      { channel: 'room', kind: 'join', info: '{"user":"u"}' },
+      { channel: 'room', kind: 'leave', info: '{"user":"u"}' }
+    ])
+  })
+}
+
+async function control(t: Test, open: OpenBenches): Promise<void> {
+  const { bench, other } = await open(t)
+  await other.broker.sendControl(Buffer.from([0, 255, 13, 10, 128]))
+  await Promise.all([bench, other].map(({ heard }) => heard.until(() => heard.controls.length > 0)))
+  t.strictSame(bench.heard.controls, ['\u0000\u00ff\r\n\u0080'])
+  t.strictSame(other.heard.controls, ['\u0000\u00ff\r\n\u0080'], 'senders hear themselves')
+}
+
+async function leases(t: Test, open: OpenBenches): Promise<void> {
+  const { bench, other } = await open(t)
+  t.equal(await bench.broker.acquireLease('u', 'a', 2, 200), true)
+  t.equal(await other.broker.acquireLease('u', 'b', 2, 60_000), true)
+  t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), false)
+  t.equal(await bench.broker.acquireLease('u:', 'c', 2, 60_000), true, 'another key')
+  await bench.pass(150)
+  t.equal(await bench.broker.acquireLease('u', 'a', 2, 200), true, 'renewed')
+  await bench.pass(100)
+  t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), false)
+  await bench.pass(150)
+  t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), true, 'a dead node’s lease expires')
+  await other.broker.releaseLease('u', 'b')
+  await other.broker.releaseLease('u', 'b')
+  t.equal(await bench.broker.acquireLease('u', 'd', 2, 60_000), true)
+  t.equal(await bench.broker.acquireLease('u', 'e', 2, 60_000), false)
+  t.equal(await bench.broker.acquireLease('u', 'd', 1, 60_000), true, 'who holds one may renew under a lower limit')
+}
+
+async function tokens(t: Test, open: OpenBenches): Promise<void> {
+  const { bench, other } = await open(t)
+  const bucket = { rate: 10, burst: 5 }
+  t.strictSame(await bench.broker.takeTokens('u', 3, bucket), { granted: 3, retryAfter: 0 })
+  const short = await other.broker.takeTokens('u', 3, bucket)
+  t.equal(short.granted, 2)
+  t.ok(short.retryAfter > 0 && short.retryAfter <= 100, 'one token takes 100 ms')
+  const none = await bench.broker.takeTokens('u', 1, bucket)
+  t.equal(none.granted, 0)
+  t.ok(none.retryAfter > 0 && none.retryAfter <= 100)
+  await bench.pass(none.retryAfter)
+  t.strictSame(await bench.broker.takeTokens('u', 1, bucket), { granted: 1, retryAfter: 0 })
+  await bench.pass(1000)
+  t.match(await bench.broker.takeTokens('u', 100, bucket), { granted: 5 }, 'never more than the burst')
+  t.strictSame(await bench.broker.takeTokens('other', 5, bucket), { granted: 5, retryAfter: 0 })
+}
+
+async function names(t: Test, open: OpenBenches): Promise<void> {
+  const { bench, other } = await open(t)
+  await Promise.all(AWKWARD_NAMES.map((name) => bench.broker.subscribe(name)))
+  for (const name of AWKWARD_NAMES) {
+    const result = await other.broker.publish(name, Buffer.from(JSON.stringify(name)), { history: KEEP })
+    t.equal(result.offset, 1, `${name} has a counter of its own`)
+  }
+  await bench.heard.until(() => bench.heard.publications.length >= AWKWARD_NAMES.length)
+  t.strictSame(
+    bench.heard.publications.map(({ channel, data }) => [channel, JSON.parse(data)]),
+    AWKWARD_NAMES.map((name) => [name, name])
+  )
+  await bench.broker.removeHistory('a')
+  for (const name of AWKWARD_NAMES.filter((name) => name !== 'a')) {
+    t.equal((await bench.broker.history(name, { limit: 9 })).publications.length, 1, `${name} kept its history`)
+  }
+}
+
+async function closing(t: Test, open: OpenBenches): Promise<void> {
+  const { bench } = await open(t)
+  const { broker } = bench
+  await broker.subscribe('room')
+  await Promise.all([broker.close(), broker.close()])
+  t.equal(broker.up, false)
+  const gone = { code: 'FST_RT_UNAVAILABLE' }
+  const entry = { connection: 'c', user: 'u', info: Buffer.from('{}') }
+  await t.rejects(broker.publish('room', Buffer.from('1')), gone)
+  await t.rejects(broker.publish('room', Buffer.from('1'), { history: KEEP }), gone)
+  await t.rejects(broker.publish('room', Buffer.from('1'), { idempotencyKey: 'k' }), gone)
+  await t.rejects(broker.subscribe('room'), gone)
+  await t.rejects(broker.history('room', { limit: 1 }), gone)
+  await t.rejects(broker.removeHistory('room'), gone)
+  await t.rejects(broker.publishPresence('room', 'join', Buffer.from('{}')), gone)
+  await t.rejects(broker.addPresence('room', entry, 1000), gone)
+  await t.rejects(broker.removePresence('room', 'c'), gone)
+  await t.rejects(broker.presence('room'), gone)
+  await t.rejects(broker.presenceStats('room'), gone)
+  await t.rejects(broker.sendControl(Buffer.from('1')), gone)
+  await t.rejects(broker.acquireLease('u', 'a', 1, 1000), gone)
+  await t.rejects(broker.releaseLease('u', 'a'), gone)
+  await t.rejects(broker.takeTokens('u', 1, { rate: 1, burst: 1 }), gone)
+  await broker.unsubscribe('room')
+  t.strictSame(bench.heard.states, [true], 'closing is no change to report')
+}

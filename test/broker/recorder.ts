@@ -1,0 +1,49 @@
+import { EventEmitter, once } from 'node:events'
+import type { BrokerListener, PresenceEventKind, Publication } from '../../lib/broker/broker.ts'
+
+/** What a broker told its node, in order, and a way to await what it will tell. */
+export class Recorder implements BrokerListener {
+  readonly publications: Array<{ channel: string; offset: number; epoch: string; data: string; info?: string }> = []
+  readonly presences: Array<{ channel: string; kind: PresenceEventKind; info: string }> = []
+  readonly controls: string[] = []
+  readonly states: boolean[] = []
+  readonly causes: Array<Error | undefined> = []
+  readonly audits: string[][] = []
+  readonly #told = new EventEmitter().setMaxListeners(100)
+
+  publication(channel: string, { offset, epoch, data, info }: Publication): void {
+    this.publications.push({ channel, offset, epoch, data: data.toString(), ...(info && { info: info.toString() }) })
+    this.#told.emit('told')
+  }
+
+  presence(channel: string, kind: PresenceEventKind, info: Buffer): void {
+    this.presences.push({ channel, kind, info: info.toString() })
+    this.#told.emit('told')
+  }
+
+  control(message: Buffer): void {
+    this.controls.push(message.toString('latin1'))
+    this.#told.emit('told')
+  }
+
+  state(up: boolean, cause?: Error): void {
+    this.states.push(up)
+    this.causes.push(cause)
+    this.#told.emit('told')
+  }
+
+  audit(channels: Iterable<string>): void {
+    this.audits.push([...channels])
+    this.#told.emit('told')
+  }
+
+  /** Resolves once `holds` is true of what was told; looked at after each thing told. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await once(this.#told, 'told')
+  }
+
+  /** The data of the publications of one channel. */
+  data(channel: string): string[] {
+    return this.publications.filter((publication) => publication.channel === channel).map(({ data }) => data)
+  }
+}
