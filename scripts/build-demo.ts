@@ -1,0 +1,31 @@
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { buildSync } from 'esbuild'
+import { root, runBin } from './run.ts'
+
+/*
+ * Builds the demo to demo/dist: the server against the built package (as an application of somebody else's would
+ * be), and the page's scripts as bundles for the browser, beside the page's other files.
+ */
+const page = join(root, 'demo/page')
+const out = join(root, 'demo/dist')
+const isScript = (name: string) => name.endsWith('.ts') && !name.endsWith('.d.ts')
+
+rmSync(out, { recursive: true, force: true })
+if (!runBin('tsc', ['-p', 'demo'])) process.exit(1)
+
+if (existsSync(page)) {
+  const names = readdirSync(page)
+  const entryPoints = names.filter(isScript).map((name) => join(page, name))
+  buildSync({
+    entryPoints,
+    outdir: join(out, 'page'),
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022'
+  })
+  for (const name of names.filter((name) => !name.endsWith('.ts') && name !== 'tsconfig.json')) {
+    cpSync(join(page, name), join(out, 'page', name), { recursive: true })
+  }
+}
