@@ -1,0 +1,426 @@
+import type { FastifyRequest } from 'fastify'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Registry } from 'prom-client'
+import { InvalidOptionError } from './errors.ts'
+
+/** A verified token's claims. */
+export interface Claims {
+  readonly sub: string
+  /** Seconds since 1970. */
+  readonly exp?: number
+  readonly [claim: string]: unknown
+}
+
+/** Where a token may stand in a handshake. */
+export type TokenSource = 'subprotocol' | 'authorization' | 'query'
+
+export interface AuthOptions {
+  /**
+   * Where a token is looked for. `'query'` accepts `?access_token=`, which is then redacted in `request.url`.
+   * @default ['subprotocol', 'authorization']
+   */
+  sources?: TokenSource[]
+  /** Verifies a token in place of `@fastify/jwt`: returns its claims or throws. */
+  verify?: (token: string, request: FastifyRequest) => unknown
+  /**
+   * Claims without which a token is refused.
+   * @default ['sub', 'exp']
+   */
+  requiredClaims?: string[]
+  /**
+   * How a handshake is refused whose fault the page's own code can mend: `'http'` with a status, `'close'` with a
+   * close code right after the 101, `'auto'` with a close code where an Origin header says that it is a browser,
+   * which sees every HTTP refusal as 1006.
+   * @default 'auto'
+   */
+  refuse?: 'auto' | 'http' | 'close'
+  /**
+   * Milliseconds that a connection of the channel protocol may stay unauthenticated, 100 to 600,000.
+   * @default 10000
+   */
+  timeout?: number
+}
+
+export type OriginMatcher = string | RegExp | ((origin: string, request: FastifyRequest) => boolean | Promise<boolean>)
+
+export interface HeartbeatOptions {
+  /**
+   * Milliseconds between two pings of one connection, give or take 10 %, 50 to 86,400,000.
+   * @default 25000
+   */
+  interval?: number
+  /**
+   * Milliseconds without a pong or any other frame after which a connection is terminated, 50 to 86,400,000.
+   * @default 10000
+   */
+  timeout?: number
+  /**
+   * On `app.ws` routes, also send `{"ping":<ms>}` as text where nothing else was sent since the last ping: browser
+   * code can't see ping frames.
+   * @default false
+   */
+  visible?: boolean
+}
+
+/** A token bucket: `rate` a second on average, `burst` at once. */
+export interface Rate {
+  /** Tokens a second, 0.001 to 1,000,000. */
+  rate: number
+  /** Tokens at most, 1 to 1,000,000. */
+  burst: number
+}
+
+export interface LimitOptions {
+  /**
+   * Bytes of one message, 1 to 2,147,483,647; past it close 1009.
+   * @default 1048576
+   */
+  maxPayload?: number
+  /**
+   * Fragments of one message, 1 to 2,147,483,647; past it close 1008.
+   * @default 1024
+   */
+  maxFragments?: number
+  /**
+   * Chunks buffered for one message, 1 to 2,147,483,647; past it close 1008.
+   * @default 4096
+   */
+  maxBufferedChunks?: number
+  /**
+   * Levels of arrays and objects in a JSON message, 1 to 500; past it the error `too_deep`.
+   * @default 64
+   */
+  maxDepth?: number
+  /**
+   * Messages of one connection; past it the error `rate_limited`, and close 4429 after 10 s on end.
+   * @default { rate: 100, burst: 200 }
+   */
+  messages?: Rate | false
+  /**
+   * Messages of one user over all nodes; past it the error `rate_limited`.
+   * @default false
+   */
+  userMessages?: Rate | false
+  /**
+   * Messages waiting for the handler, 1 to 65,536; past it the socket isn't read until the handler catches up.
+   * @default 64
+   */
+  maxQueue?: number
+  /** Bytes waiting for a slow reader. */
+  buffered?: {
+    /**
+     * Bytes, 1,024 to 1,073,741,824; past it publications are dropped, the oldest first, or left to history.
+     * @default 65536
+     */
+    soft?: number
+    /**
+     * Bytes, at least `soft`, to 1,073,741,824; past it close 4008.
+     * @default 1048576
+     */
+    hard?: number
+  }
+  /** Connections at a time, 1 to 2,147,483,647 each; none means no limit. Not per route. */
+  connections?: {
+    /**
+     * Of this process; past it 503.
+     * @default Infinity
+     */
+    total?: number
+    /**
+     * Of one user; past it 429 or close 4409.
+     * @default Infinity
+     */
+    perUser?: number
+    /**
+     * Of one remote address; past it 503.
+     * @default Infinity
+     */
+    perAddress?: number
+  }
+  /**
+   * Channels that one connection is subscribed to, 1 to 1,000,000; past it an error.
+   * @default 128
+   */
+  subscriptions?: number
+  /**
+   * Milliseconds from the request for an upgrade to the 101, hooks included, 50 to 600,000; past it 503.
+   * @default 10000
+   */
+  upgradeTimeout?: number
+}
+
+export interface DrainOptions {
+  /**
+   * Milliseconds between "not ready" and the first close, 0 to 600,000: time for a load balancer to notice.
+   * @default 0
+   */
+  delay?: number
+  /**
+   * Milliseconds over which the closes are spread, 0 to 3,600,000.
+   * @default 15000
+   */
+  window?: number
+  /**
+   * Milliseconds from the start of the drain after which what is left is terminated, 100 to 7,200,000.
+   * @default 25000
+   */
+  timeout?: number
+}
+
+export interface RealtimeOptions {
+  /** URL, ioredis options, or an ioredis client, which stays the caller's. None: one process, in memory. */
+  redis?: string | RedisOptions | Redis | Cluster
+  /**
+   * First part of every Redis key and channel name, 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
+   * @default 'realtime'
+   */
+  prefix?: string
+  /** Authentication at the handshake; `false` accepts anonymous connections. */
+  auth?: AuthOptions | false
+  /**
+   * Origins that browsers may connect from: strings (`'https://example.com'`, `'*'` for any), RegExps or functions.
+   * Requests without an Origin header don't come from browsers, and pass.
+   * @default the request's own host
+   */
+  origins?: OriginMatcher | OriginMatcher[]
+  heartbeat?: HeartbeatOptions
+  limits?: LimitOptions
+  drain?: DrainOptions
+  channels?: {
+    /**
+     * Where the channel protocol is spoken.
+     * @default '/connection/websocket'
+     */
+    url?: string
+  }
+  /** The prom-client registry to fill; never the global default one. */
+  metrics?: Registry
+}
+
+/** What a route may set for itself, in `config.realtime`. */
+export interface RouteOptions {
+  auth?: AuthOptions | false
+  heartbeat?: HeartbeatOptions
+  limits?: Omit<LimitOptions, 'connections' | 'upgradeTimeout'>
+  origins?: OriginMatcher | OriginMatcher[]
+}
+
+type Complete<T> = T extends (...args: never) => unknown
+  ? T
+  : T extends object
+    ? { readonly [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
+    : T
+
+export type ResolvedAuth = Omit<Required<AuthOptions>, 'verify'> & Pick<AuthOptions, 'verify'>
+export type ResolvedHeartbeat = Complete<HeartbeatOptions>
+export type ResolvedLimits = Complete<LimitOptions>
+export type ResolvedDrain = Complete<DrainOptions>
+
+/** What a route goes by. */
+export interface RouteSettings {
+  readonly auth: ResolvedAuth | false
+  readonly heartbeat: ResolvedHeartbeat
+  readonly limits: ResolvedLimits
+  /** Undefined: the request's own host. */
+  readonly origins: readonly OriginMatcher[] | undefined
+}
+
+export interface ResolvedOptions extends RouteSettings {
+  readonly redis: RealtimeOptions['redis']
+  readonly prefix: string
+  readonly drain: ResolvedDrain
+  readonly channels: { readonly url: string }
+  readonly metrics: Registry | undefined
+}
+
+/** The defaults, once. `docs/options.md` is tested against them. */
+export const DEFAULTS = {
+  prefix: 'realtime',
+  auth: {
+    sources: ['subprotocol', 'authorization'],
+    requiredClaims: ['sub', 'exp'],
+    refuse: 'auto',
+    timeout: 10_000
+  } as ResolvedAuth,
+  heartbeat: { interval: 25_000, timeout: 10_000, visible: false } as ResolvedHeartbeat,
+  limits: {
+    maxPayload: 1_048_576,
+    maxFragments: 1_024,
+    maxBufferedChunks: 4_096,
+    maxDepth: 64,
+    messages: { rate: 100, burst: 200 },
+    userMessages: false,
+    maxQueue: 64,
+    buffered: { soft: 65_536, hard: 1_048_576 },
+    connections: {
+      total: Number.POSITIVE_INFINITY,
+      perUser: Number.POSITIVE_INFINITY,
+      perAddress: Number.POSITIVE_INFINITY
+    },
+    subscriptions: 128,
+    upgradeTimeout: 10_000
+  } as ResolvedLimits,
+  drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
+  channels: { url: '/connection/websocket' }
+}
+
+const MAX_INT = 2 ** 31 - 1
+const GIB = 2 ** 30
+const DAY = 86_400_000
+
+/** Least and most of every number, with its unit. */
+export const BOUNDS: Readonly<Record<string, readonly [least: number, most: number, unit: string]>> = {
+  'auth.timeout': [100, 600_000, 'ms'],
+  'heartbeat.interval': [50, DAY, 'ms'],
+  'heartbeat.timeout': [50, DAY, 'ms'],
+  'limits.maxPayload': [1, MAX_INT, 'bytes'],
+  'limits.maxFragments': [1, MAX_INT, 'fragments'],
+  'limits.maxBufferedChunks': [1, MAX_INT, 'chunks'],
+  'limits.maxDepth': [1, 500, 'levels'],
+  'limits.messages.rate': [0.001, 1_000_000, 'messages a second'],
+  'limits.messages.burst': [1, 1_000_000, 'messages'],
+  'limits.userMessages.rate': [0.001, 1_000_000, 'messages a second'],
+  'limits.userMessages.burst': [1, 1_000_000, 'messages'],
+  'limits.maxQueue': [1, 65_536, 'messages'],
+  'limits.buffered.soft': [1_024, GIB, 'bytes'],
+  'limits.buffered.hard': [1_024, GIB, 'bytes'],
+  'limits.connections.total': [1, MAX_INT, 'connections'],
+  'limits.connections.perUser': [1, MAX_INT, 'connections'],
+  'limits.connections.perAddress': [1, MAX_INT, 'connections'],
+  'limits.subscriptions': [1, 1_000_000, 'channels'],
+  'limits.upgradeTimeout': [50, 600_000, 'ms'],
+  'drain.delay': [0, 600_000, 'ms'],
+  'drain.window': [0, 3_600_000, 'ms'],
+  'drain.timeout': [100, 7_200_000, 'ms']
+}
+
+// Fractions make sense for a rate only.
+const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
+const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query'])
+const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
+const PREFIX = /^[\w.-]{1,64}$/
+// What `false` turns off, and what it then falls back to when a route turns it on in part.
+const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.userMessages'])
+
+/** Checks a registration's options and fills in the defaults. Throws `FST_RT_INVALID_OPTION`. */
+export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
+  // fastify-plugin hands on what Fastify's own register() options add.
+  const { redis, prefix, metrics, origins, ...rest } = options as RealtimeOptions & Record<string, unknown>
+  for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
+  const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
+  if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
+  if (prefix !== undefined && !PREFIX.test(String(prefix))) fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
+  if (redis !== undefined && (redis === null || !['string', 'object'].includes(typeof redis))) {
+    fail('redis', 'give a URL, ioredis options or an ioredis client')
+  }
+  if (metrics !== undefined && typeof (metrics as Registry)?.registerMetric !== 'function') {
+    fail('metrics', 'give a prom-client Registry')
+  }
+  const { drain, ...settings } = others
+  if (drain.timeout < drain.delay + drain.window) {
+    fail('drain.timeout', 'make it at least drain.delay + drain.window, or connections are cut before their turn')
+  }
+  return {
+    ...checked(settings),
+    origins: resolveOrigins(origins),
+    drain,
+    channels,
+    redis,
+    prefix: prefix ?? DEFAULTS.prefix,
+    metrics
+  }
+}
+
+/** What a route goes by: the registration's settings with those of its `config.realtime` over them. */
+export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | undefined): RouteSettings {
+  if (overrides === undefined) return settings
+  const { origins, ...rest } = overrides as RouteOptions & Record<string, unknown>
+  const limits = rest.limits as LimitOptions | undefined
+  if (limits?.connections !== undefined || limits?.upgradeTimeout !== undefined) {
+    fail('limits', 'connections and upgradeTimeout concern the whole server: set them where the plugin is registered')
+  }
+  const { auth, heartbeat, limits: base } = settings
+  return {
+    ...checked(merge('', { auth, heartbeat, limits: base }, rest)),
+    origins: origins === undefined ? settings.origins : resolveOrigins(origins)
+  }
+}
+
+function route() {
+  const { auth, heartbeat, limits } = DEFAULTS
+  return { auth: auth as ResolvedAuth | false, heartbeat, limits }
+}
+
+function fail(option: string, mend: string): never {
+  throw new InvalidOptionError(option, mend)
+}
+
+/** `over` over `base`, level by level, with every name and number checked. */
+function merge<T extends object>(path: string, base: T, over: unknown): T {
+  if (typeof over !== 'object' || over === null || Array.isArray(over)) fail(path.slice(0, -1), 'give an object')
+  const result = { ...base } as Record<string, unknown>
+  for (const [key, value] of Object.entries(over)) {
+    const option = path + key
+    if (!(key in result) && option !== 'auth.verify') {
+      fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
+    }
+    if (value !== undefined) result[key] = mergeValue(option, result[key], value)
+  }
+  return result as T
+}
+
+function mergeValue(option: string, base: unknown, value: unknown): unknown {
+  const bounds = BOUNDS[option]
+  if (bounds !== undefined) return checkNumber(option, value, bounds)
+  if (value === false && SWITCHABLE.has(option)) return false
+  if (base === false) {
+    // Turned on in part where it was off: the rest comes from the defaults (a rate has none, and is given whole).
+    if (option === 'auth') return merge('auth.', DEFAULTS.auth, value)
+    if (SWITCHABLE.has(option)) return merge(`${option}.`, { rate: 1, burst: 1 }, value)
+  }
+  if (typeof base === 'object' && !Array.isArray(base)) return merge(`${option}.`, base as object, value)
+  return value
+}
+
+function checkNumber(option: string, value: unknown, [least, most, unit]: readonly [number, number, string]): number {
+  const whole = FRACTIONS.has(option) || Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+  const limitless = option.startsWith('limits.connections.') && value === Number.POSITIVE_INFINITY
+  if (typeof value === 'number' && whole && value >= least && (value <= most || limitless)) return value
+  return fail(
+    option,
+    `give ${FRACTIONS.has(option) ? 'a number' : 'a whole number'} from ${least} to ${most} (${unit})`
+  )
+}
+
+/** The checks that merging doesn't make. */
+function checked<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
+  const { auth, heartbeat, limits } = settings
+  if (typeof heartbeat.visible !== 'boolean') fail('heartbeat.visible', 'give true or false')
+  if (limits.buffered.hard < limits.buffered.soft) fail('limits.buffered.hard', 'make it at least limits.buffered.soft')
+  if (auth === false) return settings
+  if (!isListOf(auth.sources, (source) => SOURCES.has(source)) || auth.sources.length === 0) {
+    fail('auth.sources', 'list one or more of subprotocol, authorization, query')
+  }
+  if (!isListOf(auth.requiredClaims, (claim) => typeof claim === 'string')) {
+    fail('auth.requiredClaims', 'list names of claims')
+  }
+  if (!REFUSALS.has(auth.refuse)) fail('auth.refuse', 'give auto, http or close')
+  if (auth.verify !== undefined && typeof auth.verify !== 'function') fail('auth.verify', 'give a function')
+  return settings
+}
+
+function isListOf(value: unknown, test: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(test)
+}
+
+function resolveOrigins(origins: RealtimeOptions['origins']): readonly OriginMatcher[] | undefined {
+  if (origins === undefined) return undefined
+  return (Array.isArray(origins) ? origins : [origins]).map((matcher) => {
+    if (typeof matcher === 'function') return matcher
+    // A global or sticky RegExp remembers where it stopped: every other test would fail.
+    if (matcher instanceof RegExp) return new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, ''))
+    if (matcher === '*') return matcher
+    const origin = typeof matcher === 'string' && URL.canParse(matcher) ? new URL(matcher).origin : 'null'
+    return origin === 'null' ? fail('origins', "write an origin whole, like 'https://example.com'") : origin
+  })
+}

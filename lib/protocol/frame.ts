@@ -1,0 +1,69 @@
+/**
+ * The bytes of unmasked, unfragmented frames as a server sends them (RFC 6455 section 5.2). A frame built once is
+ * written as it is to every socket.
+ */
+
+const FIN_TEXT = 0x81
+const FIN_BINARY = 0x82
+
+/** Length of the header of a server's frame with that many payload bytes. */
+export function headerLength(payloadLength: number): number {
+  return payloadLength < 126 ? 2 : payloadLength < 0x10000 ? 4 : 10
+}
+
+function writeHeader(frame: Buffer, first: number, payloadLength: number): number {
+  frame[0] = first
+  if (payloadLength < 126) {
+    frame[1] = payloadLength
+    return 2
+  }
+  if (payloadLength < 0x10000) {
+    frame[1] = 126
+    frame.writeUInt16BE(payloadLength, 2)
+    return 4
+  }
+  frame[1] = 127
+  frame.writeUIntBE(0, 2, 2)
+  frame.writeUIntBE(payloadLength, 4, 6)
+  return 10
+}
+
+/** One text frame. */
+export function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text)
+  const frame = Buffer.allocUnsafe(headerLength(length) + length)
+  frame.write(text, writeHeader(frame, FIN_TEXT, length))
+  return frame
+}
+
+/** One text or binary frame around a copy of these bytes. */
+export function dataFrame(payload: Uint8Array, binary: boolean): Buffer {
+  const length = payload.byteLength
+  const frame = Buffer.allocUnsafe(headerLength(length) + length)
+  frame.set(payload, writeHeader(frame, binary ? FIN_BINARY : FIN_TEXT, length))
+  return frame
+}
+
+/** One text frame around `before` + `data` + `after`, with one copy of each. */
+export function wrappedTextFrame(before: Buffer, data: Buffer, after: Buffer): Buffer {
+  const length = before.length + data.length + after.length
+  const frame = Buffer.allocUnsafe(headerLength(length) + length)
+  let at = writeHeader(frame, FIN_TEXT, length)
+  frame.set(before, at)
+  at += before.length
+  frame.set(data, at)
+  frame.set(after, at + data.length)
+  return frame
+}
+
+/** The payloads of frames that stand one behind another in `chunk`, as this module wrote them. */
+export function* framePayloads(chunk: Buffer): Generator<{ payload: Buffer; binary: boolean }> {
+  for (let at = 0; at < chunk.length; ) {
+    const short = (chunk[at + 1] as number) & 0x7f
+    const length = short < 126 ? short : short === 126 ? chunk.readUInt16BE(at + 2) : chunk.readUIntBE(at + 4, 6)
+    const start = at + headerLength(length)
+    const binary = chunk[at] === FIN_BINARY
+    at = start + length
+    yield { payload: chunk.subarray(start, at), binary }
+  }
+}

@@ -1,0 +1,52 @@
+/** Checks on JSON texts that a parser doesn't make. */
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
+const OPEN_BRACE = 0x7b
+const CLOSE_BRACE = 0x7d
+
+/** True where arrays and objects are nested more than `limit` levels. Linear, allocates nothing, doesn't recurse. */
+export function isDeeperThan(text: string, limit: number): boolean {
+  if (text.length <= limit) return false
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === QUOTE) {
+      i = endOfString(text, i)
+      if (i < 0) return false // an open string is a syntax error, which the parser reports
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > limit) return true
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
+  }
+  return false
+}
+
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0
+    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes++
+    if (escapes % 2 === 0) return end
+  }
+  return -1
+}
+
+// Only a text with an escaped surrogate, a three-digit exponent or 309 digits can parse to something unportable.
+const SUSPECT = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|\d{309}/
+
+/**
+ * True where the parsed value can't be written as JSON again without change: an escaped lone surrogate (which is no
+ * Unicode text) or a number beyond a double (`1e999`, which parses as Infinity and stringifies as null).
+ * The text must not be deeper than a few hundred levels.
+ */
+export function isUnportable(text: string, value: unknown): boolean {
+  return SUSPECT.test(text) && hasUnportable(value)
+}
+
+function hasUnportable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.isWellFormed()
+  if (typeof value === 'number') return !Number.isFinite(value)
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, inner]) => !key.isWellFormed() || hasUnportable(inner))
+}

@@ -1,0 +1,60 @@
+/**
+ * The JSON messages of `app.ws` routes that this package sends of its own accord: errors, notices, publications and
+ * visible pings. `docs/protocol.md` describes each.
+ */
+
+export type ErrorCode =
+  | 'invalid_json'
+  | 'invalid_message'
+  | 'unsupported_data'
+  | 'rate_limited'
+  | 'too_deep'
+  | 'unavailable'
+  | 'internal'
+
+const ERROR_MESSAGES: Record<ErrorCode, string> = {
+  invalid_json: 'The message is not valid JSON',
+  invalid_message: 'The message does not match the schema',
+  unsupported_data: 'This route takes text messages only',
+  rate_limited: 'Too many messages',
+  too_deep: 'The message is nested too deeply',
+  unavailable: 'The service is unavailable for now',
+  internal: 'Internal error'
+}
+
+export interface ErrorDetails {
+  /** The validator's findings. */
+  readonly issues?: readonly unknown[]
+  /** Milliseconds. */
+  readonly retryAfter?: number
+}
+
+/** The text of `{"error":{…}}`. */
+export function errorMessage(code: ErrorCode, details?: ErrorDetails): string {
+  return JSON.stringify({ error: { code, message: ERROR_MESSAGES[code], ...details } })
+}
+
+/** The text of the notice that a publication or more were dropped for a slow reader. */
+export function laggingNotice(dropped: number): string {
+  return `{"notice":{"code":"lagging","dropped":${dropped}}}`
+}
+
+/** The text of the notice that this node goes away: reconnect after that many milliseconds. */
+export function drainingNotice(reconnectAfter: number): string {
+  return `{"notice":{"code":"draining","reconnectAfter":${reconnectAfter}}}`
+}
+
+/** The text of a ping that browser code can see, with the server's time in milliseconds since 1970. */
+export function visiblePing(time: number): string {
+  return `{"ping":${time}}`
+}
+
+/** What stands before the data in each publication of a channel: `{"channel":"…","data":`. */
+export function publicationPrefix(channel: string): string {
+  return `{"channel":${JSON.stringify(channel)},"data":`
+}
+
+/** What stands behind the data: `,"offset":…,"epoch":"…"}`, or `}` for a publication without a position. */
+export function publicationSuffix(offset: number, epoch: string): string {
+  return offset === 0 ? '}' : `,"offset":${offset},"epoch":${JSON.stringify(epoch)}}`
+}

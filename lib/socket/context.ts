@@ -1,0 +1,85 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { RealtimeSocket } from './realtime-socket.ts'
+import type { TimerWheel } from './timer-wheel.ts'
+import type { Turn } from './turn.ts'
+import type { CompiledValidator } from './validator.ts'
+
+/**
+ * How a connection is used: `raw` keeps the plain `ws` API (routes with `{ websocket: true }`), `messages` is an
+ * `app.ws` route, `channels` speaks the channel protocol, `refused` is closed before anyone sees it.
+ */
+export type SocketKind = 'raw' | 'messages' | 'channels' | 'refused'
+
+/** What the handshake settled for one connection. */
+export interface SocketSettings {
+  readonly id: string
+  readonly kind: SocketKind
+  readonly user: Claims | null
+  /** When the token expires, by the wheel's clock; Infinity for never. */
+  readonly expiresAt: number
+  readonly heartbeat: ResolvedHeartbeat
+  readonly limits: ResolvedLimits
+  readonly validator: CompiledValidator | undefined
+  /** The route's pattern: a metric's label. */
+  readonly route: string
+  readonly log: FastifyBaseLogger
+}
+
+/** A place in a channel's history, as clients hold it. */
+export interface StreamPosition {
+  readonly offset: number
+  readonly epoch: string
+}
+
+export interface SubscribeOptions {
+  /** Deliver first what was published after this position. */
+  since?: StreamPosition
+}
+
+export interface SubscribeResult extends StreamPosition {
+  /** True where `since` was given and everything after it has been delivered. */
+  readonly recovered: boolean
+}
+
+export interface PublishResult extends StreamPosition {}
+
+export interface PublishOptions {
+  /** Two publishes with one key on one channel add one publication; 1 to 255 bytes. */
+  idempotencyKey?: string
+}
+
+/** What the sockets need of the channels: subscriptions and publications. */
+export interface Streams {
+  subscribe(socket: RealtimeSocket, channel: string, options: SubscribeOptions | undefined): Promise<SubscribeResult>
+  unsubscribe(socket: RealtimeSocket, channel: string): void
+  publish(channel: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult>
+  /** The socket is gone: drop its subscriptions. */
+  closed(socket: RealtimeSocket): void
+  /** The channels a socket is subscribed to. */
+  channelsOf(socket: RealtimeSocket): string[]
+}
+
+/** Who is told what happens on sockets: the node's registry and its metrics. Cheap: some are called per message. */
+export interface SocketObserver {
+  opened(socket: RealtimeSocket): void
+  closed(socket: RealtimeSocket, code: number): void
+  received(bytes: number): void
+  rejected(reason: string): void
+  roundTrip(milliseconds: number): void
+  heartbeatTimeout(): void
+}
+
+/** What all sockets of one registration share. */
+export interface SocketContext {
+  readonly wheel: TimerWheel
+  readonly turn: Turn
+  readonly random: () => number
+  readonly streams: Streams
+  readonly observer: SocketObserver
+  /** What the handshake settled for the connection on that stream. */
+  settingsOf(stream: Duplex): SocketSettings
+  /** True where a `close()` without a code is not the application's: see `plugin.ts`. */
+  ignoresBareClose: boolean
+}

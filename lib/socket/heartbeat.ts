@@ -1,0 +1,80 @@
+import type { ResolvedHeartbeat } from '../options.ts'
+
+/** What a heartbeat does next. */
+export type Beat =
+  /** Send this ping payload, look again at `next`. */
+  | { readonly action: 'ping'; readonly payload: Buffer; readonly next: number }
+  /** The peer is gone. */
+  | { readonly action: 'dead' }
+  | { readonly action: 'wait'; readonly next: number }
+
+// After a stall, or a pause of our own, what the peer sent may still be in the kernel: it gets this long to be read.
+const GRACE = 1_000
+
+/**
+ * When to ping a peer and when to give it up: a ping every `interval` give or take 10 %, so that connections that
+ * came together drift apart; dead when neither the pong nor any other frame came within `timeout`. Pure: time and
+ * randomness are passed in.
+ */
+export class Heartbeat {
+  readonly #interval: number
+  readonly #timeout: number
+  #nextPing: number
+  /** When the ping was sent that still waits for its pong. */
+  #pingedAt: number | undefined
+  #judgeAt = 0
+  /** Milliseconds between the last answered ping and its pong. */
+  roundTripTime: number | undefined
+
+  constructor({ interval, timeout }: ResolvedHeartbeat, now: number, random: number) {
+    this.#interval = interval
+    this.#timeout = timeout
+    this.#nextPing = this.#after(now, random)
+  }
+
+  /** When to look first. */
+  get first(): number {
+    return this.#nextPing
+  }
+
+  #after(now: number, random: number): number {
+    return now + this.#interval * (0.9 + 0.2 * random)
+  }
+
+  /** A frame other than a pong came: whoever sends is alive. */
+  heard(): void {
+    this.#pingedAt = undefined
+  }
+
+  /** A pong came. Only the payload of the outstanding ping counts: an unsolicited pong proves nothing. */
+  ponged(payload: Buffer, now: number): boolean {
+    if (payload.length !== 8 || payload.readDoubleBE(0) !== this.#lastPing) return false
+    this.roundTripTime = now - this.#lastPing
+    this.#lastPing = Number.NaN
+    this.#pingedAt = undefined
+    return true
+  }
+
+  #lastPing = Number.NaN
+
+  /**
+   * @param stalledAt When the process last came back from a stall.
+   * @param paused Whether we ourselves have stopped reading: then silence says nothing.
+   */
+  beat(now: number, random: number, stalledAt: number, paused: boolean): Beat {
+    if (paused) this.#judgeAt = now + GRACE
+    const pingedAt = this.#pingedAt
+    if (pingedAt !== undefined) {
+      const judgeAt = Math.max(pingedAt + this.#timeout, stalledAt + Math.min(GRACE, this.#timeout), this.#judgeAt)
+      if (now >= judgeAt) return { action: 'dead' }
+      return { action: 'wait', next: judgeAt }
+    }
+    if (now < this.#nextPing) return { action: 'wait', next: this.#nextPing }
+    this.#nextPing = this.#after(now, random)
+    this.#pingedAt = now
+    this.#lastPing = now
+    const payload = Buffer.allocUnsafe(8)
+    payload.writeDoubleBE(now)
+    return { action: 'ping', payload, next: Math.min(this.#nextPing, now + this.#timeout) }
+  }
+}

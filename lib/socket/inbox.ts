@@ -1,0 +1,153 @@
+import secureJson from 'secure-json-parse'
+import { isDeeperThan, isUnportable } from '../protocol/json.ts'
+import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
+import { type CompiledValidator, runValidator } from './validator.ts'
+
+const BYTE_ORDER_MARK = 0xfeff
+const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
+
+export interface InboxOptions {
+  /** Messages that may wait; past it the socket is paused. */
+  readonly maxQueue: number
+  readonly maxDepth: number
+  readonly validator: CompiledValidator | undefined
+}
+
+/** What the inbox needs of its socket. */
+export interface InboxOwner {
+  sendText(text: string): void
+  pause(): void
+  resume(): void
+  /** A message was refused with that code; `cause` is the validator's own failure. */
+  rejected(code: ErrorCode, cause?: unknown): void
+}
+
+type Parsed =
+  | { readonly value: unknown }
+  | { readonly error: ErrorCode; readonly details?: ErrorDetails; readonly cause?: unknown }
+
+/**
+ * The messages of one `app.ws` connection on their way to its handler. They wait as bytes and are parsed when the
+ * handler asks for them, so errors are answered in the order of the messages.
+ */
+export class Inbox implements AsyncIterableIterator<unknown> {
+  readonly #options: InboxOptions
+  readonly #owner: InboxOwner
+  #queue: Buffer[] = []
+  #start = 0
+  #waiting: ((result: IteratorResult<unknown>) => void) | undefined
+  #paused = false
+  #ended = false
+  /** A loop over the messages is under way. */
+  running = false
+
+  constructor(options: InboxOptions, owner: InboxOwner) {
+    this.#options = options
+    this.#owner = owner
+  }
+
+  /** True between the handler's taking a message and its asking for the next. */
+  get busy(): boolean {
+    return this.running && this.#waiting === undefined
+  }
+
+  get length(): number {
+    return this.#queue.length - this.#start
+  }
+
+  add(data: Buffer): void {
+    if (this.#ended) return
+    if (this.#waiting !== undefined) {
+      const parsed = this.#accept(data)
+      if (parsed !== undefined) this.#resolve({ value: parsed.value, done: false })
+      return
+    }
+    this.#queue.push(data)
+    if (!this.#paused && this.length >= this.#options.maxQueue) {
+      this.#paused = true
+      this.#owner.pause()
+    }
+  }
+
+  /** No more messages come. Those that wait are still handed out. */
+  end(): void {
+    this.#ended = true
+    if (this.#waiting !== undefined) this.#resolve(this.#done())
+  }
+
+  next(): Promise<IteratorResult<unknown>> {
+    while (this.#start < this.#queue.length) {
+      const parsed = this.#accept(this.#take())
+      if (parsed !== undefined) return Promise.resolve({ value: parsed.value, done: false })
+    }
+    if (this.#ended) return this.return()
+    return new Promise((resolve) => {
+      this.#waiting = resolve
+    })
+  }
+
+  return(): Promise<IteratorResult<unknown>> {
+    return Promise.resolve(this.#done())
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  #done(): IteratorResult<unknown> {
+    this.running = false
+    return { value: undefined, done: true }
+  }
+
+  #resolve(result: IteratorResult<unknown>): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.(result)
+  }
+
+  #take(): Buffer {
+    const data = this.#queue[this.#start++] as Buffer
+    if (this.#start === this.#queue.length) {
+      this.#queue = []
+      this.#start = 0
+    }
+    if (this.#paused && this.length <= this.#options.maxQueue / 2) {
+      this.#paused = false
+      this.#owner.resume()
+    }
+    return data
+  }
+
+  /** The message's value, or undefined where it was refused and answered. */
+  #accept(data: Buffer): { readonly value: unknown } | undefined {
+    const parsed = this.#parse(data.toString())
+    if ('value' in parsed) return parsed
+    this.#owner.rejected(parsed.error, parsed.cause)
+    this.#owner.sendText(errorMessage(parsed.error, parsed.details))
+    return undefined
+  }
+
+  #parse(text: string): Parsed {
+    if (isDeeperThan(text, this.#options.maxDepth)) return { error: 'too_deep' }
+    if (text.charCodeAt(0) === BYTE_ORDER_MARK) return { error: 'invalid_json' }
+    let value: unknown
+    try {
+      value = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
+    } catch (error) {
+      return { error: (error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json' }
+    }
+    if (isUnportable(text, value)) return { error: 'invalid_message' }
+    return this.#validate(value)
+  }
+
+  #validate(value: unknown): Parsed {
+    const { validator } = this.#options
+    if (validator === undefined) return { value }
+    try {
+      const result = runValidator(validator, value)
+      return 'value' in result ? result : { error: 'invalid_message', details: { issues: result.issues } }
+    } catch (cause) {
+      return { error: 'internal', cause }
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import type { Duplex } from 'node:stream'
+import { textFrame } from '../protocol/frame.ts'
+import { laggingNotice } from '../protocol/messages.ts'
+import type { Turn } from './turn.ts'
+
+// Written before the end of the turn past this: joining larger pieces saves nothing and costs memory.
+const JOIN_LIMIT = 65_536
+
+/** What the outbox needs of its socket. */
+export interface OutboxOwner {
+  /** More than the hard limit waits: the reader is given up. */
+  overflowed(): void
+  /** The reader took what waited, after having lagged. */
+  caughtUp?(): void
+}
+
+export interface OutboxLimits {
+  readonly soft: number
+  readonly hard: number
+}
+
+interface Offer {
+  readonly chunk: Buffer
+  readonly count: number
+}
+
+/**
+ * What waits to be written to one socket: frames sent to it (`push`), which are written in order or not at all, and
+ * publications (`offer`), which are dropped, the oldest first, where the reader is slow.
+ *
+ * Everything goes to the raw socket as whole frames, so its order with `ws`'s own writes is kept as long as `flush()`
+ * comes before each of those.
+ */
+export class Outbox {
+  readonly #stream: Duplex
+  readonly #turn: Turn
+  readonly #owner: OutboxOwner
+  readonly #limits: OutboxLimits
+  /** This turn's frames. */
+  #chunks: Buffer[] = []
+  #chunkBytes = 0
+  /** Publications that wait for a slow reader, from `#backlogStart` on. */
+  #backlog: Offer[] = []
+  #backlogBytes = 0
+  #awaitingDrain = false
+  #held = false
+  #closed = false
+  /** Publications dropped since the last notice. */
+  #droppedSince = 0
+  /** Publications dropped in all. */
+  dropped = 0
+  /** Messages and bytes handed to the socket. */
+  messages = 0
+  bytes = 0
+  /** Where compression or Blobs go through `ws`'s own queue, all else must too: this sends there. */
+  detour: ((chunk: Buffer) => void) | undefined
+
+  constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
+    this.#stream = stream
+    this.#turn = turn
+    this.#limits = limits
+    this.#owner = owner
+  }
+
+  /** Bytes that wait here, beside those the stream buffers. */
+  get waiting(): number {
+    return this.#chunkBytes + this.#backlogBytes
+  }
+
+  /** True while publications are kept back for a slow reader. */
+  get lagging(): boolean {
+    return this.#awaitingDrain
+  }
+
+  /** Queues a frame that must not be dropped. */
+  push(frame: Buffer): void {
+    this.#turn.settle(this)
+    this.messages++
+    this.#append(frame)
+  }
+
+  /** Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader. */
+  offer(chunk: Buffer, count: number): void {
+    if (this.#awaitingDrain) this.#keepBack({ chunk, count })
+    else {
+      this.messages += count
+      this.#append(chunk)
+    }
+  }
+
+  /** Accounts for a message that is written past the outbox, after having written what stands before it. */
+  bypass(bytes: number): void {
+    this.#turn.settle(this)
+    this.flush()
+    this.messages++
+    this.bytes += bytes
+    this.#checkHard()
+  }
+
+  /** Keeps everything back until `release()`: a fragmented message must not be interleaved. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    this.#held = false
+    this.flush()
+  }
+
+  /** Writes this turn's frames. */
+  flush(): void {
+    const chunks = this.#chunks
+    if (chunks.length === 0 || this.#held || this.#closed) return
+    const chunk = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#chunkBytes)
+    this.#chunks = []
+    this.#chunkBytes = 0
+    this.#write(chunk)
+  }
+
+  /** Writes all that waits, publications for a slow reader included: what comes next is the close frame. */
+  finish(): void {
+    this.#turn.settle(this)
+    this.flush()
+    this.#writeBacklog()
+  }
+
+  /** Forgets all that waits. */
+  close(): void {
+    this.#closed = true
+    this.#chunks = []
+    this.#backlog = []
+    this.#chunkBytes = 0
+    this.#backlogBytes = 0
+  }
+
+  #append(chunk: Buffer): void {
+    if (this.#closed) return
+    if (this.#chunks.push(chunk) === 1) this.#turn.addOutbox(this)
+    this.#chunkBytes += chunk.length
+    if (this.#chunkBytes >= JOIN_LIMIT) this.flush()
+    this.#checkHard()
+  }
+
+  #write(chunk: Buffer): void {
+    this.bytes += chunk.length
+    if (this.detour !== undefined) this.detour(chunk)
+    else this.#stream.write(chunk)
+    if (this.#stream.writableNeedDrain && this.#stream.writableLength >= this.#limits.soft) this.#awaitDrain()
+  }
+
+  #awaitDrain(): void {
+    if (this.#awaitingDrain) return
+    this.#awaitingDrain = true
+    this.#stream.once('drain', () => {
+      this.#awaitingDrain = false
+      this.#turn.settle(this)
+      this.#writeBacklog()
+      this.#owner.caughtUp?.()
+    })
+  }
+
+  // The limit is on what waits before this: one message larger than it goes out where nothing else waits.
+  #checkHard(): void {
+    const latest = this.#chunks.at(-1)?.length ?? 0
+    const waiting = this.#stream.writableLength + this.waiting - latest
+    if (waiting > this.#limits.hard && (this.#stream.writableNeedDrain || this.#held)) this.#owner.overflowed()
+  }
+
+  #keepBack(offer: Offer): void {
+    this.#backlog.push(offer)
+    this.#backlogBytes += offer.chunk.length
+    while (this.#backlogBytes > this.#limits.soft && this.#backlog.length > 1) {
+      const oldest = this.#backlog.shift() as Offer
+      this.#backlogBytes -= oldest.chunk.length
+      this.#droppedSince += oldest.count
+      this.dropped += oldest.count
+    }
+  }
+
+  #writeBacklog(): void {
+    const backlog = this.#backlog
+    if (backlog.length === 0 || this.#closed) return
+    this.#backlog = []
+    this.#backlogBytes = 0
+    const chunks = backlog.map(({ chunk }) => chunk)
+    if (this.#droppedSince > 0) chunks.unshift(textFrame(laggingNotice(this.#droppedSince)))
+    this.#droppedSince = 0
+    for (const { count } of backlog) this.messages += count
+    this.#write(Buffer.concat(chunks))
+  }
+}

@@ -1,0 +1,57 @@
+import type { Rate } from '../options.ts'
+
+/** A token bucket, refilled by the time that passes rather than by a timer. */
+export class TokenBucket {
+  readonly #perMillisecond: number
+  readonly #burst: number
+  #tokens: number
+  #at: number
+
+  constructor({ rate, burst }: Rate, now: number) {
+    this.#perMillisecond = rate / 1000
+    this.#burst = burst
+    this.#tokens = burst
+    this.#at = now
+  }
+
+  /** Takes one token; gives 0, or, where there is none, the milliseconds until there is one again. */
+  take(now: number): number {
+    this.#refill(now)
+    if (this.#tokens < 1) return this.#until(1)
+    this.#tokens -= 1
+    return 0
+  }
+
+  /** Takes one token whether there is one or not; gives 0, or the milliseconds until the debt is paid. */
+  charge(now: number): number {
+    this.#refill(now)
+    this.#tokens -= 1
+    return this.#tokens < 0 ? this.#until(0) : 0
+  }
+
+  #refill(now: number): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMillisecond)
+    this.#at = now
+  }
+
+  #until(tokens: number): number {
+    return Math.ceil((tokens - this.#tokens) / this.#perMillisecond)
+  }
+}
+
+// Refusals less than this apart are one abuse.
+const PAUSE = 1_000
+const PATIENCE = 10_000
+
+/** Tells when a peer has run into a limit for 10 s on end: its refusals never stopped for a second. */
+export class AbuseWatch {
+  #since = 0
+  #last = Number.NEGATIVE_INFINITY
+
+  /** Notes a refusal; true once the patience is at its end. */
+  refused(now: number): boolean {
+    if (now - this.#last > PAUSE) this.#since = now
+    this.#last = now
+    return now - this.#since >= PATIENCE
+  }
+}
