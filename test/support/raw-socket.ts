@@ -71,7 +71,7 @@ export class RawSocket {
   /** The socket underneath: `pause()`, `resetAndDestroy()`, and so on. */
   readonly net: Socket
   readonly #timeout: number
-  #received = Buffer.alloc(0)
+  #received: Buffer = Buffer.alloc(0)
   #finished = false
   #error: Error | undefined
   #wake: () => void = () => undefined
