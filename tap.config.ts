@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { TapSettings } from './scripts/tap-settings.ts'
 
 /*
@@ -9,9 +9,9 @@ import type { TapSettings } from './scripts/tap-settings.ts'
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 const settings: TapSettings = {
-  // tap's TypeScript plugin needs the compiler's JavaScript API, which TypeScript 7 has not. tsx strips the types.
+  // tap's TypeScript plugin needs the compiler's JavaScript API, which TypeScript 7 has not.
   plugin: ['!@tapjs/typescript'],
-  'node-arg': ['--import=tsx'],
+  'node-arg': [`--import=${pathToFileURL(here('scripts/typescript.js'))}`],
   include: ['test/**/*.test.ts'],
   // Each file is a process of its own; more at once than cores would make the tests that measure time lie.
   jobs: 2,

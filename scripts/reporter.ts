@@ -12,8 +12,10 @@ export interface Totals {
   failed: number
 }
 
-/** Where the totals are left for scripts/test.ts, which prints them last. */
-export const totalsFile = '.tap/totals.json'
+/** Where the totals are left for scripts/test.ts, which starts the runner and prints them last. */
+export function totalsFile(starter: number): string {
+  return `.tap/totals-${starter}.json`
+}
 
 /** What one test, or one file of them, came to. */
 class Suite {
@@ -94,7 +96,7 @@ export default class Reporter extends PassThrough {
     const all = new Suite(this.#parser, [], (file, point) => this.#report(file, point))
     this.#parser.on('complete', () => {
       for (const line of all.ownLines) super.write(`${line}\n`)
-      writeFileSync(totalsFile, JSON.stringify(this.#totals))
+      writeFileSync(totalsFile(process.ppid), JSON.stringify(this.#totals))
       super.end()
     })
   }

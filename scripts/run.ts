@@ -13,7 +13,7 @@ export function run(command: string, args: readonly string[], env: NodeJS.Proces
 
 /** Runs a script with TypeScript allowed in it and in all that it imports. */
 export function runNode(args: readonly string[], env?: NodeJS.ProcessEnv): boolean {
-  return run(process.execPath, ['--import=tsx', ...args], env)
+  return run(process.execPath, ['--import=./scripts/typescript.js', ...args], env)
 }
 
 /** Runs a command line tool among the dev dependencies. */

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { tsImport } from 'tsx/esm/api'
+import tapConfig from '../tap.config.ts'
 import { root } from './run.ts'
 
 /** tap's settings, by tap's names. */
@@ -11,21 +11,20 @@ export type TapSettings = Readonly<Record<string, string | number | boolean | re
  * Reads tap.config.ts and writes it to a file that tap itself can read, since tap knows YAML only (of which JSON is
  * a part). Answers the file's path, for TAP_RCFILE.
  */
-export async function writeSettings(): Promise<{ settings: TapSettings; file: string }> {
-  const { default: settings } = (await tsImport('../tap.config.ts', import.meta.url)) as { default: TapSettings }
+export function writeSettings(): string {
   const file = join(root, '.tap/taprc')
   mkdirSync(join(root, '.tap'), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(settings, null, 2)}\n`)
-  return { settings, file }
+  writeFileSync(file, `${JSON.stringify(tapConfig, null, 2)}\n`)
+  return file
 }
 
 /**
  * Does tap's installed Test class have a plugin that the settings take out? `tap build` makes the class anew. Left to
  * itself tap notices too, but rebuilds in the middle of the run and then exits with 1.
  */
-export function needsBuild(settings: TapSettings): boolean {
+export function needsBuild(): boolean {
   const tap = createRequire(createRequire(import.meta.url).resolve('tap'))
   const [, built = ''] = readFileSync(tap.resolve('@tapjs/test/built'), 'utf8').match(/signature = `([^`]*)`/) ?? []
-  const excluded = (settings.plugin as string[]).filter((name) => name.startsWith('!')).map((name) => name.slice(1))
+  const excluded = (tapConfig.plugin as string[]).filter((name) => name.startsWith('!')).map((name) => name.slice(1))
   return built.split('\n').some((name) => excluded.includes(name))
 }

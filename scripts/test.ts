@@ -13,38 +13,40 @@ import { needsBuild, writeSettings } from './tap-settings.ts'
  */
 const started = performance.now()
 const args = process.argv.slice(2)
-const passed = args.length > 0 ? await runTests(args) : await runAll()
+const passed = args.length > 0 ? runTests(args) : runAll()
 console.log(`${passed ? 'Passed' : 'Failed'} after ${((performance.now() - started) / 1000).toFixed(1)} s`)
 process.exitCode = passed ? 0 : 1
 
-async function runAll(): Promise<boolean> {
+function runAll(): boolean {
   try {
     Object.assign(process.env, provideRequirements())
   } catch (error) {
     console.error((error as Error).message)
     return false
   }
-  return run('npm', ['run', '--silent', 'lint']) && (await runTests([]))
+  return run('npm', ['run', '--silent', 'lint']) && runTests([])
 }
 
-async function runTests(args: readonly string[]): Promise<boolean> {
+function runTests(args: readonly string[]): boolean {
   const partial = args.length > 0
-  const { settings, file } = await writeSettings()
-  process.env.TAP_RCFILE = file
-  if (needsBuild(settings) && !runBin('tap', ['build'])) return false
+  process.env.TAP_RCFILE = writeSettings()
+  if (needsBuild() && !runBin('tap', ['build'])) return false
 
-  const totals = join(root, totalsFile)
-  rmSync(totals, { force: true })
-  // tsx is here for the reporter and the coverage map, which tap loads; the tests get it by the settings.
+  // The runner loads the reporter and the coverage map; the tests get their hooks by the settings.
   const tap = 'node_modules/tap/dist/esm/run.mjs'
   const options = partial ? ['--allow-incomplete-coverage', '--allow-empty-coverage'] : ['--fail-only']
   const passed = runNode([tap, ...options, ...args])
   const forgotten = passed && !partial ? unmeasured() : []
   for (const file of forgotten) console.error(`${file}: no test loads this file`)
-  // No totals: tap itself could not start or end.
-  if (!existsSync(totals)) return false
-  const { passed: good, failed: bad } = JSON.parse(readFileSync(totals, 'utf8')) as Totals
-  // CI counts by this line.
-  console.log(`${good} passed, ${bad} failed`)
-  return passed && forgotten.length === 0
+  return printTotals() && passed && forgotten.length === 0
+}
+
+/** The line by which CI counts. There is none where tap itself could not start or end. */
+function printTotals(): boolean {
+  const file = join(root, totalsFile(process.pid))
+  if (!existsSync(file)) return false
+  const { passed, failed } = JSON.parse(readFileSync(file, 'utf8')) as Totals
+  rmSync(file)
+  console.log(`${passed} passed, ${failed} failed`)
+  return failed === 0
 }
