@@ -26,6 +26,8 @@ export interface Frame {
   opcode: number
   masked: boolean
   payload: Buffer
+  /** The payload as UTF-8. */
+  text: string
 }
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
@@ -65,7 +67,14 @@ export function parseFrame(bytes: Buffer): { frame: Frame; rest: Buffer } | unde
   const body = bytes.subarray(at, at + length)
   const payload = key ? Buffer.from(body.map((byte, index) => byte ^ (key[index % 4] as number))) : body
   return {
-    frame: { fin: first >= 0x80, rsv: (first >> 4) & 7, opcode: first & 0x0f, masked, payload },
+    frame: {
+      fin: first >= 0x80,
+      rsv: (first >> 4) & 7,
+      opcode: first & 0x0f,
+      masked,
+      payload,
+      text: payload.toString()
+    },
     rest: bytes.subarray(at + length)
   }
 }

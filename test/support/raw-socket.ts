@@ -6,6 +6,8 @@ export { closingFrame, type Frame, type FrameSpec, frame, opcodes, parseFrame } 
 const TIMEOUT = 5_000
 const HEAD_END = '\r\n\r\n'
 
+const open = new Set<Socket>()
+
 export interface RequestSpec {
   /** The request target as it stands on the request line. @default '/' */
   path?: string
@@ -66,6 +68,11 @@ export async function rawUpgrade(
   return Object.assign(socket, { response: await socket.readResponse() })
 }
 
+/** Cuts every raw connection to a port: none of them closes by itself when its server ends. */
+export function destroyRawSockets(port: number): void {
+  for (const net of open) if (net.remotePort === port) net.destroy()
+}
+
 /** A TCP connection that says what it is told to, byte for byte, and reads what comes back in order. */
 export class RawSocket {
   /** The socket underneath: `pause()`, `resetAndDestroy()`, and so on. */
@@ -82,13 +89,15 @@ export class RawSocket {
   ): Promise<RawSocket> {
     const net = connect({ host, port, noDelay: true, allowHalfOpen: true })
     const socket = new RawSocket(net, timeout)
-    await socket.#until('a TCP connection', () => (net.connecting ? undefined : true))
+    await socket.#until('a TCP connection', () => (net.pending ? undefined : true))
     return socket
   }
 
   private constructor(net: Socket, timeout: number) {
     this.net = net
     this.#timeout = timeout
+    open.add(net)
+    net.on('close', () => open.delete(net))
     net.on('connect', () => this.#wake())
     net.on('data', (chunk) => {
       this.#received = Buffer.concat([this.#received, chunk])
@@ -202,7 +211,7 @@ export class RawSocket {
       for (;;) {
         const outcome = attempt()
         if (outcome !== undefined) return outcome
-        if (late) throw new Error(`No ${expected} within ${this.#timeout} ms; unread: ${this.#described()}`)
+        if (late) throw new Error(`Waited for ${expected} for ${this.#timeout} ms; unread: ${this.#described()}`)
         if (this.#finished && !atEnd) {
           throw new Error(`The connection ended before ${expected}; unread: ${this.#described()}`, {
             cause: this.#error

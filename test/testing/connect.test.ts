@@ -64,6 +64,14 @@ for (const memory of [false, true]) {
       t.same((error as HandshakeRefusedError).json(), { no: 'entry' })
     })
 
+    t.test('a refusal without a body', async (t) => {
+      const app = await plainApp(t)
+      app.get('/bare', { websocket: true, onRequest: async (_request, reply) => reply.code(403).send() }, echo)
+      await t.rejects(connect(app, '/bare', { memory }), {
+        message: 'The handshake was refused with 403: (empty body)'
+      })
+    })
+
     t.test('what the server sends in the turn of the handshake is not missed', async (t) => {
       const app = await plainApp(t, (socket) => {
         socket.send('1')

@@ -135,7 +135,14 @@ t.test('destroySoon writes what is left', async (t) => {
   server.destroySoon()
   t.equal(await text(client), 'answer')
   t.ok(server.destroyed)
+})
+
+t.test('destroySoon when all is written already', async (t) => {
+  const [, server] = MemorySocket.pair()
+  server.end()
+  await once(server, 'finish')
   server.destroySoon()
+  t.ok(server.destroyed)
 })
 
 t.test('setTimeout', async (t) => {
@@ -153,6 +160,7 @@ t.test('setTimeout', async (t) => {
     clearInterval(traffic)
     const alive = setInterval(() => undefined, 1_000)
     server.setTimeout(100)
+    server.write('the last')
     await Promise.all([once(client, 'timeout'), once(server, 'timeout')])
     clearInterval(alive)
     t.ok(timedOut)
