@@ -56,9 +56,8 @@ export function redisServerPath(): string {
 }
 
 function provide(requirement: Requirement): string {
-  const path = find(requirement)
-  if (path) return path
-  install(requirement.debian)
+  // Whoever says where it is wants that one, and not another.
+  if (!find(requirement) && !process.env[requirement.variable]) install(requirement.debian)
   return found(requirement)
 }
 
@@ -66,8 +65,9 @@ function found(requirement: Requirement): string {
   const path = find(requirement)
   if (path) return path
   const { what, debian, brew, variable } = requirement
+  const told = process.env[variable]
   throw new Error(
-    `The tests need ${what}, which was not found and could not be installed. Install it (Debian, Ubuntu: ` +
+    `The tests need ${what}${told ? `, and ${variable} names none: ${told}` : ''}. Install it (Debian, Ubuntu: ` +
       `apt-get install ${debian}; macOS: brew install ${brew}) or set ${variable} to its path.`
   )
 }
