@@ -76,9 +76,13 @@ export class TestSocket implements AsyncDisposable {
     return this.#headers
   }
 
-  /** The next message: the parsed value of a text that is JSON, any other text as a string, a binary one as a Buffer. */
-  async next(wait?: Wait): Promise<unknown> {
-    return parsed(await this.nextRaw(wait))
+  /**
+   * The next message: the parsed value of a text that is JSON, any other text as a string, a binary one as a Buffer.
+   *
+   * @typeParam Message what the test takes the message for; nothing checks it, so assert on what comes
+   */
+  async next<Message = unknown>(wait?: Wait): Promise<Message> {
+    return parsed(await this.nextRaw(wait)) as Message
   }
 
   /** The next message as it came. */
