@@ -9,7 +9,8 @@
  * - **Offsets.** With a `history` policy, offsets are 1, 2, 3… per channel and epoch. Without one, `offset` is 0 and
  *   `epoch` is `''`: such a publication is delivered at most once and can't be recovered.
  * - **Epochs.** A history that was lost, trimmed of its counter or rolled back gets a new epoch. The same epoch and
- *   offset never name two payloads.
+ *   offset never name two payloads. A new epoch may keep the publications that survived, with their offsets, and go on
+ *   from there: compare the epoch first, and don't expect its first offset to be 1.
  * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication; the second answers
  *   with the first's position and `duplicate: true`. With other data the second rejects with `FST_RT_CONFLICT`. The
  *   key belongs to the channel: whoever wants it to belong to a user puts the user into it.
@@ -93,8 +94,8 @@ export interface BrokerListener {
   /** A message of another node (or of this one: senders hear themselves). */
   control(message: Buffer): void
   /**
-   * The broker can be used, or can't. `cause` is safe to log. Called once per change: the first time with true, before
-   * `start` resolves; not by `close`.
+   * The broker can be used, or can't. `cause` is safe to log. Called once per change: with true before `start`
+   * resolves, with false before that only where the first attempt failed; not by `close`.
    */
   state(up: boolean, cause?: Error): void
   /** Publications of these channels may have been missed: compare positions with `history(channel, { limit: 0 })`. */

@@ -1,0 +1,71 @@
+import { InvalidOptionError } from '../errors.ts'
+
+const PREFIX = /^[\w.:/-]{1,64}$/
+
+// In braces stands what Redis Cluster hashes. A name can't close them, and what it holds instead can be told from what
+// stood in it before: a percent sign is always escaped.
+const ESCAPED = /[%{}]/g
+
+/**
+ * The name of every key and pub/sub channel in Redis, from one place.
+ *
+ * `<prefix>:{<name>}` is a channel's pub/sub channel, `<prefix>:{<name>}:<kind>` one of its keys: all in one hash
+ * slot. Names are escaped so that none reaches another's keys, whatever it holds. Pub/sub knows no databases, so
+ * another database than 0 stands in the pub/sub channel's name.
+ */
+export class RedisKeys {
+  readonly control: string
+  readonly #keys: string
+  readonly #wire: string
+
+  constructor(prefix: string, database = 0) {
+    this.#keys = `${prefix}:{`
+    this.#wire = database === 0 ? this.#keys : `${prefix}:@${database}:{`
+    this.control = `${this.#wire.slice(0, -1)}control`
+  }
+
+  /** The pub/sub channel that carries a channel's publications. */
+  wire(channel: string): string {
+    return `${this.#wire}${escapeName(channel)}}`
+  }
+
+  /** A pub/sub channel of one node's own; with `tag`, in that tag's hash slot. */
+  probe(node: string, tag: string): string {
+    return `${this.#wire.slice(0, -1)}probe:${node}:{${tag}}`
+  }
+
+  meta(channel: string): string {
+    return `${this.#keys}${escapeName(channel)}}:meta`
+  }
+
+  stream(channel: string): string {
+    return `${this.#keys}${escapeName(channel)}}:stream`
+  }
+
+  idempotency(channel: string, key: string): string {
+    return `${this.#keys}${escapeName(channel)}}:once:${key}`
+  }
+
+  presence(channel: string): [expiries: string, users: string, infos: string] {
+    const base = `${this.#keys}${escapeName(channel)}}`
+    return [`${base}:presence`, `${base}:users`, `${base}:infos`]
+  }
+
+  lease(key: string): string {
+    return `${this.#keys}${escapeName(key)}}:lease`
+  }
+
+  tokens(key: string): string {
+    return `${this.#keys}${escapeName(key)}}:tokens`
+  }
+}
+
+/** Throws `FST_RT_INVALID_OPTION` for what is no prefix: 1 to 64 letters, digits, and any of `_ . : / -`. */
+export function assertPrefix(prefix: unknown): asserts prefix is string {
+  if (typeof prefix === 'string' && PREFIX.test(prefix)) return
+  throw new InvalidOptionError('prefix', 'give 1 to 64 letters, digits, or _ . : / -')
+}
+
+function escapeName(name: string): string {
+  return name.replace(ESCAPED, encodeURIComponent)
+}

@@ -1,0 +1,16 @@
+-- Takes one of a number of places, or renews a place taken before. After members.lua.
+--
+-- KEYS[1]  sorted set: holder by the time its lease ends
+-- ARGV[1]  holder
+-- ARGV[2]  how many places there are
+-- ARGV[3]  ttl, ms
+--
+-- Reply: 1 taken or renewed, 0 all are taken
+--
+-- Guarantees: never more holders than places at the time of taking; a holder that doesn't renew loses its place.
+local ttl = tonumber(ARGV[3])
+local now = purge(KEYS[1])
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ttl, ARGV[1])
+keep(KEYS[1], ttl)
+return 1

@@ -1,0 +1,72 @@
+import { BrokerError, UnavailableError, UnknownOutcomeError } from '../errors.ts'
+
+/*
+ * Errors of Redis and ioredis, told apart. Nothing of their text goes on: it names arguments (a password among those
+ * of AUTH), keys and addresses. What goes on is the error's first word, and the name of a command.
+ */
+
+// Said by a server that did nothing because it can't now.
+const TRY_LATER = new Set([
+  'READONLY',
+  'LOADING',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'MOVED',
+  'ASK',
+  'BUSY',
+  'NOREPLICAS'
+])
+
+const MEANINGS: Record<string, string> = {
+  WRONGPASS: 'wrong user name or password',
+  NOAUTH: 'it wants a password',
+  NOPERM: 'this user lacks a permission',
+  OOM: 'it is out of memory',
+  WRONGTYPE: 'a key of ours holds something else',
+  MISCONF: 'it cannot save to disk'
+}
+
+// Redis 7.0 says so of what a script may not do.
+const SCRIPT_DENIED = /user executing the script can't/
+const DENIED_COMMAND = /'([a-z|]{1,40})' command/
+
+/** The server's own word for an error (`OOM`), or ioredis's code (`ECONNREFUSED`), or what kind of error it is. */
+export function errorWord(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { lastNodeError } = error as { lastNodeError?: unknown }
+  if (lastNodeError) return errorWord(lastNodeError)
+  if (error.name === 'ReplyError') return SCRIPT_DENIED.test(error.message) ? 'NOPERM' : firstWord(error.message)
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : error.message === 'Command timed out' ? 'timeout' : 'closed'
+}
+
+/** An error that no second try mends: what stands in the configuration is wrong. Undefined for any other. */
+export function fatalError(error: unknown): Error | undefined {
+  const word = errorWord(error)
+  return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'NOPROTO'].includes(word) ? refusal(word, error as Error) : undefined
+}
+
+/** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */
+export function callerError(error: unknown, writes: boolean): Error {
+  const word = errorWord(error)
+  if (error instanceof Error && error.name === 'ReplyError') {
+    return TRY_LATER.has(word) ? new UnavailableError() : refusal(word, error)
+  }
+  return writes && !isUnsent(error) ? new UnknownOutcomeError() : new UnavailableError()
+}
+
+function refusal(word: string, { message }: Error): Error {
+  const command = DENIED_COMMAND.exec(message)?.[1]
+  const meaning = MEANINGS[word]
+  return new BrokerError(`${word}${meaning ? ` (${meaning}${command ? `: ${command}` : ''})` : ''}`)
+}
+
+// ioredis has no codes for these. Redirections end where no server took the command.
+function isUnsent(error: unknown): boolean {
+  return error instanceof Error && /^(Stream isn't writeable|Too many Cluster redirections)/.test(error.message)
+}
+
+function firstWord(message: string): string {
+  return /^[A-Z]{1,32}/.exec(message)?.[0] ?? 'ERR'
+}
