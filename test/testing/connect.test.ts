@@ -130,14 +130,11 @@ for (const memory of [false, true]) {
       server?.terminate()
     })
 
-    t.test('await using closes at the end of the block', async (t) => {
+    t.test('disposal, as await using does it', async (t) => {
       const app = await plainApp(t)
-      let seen: Promise<unknown> | undefined
-      {
-        await using socket = await connect(app, '/ws', { memory })
-        seen = socket.closed()
-      }
-      t.match(await seen, { code: 1000 })
+      const socket = await connect(app, '/ws', { memory })
+      await socket[Symbol.asyncDispose]()
+      t.match(await socket.closed(), { code: 1000 })
     })
 
     t.test('a handshake that is never answered meets its deadline', async (t) => {
