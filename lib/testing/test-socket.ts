@@ -90,7 +90,7 @@ export class TestSocket implements AsyncDisposable {
     const message = this.#queue.shift()
     if (message) return Promise.resolve(message)
     if (this.#end) return Promise.reject(this.#closedError('a message', this.#end))
-    let forget = () => {}
+    let forget: (() => void) | undefined
     const arrival = new Promise<RawMessage>((resolve, reject) => {
       const waiter = { resolve, reject }
       this.#waiters.add(waiter)
