@@ -1,11 +1,11 @@
 import { cpSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { root, runBin } from './run.ts'
 
 /*
  * Builds the package: `build.ts [folder]`, `dist` unless told.
  */
-const out = join(root, process.argv[2] ?? 'dist')
+const out = resolve(root, process.argv[2] ?? 'dist')
 
 rmSync(out, { recursive: true, force: true })
 if (!runBin('tsc', ['-p', 'tsconfig.build.json', '--outDir', out])) process.exit(1)

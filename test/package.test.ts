@@ -1,0 +1,149 @@
+import { execFile } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test } from 'tap'
+
+/*
+ * The package as an application gets it: packed, installed beside its declared dependencies and no others (outside
+ * of the repository, where a forgotten one would be found), then compiled against and run.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const folder = mkdtempSync(join(tmpdir(), 'fastify-realtime-'))
+const app = join(folder, 'app')
+
+const typescriptApp = `
+import Fastify from 'fastify'
+import realtime from 'fastify-realtime'
+import { shouldReconnect, subprotocols } from 'fastify-realtime/client'
+import * as publisher from 'fastify-realtime/publisher'
+import * as testing from 'fastify-realtime/testing'
+
+const app = Fastify()
+await app.register(realtime, { auth: false })
+// @ts-expect-error options are typed
+void (() => app.register(realtime, { auth: 1 }))
+app.ws('/echo', {}, async (socket) => {
+  for await (const message of socket.messages()) socket.sendJson(message)
+})
+app.ws('/typed', {}, async (socket) => {
+  socket.send('text')
+  // @ts-expect-error send() wants data: ws's own types have to reach the application
+  socket.send()
+})
+await app.ready()
+console.log(typeof app.realtime.publish, shouldReconnect(1012), subprotocols('t').length > 0)
+console.log(Object.keys(publisher).length > 0, Object.keys(testing).length > 0)
+await app.close()
+`
+
+const commonjsApp = `
+const fastify = require('fastify')
+const realtime = require('fastify-realtime')
+
+const app = fastify()
+app.register(realtime, { auth: false })
+app.ready().then(() => {
+  console.log(typeof realtime, typeof app.ws)
+  return app.close()
+})
+`
+
+test('the packed package', async (t) => {
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const packed = await pack()
+
+  await t.test('holds what its manifest names, and no sources', async (t) => {
+    const files = packed.files
+    t.ok(files.includes('README.md') && files.includes('LICENSE'))
+    for (const name of readdirSync(join(root, 'lib/broker/lua'))) t.ok(files.includes(`dist/broker/lua/${name}`), name)
+    const targets = Object.values(manifest.exports as Record<string, string | Record<string, string>>)
+    for (const target of targets.flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))) {
+      t.ok(files.includes(target.slice(2)), target)
+    }
+    t.same(
+      files.filter((name) => /^(lib|test|demo|scripts)\//.test(name)),
+      []
+    )
+  })
+
+  await install(packed.tarball)
+
+  await t.test('compiles into an ES module application and runs in it', async (t) => {
+    await compile('app.ts', typescriptApp)
+    t.equal(await run(process.execPath, ['app.js']), 'function true true\ntrue true\n')
+  })
+
+  await t.test('is required by a CommonJS application', async (t) => {
+    writeFileSync(join(app, 'app.cjs'), commonjsApp)
+    t.equal(await run(process.execPath, ['app.cjs']), 'function function\n')
+  })
+
+  await t.test('is what the README says', async (t) => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8')
+    const example = readme.match(/^## Example\n.*?^```ts\n(.*?)^```/ms)?.[1] ?? ''
+    t.match(example, "from 'fastify-realtime'")
+    for (const [, name = ''] of example.matchAll(/from '((?:@[\w-]+\/)?[\w-]+)'/g)) link(name)
+    await compile('readme.ts', example)
+  })
+})
+
+/** Builds and packs in a copy, so that tests which run meanwhile keep their `dist`. */
+async function pack(): Promise<{ tarball: string; files: string[] }> {
+  const copy = join(folder, 'package')
+  for (const name of ['package.json', 'README.md', 'LICENSE', ...manifest.files]) {
+    if (name !== 'dist' && existsSync(join(root, name))) cpSync(join(root, name), join(copy, name), { recursive: true })
+  }
+  await run(process.execPath, ['--import=./scripts/typescript.js', 'scripts/build.ts', join(copy, 'dist')], root)
+  const answer = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], copy)
+  const [{ filename, files }] = JSON.parse(answer)
+  return { tarball: join(folder, filename), files: files.map(({ path }: { path: string }) => path) }
+}
+
+async function install(tarball: string): Promise<void> {
+  const target = join(app, 'node_modules', manifest.name)
+  mkdirSync(target, { recursive: true })
+  await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
+  for (const name of Object.keys(manifest.dependencies)) link(name)
+  // Of the peers only the one that is not optional; and what every TypeScript application on Node has.
+  for (const name of ['fastify', '@types/node']) link(name)
+  writeFileSync(join(app, 'package.json'), '{ "type": "module" }')
+}
+
+/** Puts one of the repository's packages into the application. */
+function link(name: string): void {
+  const path = join(app, 'node_modules', name)
+  if (existsSync(path)) return
+  mkdirSync(dirname(path), { recursive: true })
+  symlinkSync(join(root, 'node_modules', name), path)
+}
+
+async function compile(name: string, source: string): Promise<void> {
+  writeFileSync(join(app, name), source)
+  const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck']
+  await run(join(root, 'node_modules/.bin/tsc'), [...options, name])
+}
+
+/** Answers what the command printed; rejects with all of it if it failed. */
+async function run(command: string, args: readonly string[], cwd = app): Promise<string> {
+  try {
+    // tap loads its measuring into every child process, by NODE_OPTIONS. tsc can't start with it.
+    return (await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', command, ...args], { cwd })).stdout
+  } catch (error) {
+    const { message, stdout } = error as Error & { stdout: string }
+    throw new Error(`${message}\n${stdout}`)
+  }
+}
