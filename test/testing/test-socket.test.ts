@@ -30,8 +30,8 @@ t.test('waits that are made before the messages get them in order', async (t) =>
 })
 
 t.test('a wait that nothing answers meets its deadline, and swallows no later message', async (t) => {
-  const socket = await connect(await plainApp(t), '/ws', { timeout: 20 })
-  await t.rejects(socket.next(), new DeadlineError('a message', 20))
+  const socket = await connect(await plainApp(t), '/ws', { timeout: 1_000 })
+  await t.rejects(socket.next(), new DeadlineError('a message', 1_000))
   await t.rejects(socket.closed({ timeout: 1 }), new DeadlineError('the connection to close', 1))
   socket.send('late')
   t.equal(await socket.next({ timeout: 5_000 }), 'late')
@@ -129,10 +129,10 @@ t.test('iteration', async (t) => {
   })
 
   t.test('meets its deadline', async (t) => {
-    const socket = await connect(await plainApp(t), '/ws', { timeout: 20 })
+    const socket = await connect(await plainApp(t), '/ws', { timeout: 1_000 })
     await t.rejects(async () => {
       for await (const message of socket) t.fail(`unexpected ${message}`)
-    }, new DeadlineError('a message', 20))
+    }, new DeadlineError('a message', 1_000))
   })
 })
 
@@ -162,7 +162,7 @@ async function deaf(t: Parameters<typeof plainApp>[0]): Promise<{ client: TestSo
     socket.pause()
     sockets.push(socket)
   })
-  const client = await connect(app, '/ws', { timeout: 50 })
+  const client = await connect(app, '/ws', { timeout: 1_000 })
   t.teardown(() => sockets[0]?.terminate())
   return { client, socket: sockets[0] as WebSocket }
 }
