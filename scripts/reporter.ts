@@ -17,6 +17,9 @@ export function totalsFile(starter: number): string {
   return `.tap/totals-${starter}.json`
 }
 
+// Where there is no terminal, the table of coverage would cut its lists of lines to fit 80 columns.
+process.stdout.columns ??= 160
+
 /** What one test, or one file of them, came to. */
 class Suite {
   readonly name: string
