@@ -39,6 +39,14 @@ export function laggingNotice(dropped: number): string {
   return `{"notice":{"code":"lagging","dropped":${dropped}}}`
 }
 
+/**
+ * The text of the notice that publications of a channel were missed and can't be had again: the client's state is
+ * incomplete, and goes on from that position.
+ */
+export function insufficientStateNotice(channel: string, offset: number, epoch: string): string {
+  return JSON.stringify({ notice: { code: 'insufficient_state', channel, recovered: false, offset, epoch } })
+}
+
 /** The text of the notice that this node goes away: reconnect after that many milliseconds. */
 export function drainingNotice(reconnectAfter: number): string {
   return `{"notice":{"code":"draining","reconnectAfter":${reconnectAfter}}}`

@@ -57,8 +57,8 @@ export interface Streams {
   publish(channel: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult>
   /** The socket is gone: drop its subscriptions. */
   closed(socket: RealtimeSocket): void
-  /** The channels a socket is subscribed to. */
-  channelsOf(socket: RealtimeSocket): string[]
+  /** The socket's reader took what waited for it. */
+  caughtUp(socket: RealtimeSocket): void
 }
 
 /** Who is told what happens on sockets: the node's registry and its metrics. Cheap: some are called per message. */

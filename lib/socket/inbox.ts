@@ -4,6 +4,9 @@ import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/mes
 import { type CompiledValidator, runValidator } from './validator.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
+/** Stands for a binary message, whose bytes nobody wants. */
+export const BINARY = Symbol('binary')
+
 const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
 
 export interface InboxOptions {
@@ -33,7 +36,7 @@ type Parsed =
 export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #options: InboxOptions
   readonly #owner: InboxOwner
-  #queue: Buffer[] = []
+  #queue: (Buffer | typeof BINARY)[] = []
   #start = 0
   #waiting: ((result: IteratorResult<unknown>) => void) | undefined
   #paused = false
@@ -55,7 +58,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     return this.#queue.length - this.#start
   }
 
-  add(data: Buffer): void {
+  add(data: Buffer | typeof BINARY): void {
     if (this.#ended) return
     if (this.#waiting !== undefined) {
       const parsed = this.#accept(data)
@@ -105,8 +108,8 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     waiting?.(result)
   }
 
-  #take(): Buffer {
-    const data = this.#queue[this.#start++] as Buffer
+  #take(): Buffer | typeof BINARY {
+    const data = this.#queue[this.#start++] as Buffer | typeof BINARY
     if (this.#start === this.#queue.length) {
       this.#queue = []
       this.#start = 0
@@ -119,8 +122,8 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   /** The message's value, or undefined where it was refused and answered. */
-  #accept(data: Buffer): { readonly value: unknown } | undefined {
-    const parsed = this.#parse(data.toString())
+  #accept(data: Buffer | typeof BINARY): { readonly value: unknown } | undefined {
+    const parsed: Parsed = data === BINARY ? { error: 'unsupported_data' } : this.#parse(data.toString())
     if ('value' in parsed) return parsed
     this.#owner.rejected(parsed.error, parsed.cause)
     this.#owner.sendText(errorMessage(parsed.error, parsed.details))

@@ -11,7 +11,7 @@ export interface OutboxOwner {
   /** More than the hard limit waits: the reader is given up. */
   overflowed(): void
   /** The reader took what waited, after having lagged. */
-  caughtUp?(): void
+  caughtUp(): void
 }
 
 export interface OutboxLimits {
@@ -155,7 +155,7 @@ export class Outbox {
       this.#awaitingDrain = false
       this.#turn.settle(this)
       this.#writeBacklog()
-      this.#owner.caughtUp?.()
+      this.#owner.caughtUp()
     })
   }
 

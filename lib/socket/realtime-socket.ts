@@ -1,21 +1,30 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import { InvalidDataError, MessagesTakenError } from '../errors.ts'
+import { MessagesTakenError } from '../errors.ts'
 import type { Claims } from '../options.ts'
 import { CLOSE, type CloseCode, truncateReason } from '../protocol/close-codes.ts'
 import { dataFrame, framePayloads, textFrame } from '../protocol/frame.ts'
-import { drainingNotice, type ErrorCode, type ErrorDetails, errorMessage, visiblePing } from '../protocol/messages.ts'
+import {
+  drainingNotice,
+  type ErrorCode,
+  type ErrorDetails,
+  errorMessage,
+  insufficientStateNotice,
+  visiblePing
+} from '../protocol/messages.ts'
 import type {
   PublishOptions,
   PublishResult,
   SocketContext,
   SocketSettings,
+  StreamPosition,
   SubscribeOptions,
   SubscribeResult
 } from './context.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { Inbox } from './inbox.ts'
+import { BINARY, Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
+import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
 import { AbuseWatch, TokenBucket } from './token-bucket.ts'
 
@@ -84,6 +93,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #abuse: AbuseWatch | undefined
   #abort: AbortController | undefined
   #ended = false
+  #draining = false
   #taken = false
   #pauses = 0
   #resumeTimer: Timed | undefined
@@ -182,7 +192,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   static {
     // An accessor in ws, but a property in its types, which no accessor may override.
-    Object.defineProperty(this.prototype, 'bufferedAmount', {
+    Object.defineProperty(RealtimeSocket.prototype, 'bufferedAmount', {
       get(this: RealtimeSocket): number {
         return (Reflect.get(WebSocket.prototype, 'bufferedAmount', this) as number) + this.#outbox.waiting
       }
@@ -330,6 +340,31 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.close(code, reason)
   }
 
+  /** @internal The handler has returned: its connection is done. */
+  finish(): void {
+    this.closeWith(this.#draining ? CLOSE.restart : CLOSE.done)
+  }
+
+  /** @internal True once nothing can be sent any more. */
+  get closed(): boolean {
+    return this.readyState !== WebSocket.OPEN
+  }
+
+  /** @internal */
+  get maxSubscriptions(): number {
+    return this.#settings.limits.subscriptions
+  }
+
+  /** @internal Publications of a channel were lost to this connection for good. */
+  insufficientState(channel: string, { offset, epoch }: StreamPosition): void {
+    this.sendText(insufficientStateNotice(channel, offset, epoch))
+  }
+
+  /** @internal The reader took what waited for it. */
+  caughtUp(): void {
+    this.#context.streams.caughtUp(this)
+  }
+
   /** @internal Moves the expiry of the token, by the wheel's clock. */
   extend(expiresAt: number): void {
     this.#expiresAt = expiresAt
@@ -343,6 +378,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   drain(reconnectAfter: number): { handled: Promise<void> | undefined; busy: boolean } {
     if (this.#settings.kind === 'messages') this.sendText(drainingNotice(reconnectAfter))
     const busy = this.#inbox?.busy ?? false
+    this.#draining = true
     this.#end()
     return { handled: this.handled, busy }
   }
@@ -430,10 +466,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       return this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
     }
     if (this.#bucket !== undefined && this.#overRate(this.#bucket, wheel.now())) return true
-    if (isBinary) {
-      this.#reject('unsupported_data')
-      this.sendError('unsupported_data')
-    } else inbox.add(data as Buffer)
+    inbox.add(isBinary ? BINARY : (data as Buffer))
     if (this.listenerCount('message') > 0) this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
     return true
   }
@@ -511,17 +544,6 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#rejected++
     this.#context.observer.rejected(reason)
   }
-}
-
-function stringify(value: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (cause) {
-    throw Object.assign(new InvalidDataError(), { cause })
-  }
-  if (text === undefined) throw new InvalidDataError()
-  return text
 }
 
 /** Bytes of what `ws` emits or takes. */

@@ -1,0 +1,343 @@
+import type { Broker, HistoryPolicy, Position, Publication } from '../broker/broker.ts'
+import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
+import type { Turn } from '../socket/turn.ts'
+import { Feed, type Format } from './feed.ts'
+import { type Subscriber, Subscription } from './subscription.ts'
+
+export interface ChannelOptions {
+  readonly name: string
+  readonly broker: Broker
+  readonly turn: Turn
+  /** Undefined: publications have no position, and what is missed is missed. */
+  readonly history: HistoryPolicy | undefined
+  /** The broker could not be asked. The channel tries again when it is told to audit. */
+  failed(stage: string, error: unknown): void
+  /** Positions were repaired, or could not be. */
+  repaired(complete: boolean): void
+}
+
+// Read from history in pieces of so many, so that a slow reader's catching up takes no more memory than that.
+const PAGE = 256
+// Publications kept while the channel's own position is being repaired; beyond it they are read from history.
+const MAX_HELD = 4_096
+
+/**
+ * One channel on this node: its subscribers, and how far they are. Every subscriber that is live has been given
+ * everything up to the channel's own position, so one check (`offset === last + 1`) and one repair serve them all.
+ */
+export class Channel {
+  readonly name: string
+  readonly #options: ChannelOptions
+  readonly #feeds = new Map<Format, Feed>()
+  readonly #subscriptions = new Map<Subscriber, Subscription>()
+  /** Subscriptions that are not live. */
+  readonly #joining = new Set<Subscription>()
+  #opened: Promise<void> | undefined
+  #offset = 0
+  #epoch = ''
+  /** What arrives while the position is being found out. */
+  #held: Publication[] | undefined
+  #closed = false
+
+  constructor(options: ChannelOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#subscriptions.size
+  }
+
+  get position(): StreamPosition {
+    return { offset: this.#offset, epoch: this.#epoch }
+  }
+
+  has(subscriber: Subscriber): boolean {
+    return this.#subscriptions.has(subscriber)
+  }
+
+  /**
+   * Adds a subscriber. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
+   * await this have had their turn. Rejects where the broker can't be reached; then it is not subscribed.
+   */
+  async subscribe(subscriber: Subscriber, format: Format, since: StreamPosition | undefined): Promise<SubscribeResult> {
+    const subscription = new Subscription(subscriber, this.#feed(format))
+    this.#subscriptions.set(subscriber, subscription)
+    try {
+      await this.open()
+      if (this.#options.history === undefined) {
+        if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
+        return { recovered: false, offset: 0, epoch: '' }
+      }
+      return await this.#recover(subscription, since)
+    } catch (error) {
+      if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
+      throw error
+    }
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    const subscription = this.#subscriptions.get(subscriber)
+    if (subscription === undefined) return
+    this.#subscriptions.delete(subscriber)
+    this.#joining.delete(subscription)
+    subscription.feed.leave(subscription)
+  }
+
+  /** Subscribes this node to the channel. */
+  open(): Promise<void> {
+    this.#opened ??= this.#open().catch((error) => {
+      this.#opened = undefined
+      this.#held = undefined
+      throw error
+    })
+    return this.#opened
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#options.broker.unsubscribe(this.name).catch((error) => this.#options.failed('unsubscribe', error))
+  }
+
+  /** A publication came from the broker. */
+  receive(publication: Publication): void {
+    const { offset, epoch } = publication
+    if (this.#options.history === undefined || offset === 0) this.#spread(publication)
+    else if (this.#held !== undefined) this.#hold(this.#held, publication)
+    else if (epoch === this.#epoch && offset <= this.#offset) return
+    else if (epoch === this.#epoch && offset === this.#offset + 1) {
+      this.#offset = offset
+      this.#spread(publication)
+    } else {
+      void this.#repair()
+    }
+  }
+
+  /** Compares the position with the broker's, and repairs it where publications were missed. */
+  async audit(): Promise<void> {
+    if (this.#options.history === undefined || this.#epoch === '' || this.#repairing) return
+    if (this.#held !== undefined) return this.#repair()
+    for (const subscription of this.#joining) if (subscription.behind) this.caughtUp(subscription.subscriber)
+    const { offset, epoch } = this.position
+    try {
+      const { position } = await this.#options.broker.history(this.name, { limit: 0 })
+      // What came meanwhile has moved our own position past the one that was asked for.
+      const missed = position.epoch !== this.#epoch || position.offset > this.#offset || position.offset < offset
+      if (missed && epoch === this.#epoch && this.#held === undefined && !this.#closed) await this.#repair()
+    } catch (error) {
+      this.#options.failed('audit', error)
+    }
+  }
+
+  /** The subscriber's reader has caught up: what it missed meanwhile comes from history. */
+  caughtUp(subscriber: Subscriber): void {
+    const subscription = this.#subscriptions.get(subscriber)
+    if (subscription?.behind && !subscriber.outbox.lagging) void this.#catchUp(subscription)
+  }
+
+  #feed(format: Format): Feed {
+    let feed = this.#feeds.get(format)
+    if (feed === undefined) {
+      const history = this.#options.history
+      feed = new Feed(
+        format,
+        this.name,
+        this.#options.turn,
+        history && ((subscription, offset) => this.#fallBehind(subscription, offset))
+      )
+      this.#feeds.set(format, feed)
+    }
+    return feed
+  }
+
+  #isCurrent(subscription: Subscription): boolean {
+    return this.#subscriptions.get(subscription.subscriber) === subscription
+  }
+
+  async #open(): Promise<void> {
+    const { broker, history } = this.#options
+    if (history !== undefined) this.#held = []
+    await broker.subscribe(this.name)
+    if (history === undefined) return
+    const { position } = await broker.history(this.name, { limit: 0 })
+    this.#goOnFrom(position)
+  }
+
+  /** Takes a position for this node's, and with it what was held. */
+  #goOnFrom({ offset, epoch }: Position): void {
+    const held = this.#held as Publication[]
+    this.#held = undefined
+    this.#offset = offset
+    this.#epoch = epoch
+    for (const publication of held) this.receive(publication)
+    this.#promote()
+  }
+
+  #hold(held: Publication[], publication: Publication): void {
+    // What is dropped here is in history, and found missing by the next repair.
+    if (held.length < MAX_HELD) held.push(publication)
+    if (!this.#repairing && this.#epoch !== '') void this.#repair()
+  }
+
+  #repairing = false
+
+  /** Reads what was missed from history, once for all subscribers. */
+  async #repair(): Promise<void> {
+    const { broker, history, failed, repaired } = this.#options
+    // What was held so far is in history by now; what comes from here on may not be in what is read.
+    this.#held = []
+    this.#repairing = true
+    try {
+      const since = this.position
+      const limit = (history as HistoryPolicy).size
+      const { publications, position } = await broker.history(this.name, { since, limit })
+      const complete = follows(since, publications, position)
+      if (complete) for (const publication of publications) this.#step(publication)
+      else this.#declareHole(position)
+      repaired(complete)
+      this.#goOnFrom(position)
+    } catch (error) {
+      failed('repair', error)
+    } finally {
+      this.#repairing = false
+    }
+  }
+
+  #step(publication: Publication): void {
+    this.#offset = publication.offset
+    this.#spread(publication)
+  }
+
+  /** Nobody can be given what lies before this position any more. */
+  #declareHole(position: Position): void {
+    for (const feed of this.#feeds.values()) {
+      feed.seal()
+      feed.skipTo(position.offset)
+    }
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.buffer !== undefined) {
+        subscription.buffer = []
+        subscription.hole = true
+      } else this.#tellHole(subscription, position)
+    }
+  }
+
+  #tellHole(subscription: Subscription, { offset, epoch }: Position): void {
+    subscription.offset = offset
+    subscription.subscriber.insufficientState(this.name, { offset, epoch })
+  }
+
+  #spread(publication: Publication): void {
+    const { offset } = publication
+    for (const feed of this.#feeds.values()) {
+      if (feed.size === 0 && this.#joining.size === 0) {
+        feed.skipTo(offset)
+        continue
+      }
+      const frame = feed.encode(publication)
+      feed.add(frame, offset)
+      for (const subscription of this.#joining) if (subscription.feed === feed) subscription.take({ offset, frame })
+    }
+    this.#promote()
+  }
+
+  /** Those beside the feed that have come level with it go live. */
+  #promote(): void {
+    if (this.#joining.size === 0 || this.#held !== undefined) return
+    for (const subscription of this.#joining) {
+      const { buffer, behind, offset, feed } = subscription
+      if (buffer !== undefined || behind || offset < this.#offset) continue
+      // Further than this node: it waits for the publications that it already has.
+      if (offset > this.#offset) continue
+      this.#joining.delete(subscription)
+      feed.join(subscription)
+    }
+  }
+
+  async #recover(subscription: Subscription, since: StreamPosition | undefined): Promise<SubscribeResult> {
+    const { broker, history } = this.#options
+    this.#joining.add(subscription)
+    if (since === undefined || !isPosition(since)) {
+      const result = { recovered: false, ...this.position }
+      subscription.offset = result.offset
+      this.#promote()
+      return result
+    }
+    subscription.buffer = []
+    const page = await broker.history(this.name, { since, limit: (history as HistoryPolicy).size })
+    const { publications, position } = page
+    const recovered = !subscription.hole && follows(since, publications, position)
+    subscription.offset = recovered ? since.offset : position.offset
+    if (recovered) this.#give(subscription, publications)
+    // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
+    setImmediate(() => this.#goLive(subscription))
+    return { recovered, offset: position.offset, epoch: position.epoch }
+  }
+
+  /** Gives publications until the reader is slow; the rest is left to history. */
+  #give(subscription: Subscription, publications: readonly Publication[]): void {
+    const { feed, subscriber } = subscription
+    for (const publication of publications) {
+      if (subscriber.outbox.lagging) {
+        subscription.behind = true
+        return
+      }
+      subscription.give({ offset: publication.offset, frame: feed.encode(publication) })
+    }
+  }
+
+  #goLive(subscription: Subscription): void {
+    if (!this.#isCurrent(subscription)) return
+    if (subscription.hole) this.#tellHole(subscription, this.position)
+    subscription.hole = false
+    if (subscription.behind) subscription.buffer = undefined
+    else subscription.release()
+    this.#promote()
+    if (subscription.behind) void this.#catchUp(subscription)
+  }
+
+  #fallBehind(subscription: Subscription, offset: number): void {
+    subscription.feed.drop(subscription)
+    subscription.offset = offset
+    subscription.behind = true
+    this.#joining.add(subscription)
+  }
+
+  async #catchUp(subscription: Subscription): Promise<void> {
+    const { broker, failed } = this.#options
+    const { outbox } = subscription.subscriber
+    try {
+      while (this.#isCurrent(subscription) && !outbox.lagging) {
+        const since = { offset: subscription.offset, epoch: this.#epoch }
+        subscription.behind = false
+        subscription.buffer = []
+        const { publications, position } = await broker.history(this.name, { since, limit: PAGE })
+        if (!this.#isCurrent(subscription)) return
+        if (publications.length === PAGE && publications[0]?.offset === since.offset + 1) {
+          this.#give(subscription, publications)
+          continue
+        }
+        if (follows(since, publications, position)) this.#give(subscription, publications)
+        else this.#tellHole(subscription, position)
+        if (!subscription.behind) {
+          this.#goLive(subscription)
+          return
+        }
+      }
+    } catch (error) {
+      failed('catch up', error)
+    }
+    subscription.buffer = undefined
+    subscription.behind = true
+  }
+}
+
+/** True where the publications lead from one position to the other without a gap. */
+function follows(since: StreamPosition, publications: readonly Publication[], top: Position): boolean {
+  if (since.epoch !== top.epoch || top.offset - since.offset !== publications.length) return false
+  return publications.every(({ offset }, index) => offset === since.offset + index + 1)
+}
+
+function isPosition({ offset, epoch }: StreamPosition): boolean {
+  return Number.isSafeInteger(offset) && offset >= 0 && typeof epoch === 'string'
+}

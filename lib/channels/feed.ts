@@ -1,0 +1,99 @@
+import type { Publication } from '../broker/broker.ts'
+import { wrappedTextFrame } from '../protocol/frame.ts'
+import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
+import type { Outbox } from '../socket/outbox.ts'
+import type { Batch, Turn } from '../socket/turn.ts'
+import type { Subscription } from './subscription.ts'
+
+/** A wire format: how a channel's publications look to its subscribers. Encoded once for all of one format. */
+export interface Format {
+  readonly name: string
+  /** Makes the encoder of one channel. */
+  encoder(channel: string): (publication: Publication) => Buffer
+}
+
+const CLOSING_BRACE = Buffer.from('}')
+
+/** `{"channel":…,"data":…}`, as `app.ws` routes get it. */
+export const socketFormat: Format = {
+  name: 'socket',
+  encoder(channel) {
+    const prefix = Buffer.from(publicationPrefix(channel))
+    return ({ data, offset, epoch }) =>
+      wrappedTextFrame(prefix, data, offset === 0 ? CLOSING_BRACE : Buffer.from(publicationSuffix(offset, epoch)))
+  }
+}
+
+/** A reader is slow; it has been given everything up to `offset`, and gets nothing more from the feed. */
+export type FellBehind = (subscription: Subscription, offset: number) => void
+
+/** The live subscribers of one channel in one format, and this turn's frames for them. */
+export class Feed implements Batch {
+  readonly encode: (publication: Publication) => Buffer
+  readonly #turn: Turn
+  readonly #live = new Map<Outbox, Subscription>()
+  #frames: Buffer[] = []
+  /** The offset of the publication that was added last, and of the last one handed out. */
+  #added = 0
+  #sealed = 0
+  readonly #fellBehind: FellBehind | undefined
+
+  /** @param fellBehind Called for a live subscription whose reader is slow, if the channel can serve it later. */
+  constructor(format: Format, channel: string, turn: Turn, fellBehind?: FellBehind) {
+    this.encode = format.encoder(channel)
+    this.#turn = turn
+    this.#fellBehind = fellBehind
+  }
+
+  get size(): number {
+    return this.#live.size
+  }
+
+  reaches(outbox: Outbox): boolean {
+    return this.#live.has(outbox)
+  }
+
+  /** From here on the subscription gets what is added, and nothing of what was added before. */
+  join(subscription: Subscription): void {
+    this.seal()
+    this.#live.set(subscription.subscriber.outbox, subscription)
+  }
+
+  /** The subscription gets what was added up to here. */
+  leave(subscription: Subscription): void {
+    this.seal()
+    this.#live.delete(subscription.subscriber.outbox)
+  }
+
+  /** Queues a frame for every live subscriber. */
+  add(frame: Buffer, offset: number): void {
+    this.#added = Math.max(this.#added, offset)
+    if (this.#live.size === 0) return
+    if (this.#frames.push(frame) === 1) this.#turn.addBatch(this)
+  }
+
+  seal(): void {
+    const frames = this.#frames
+    const count = frames.length
+    const before = this.#sealed
+    this.#sealed = this.#added
+    if (count === 0) return
+    this.#frames = []
+    const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
+    for (const [outbox, subscription] of this.#live) {
+      if (outbox.lagging && this.#fellBehind !== undefined) this.#fellBehind(subscription, before)
+      else outbox.offer(chunk, count)
+    }
+  }
+
+  /** Nobody is given what lies before this offset. */
+  skipTo(offset: number): void {
+    this.#added = offset
+    this.#sealed = offset
+  }
+
+  /** Takes a subscription out without giving it what was added. */
+  drop(subscription: Subscription): void {
+    this.#live.delete(subscription.subscriber.outbox)
+  }
+}

@@ -1,0 +1,152 @@
+import type { Broker, HistoryPolicy, Publication } from '../broker/broker.ts'
+import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
+import { isChannelName } from '../protocol/channel-name.ts'
+import type {
+  PublishOptions,
+  PublishResult,
+  StreamPosition,
+  SubscribeOptions,
+  SubscribeResult
+} from '../socket/context.ts'
+import { stringify } from '../socket/stringify.ts'
+import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import type { Turn } from '../socket/turn.ts'
+import { Channel } from './channel.ts'
+import type { Format } from './feed.ts'
+import type { Subscriber } from './subscription.ts'
+
+/** Whoever is subscribed through the hub. */
+export interface Member extends Subscriber {
+  readonly closed: boolean
+  readonly maxSubscriptions: number
+}
+
+export interface HubOptions {
+  readonly broker: Broker
+  readonly turn: Turn
+  readonly wheel: TimerWheel
+  /** How much of a channel is kept, by its name. */
+  historyOf(channel: string): HistoryPolicy | undefined
+  /** A failure of the broker that nobody waits for. */
+  failed(stage: string, error: unknown): void
+  repaired(complete: boolean): void
+}
+
+// A channel that loses its last subscriber stays subscribed for a moment: people come and go.
+const GRACE = 1_000
+
+interface Entry extends Timed {
+  readonly channel: Channel
+}
+
+/** This node's registry: which of its sockets are subscribed to which channel, and what the broker is asked for it. */
+export class Hub {
+  readonly #options: HubOptions
+  readonly #entries = new Map<string, Entry>()
+  readonly #memberships = new Map<Member, Set<string>>()
+
+  constructor(options: HubOptions) {
+    this.#options = options
+  }
+
+  /** Channels that this node is subscribed to. */
+  get channels(): number {
+    return this.#entries.size
+  }
+
+  channelsOf(member: Member): string[] {
+    return [...(this.#memberships.get(member) ?? [])]
+  }
+
+  async subscribe(
+    member: Member,
+    name: string,
+    format: Format,
+    options: SubscribeOptions | undefined
+  ): Promise<SubscribeResult> {
+    if (!isChannelName(name)) throw new InvalidChannelError()
+    if (member.closed) throw new SocketClosedError()
+    const names = this.#memberships.get(member) ?? new Set()
+    if (!names.has(name) && names.size >= member.maxSubscriptions) throw new SubscriptionLimitError()
+    const { channel } = this.#enter(name)
+    if (names.has(name)) {
+      await channel.open()
+      return { recovered: false, ...channel.position }
+    }
+    names.add(name)
+    this.#memberships.set(member, names)
+    try {
+      return await channel.subscribe(member, format, options?.since)
+    } catch (error) {
+      this.unsubscribe(member, name)
+      throw error
+    } finally {
+      this.#leaveIfEmpty(name)
+    }
+  }
+
+  unsubscribe(member: Member, name: string): void {
+    const names = this.#memberships.get(member)
+    if (names === undefined || !names.delete(name)) return
+    if (names.size === 0) this.#memberships.delete(member)
+    this.#entries.get(name)?.channel.unsubscribe(member)
+    this.#leaveIfEmpty(name)
+  }
+
+  unsubscribeAll(member: Member): void {
+    for (const name of this.channelsOf(member)) this.unsubscribe(member, name)
+  }
+
+  async publish(name: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
+    if (!isChannelName(name)) throw new InvalidChannelError()
+    const { offset, epoch } = await this.#options.broker.publish(name, Buffer.from(stringify(data)), {
+      history: this.#options.historyOf(name),
+      idempotencyKey: options?.idempotencyKey
+    })
+    return { offset, epoch }
+  }
+
+  /** A publication came from the broker. */
+  receive(name: string, publication: Publication): void {
+    this.#entries.get(name)?.channel.receive(publication)
+  }
+
+  /** Publications of these channels may have been missed. */
+  audit(names: Iterable<string>): void {
+    for (const name of names) void this.#entries.get(name)?.channel.audit()
+  }
+
+  caughtUp(member: Member): void {
+    for (const name of this.#memberships.get(member) ?? []) this.#entries.get(name)?.channel.caughtUp(member)
+  }
+
+  /** The channel's position on this node. */
+  positionOf(name: string): StreamPosition | undefined {
+    return this.#entries.get(name)?.channel.position
+  }
+
+  #enter(name: string): Entry {
+    const { wheel, broker, turn, failed, repaired, historyOf } = this.#options
+    let entry = this.#entries.get(name)
+    if (entry === undefined) {
+      const channel = new Channel({ name, broker, turn, history: historyOf(name), failed, repaired })
+      entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
+      this.#entries.set(name, entry)
+    }
+    wheel.delete(entry)
+    return entry
+  }
+
+  #leaveIfEmpty(name: string): void {
+    const entry = this.#entries.get(name)
+    const { wheel } = this.#options
+    if (entry?.channel.size === 0) wheel.set(entry, wheel.now() + GRACE)
+  }
+
+  #leave(name: string): number {
+    const entry = this.#entries.get(name) as Entry
+    this.#entries.delete(name)
+    entry.channel.close()
+    return Number.POSITIVE_INFINITY
+  }
+}

@@ -1,0 +1,56 @@
+import type { StreamPosition } from '../socket/context.ts'
+import type { Outbox } from '../socket/outbox.ts'
+import type { Feed } from './feed.ts'
+
+/** Whoever can be subscribed to a channel. */
+export interface Subscriber {
+  readonly outbox: Outbox
+  /** Publications of the channel were lost to this subscriber and can't be had again; it goes on from `position`. */
+  insufficientState(channel: string, position: StreamPosition): void
+}
+
+/** One publication, encoded. */
+export interface Encoded {
+  readonly offset: number
+  readonly frame: Buffer
+}
+
+/**
+ * One subscriber's place in one channel. It is *live* while it gets what the channel's feed gives to all. Before that,
+ * and while its reader is slow, it stands beside the feed and has its own offset.
+ */
+export class Subscription {
+  readonly subscriber: Subscriber
+  readonly feed: Feed
+  /** The offset it was given last, while it is not live. */
+  offset = 0
+  /** What was published since history is being read for it. */
+  buffer: Encoded[] | undefined
+  /** Its reader is slow: it will be served from history. */
+  behind = false
+  /** Publications were lost while history was being read. */
+  hole = false
+
+  constructor(subscriber: Subscriber, feed: Feed) {
+    this.subscriber = subscriber
+    this.feed = feed
+  }
+
+  /** Takes a publication that comes while not live. */
+  take(encoded: Encoded): void {
+    if (this.buffer !== undefined) this.buffer.push(encoded)
+    else if (encoded.offset > this.offset) this.give(encoded)
+  }
+
+  /** Hands out what was buffered and is newer than what was given. */
+  release(): void {
+    const buffer = this.buffer ?? []
+    this.buffer = undefined
+    for (const encoded of buffer) if (encoded.offset > this.offset) this.give(encoded)
+  }
+
+  give({ frame, offset }: Encoded): void {
+    this.subscriber.outbox.push(frame)
+    this.offset = offset
+  }
+}

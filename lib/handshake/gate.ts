@@ -1,0 +1,168 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
+import type { FastifyError } from 'fastify'
+import { DrainingError, HandshakeTimeoutError } from '../errors.ts'
+import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
+import type { SocketSettings } from '../socket/context.ts'
+
+/** One request for an upgrade, from its arrival to the 101. */
+export interface Handshake {
+  readonly stream: Duplex
+  readonly head: Buffer
+  readonly offer: SubprotocolOffer
+  /** A token that stood in the URL, from which it is taken out. */
+  readonly urlToken: string | undefined
+  /** Set once the connection is admitted. */
+  settings?: SocketSettings
+  /** The 101 is written; the deadline is off. */
+  upgraded: boolean
+}
+
+export interface GateOptions {
+  readonly upgradeTimeout: number
+  isDraining(): boolean
+  /** Seconds, for Retry-After. */
+  retryAfter(): number
+  refused(error: FastifyError, request: IncomingMessage): void
+}
+
+type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
+
+const PROTOCOL_HEADER = 'sec-websocket-protocol'
+// A JWT anywhere in the query, or whatever is called access_token (RFC 6750 section 2.3).
+const URL_TOKEN = /([?&](?:access_token(?==)|[^=&#]*(?==eyJ[\w-]*\.[\w-]+\.[\w-]*(?:[&#]|$)))=)([^&#]*)/gi
+
+/**
+ * Stands before every other listener of the server's `upgrade` event: what comes in here has its credentials taken
+ * out before any hook or log serializer sees the request, is refused plainly while the node drains, and has a
+ * deadline that no hook can outlast.
+ */
+export class Gate {
+  readonly #server: Server
+  readonly #options: GateOptions
+  readonly #handshakes = new WeakMap<IncomingMessage, Handshake>()
+  readonly #byStream = new WeakMap<Duplex, Handshake>()
+  readonly #listeners: readonly UpgradeListener[]
+
+  constructor(server: Server, options: GateOptions) {
+    this.#server = server
+    this.#options = options
+    this.#listeners = server.listeners('upgrade') as UpgradeListener[]
+    server.removeAllListeners('upgrade')
+    server.on('upgrade', this.#onUpgrade)
+  }
+
+  handshakeOf(request: IncomingMessage): Handshake | undefined {
+    return this.#handshakes.get(request)
+  }
+
+  /** What was settled for the connection that `ws` is just setting up on that stream. */
+  settingsOf(stream: Duplex): SocketSettings {
+    const handshake = this.#byStream.get(stream) as Handshake
+    handshake.upgraded = true
+    return handshake.settings as SocketSettings
+  }
+
+  /** The one protocol to answer with: the first that was offered and is no credential. */
+  protocolOf(request: IncomingMessage): string | false {
+    return this.#handshakes.get(request)?.offer.protocols[0] ?? false
+  }
+
+  close(): void {
+    this.#server.removeListener('upgrade', this.#onUpgrade)
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      this.#passAsHttp(request, stream, head)
+      return
+    }
+    const handshake: Handshake = {
+      stream,
+      head,
+      offer: takeOffer(request),
+      urlToken: takeUrlToken(request),
+      upgraded: false
+    }
+    if (this.#options.isDraining()) {
+      stream.on('error', () => stream.destroy())
+      this.#refuse(handshake, request, new DrainingError())
+      return
+    }
+    this.#handshakes.set(request, handshake)
+    this.#byStream.set(stream, handshake)
+    this.#watch(handshake, request)
+    for (const listener of this.#listeners) listener.call(this.#server, request, stream, head)
+  }
+
+  #watch(handshake: Handshake, request: IncomingMessage): void {
+    const timer = setTimeout(() => {
+      if (!handshake.upgraded) this.#refuse(handshake, request, new HandshakeTimeoutError())
+    }, this.#options.upgradeTimeout).unref()
+    handshake.stream.once('close', () => clearTimeout(timer))
+  }
+
+  /** Writes a refusal past Fastify, whose own 503 during a close leaves the socket open, and the close waiting. */
+  #refuse({ stream }: Handshake, request: IncomingMessage, error: FastifyError): void {
+    this.#options.refused(error, request)
+    const statusCode = error.statusCode as number
+    const { code, message } = error
+    const body = JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
+    stream.once('finish', () => stream.destroy())
+    stream.end(
+      `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n` +
+        'Connection: close\r\nContent-Type: application/json; charset=utf-8\r\n' +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nRetry-After: ${this.#options.retryAfter()}\r\n\r\n${body}`
+    )
+  }
+
+  /**
+   * An upgrade to something else (`h2c`, which Java's HttpClient asks for on every cleartext request) may be ignored
+   * (RFC 9110 section 7.8). Node has let go of the connection by now, so it is handed in once more, with the request's
+   * head as it would be without the upgrade.
+   */
+  #passAsHttp(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    stream.unshift(Buffer.concat([Buffer.from(headWithoutUpgrade(request), 'latin1'), head]))
+    this.#server.emit(this.#server instanceof TlsServer ? 'secureConnection' : 'connection', stream)
+  }
+}
+
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
+  let text = `${method} ${url} HTTP/${httpVersion}\r\n`
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    let value = rawHeaders[i + 1] as string
+    const lower = name.toLowerCase()
+    if (lower === 'upgrade' || lower === 'http2-settings') continue
+    if (lower === 'connection') value = value.replace(/\b(upgrade|http2-settings)\b *,? */gi, '').replace(/, *$/, '')
+    if (value !== '' || lower !== 'connection') text += `${name}: ${value}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+/** Reads the subprotocol offer and leaves in the header what is not a credential. */
+function takeOffer(request: IncomingMessage): SubprotocolOffer {
+  const { headers, rawHeaders } = request
+  const offer = parseOffer(headers[PROTOCOL_HEADER])
+  if (!offer.offered) return offer
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (rawHeaders[i]?.toLowerCase() === PROTOCOL_HEADER) rawHeaders.splice(i, 2)
+  }
+  delete headers[PROTOCOL_HEADER]
+  const left = offer.protocols.join(', ')
+  if (left !== '') {
+    headers[PROTOCOL_HEADER] = left
+    rawHeaders.push('Sec-WebSocket-Protocol', left)
+  }
+  return offer
+}
+
+function takeUrlToken(request: IncomingMessage): string | undefined {
+  let token: string | undefined
+  request.url = request.url?.replace(URL_TOKEN, (_, name: string, value: string) => {
+    token ??= value
+    return `${name}redacted`
+  })
+  return token
+}

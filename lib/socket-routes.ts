@@ -1,0 +1,140 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler, RouteOptions } from 'fastify'
+import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
+import { kRoute, type Route } from './handshake/admission.ts'
+import { type RouteOptions as RealtimeRouteOptions, type RouteSettings, resolveRoute } from './options.ts'
+import { CLOSE } from './protocol/close-codes.ts'
+import type { RealtimeSocket } from './socket/realtime-socket.ts'
+import type { CompiledValidator } from './socket/validator.ts'
+
+/*
+ * What this package adds to Fastify's routes: `app.ws`, and for every route with `{ websocket: true }` the settings
+ * that its handshake and its sockets go by.
+ */
+
+type Handler = (this: FastifyInstance, socket: RealtimeSocket, request: FastifyRequest) => void | Promise<void>
+type Config = { realtime?: RealtimeRouteOptions; [kRoute]?: Route; [kMessage]?: unknown; [key: string]: unknown }
+
+// Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
+const kMessage = Symbol('fastify-realtime.message')
+const NO_SCHEMA = Symbol('no schema')
+
+export interface SocketRouteOptions {
+  schema?: { message?: unknown; [part: string]: unknown }
+  config?: Config
+  [option: string]: unknown
+}
+
+/** The decorator `app.ws`. */
+export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [SocketRouteOptions, Handler]) {
+  const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
+  if (typeof path !== 'string') throw new InvalidRouteError(String(path), 'give a path like /live')
+  if (typeof handler !== 'function') throw new InvalidRouteError(path, 'give a handler, as the last argument')
+  const { schema = {}, config, ...others } = options as SocketRouteOptions
+  const { message = NO_SCHEMA, ...parts } = schema
+  for (const part of ['body', 'response']) {
+    if (part in parts)
+      throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
+  }
+  this.route({
+    ...others,
+    method: 'GET',
+    url: path,
+    schema: { ...parts, hide: true },
+    config: { ...config, [kMessage]: message },
+    handler: upgradeRequired,
+    wsHandler: (socket: unknown, request: FastifyRequest) => {
+      const realtimeSocket = socket as RealtimeSocket
+      realtimeSocket.handled = run(this, handler, realtimeSocket, request)
+    }
+  } as unknown as RouteOptions)
+  return this
+}
+
+function upgradeRequired(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { code, statusCode, message } = new UpgradeRequiredError()
+  reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
+}
+
+/** Runs a handler for as long as its connection lives. Whatever it does, the process goes on. */
+async function run(app: FastifyInstance, handler: Handler, socket: RealtimeSocket, request: FastifyRequest) {
+  try {
+    await handler.call(app, socket, request)
+    socket.finish()
+  } catch (error) {
+    // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
+    if (socket.closed && isConsequence(error)) request.log.debug({ err: error }, 'handler ended with its connection')
+    else request.log.error({ err: error, connection: socket.id }, 'socket handler failed')
+    socket.sendError('internal')
+    socket.closeWith(CLOSE.internalError)
+  }
+}
+
+function isConsequence(error: unknown): boolean {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
+  return name === 'AbortError' || code === 'FST_RT_SOCKET_CLOSED'
+}
+
+/**
+ * Prepares every WebSocket route that is declared after this package was registered.
+ * @param setup Called once all plugins are loaded; compiles the schemas for messages.
+ */
+export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings): void {
+  const pending: (() => void)[] = []
+  app.addHook('onRoute', function (this: FastifyInstance, options) {
+    if (!options.websocket && !options.wsHandler) return
+    // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
+    if (options.method === 'HEAD') return
+    const config = (options.config ?? {}) as Config
+    const { [kMessage]: message, ...others } = config
+    const route: Route = {
+      kind: message === undefined ? 'raw' : 'messages',
+      settings: resolveRoute(settings, config.realtime)
+    }
+    options.config = { ...others, [kRoute]: route } as typeof options.config
+    this.after(() => {
+      const limiter = takeLimiter(this, options)
+      if (limiter !== undefined) route.limiter = limiter
+      if (message !== undefined && message !== NO_SCHEMA) ensureValidatorCompiler(this, options)
+    })
+    if (message !== undefined && message !== NO_SCHEMA) {
+      pending.push(() => {
+        route.validator = compile(this, message, options.url)
+      })
+    }
+  })
+  app.addHook('onReady', async () => {
+    for (const compileNext of pending.splice(0)) compileNext()
+  })
+}
+
+function compile(app: FastifyInstance, schema: unknown, url: string): CompiledValidator {
+  try {
+    const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
+    return compiler({ schema, method: 'GET', url, httpPart: 'message' } as never) as unknown as CompiledValidator
+  } catch (cause) {
+    const mend = `schema.message does not compile: ${(cause as Error).message}`
+    throw Object.assign(new InvalidRouteError(url, mend), { cause })
+  }
+}
+
+/** Fastify sets up its default validator only for a route that has one of its own schemas: this gives it one. */
+function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): void {
+  if (app.validatorCompiler !== undefined) return
+  const schema = options.schema as { querystring?: unknown }
+  schema.querystring ??= { type: 'object' }
+}
+
+/**
+ * Takes @fastify/rate-limit's hook out of a route's own, since it must run before the token is verified, and the rest
+ * of them after. It pushes its hook to whatever the route has, in an order that depends on which plugin came first;
+ * what tells it is that all such hooks are closures of one function.
+ */
+function takeLimiter(app: FastifyInstance, options: RouteOptions): onRequestAsyncHookHandler | undefined {
+  const { rateLimit } = app as { rateLimit?: () => unknown }
+  if (typeof rateLimit !== 'function' || options.onRequest === undefined) return undefined
+  const source = String(rateLimit())
+  const hooks = [options.onRequest].flat() as onRequestAsyncHookHandler[]
+  options.onRequest = hooks.filter((hook) => String(hook) !== source)
+  return hooks.find((hook) => String(hook) === source)
+}
