@@ -11,7 +11,13 @@ import type { Test } from 'tap'
 export type RedisSettings = Readonly<Record<string, string | number>>
 
 const PROGRAM = 'redis-server'
-const QUIET: RedisSettings = { save: '', appendonly: 'no', loglevel: 'warning', 'enable-debug-command': 'yes' }
+const QUIET: RedisSettings = {
+  save: '',
+  'repl-diskless-sync-delay': 0,
+  appendonly: 'no',
+  loglevel: 'warning',
+  'enable-debug-command': 'yes'
+}
 const LISTENING_TIMEOUT = 10_000
 
 /**
@@ -69,7 +75,10 @@ export class RedisServer {
 
   /** A client for the test's own commands. */
   get admin(): Redis {
-    this.#admin ??= new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
+    if (this.#admin) return this.#admin
+    this.#admin = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
+    // It connects again for as long as the server is away; that is what the tests do to it.
+    this.#admin.on('error', () => undefined)
     return this.#admin
   }
 

@@ -2,15 +2,25 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** A TCP proxy on 127.0.0.1 that can lose what the server says. It ends with the test. */
+interface Pair {
+  readonly client: Socket
+  readonly upstream: Socket
+  said: string
+  eaten: boolean
+}
+
+/** A TCP proxy on 127.0.0.1 that can lose what the server says, and change the server. It ends with the test. */
 export class TcpProxy {
   readonly #server: Server
-  readonly #pairs = new Set<{ client: Socket; upstream: Socket }>()
-  #eats = false
+  readonly #pairs = new Set<Pair>()
+  #upstreamPort: number
   #ate: () => void = () => undefined
+  /** How many chunks came from clients. */
+  chunks = 0
 
   private constructor(upstreamPort: number) {
-    this.#server = createServer((client) => this.#join(client, connect(upstreamPort, '127.0.0.1')))
+    this.#upstreamPort = upstreamPort
+    this.#server = createServer((client) => this.#join(client, connect(this.#upstreamPort, '127.0.0.1')))
   }
 
   static async start(t: Test, upstreamPort: number): Promise<TcpProxy> {
@@ -28,16 +38,25 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** From now on the server's answers are read and dropped. Resolves once the first one was. */
-  eatReplies(): Promise<void> {
-    this.#eats = true
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`
+  }
+
+  /**
+   * From now on the server's answers are read and dropped, on the connections there are whose client said something
+   * that matches. Resolves once the first answer was dropped.
+   */
+  eatReplies(said = /^/): Promise<void> {
+    for (const pair of this.#pairs) pair.eaten = said.test(pair.said)
     return new Promise((resolve) => {
       this.#ate = resolve
     })
   }
 
-  passReplies(): void {
-    this.#eats = false
+  /** Ends every connection; new ones go to this server. */
+  redirect(upstreamPort: number): void {
+    this.#upstreamPort = upstreamPort
+    this.cut()
   }
 
   /** Ends every connection. New ones are taken. */
@@ -49,11 +68,15 @@ export class TcpProxy {
   }
 
   #join(client: Socket, upstream: Socket): void {
-    const pair = { client, upstream }
+    const pair: Pair = { client, upstream, said: '', eaten: false }
     this.#pairs.add(pair)
-    client.pipe(upstream)
+    client.on('data', (chunk) => {
+      this.chunks++
+      pair.said = (pair.said + chunk.toString('latin1')).slice(-65_536)
+      upstream.write(chunk)
+    })
     upstream.on('data', (chunk) => {
-      if (this.#eats) this.#ate()
+      if (pair.eaten) this.#ate()
       else client.write(chunk)
     })
     const end = () => {

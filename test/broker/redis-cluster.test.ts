@@ -1,0 +1,108 @@
+import { Cluster } from 'ioredis'
+import t, { type Test } from 'tap'
+import { redisSlot } from '../../lib/broker/redis-slot.ts'
+import { type RedisServer, startCluster, until } from '../support/redis-server.ts'
+import { brokerContract } from './contract.ts'
+import { bytes, dataOf, freshPrefix, openRedisBroker } from './redis-bench.ts'
+
+const KEEP = { size: 10_000, ttl: 60_000 }
+const nodes = await startCluster(t)
+
+function connect(t: Test): Cluster {
+  const cluster = new Cluster(
+    nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+    { lazyConnect: true }
+  )
+  t.teardown(() => cluster.disconnect())
+  return cluster
+}
+
+async function pass(milliseconds: number): Promise<void> {
+  const end = Date.now() + milliseconds
+  await until(() => Date.now() > end)
+}
+
+function ownerOf(slot: number): RedisServer {
+  return nodes[Math.floor((slot * nodes.length) / 16_384)] as RedisServer
+}
+
+t.test('the contract', (t) =>
+  brokerContract(t, async (t) => {
+    const options = { redis: connect(t), prefix: freshPrefix() }
+    return {
+      bench: { ...(await openRedisBroker(t, options)), pass },
+      other: { ...(await openRedisBroker(t, options)), pass }
+    }
+  })
+)
+
+t.test('hash slots are the server’s', async (t) => {
+  for (const key of ['a', 'a:{b}', '{}x', '{', 'x{y', 'x{}{y}', '{ü}', 'foo{bar}{zap}', 'realtime:{room}:meta']) {
+    t.equal(redisSlot(key), await nodes[0]?.admin.cluster('KEYSLOT', key), key)
+  }
+})
+
+t.test('case 98: a slot moves under traffic', async (t) => {
+  const prefix = freshPrefix()
+  const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix, times: { probeInterval: 200 } })
+  await broker.subscribe('room')
+  const slot = redisSlot(`${prefix}:{room}`)
+  const from = ownerOf(slot)
+  const to = nodes.find((node) => node !== from) as RedisServer
+  let published = 0
+  let moving = true
+  const traffic = (async () => {
+    while (moving) {
+      const done = await broker.publish('room', bytes(published + 1), { history: KEEP }).catch((error) => error)
+      if (done instanceof Error) t.match(done.message, /broker/i)
+      else published++
+    }
+  })()
+  await until(() => published > 20)
+  await moveSlot(slot, from, to)
+  const moved = published
+  await heard.until(() => heard.audits.length > 0)
+  await until(() => published > moved + 20)
+  moving = false
+  await traffic
+
+  const page = await broker.history('room', { limit: 100_000 })
+  t.ok(dataOf(page).length >= published)
+  const last = await broker.publish('room', bytes('"last"'), { history: KEEP })
+  await heard.until(() => heard.publications.at(-1)?.offset === last.offset)
+  const ofEpoch = heard.publications.filter(({ epoch }) => epoch === last.epoch).map(({ offset }) => offset)
+  t.strictSame(
+    ofEpoch,
+    [...new Set(ofEpoch)].sort((a, b) => a - b),
+    'in order, none twice'
+  )
+})
+
+t.test('a node goes away and comes back', async (t) => {
+  const prefix = freshPrefix()
+  const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix })
+  const rooms = Array.from({ length: 12 }, (_, n) => `room ${n}`)
+  await Promise.all(rooms.map((room) => broker.subscribe(room)))
+  const [node] = nodes as [RedisServer]
+  await node.kill()
+  await heard.until(() => heard.states.at(-1) === false)
+  await node.restart()
+  await heard.until(() => heard.states.at(-1) === true)
+  await until(async () => {
+    const outcomes = await Promise.allSettled(rooms.map((room) => broker.publish(room, bytes(1), { history: KEEP })))
+    return outcomes.every(({ status }) => status === 'fulfilled')
+  })
+  await heard.until(() => rooms.every((room) => heard.data(room).length > 0))
+})
+
+async function moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
+  const [fromId, toId] = await Promise.all([from, to].map((node) => node.admin.cluster('MYID')))
+  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', `${fromId}`)
+  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', `${toId}`)
+  for (;;) {
+    const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[]
+    if (keys.length === 0) break
+    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...keys)
+  }
+  for (const node of [to, from, ...nodes]) await node.admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', `${toId}`)
+}

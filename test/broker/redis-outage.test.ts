@@ -1,0 +1,154 @@
+import t from 'tap'
+import { freePort, RedisServer } from '../support/redis-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import { bytes, dataOf, makeRedisBroker, openRedisBroker, QUICK } from './redis-bench.ts'
+
+const KEEP = { size: 1000, ttl: 60_000 }
+const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
+const UNKNOWN = { code: 'FST_RT_UNKNOWN_OUTCOME' }
+
+t.test('case 91: down at boot, says so once and starts when Redis does', async (t) => {
+  const port = await freePort()
+  const { broker, heard } = makeRedisBroker(t, { redis: `redis://127.0.0.1:${port}` })
+  const started = broker.start(heard)
+  await heard.until(() => heard.states.length > 0)
+  t.match(heard.causes[0], { message: /^Redis \((commands|subscriber)\): ECONNREFUSED$/ })
+  await t.rejects(broker.publish('room', bytes(1)), UNAVAILABLE)
+  await RedisServer.start(t, {}, port)
+  await started
+  t.strictSame(heard.states, [false, true])
+  await broker.publish('room', bytes(1))
+})
+
+t.test('closed before it could start', async (t) => {
+  const { broker, heard } = makeRedisBroker(t, { redis: `redis://127.0.0.1:${await freePort()}` })
+  const started = broker.start(heard)
+  await heard.until(() => heard.states.length > 0)
+  await broker.close()
+  await t.rejects(started, UNAVAILABLE)
+})
+
+t.test('case 92: killed and started again', async (t) => {
+  const server = await RedisServer.start(t, { appendonly: 'yes', appendfsync: 'always' })
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url })
+  const rooms = Array.from({ length: 600 }, (_, n) => `room ${n}`)
+  await Promise.all(rooms.map((room) => broker.subscribe(room)))
+  await broker.publish('room 1', bytes(1), { history: KEEP })
+  t.strictSame(heard.audits, [])
+
+  await server.kill()
+  await heard.until(() => heard.states.length === 2)
+  t.equal(broker.up, false)
+  const began = performance.now()
+  await t.rejects(broker.publish('room 1', bytes(2), { history: KEEP }), UNAVAILABLE)
+  await t.rejects(broker.publish('room 1', bytes(2)), UNAVAILABLE)
+  await t.rejects(broker.subscribe('late'), UNAVAILABLE)
+  await t.rejects(broker.history('room 1', { limit: 1 }), UNAVAILABLE)
+  t.ok(performance.now() - began < QUICK.commandTimeout)
+  await broker.unsubscribe('room 0')
+
+  await server.restart()
+  await heard.until(() => heard.audits.length > 0)
+  t.strictSame(heard.states, [true, false, true])
+  t.strictSame(new Set(heard.audits.flat()), new Set(rooms.slice(1)), 'everything is audited')
+  await Promise.all(rooms.map((room) => broker.publish(room, bytes(3), { history: KEEP })))
+  await heard.until(() => heard.publications.length >= 600)
+  t.strictSame(new Set(heard.publications.slice(1).map(({ channel }) => channel)), new Set(rooms.slice(1)))
+})
+
+t.test('case 93: the answer is lost after it was done', async (t) => {
+  const server = await RedisServer.start(t)
+  const proxy = await TcpProxy.start(t, server.port)
+  const { broker, heard } = await openRedisBroker(t, { redis: proxy.url })
+  const options = { history: KEEP, idempotencyKey: 'k' }
+  const eaten = proxy.eatReplies(/eval/i)
+  const publishes = [broker.publish('room', bytes(1), options), broker.publish('room', bytes(2), { history: KEEP })]
+  const outcomes = Promise.all(publishes.map((publish) => t.rejects(publish, UNKNOWN)))
+  await eaten
+  proxy.cut()
+  await outcomes
+  await heard.until(() => heard.states.length === 3)
+  t.match(await broker.publish('room', bytes(1), options), { offset: 1, duplicate: true })
+  t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1', '2'], 'each exactly once')
+})
+
+t.test('case 94: frozen', async (t) => {
+  const server = await RedisServer.start(t)
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url, maxPending: 100 })
+  await broker.subscribe('room')
+  server.stop()
+  t.teardown(() => server.continue())
+  const options = { history: KEEP, idempotencyKey: 'k' }
+  const began = performance.now()
+  const unknown = t.rejects(broker.publish('room', bytes(1), options), UNKNOWN)
+  const many = await Promise.allSettled(Array.from({ length: 150 }, () => broker.publish('room', bytes(0))))
+  await unknown
+  t.ok(performance.now() - began < QUICK.commandTimeout * 1.5)
+  const codes = many.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
+  t.equal(codes.filter((code) => code === UNKNOWN.code).length, 99, 'what waits is bounded')
+  t.equal(codes.filter((code) => code === UNAVAILABLE.code).length, 51)
+  await heard.until(() => heard.states.length === 2)
+
+  server.continue()
+  await heard.until(() => heard.states.length === 3)
+  await broker.publish('room', bytes(1), options)
+  t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1'], 'exactly one')
+})
+
+t.test('case 100: asleep, and paused for writes', async (t) => {
+  const server = await RedisServer.start(t)
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url })
+  await server.admin.ping()
+  for (const [command, ...args] of [
+    ['DEBUG', 'SLEEP', '1'],
+    ['CLIENT', 'PAUSE', '1000', 'WRITE']
+  ] as const) {
+    const told = heard.states.length
+    const slept = server.admin.call(command, ...args)
+    if (command === 'CLIENT') await slept
+    await t.rejects(broker.publish(command, bytes(1), { history: KEEP }), UNKNOWN)
+    await heard.until(() => heard.states.length === told + 2)
+    t.strictSame(heard.states.slice(told), [false, true], `${command}: down once, and up once it takes writes`)
+    await slept
+    await broker.publish(command, bytes(2), { history: KEEP })
+  }
+})
+
+t.test('closing ends in bounded time', async (t) => {
+  const server = await RedisServer.start(t)
+  const close = async (broker: { close(): Promise<void> }, most: number) => {
+    const began = performance.now()
+    await broker.close()
+    t.ok(performance.now() - began < most)
+  }
+
+  await t.test('with answers outstanding: waits for them', async (t) => {
+    const { broker } = await openRedisBroker(t, { redis: server.url })
+    const publish = broker.publish('room', bytes(1), { history: KEEP })
+    await close(broker, 300)
+    t.match(await publish, { offset: 1 })
+  })
+
+  await t.test('while Redis is frozen', async (t) => {
+    const { broker } = await openRedisBroker(t, {
+      redis: server.url,
+      times: { closeTimeout: 100, commandTimeout: 5000 }
+    })
+    server.stop()
+    const publish = t.rejects(broker.publish('room', bytes(1), { history: KEEP }), UNKNOWN)
+    await close(broker, 1000)
+    await publish
+    server.continue()
+  })
+
+  await t.test('while it connects again', async (t) => {
+    const { broker, heard } = await openRedisBroker(t, {
+      redis: server.url,
+      times: { reconnectDelay: [60_000, 60_000] }
+    })
+    await server.kill()
+    await heard.until(() => heard.states.length === 2)
+    await close(broker, 300)
+    t.strictSame(heard.states, [true, false])
+  })
+})
