@@ -49,7 +49,7 @@ export interface AdmissionOptions {
   refused(error: FastifyError, request: IncomingMessage): void
 }
 
-type Check = (attempt: Attempt) => Promise<unknown> | undefined
+type Check = (attempt: Attempt) => unknown
 
 interface Attempt {
   readonly handshake: Handshake
