@@ -29,8 +29,8 @@ for (const [, name = '', code = ''] of examples) {
       text(child.stdout),
       text(child.stderr)
     ])
-    t.equal(exitCode, 0, `${output}${errors}`)
+    t.equal(exitCode, 0, { output, errors })
     // No test at all would pass too.
-    t.match(output, /^(?:#|ℹ) pass [1-9]|^# \{ total: [1-9]\d*, pass: [1-9]/m)
+    t.match(output, /^(?:#|ℹ) pass [1-9]|^ok 1 - /m)
   })
 }
