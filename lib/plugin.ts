@@ -4,8 +4,9 @@ import websocket from '@fastify/websocket'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocketServer } from 'ws'
-import type { Broker } from './broker/broker.ts'
+import type { Broker, BrokerListener } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
+import { RedisBroker } from './broker/redis.ts'
 import { Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
@@ -124,16 +125,10 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('ws', ws as FastifyInstance['ws'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options)
-  let wasAway = false
-  await broker.start({
+  await startBroker(app, broker, {
     publication: (channel, publication) => hub.receive(channel, publication),
     presence: () => {},
     control: (message) => control.receive(message),
-    state: (up, err) => {
-      if (!up) app.log.warn({ err }, 'broker is away')
-      else if (wasAway) app.log.warn('broker is back')
-      wasAway = !up
-    },
     audit: (channels) => hub.audit(channels)
   })
   app.addHook('preClose', async () => {
@@ -146,8 +141,33 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   })
 }
 
-function makeBroker(_options: ResolvedOptions): Broker {
-  return new MemoryBroker()
+/**
+ * Starts the broker, and logs when it goes and comes. A broker that is away at boot doesn't hold up the application:
+ * it starts not ready. One that can never be used (credentials, permissions) fails the registration.
+ */
+async function startBroker(app: FastifyInstance, broker: Broker, listener: Omit<BrokerListener, 'state'>) {
+  let wasAway = false
+  let away: () => void = () => {}
+  const firstFailure = new Promise<void>((resolve) => {
+    away = resolve
+  })
+  const started = broker.start({
+    ...listener,
+    state(up, err) {
+      if (!up) app.log.warn({ err }, 'broker is away')
+      else if (wasAway) app.log.warn('broker is back')
+      wasAway = !up
+      if (!up) away()
+    }
+  })
+  started.catch((err) => {
+    if (wasAway) app.log.error({ err }, 'broker cannot be used')
+  })
+  await Promise.race([started, firstFailure])
+}
+
+function makeBroker({ redis, prefix }: ResolvedOptions): Broker {
+  return redis === undefined ? new MemoryBroker() : new RedisBroker({ redis, prefix })
 }
 
 function streamsOf(hub: Hub): Streams {
