@@ -22,6 +22,10 @@ export const NoAuthenticationError = createError(
 )
 export const DependencyError = createError<[dependency: string, mend: string]>('FST_RT_DEPENDENCY', '%s: %s')
 export const InvalidRouteError = createError<[route: string, mend: string]>('FST_RT_INVALID_ROUTE', 'Route %s: %s')
+export const InvalidChannelPatternError = createError<[pattern: string, mend: string]>(
+  'FST_RT_INVALID_CHANNEL_PATTERN',
+  'Channel %s: %s'
+)
 
 // Refused handshakes. The message is the response's: it gives no hint at why a credential failed.
 export const DrainingError = createError('FST_RT_DRAINING', 'The server is restarting', 503)

@@ -1,5 +1,6 @@
 import realtime from './plugin.ts'
 
+export type { ChannelOptions } from './channel-routes.ts'
 export type { DrainSummary } from './drain.ts'
 export type {
   AuthOptions,

@@ -7,6 +7,7 @@ import type { WebSocketServer } from 'ws'
 import type { Broker, BrokerListener } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
+import { ChannelRoutes, channelDecorator } from './channel-routes.ts'
 import { Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
@@ -49,11 +50,12 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const registry = new Registry()
   const broker = makeBroker(options)
   const failed = (stage: string, err: unknown) => app.log.warn({ err, stage }, 'realtime broker')
+  const channels = new ChannelRoutes()
   const hub = new Hub({
     broker,
     turn,
     wheel,
-    historyOf: () => undefined,
+    historyOf: (channel) => channels.historyOf(channel),
     failed,
     repaired: (complete) => metrics.repaired(complete)
   })
@@ -123,6 +125,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
 
   app.decorate('realtime', new Realtime({ broker, hub, registry, drainer, control }))
   app.decorate('ws', ws as FastifyInstance['ws'])
+  app.decorate('channel', channelDecorator(channels) as FastifyInstance['channel'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options)
   await startBroker(app, broker, {

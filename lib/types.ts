@@ -11,6 +11,7 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions
 } from 'fastify'
+import type { ChannelOptions } from './channel-routes.ts'
 import type { RouteOptions } from './options.ts'
 import type { Realtime } from './realtime.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
@@ -112,6 +113,8 @@ declare module 'fastify' {
         FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
       >
     ): this
+    /** Declares how the channels of a pattern (`boards/:board`) behave. See `docs/channels.md`. */
+    channel(pattern: string, options?: ChannelOptions): this
   }
 
   interface FastifyContextConfig {
