@@ -37,6 +37,7 @@ export class Channel {
   #epoch = ''
   /** What arrives while the position is being found out. */
   #held: Publication[] | undefined
+  #repairing = false
   #closed = false
 
   constructor(options: ChannelOptions) {
@@ -179,8 +180,6 @@ export class Channel {
     if (!this.#repairing && this.#epoch !== '') void this.#repair()
   }
 
-  #repairing = false
-
   /** Reads what was missed from history, once for all subscribers. */
   async #repair(): Promise<void> {
     const { broker, history, failed, repaired } = this.#options
@@ -194,12 +193,12 @@ export class Channel {
       const complete = follows(since, publications, position)
       if (complete) for (const publication of publications) this.#step(publication)
       else this.#declareHole(position)
+      this.#repairing = false
       repaired(complete)
       this.#goOnFrom(position)
     } catch (error) {
-      failed('repair', error)
-    } finally {
       this.#repairing = false
+      failed('repair', error)
     }
   }
 
@@ -313,7 +312,7 @@ export class Channel {
         subscription.buffer = []
         const { publications, position } = await broker.history(this.name, { since, limit: PAGE })
         if (!this.#isCurrent(subscription)) return
-        if (publications.length === PAGE && publications[0]?.offset === since.offset + 1) {
+        if (publications.length === PAGE && leadsOn(since, publications, position)) {
           this.#give(subscription, publications)
           continue
         }
@@ -334,8 +333,12 @@ export class Channel {
 
 /** True where the publications lead from one position to the other without a gap. */
 function follows(since: StreamPosition, publications: readonly Publication[], top: Position): boolean {
-  if (since.epoch !== top.epoch || top.offset - since.offset !== publications.length) return false
-  return publications.every(({ offset }, index) => offset === since.offset + index + 1)
+  return top.offset - since.offset === publications.length && leadsOn(since, publications, top)
+}
+
+/** True where the publications go on from a position without a gap. */
+function leadsOn(since: StreamPosition, publications: readonly Publication[], { epoch }: Position): boolean {
+  return since.epoch === epoch && publications.every(({ offset }, index) => offset === since.offset + index + 1)
 }
 
 function isPosition({ offset, epoch }: StreamPosition): boolean {
