@@ -38,6 +38,7 @@ export class Subscription {
 
   /** Takes a publication that comes while not live. */
   take(encoded: Encoded): void {
+    if (this.behind) return
     if (this.buffer !== undefined) this.buffer.push(encoded)
     else if (encoded.offset > this.offset) this.give(encoded)
   }

@@ -1,0 +1,194 @@
+import { EventEmitter, once } from 'node:events'
+import { Duplex } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../../lib/broker/broker.ts'
+import { MemoryBroker } from '../../lib/broker/memory.ts'
+import { socketFormat } from '../../lib/channels/feed.ts'
+import { Hub, type Member } from '../../lib/channels/hub.ts'
+import { framePayloads } from '../../lib/protocol/frame.ts'
+import type { StreamPosition, SubscribeResult } from '../../lib/socket/context.ts'
+import { Outbox } from '../../lib/socket/outbox.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { Turn } from '../../lib/socket/turn.ts'
+
+/** A memory broker whose deliveries can be lost, whose history can be held back, and which can be away. */
+export class FaultyBroker extends MemoryBroker {
+  readonly calls: string[] = []
+  readonly #events = new EventEmitter()
+  /** Publications that the node never hears of. */
+  lost = (_publication: Publication) => false
+  away = false
+  #held: (() => void)[] | undefined
+
+  override subscribe(channel: string): Promise<void> {
+    this.#note(`subscribe ${channel}`)
+    return this.away ? Promise.reject(new Error('away')) : super.subscribe(channel)
+  }
+
+  override unsubscribe(channel: string): Promise<void> {
+    this.#note(`unsubscribe ${channel}`)
+    return this.away ? Promise.reject(new Error('away')) : super.unsubscribe(channel)
+  }
+
+  override async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
+    this.#note(`history ${query.since?.offset ?? '-'} ${query.limit}`)
+    if (this.away) throw new Error('away')
+    const page = await super.history(channel, query)
+    if (this.#held !== undefined) await new Promise<void>((resolve) => this.#held?.push(resolve))
+    return page
+  }
+
+  /** Answers to history wait, with what was there when they were asked, until the function given back is called. */
+  holdHistory(): () => void {
+    this.#held = []
+    return () => {
+      const held = this.#held ?? []
+      this.#held = undefined
+      for (const release of held) release()
+    }
+  }
+
+  /** Resolves once that call has been made. */
+  async called(call: string): Promise<void> {
+    while (!this.calls.includes(call)) await once(this.#events, 'call')
+  }
+
+  #note(call: string): void {
+    this.calls.push(call)
+    this.#events.emit('call')
+  }
+}
+
+/** A subscriber over a stream that takes what it is given at once, or, while `slow`, nothing. */
+export class Reader implements Member {
+  readonly outbox: Outbox
+  readonly holes: { channel: string; position: StreamPosition }[] = []
+  readonly #bytes: Buffer[] = []
+  #stuck: (() => void) | undefined
+  slow = false
+  closed = false
+  maxSubscriptions = 3
+  overflows = 0
+
+  constructor(turn: Turn, hub: Hub, limits = { soft: 1024, hard: 1_000_000 }) {
+    const stream = new Duplex({
+      writableHighWaterMark: 1,
+      read() {},
+      write: (chunk: Buffer, _encoding, done) => {
+        this.#bytes.push(chunk)
+        if (this.slow) this.#stuck = done
+        else done()
+      }
+    })
+    this.outbox = new Outbox(stream, turn, limits, {
+      overflowed: () => {
+        this.overflows++
+      },
+      caughtUp: () => hub.caughtUp(this)
+    })
+  }
+
+  insufficientState(channel: string, position: StreamPosition): void {
+    this.holes.push({ channel, position })
+  }
+
+  /** The reader reads again. */
+  read(): void {
+    this.slow = false
+    this.#stuck?.()
+  }
+
+  /** What it was sent, parsed. */
+  get messages(): { channel: string; data: unknown; offset?: number; epoch?: string; notice?: unknown }[] {
+    return [...framePayloads(Buffer.concat(this.#bytes))].map(({ payload }) => JSON.parse(payload.toString()))
+  }
+
+  get data(): unknown[] {
+    return this.messages.map(({ data }) => data)
+  }
+
+  get offsets(): (number | undefined)[] {
+    return this.messages.map(({ offset }) => offset)
+  }
+}
+
+export class FakeClock {
+  time = 0
+  #callback: (() => void) | undefined
+
+  now(): number {
+    return this.time
+  }
+
+  every(_milliseconds: number, callback: () => void): () => void {
+    this.#callback = callback
+    return () => {
+      this.#callback = undefined
+    }
+  }
+
+  advance(milliseconds: number): void {
+    this.time += milliseconds
+    this.#callback?.()
+  }
+}
+
+export interface Rig {
+  readonly broker: FaultyBroker
+  readonly hub: Hub
+  readonly clock: FakeClock
+  readonly failures: string[]
+  readonly repairs: boolean[]
+  reader(limits?: { soft: number; hard: number }): Reader
+  subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
+  /** Publishes numbers, one after another. */
+  publish(channel: string, ...values: unknown[]): Promise<void>
+  /** Resolves once what was sent in this turn is written. */
+  written(): Promise<void>
+}
+
+/** A hub on a faulty broker. Channels whose name begins with `h` have history. */
+export async function makeRig(
+  t: { teardown(fn: () => unknown): void },
+  history: HistoryPolicy = { size: 100, ttl: 60_000 }
+): Promise<Rig> {
+  const broker = new FaultyBroker()
+  const turn = new Turn()
+  const clock = new FakeClock()
+  const failures: string[] = []
+  const repairs: boolean[] = []
+  const hub = new Hub({
+    broker,
+    turn,
+    wheel: new TimerWheel(clock, 50),
+    historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
+    failed: (stage) => failures.push(stage),
+    repaired: (complete) => repairs.push(complete)
+  })
+  await broker.start({
+    publication: (channel, publication) => {
+      if (!broker.lost(publication)) hub.receive(channel, publication)
+    },
+    presence() {},
+    control() {},
+    state() {},
+    audit: (channels) => hub.audit(channels)
+  })
+  t.teardown(() => broker.close())
+  return {
+    broker,
+    hub,
+    clock,
+    failures,
+    repairs,
+    reader: (limits) => new Reader(turn, hub, limits),
+    subscribe: (reader, channel, since) => hub.subscribe(reader, channel, socketFormat, since && { since }),
+    async publish(channel, ...values) {
+      for (const value of values) await hub.publish(channel, value, undefined)
+    },
+    // A repair or a catch-up is a few promises and turns long.
+    async written() {
+      for (let turns = 0; turns < 6; turns++) await nextTurn()
+    }
+  }
+}
