@@ -127,7 +127,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('ws', ws as FastifyInstance['ws'])
   app.decorate('channel', channelDecorator(channels) as FastifyInstance['channel'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
-  prepareSocketRoutes(app, options)
+  prepareSocketRoutes(app, options, admission)
   await startBroker(app, broker, {
     publication: (channel, publication) => hub.receive(channel, publication),
     presence: () => {},
@@ -223,8 +223,9 @@ function handlerFailed(err: Error, socket: RealtimeSocket, request: FastifyReque
   socket.closeWith(CLOSE.internalError)
 }
 
-function refusalReason({ code, statusCode }: FastifyError): string {
-  if (code?.startsWith('FST_RT_')) return code.slice('FST_RT_'.length).toLowerCase()
+function refusalReason(error: FastifyError): string {
+  const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
+  if (typeof code === 'string' && code.startsWith('FST_RT_')) return code.slice('FST_RT_'.length).toLowerCase()
   return statusCode === 429 ? 'rate_limited' : 'error'
 }
 

@@ -1,6 +1,15 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler, RouteOptions } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onErrorHookHandler,
+  onRequestAsyncHookHandler,
+  onSendHookHandler,
+  RouteOptions
+} from 'fastify'
 import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
-import { kRoute, type Route } from './handshake/admission.ts'
+import { type Admission, kRoute, type Route } from './handshake/admission.ts'
+import { hasJwt } from './handshake/authentication.ts'
 import { type RouteOptions as RealtimeRouteOptions, type RouteSettings, resolveRoute } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
@@ -29,7 +38,8 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
   const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
   if (typeof path !== 'string') throw new InvalidRouteError(String(path), 'give a path like /live')
   if (typeof handler !== 'function') throw new InvalidRouteError(path, 'give a handler, as the last argument')
-  const { schema = {}, config, ...others } = options as SocketRouteOptions
+  const { schema = {}, config, ...others } = checkObject(path, 'options', options) as SocketRouteOptions
+  checkObject(path, 'schema', schema)
   const { message = NO_SCHEMA, ...parts } = schema
   for (const part of ['body', 'response']) {
     if (part in parts)
@@ -39,6 +49,8 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     ...others,
     method: 'GET',
     url: path,
+    // With it, Fastify's handler would take the place of ours.
+    websocket: undefined,
     schema: { ...parts, hide: true },
     config: { ...config, [kMessage]: message },
     handler: upgradeRequired,
@@ -48,6 +60,11 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     }
   } as unknown as RouteOptions)
   return this
+}
+
+function checkObject(path: string, what: string, value: unknown): object {
+  if (typeof value === 'object' && value !== null) return value
+  throw new InvalidRouteError(path, `${what}: give an object`)
 }
 
 function upgradeRequired(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -75,12 +92,18 @@ function isConsequence(error: unknown): boolean {
   return name === 'AbortError' || code === 'FST_RT_SOCKET_CLOSED'
 }
 
-/**
- * Prepares every WebSocket route that is declared after this package was registered.
- * @param setup Called once all plugins are loaded; compiles the schemas for messages.
- */
-export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings): void {
+/** Prepares every WebSocket route that is declared after this package was registered. */
+export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings, admission: Admission): void {
   const pending: (() => void)[] = []
+  const onError: onErrorHookHandler = (request, _reply, _error, done) => {
+    admission.failed(request)
+    done()
+  }
+  const onSend: onSendHookHandler = (request, reply, payload, done) => {
+    const answer = admission.refusedByHook(request, reply, payload)
+    // Told by a close code: Fastify has nothing to send.
+    if (answer !== undefined) done(null, answer.payload)
+  }
   app.addHook('onRoute', function (this: FastifyInstance, options) {
     if (!options.websocket && !options.wsHandler) return
     // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
@@ -89,9 +112,11 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     const { [kMessage]: message, ...others } = config
     const route: Route = {
       kind: message === undefined ? 'raw' : 'messages',
-      settings: resolveRoute(settings, config.realtime)
+      settings: routeSettings(this, options.url, settings, config.realtime)
     }
     options.config = { ...others, [kRoute]: route } as typeof options.config
+    options.onError = [options.onError ?? [], onError].flat()
+    options.onSend = [options.onSend ?? [], onSend].flat()
     this.after(() => {
       const limiter = takeLimiter(this, options)
       if (limiter !== undefined) route.limiter = limiter
@@ -99,7 +124,7 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     })
     if (message !== undefined && message !== NO_SCHEMA) {
       pending.push(() => {
-        route.validator = compile(this, message, options.url)
+        route.validator = compile(options.validatorCompiler ?? this.validatorCompiler, message, options.url)
       })
     }
   })
@@ -108,10 +133,21 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
   })
 }
 
-function compile(app: FastifyInstance, schema: unknown, url: string): CompiledValidator {
+function routeSettings(app: FastifyInstance, url: string, settings: RouteSettings, own: unknown): RouteSettings {
+  if (own !== undefined) checkObject(url, 'config.realtime', own)
+  const resolved = resolveRoute(settings, own as RealtimeRouteOptions | undefined)
+  if (resolved.auth !== false && resolved.auth.verify === undefined && !hasJwt(app)) {
+    const mend =
+      'register @fastify/jwt before it, or give config.realtime.auth.verify, or say config.realtime.auth: false'
+    throw new InvalidRouteError(url, `no way to verify a token; ${mend}`)
+  }
+  return resolved
+}
+
+function compile(compiler: FastifyInstance['validatorCompiler'], schema: unknown, url: string): CompiledValidator {
   try {
-    const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
-    return compiler({ schema, method: 'GET', url, httpPart: 'message' } as never) as unknown as CompiledValidator
+    const part = { schema, method: 'GET', url, httpPart: 'message' } as never
+    return (compiler as NonNullable<typeof compiler>)(part) as unknown as CompiledValidator
   } catch (cause) {
     const mend = `schema.message does not compile: ${(cause as Error).message}`
     throw Object.assign(new InvalidRouteError(url, mend), { cause })
@@ -120,7 +156,7 @@ function compile(app: FastifyInstance, schema: unknown, url: string): CompiledVa
 
 /** Fastify sets up its default validator only for a route that has one of its own schemas: this gives it one. */
 function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): void {
-  if (app.validatorCompiler !== undefined) return
+  if ((options.validatorCompiler ?? app.validatorCompiler) !== undefined) return
   const schema = options.schema as { querystring?: unknown }
   schema.querystring ??= { type: 'object' }
 }

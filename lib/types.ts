@@ -12,7 +12,8 @@ import type {
   RouteShorthandOptions
 } from 'fastify'
 import type { ChannelOptions } from './channel-routes.ts'
-import type { RouteOptions } from './options.ts'
+// Not by its own name: inside `declare module 'fastify'` that is Fastify's RouteOptions.
+import type { RouteOptions as RealtimeRouteOptions } from './options.ts'
 import type { Realtime } from './realtime.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 
@@ -54,7 +55,7 @@ export type SocketRouteOptions<
   'schema' | 'handler' | 'websocket' | 'wsHandler' | 'config'
 > & {
   schema?: Schema & SocketSchema
-  config?: { realtime?: RouteOptions; [key: string]: unknown }
+  config?: { realtime?: RealtimeRouteOptions; [key: string]: unknown }
 }
 
 /** Handles one connection, and lives as long as it: returning closes with 1000, throwing with 1011. */
@@ -119,6 +120,6 @@ declare module 'fastify' {
 
   interface FastifyContextConfig {
     /** This route's own settings of fastify-realtime. */
-    realtime?: RouteOptions
+    realtime?: RealtimeRouteOptions
   }
 }

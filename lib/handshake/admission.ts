@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import * as ws from 'ws'
+import type { WebSocketServer } from 'ws'
 import type { Broker } from '../broker/broker.ts'
 import {
   BadHandshakeError,
@@ -11,18 +9,19 @@ import {
   ForbiddenOriginError,
   NotWebSocketRouteError,
   SubprotocolError,
-  UnauthorizedError,
-  UserCapacityError
+  UnauthorizedError
 } from '../errors.ts'
 import { type Claims, DEFAULTS, type ResolvedAuth, type RouteSettings } from '../options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import type { SocketKind, SocketSettings } from '../socket/context.ts'
-import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { CompiledValidator } from '../socket/validator.ts'
 import { ClaimError, verifyToken } from './authentication.ts'
 import { Capacity } from './capacity.ts'
-import type { Gate, Handshake } from './gate.ts'
+import { type Gate, type Handshake, REDACTED } from './gate.ts'
+import { Lease } from './lease.ts'
 import { isAllowedOrigin } from './origin.ts'
+import { BAD_VERSION, upgradeFault } from './upgrade-request.ts'
 
 /** Where a WebSocket route keeps what this package knows of it, in its `config`. */
 export const kRoute = Symbol('fastify-realtime.route')
@@ -39,7 +38,7 @@ export interface Route {
 
 export interface AdmissionOptions {
   readonly gate: Gate
-  readonly server: ws.WebSocketServer
+  readonly server: WebSocketServer
   readonly broker: Broker
   readonly wheel: TimerWheel
   readonly limits: { readonly total: number; readonly perAddress: number; readonly perUser: number }
@@ -65,16 +64,21 @@ const CLOSE_FOR: Readonly<Record<string, CloseCode>> = {
   FST_RT_UNAUTHORIZED: CLOSE.unauthorized,
   FST_RT_USER_CAPACITY: CLOSE.tooManyConnections
 }
+/** The same for what a route's own hooks and schemas refuse with, by status. */
+const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
+  400: CLOSE.badRequest,
+  401: CLOSE.unauthorized,
+  403: CLOSE.forbidden
+}
 const RETRIABLE = new Set([429, 503])
-
-const LEASE_TTL = 30_000
-const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** Decides on each request for an upgrade, cheapest check first. Refusals are answered here; nothing is thrown. */
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #capacity: Capacity
   readonly #checks: readonly Check[]
+  /** Requests whose answer is an error that nobody but Fastify put into words. */
+  readonly #failed = new WeakSet<FastifyRequest>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -88,7 +92,9 @@ export class Admission {
       checkRate,
       checkSubprotocol,
       authenticate,
-      (attempt) => this.#checkUserCapacity(attempt)
+      (attempt) => this.#checkUserCapacity(attempt),
+      // Checks may take long: a drain that began meanwhile would not know of this connection.
+      () => this.#checkDraining()
     ]
   }
 
@@ -99,9 +105,13 @@ export class Admission {
 
   /** The onRequest hook of every upgrade. Resolves with the reply where it was refused. */
   async admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const route = routeOf(request)
     const handshake = this.#options.gate.handshakeOf(request.raw)
-    if (handshake === undefined) return undefined
-    const route = (request.routeOptions.config as { [kRoute]?: Route })[kRoute] ?? NO_ROUTE
+    if (handshake === undefined) {
+      // The route may answer plain requests too, and its limit holds for them.
+      await route.limiter?.call(request.server, request, reply)
+      return undefined
+    }
     const attempt: Attempt = { handshake, request, reply, route, claims: null }
     try {
       for (const check of this.#checks) {
@@ -114,15 +124,42 @@ export class Admission {
     } catch (error) {
       return handshake.stream.destroyed ? reply.hijack() : this.#refuse(attempt, error as FastifyError)
     }
+    if (route.settings.auth === false) giveBackUrlTokens(handshake, request)
     handshake.settings = this.#settings(attempt, route.kind)
     return undefined
+  }
+
+  /** The onError hook of a WebSocket route. */
+  failed(request: FastifyRequest): void {
+    this.#failed.add(request)
+  }
+
+  /**
+   * The onSend hook of a WebSocket route: whatever its own hooks and schemas answer an upgrade with passes here. Gives
+   * the payload to send, or undefined where the refusal went out as a close code.
+   */
+  refusedByHook(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
+    const handshake = this.#options.gate.handshakeOf(request.raw)
+    if (handshake?.settings === undefined) return { payload }
+    const { statusCode } = reply
+    const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
+    const close = CLOSE_FOR_STATUS[statusCode]
+    if (close !== undefined && !handshake.stream.destroyed && refusesByClose(attempt)) {
+      request.log.info({ statusCode }, 'handshake refused')
+      this.#acceptAndClose(attempt, close)
+      return undefined
+    }
+    // Fastify's default answer quotes the error, and an unforeseen one may quote anything.
+    if (statusCode !== 500 || !this.#failed.has(request)) return { payload }
+    const error = STATUS_CODES[statusCode] as string
+    return { payload: JSON.stringify({ statusCode, error, message: error }) }
   }
 
   #settings({ handshake, request, route, claims: user }: Attempt, kind: SocketKind): SocketSettings {
     const { heartbeat, limits } = route.settings
     const { wheel } = this.#options
     return {
-      id: connectionId(handshake.stream),
+      id: handshake.id,
       kind,
       user,
       // By the monotonic clock from here on: a server's clock that is set must not close everybody.
@@ -146,21 +183,19 @@ export class Admission {
   #checkUserCapacity({ handshake, claims, request }: Attempt): Promise<void> | undefined {
     const limit = this.#options.limits.perUser
     if (limit === Number.POSITIVE_INFINITY || claims?.sub === undefined) return undefined
-    const lease = new Lease(this.#options, `user:${claims.sub}`, handshake.stream, limit, (err) =>
-      request.log.warn({ err }, 'per-user limit not enforced: the broker is unavailable')
-    )
-    return lease.take()
+    return new Lease(this.#options, `user:${claims.sub}`, handshake, limit, request.log).take()
   }
 
   #refuse(attempt: Attempt, error: FastifyError): FastifyReply {
-    const { request, reply, route } = attempt
+    const { request, reply } = attempt
     this.#options.refused(error, request.raw)
     // @fastify/rate-limit's refusal, or a callback of the application's failed: its error handler answers, and logs.
-    if (!error.code?.startsWith('FST_RT_')) throw error
+    if (!isOurs(error)) throw error
     request.log.info({ code: error.code, reason: reasonOf(error) }, 'handshake refused')
     const close = CLOSE_FOR[error.code]
-    const asClose = close !== undefined && refusesByClose(route.settings.auth, request)
-    return asClose ? this.#acceptAndClose(attempt, close) : this.#answer(reply, error)
+    return close !== undefined && refusesByClose(attempt)
+      ? this.#acceptAndClose(attempt, close)
+      : this.#answer(reply, error)
   }
 
   #answer(reply: FastifyReply, { code, message, statusCode = 500 }: FastifyError): FastifyReply {
@@ -168,7 +203,7 @@ export class Admission {
       reply.header('retry-after', this.#options.retryAfter())
     }
     if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
-    if (message === BAD_VERSION) reply.header('sec-websocket-version', '13')
+    if (message.endsWith(BAD_VERSION)) reply.header('sec-websocket-version', '13')
     reply.header('connection', 'close')
     return reply.code(statusCode).send({ statusCode, code, error: STATUS_CODES[statusCode], message })
   }
@@ -185,61 +220,47 @@ export class Admission {
   }
 }
 
-const BAD_VERSION = new BadHandshakeError('Sec-WebSocket-Version must be 13').message
-
-const ids = new WeakMap<Duplex, string>()
-
-function connectionId(stream: Duplex): string {
-  let id = ids.get(stream)
-  if (id === undefined) {
-    id = randomUUID()
-    ids.set(stream, id)
-  }
-  return id
+/** @fastify/rate-limit throws what the application has it throw, and that may be anything. */
+function isOurs(error: unknown): error is FastifyError {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' && code.startsWith('FST_RT_')
 }
 
-/** Why, for the log: a code, or a sentence of ours. A library's message may quote the token. */
+/** Why, for the log: a code, a sentence of ours, or a name. A library's message may quote the token. */
 function reasonOf({ cause }: FastifyError & { cause?: unknown }): string | undefined {
   if (!(cause instanceof Error)) return undefined
-  return (cause as FastifyError).code ?? (cause instanceof ClaimError ? cause.message : undefined)
+  return cause instanceof ClaimError ? cause.message : ((cause as FastifyError).code ?? cause.name)
 }
 
-function refusesByClose(auth: ResolvedAuth | false, request: FastifyRequest): boolean {
+function refusesByClose({ handshake, request, route }: Attempt): boolean {
+  const { auth } = route.settings
+  const { offered, protocols } = handshake.offer
+  // A browser that offered protocols fails a connection that selects none, and would not hear the code either.
+  if (offered && protocols.length === 0) return false
   const refuse = auth === false ? 'auto' : auth.refuse
   return refuse === 'close' || (refuse === 'auto' && request.headers.origin !== undefined)
+}
+
+function routeOf(request: FastifyRequest): Route {
+  return (request.routeOptions.config as { [kRoute]?: Route })[kRoute] ?? NO_ROUTE
+}
+
+/** What authenticates its connections itself may read their tokens, where no log serializer looks. */
+function giveBackUrlTokens({ urlTokens }: Handshake, request: FastifyRequest): void {
+  const query = request.query as Record<string, unknown>
+  for (const { name, value } of urlTokens) if (query[name] === REDACTED) query[name] = value
 }
 
 // What an upgrade to a route that is none of ours meets: nothing but its refusal.
 const NO_ROUTE: Route = { kind: 'refused', settings: { ...DEFAULTS, origins: undefined } }
 
+function checkUpgrade({ request }: Attempt): void {
+  const fault = upgradeFault(request.headers)
+  if (fault !== undefined) throw new BadHandshakeError(fault)
+}
+
 function checkRoute({ route }: Attempt): void {
   if (route === NO_ROUTE) throw new NotWebSocketRouteError()
-}
-
-/** What `ws` would refuse after all hooks, for which it offers no way to answer in JSON (RFC 6455 section 4.2.1). */
-function checkUpgrade({ request }: Attempt): void {
-  const { headers } = request
-  if (headers['sec-websocket-version'] !== '13') throw new BadHandshakeError('Sec-WebSocket-Version must be 13')
-  if (!KEY.test(headers['sec-websocket-key'] ?? '')) throw new BadHandshakeError('Sec-WebSocket-Key')
-  const extensions = headers['sec-websocket-extensions']
-  if (extensions !== undefined && !isAcceptable(extensions)) throw new BadHandshakeError('Sec-WebSocket-Extensions')
-}
-
-// Exported by ws, and left out by its types.
-const { extension, PerMessageDeflate } = ws as unknown as {
-  extension: { parse(header: string): Record<string, unknown> }
-  PerMessageDeflate: { extensionName: string; new (options: { isServer: boolean }): { accept(offers: unknown): void } }
-}
-
-/** False where the offer is no extension list, or asks permessage-deflate for what it hasn't (RFC 7692 section 7.1). */
-function isAcceptable(extensions: string): boolean {
-  try {
-    const deflate = extension.parse(extensions)[PerMessageDeflate.extensionName]
-    if (deflate !== undefined) new PerMessageDeflate({ isServer: true }).accept(deflate)
-    return true
-  } catch {
-    return false // that it throws is the answer
-  }
 }
 
 async function checkOrigin({ request, route }: Attempt): Promise<void> {
@@ -268,64 +289,13 @@ async function authenticate(attempt: Attempt): Promise<void> {
 
 const BEARER = /^bearer +([^ ]+)$/i
 
-function findToken({ offer, urlToken }: Handshake, request: FastifyRequest, { sources }: ResolvedAuth) {
+function findToken({ offer, urlTokens: [inUrl] }: Handshake, request: FastifyRequest, { sources }: ResolvedAuth) {
   // A token in the URL stands in every proxy's log by now: saying no is how its sender learns of it.
-  if (urlToken !== undefined && !sources.includes('query')) return undefined
+  if (inUrl !== undefined && !sources.includes('query')) return undefined
   const tokens = [
     sources.includes('subprotocol') ? offer.token : undefined,
     sources.includes('authorization') ? BEARER.exec(request.headers.authorization ?? '')?.[1] : undefined,
-    urlToken
+    inUrl?.value
   ].filter((token) => token !== undefined)
   return tokens[0]
-}
-
-/** One of a user's places, over all nodes: renewed while the connection lives, gone by itself if this node dies. */
-class Lease implements Timed {
-  readonly #options: AdmissionOptions
-  readonly #key: string
-  readonly #stream: Duplex
-  readonly #limit: number
-  readonly #warn: (error: unknown) => void
-  wheelTick = -1
-
-  constructor(options: AdmissionOptions, key: string, stream: Duplex, limit: number, warn: (error: unknown) => void) {
-    this.#options = options
-    this.#key = key
-    this.#stream = stream
-    this.#limit = limit
-    this.#warn = warn
-  }
-
-  async take(): Promise<void> {
-    this.#stream.once('close', () => this.#release())
-    if (!(await this.#acquire())) throw new UserCapacityError()
-    // Gone meanwhile: what was just taken is given back.
-    if (this.#stream.destroyed) this.#release()
-    else this.#schedule()
-  }
-
-  onDue(): number {
-    void this.#acquire()
-    return this.#options.wheel.now() + LEASE_TTL / 3
-  }
-
-  /** Without a broker nobody can be counted: a limit that locks everybody out would be worse than none. */
-  async #acquire(): Promise<boolean> {
-    const { broker } = this.#options
-    try {
-      return await broker.acquireLease(this.#key, connectionId(this.#stream), this.#limit, LEASE_TTL)
-    } catch (error) {
-      this.#warn(error)
-      return true
-    }
-  }
-
-  #schedule(): void {
-    this.#options.wheel.set(this, this.#options.wheel.now() + LEASE_TTL / 3)
-  }
-
-  #release(): void {
-    this.#options.wheel.delete(this)
-    this.#options.broker.releaseLease(this.#key, connectionId(this.#stream)).catch(this.#warn)
-  }
 }

@@ -52,7 +52,9 @@ export async function verifyToken(token: string, request: FastifyRequest, auth: 
   } catch (cause) {
     throw Object.assign(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), { cause })
   }
-  const fault = claimFault(claims, auth.requiredClaims, jwtOptions(request), Date.now() / 1000)
+  // What @fastify/jwt was told of issuers and audiences concerns the tokens that it verifies.
+  const options = auth.verify === undefined ? jwtOptions(request) : {}
+  const fault = claimFault(claims, auth.requiredClaims, options, Date.now() / 1000)
   if (fault !== undefined) throw Object.assign(new UnauthorizedError(), { cause: new ClaimError(fault) })
   return claims as Claims
 }
@@ -77,16 +79,22 @@ function jwtVerify(token: string, request: FastifyRequest): Promise<unknown> {
   }
 }
 
+const NETWORK_FAULT = /^(E[A-Z]+|EAI_[A-Z]+|UND_ERR_[A-Z_]+)$/
+
 /** True for what fetching a key throws where the network or the other side is at fault, not the token. */
 function isOutage(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
-  const { code, statusCode, cause } = error as { code?: unknown; statusCode?: unknown; cause?: unknown }
+  const { code, name, statusCode, cause, originalError } = error as Record<string, unknown>
+  // fast-jwt's wrapper: its own verdicts on a token have no original error.
+  if (code === 'FAST_JWT_KEY_FETCHING_ERROR') return isOutage(originalError)
   if (typeof code === 'string') {
     if (/^(FST|FAST)_JWT_/.test(code)) return false
-    if (/^(E[A-Z]+|EAI_[A-Z]+|UND_ERR_[A-Z_]+)$/.test(code)) return true
+    if (NETWORK_FAULT.test(code)) return true
   }
+  // What AbortSignal.timeout() makes a fetch reject with.
+  if (name === 'TimeoutError' || name === 'AbortError') return true
   if (typeof statusCode === 'number') return statusCode >= 500
-  return cause !== undefined && isOutage(cause)
+  return isOutage(cause)
 }
 
 /** What is wrong with verified claims, for the log; undefined where nothing is. */

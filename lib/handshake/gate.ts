@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
@@ -8,15 +9,22 @@ import type { SocketSettings } from '../socket/context.ts'
 
 /** One request for an upgrade, from its arrival to the 101. */
 export interface Handshake {
+  /** The connection's id, unique over all nodes. */
+  readonly id: string
   readonly stream: Duplex
   readonly head: Buffer
   readonly offer: SubprotocolOffer
-  /** A token that stood in the URL, from which it is taken out. */
-  readonly urlToken: string | undefined
+  /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
+  readonly urlTokens: readonly UrlToken[]
   /** Set once the connection is admitted. */
   settings?: SocketSettings
   /** The 101 is written; the deadline is off. */
   upgraded: boolean
+}
+
+export interface UrlToken {
+  readonly name: string
+  readonly value: string
 }
 
 export interface GateOptions {
@@ -30,8 +38,13 @@ export interface GateOptions {
 type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
 
 const PROTOCOL_HEADER = 'sec-websocket-protocol'
-// A JWT anywhere in the query, or whatever is called access_token (RFC 6750 section 2.3).
-const URL_TOKEN = /([?&](?:access_token(?==)|[^=&#]*(?==eyJ[\w-]*\.[\w-]+\.[\w-]*(?:[&#]|$)))=)([^&#]*)/gi
+const URL_TOKEN_NAME = 'access_token'
+// A compact JWS header is a JSON object, so it starts with {" in base64url.
+const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
+// Headers, and names of headers in Connection, that ask for an upgrade (HTTP2-Settings: RFC 7540 section 3.2.1).
+const UPGRADE_OPTIONS = new Set(['upgrade', 'http2-settings'])
+/** What stands in the URL in place of a token. */
+export const REDACTED = 'redacted'
 
 /**
  * Stands before every other listener of the server's `upgrade` event: what comes in here has its credentials taken
@@ -79,10 +92,11 @@ export class Gate {
       return
     }
     const handshake: Handshake = {
+      id: randomUUID(),
       stream,
       head,
       offer: takeOffer(request),
-      urlToken: takeUrlToken(request),
+      urlTokens: takeUrlTokens(request),
       upgraded: false
     }
     if (this.#options.isDraining()) {
@@ -134,11 +148,16 @@ function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMe
     const name = rawHeaders[i] as string
     let value = rawHeaders[i + 1] as string
     const lower = name.toLowerCase()
-    if (lower === 'upgrade' || lower === 'http2-settings') continue
-    if (lower === 'connection') value = value.replace(/\b(upgrade|http2-settings)\b *,? */gi, '').replace(/, *$/, '')
+    if (UPGRADE_OPTIONS.has(lower)) continue
+    if (lower === 'connection') value = withoutUpgrade(value)
     if (value !== '' || lower !== 'connection') text += `${name}: ${value}\r\n`
   }
   return `${text}\r\n`
+}
+
+function withoutUpgrade(connection: string): string {
+  const options = connection.split(',').map((option) => option.trim())
+  return options.filter((option) => !UPGRADE_OPTIONS.has(option.toLowerCase())).join(', ')
 }
 
 /** Reads the subprotocol offer and leaves in the header what is not a credential. */
@@ -158,11 +177,33 @@ function takeOffer(request: IncomingMessage): SubprotocolOffer {
   return offer
 }
 
-function takeUrlToken(request: IncomingMessage): string | undefined {
-  let token: string | undefined
-  request.url = request.url?.replace(URL_TOKEN, (_, name: string, value: string) => {
-    token ??= value
-    return `${name}redacted`
+/** Takes whatever is called access_token (RFC 6750 section 2.3), and every JWT, out of the query. */
+function takeUrlTokens(request: IncomingMessage): UrlToken[] {
+  const tokens: UrlToken[] = []
+  const [path, ...rest] = (request.url as string).split('?')
+  if (rest.length === 0) return tokens
+  // No one expression for the whole: one that may begin at every ? and & takes quadratic time with a hostile URL.
+  const pairs = rest.join('?').split('&')
+  const redacted = pairs.map((pair) => {
+    const equals = pair.indexOf('=')
+    const name = decode(pair.slice(0, equals))
+    const value = decode(pair.slice(equals + 1))
+    if (equals === -1 || (name.toLowerCase() !== URL_TOKEN_NAME && !holdsJwt(value))) return pair
+    tokens.push({ name, value })
+    return `${pair.slice(0, equals)}=${REDACTED}`
   })
-  return token
+  request.url = `${path}?${redacted.join('&')}`
+  return tokens
+}
+
+function holdsJwt(value: string): boolean {
+  return value.split(/[^\w.-]/).some((word) => JWT.test(word))
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text // not percent-encoding: as it stands
+  }
 }

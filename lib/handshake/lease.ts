@@ -1,0 +1,73 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Broker } from '../broker/broker.ts'
+import { UserCapacityError } from '../errors.ts'
+import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+
+export interface LeaseOptions {
+  readonly broker: Broker
+  readonly wheel: TimerWheel
+}
+
+export interface LeaseHolder {
+  readonly id: string
+  readonly stream: Duplex
+}
+
+const LEASE_TTL = 30_000
+
+/** One of a user's places, over all nodes: renewed while the connection lives, gone by itself if this node dies. */
+export class Lease implements Timed {
+  readonly #options: LeaseOptions
+  readonly #key: string
+  readonly #handshake: LeaseHolder
+  readonly #limit: number
+  readonly #log: FastifyBaseLogger
+  wheelTick = -1
+
+  constructor(options: LeaseOptions, key: string, handshake: LeaseHolder, limit: number, log: FastifyBaseLogger) {
+    this.#options = options
+    this.#key = key
+    this.#handshake = handshake
+    this.#limit = limit
+    this.#log = log
+  }
+
+  async take(): Promise<void> {
+    this.#handshake.stream.once('close', () => this.#release())
+    if (!(await this.#acquire())) throw new UserCapacityError()
+    // Gone meanwhile: what was just taken is given back.
+    if (this.#handshake.stream.destroyed) this.#release()
+    else this.#schedule()
+  }
+
+  onDue(): number {
+    void this.#acquire()
+    return this.#options.wheel.now() + LEASE_TTL / 3
+  }
+
+  /** Without a broker nobody can be counted: a limit that locks everybody out would be worse than none. */
+  async #acquire(): Promise<boolean> {
+    const { broker } = this.#options
+    try {
+      return await broker.acquireLease(this.#key, this.#handshake.id, this.#limit, LEASE_TTL)
+    } catch (error) {
+      this.#failed(error)
+      return true
+    }
+  }
+
+  // Once for each connection, every few seconds: that the broker is away is logged where it is noticed.
+  #failed(err: unknown): void {
+    this.#log.debug({ err }, 'per-user limit not enforced')
+  }
+
+  #schedule(): void {
+    this.#options.wheel.set(this, this.#options.wheel.now() + LEASE_TTL / 3)
+  }
+
+  #release(): void {
+    this.#options.wheel.delete(this)
+    this.#options.broker.releaseLease(this.#key, this.#handshake.id).catch((error) => this.#failed(error))
+  }
+}

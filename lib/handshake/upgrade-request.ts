@@ -1,0 +1,33 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import * as ws from 'ws'
+
+export const BAD_VERSION = 'Sec-WebSocket-Version must be 13'
+
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
+/** What `ws` would refuse after all hooks, for which it offers no way to answer in JSON (RFC 6455 section 4.2.1). */
+export function upgradeFault(headers: IncomingHttpHeaders): string | undefined {
+  // A number, where injectWS() made the request.
+  if (String(headers['sec-websocket-version']) !== '13') return BAD_VERSION
+  if (!KEY.test(headers['sec-websocket-key'] ?? '')) return 'Sec-WebSocket-Key'
+  const extensions = headers['sec-websocket-extensions']
+  if (extensions !== undefined && !isAcceptable(extensions)) return 'Sec-WebSocket-Extensions'
+  return undefined
+}
+
+// Exported by ws, and left out by its types.
+const { extension, PerMessageDeflate } = ws as unknown as {
+  extension: { parse(header: string): Record<string, unknown> }
+  PerMessageDeflate: { extensionName: string; new (options: { isServer: boolean }): { accept(offers: unknown): void } }
+}
+
+/** False where the offer is no extension list, or asks permessage-deflate for what it hasn't (RFC 7692 section 7.1). */
+function isAcceptable(extensions: string): boolean {
+  try {
+    const deflate = extension.parse(extensions)[PerMessageDeflate.extensionName]
+    if (deflate !== undefined) new PerMessageDeflate({ isServer: true }).accept(deflate)
+    return true
+  } catch {
+    return false // that it throws is the answer
+  }
+}
