@@ -9,8 +9,19 @@ export interface RedisClients {
   create(): RedisClient
 }
 
-/** Throws `FST_RT_INVALID_OPTION` where `redis` is none of what it may be. */
+/** Throws `FST_RT_INVALID_OPTION` where `redis` is none of what it may be, or ioredis refuses it. */
 export function redisClients(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes): RedisClients {
+  const clients = clientsOf(redis, times)
+  // What ioredis refuses, it refuses here: a client made later has the same options. This one never connects.
+  try {
+    clients.create().disconnect()
+  } catch (error) {
+    throw new InvalidOptionError('redis', (error as Error).message)
+  }
+  return clients
+}
+
+function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes): RedisClients {
   const own = ownOptions(times)
   if (isInstance(redis)) {
     if (!isCluster(redis)) return ofSingle({ ...redis.options, ...own })
@@ -82,8 +93,10 @@ function clusterOptions(own: RedisOptions, { options }: Cluster) {
     enableOfflineQueue: true,
     enableReadyCheck: true,
     enableAutoPipelining: false,
-    // 0: what had no answer is not sent again. MOVED, ASK, TRYAGAIN and CLUSTERDOWN are answers, and are followed.
+    // 0: what had no answer is not sent again. MOVED, ASK and TRYAGAIN are answers, and are followed.
     retryDelayOnFailover: 0,
+    // 0: the caller is told at once that nothing was done, instead of in commandTimeout that nobody knows.
+    retryDelayOnClusterDown: 0,
     scaleReads: 'master' as const,
     shardedSubscribers: true,
     keyPrefix: '',

@@ -150,7 +150,7 @@ export class RedisConnections {
     if (client.isCluster) return
     const info = await client.info('replication')
     if (!/^role:master\r?$/m.test(info)) throw Object.assign(new Error('Not a master'), { code: 'NOT_MASTER' })
-    this.#replid = /^master_replid:(\w+)/m.exec(info)?.[1] ?? 'unknown'
+    this.#replid = /^master_replid:(\w+)/m.exec(info)?.[1] ?? ''
   }
 
   // A master that was demoted and promoted again, with our connection left open, has another id.

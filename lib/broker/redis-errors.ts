@@ -29,16 +29,22 @@ const MEANINGS: Record<string, string> = {
 
 // Redis 7.0 says so of what a script may not do.
 const SCRIPT_DENIED = /user executing the script can't/
+// ioredis has no codes for these. Redirections end where no server took the command.
+const UNSENT = /^(Stream isn't writeable|Too many Cluster redirections)/
 const DENIED_COMMAND = /'([a-z|]{1,40})' command/
+
+interface RedisError extends Error {
+  readonly code?: string
+  readonly lastNodeError?: Error
+}
 
 /** The server's own word for an error (`OOM`), or ioredis's code (`ECONNREFUSED`), or what kind of error it is. */
 export function errorWord(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  const { lastNodeError } = error as { lastNodeError?: unknown }
+  const { name, message, code, lastNodeError } = error as RedisError
+  // No server of a cluster could be asked: what the last one said.
   if (lastNodeError) return errorWord(lastNodeError)
-  if (error.name === 'ReplyError') return SCRIPT_DENIED.test(error.message) ? 'NOPERM' : firstWord(error.message)
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? code : error.message === 'Command timed out' ? 'timeout' : 'closed'
+  if (name === 'ReplyError') return SCRIPT_DENIED.test(message) ? 'NOPERM' : firstWord(message)
+  return code ?? (message === 'Command timed out' ? 'timeout' : 'closed')
 }
 
 /** An error that no second try mends: what stands in the configuration is wrong. Undefined for any other. */
@@ -49,22 +55,16 @@ export function fatalError(error: unknown): Error | undefined {
 
 /** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */
 export function callerError(error: unknown, writes: boolean): Error {
+  const { name, message } = error as Error
+  if (name !== 'ReplyError') return writes && !UNSENT.test(message) ? new UnknownOutcomeError() : new UnavailableError()
   const word = errorWord(error)
-  if (error instanceof Error && error.name === 'ReplyError') {
-    return TRY_LATER.has(word) ? new UnavailableError() : refusal(word, error)
-  }
-  return writes && !isUnsent(error) ? new UnknownOutcomeError() : new UnavailableError()
+  return TRY_LATER.has(word) ? new UnavailableError() : refusal(word, error as Error)
 }
 
 function refusal(word: string, { message }: Error): Error {
   const command = DENIED_COMMAND.exec(message)?.[1]
   const meaning = MEANINGS[word]
   return new BrokerError(`${word}${meaning ? ` (${meaning}${command ? `: ${command}` : ''})` : ''}`)
-}
-
-// ioredis has no codes for these. Redirections end where no server took the command.
-function isUnsent(error: unknown): boolean {
-  return error instanceof Error && /^(Stream isn't writeable|Too many Cluster redirections)/.test(error.message)
 }
 
 function firstWord(message: string): string {

@@ -74,18 +74,22 @@ export class RedisLink {
   async #try(): Promise<{ client?: RedisClient; error?: unknown }> {
     const client = this.#options.create()
     this.#attempt = client
-    let told: unknown
+    let told: Error | undefined
     // There must be a listener as long as the client lives: without one, ioredis writes to the console.
     client.on('error', (error) => {
       told ??= error
     })
-    const timeout = setTimeout(() => client.disconnect(), this.#options.attemptTimeout)
+    // A promise of ioredis Cluster may stay open for ever: connect() does when the ready check fails.
+    let timeout: NodeJS.Timeout | undefined
+    const ended = new Promise<never>((_, reject) => {
+      client.once('end', () => reject(new Error('Connection is closed.')))
+      timeout = setTimeout(() => reject(new Error('Command timed out')), this.#options.attemptTimeout)
+    })
     let isUsable = false
     try {
-      await client.connect()
-      await this.#options.prepare(client)
-      isUsable = client.status === 'ready' && !this.#closing.signal.aborted
-      return isUsable ? { client } : { error: told }
+      await Promise.race([this.#open(client), ended])
+      isUsable = true
+      return { client }
     } catch (error) {
       return { error: told ?? error }
     } finally {
@@ -93,6 +97,11 @@ export class RedisLink {
       this.#attempt = undefined
       if (!isUsable) client.disconnect()
     }
+  }
+
+  async #open(client: RedisClient): Promise<void> {
+    await client.connect()
+    await this.#options.prepare(client)
   }
 
   #adopt(client: RedisClient): void {

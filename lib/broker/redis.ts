@@ -266,7 +266,7 @@ export class RedisBroker implements Broker {
   }
 
   #audit(channels: Iterable<string>): void {
-    if (this.#channels.size > 0 && this.up) this.#listener?.audit(channels)
+    if (this.#channels.size > 0 && this.up) this.#listener?.audit([...channels])
   }
 
   #forget(channel: string, wire: string): void {

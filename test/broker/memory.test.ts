@@ -69,6 +69,8 @@ t.test('what has expired is dropped', async (t) => {
   await broker.addPresence('room', { ...entry, connection: 'd' }, 3000)
   await broker.acquireLease('u', 'a', 1, 1000)
   await broker.takeTokens('u', 5, { rate: 5, burst: 5 })
+  await broker.addPresence('left', entry, 1000)
+  await broker.removePresence('left', 'c')
   const all = { subscriptions: 1, histories: 2, idempotencyKeys: 1, presences: 1, leases: 1, buckets: 1 }
   t.strictSame(broker.usage, all)
 

@@ -75,6 +75,7 @@ t.test('wrong options throw', async (t) => {
   for (const redis of ['localhost:6379', 'http://localhost', '', 5, null, undefined]) {
     t.throws(() => new RedisBroker({ redis: redis as string }), wrong, `${redis}`)
   }
+  t.throws(() => new RedisBroker({ redis: { sentinels: [{ port: 1 }] } }), { ...wrong, message: /name of master/ })
   for (const prefix of ['', 'a{b', 'a}', 'a b', 'a*', 'x'.repeat(65), 5 as unknown as string]) {
     t.throws(() => new RedisBroker({ redis: server.url, prefix }), wrong, `prefix ${prefix}`)
   }

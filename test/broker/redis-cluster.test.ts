@@ -42,6 +42,22 @@ t.test('hash slots are the server’s', async (t) => {
   }
 })
 
+t.test('channels of one slot are subscribed together', async (t) => {
+  // More names than slots.
+  const names = Array.from({ length: 16_385 }, (_, n) => `room ${n}`)
+  const slots = new Map(names.map((name) => [redisSlot(name), name]))
+  const together = names.flatMap((name) => {
+    const last = slots.get(redisSlot(name)) as string
+    return last === name ? [] : [name, last]
+  })
+  const { broker, heard } = await openRedisBroker(t, { redis: connect(t) })
+  await Promise.all(together.slice(0, 2).map((name) => broker.subscribe(name)))
+  for (const node of nodes) await node.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+  await heard.until(() => heard.audits.length > 0)
+  await Promise.all(together.slice(0, 2).map((name) => broker.publish(name, bytes(1))))
+  await heard.until(() => heard.publications.length >= 2)
+})
+
 t.test('case 98: a slot moves under traffic', async (t) => {
   const prefix = freshPrefix()
   const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix, times: { probeInterval: 200 } })

@@ -142,6 +142,26 @@ t.test('a demotion that nobody publishes into is noticed by the probe', async (t
   t.match(heard.causes[1]?.message, 'NOT_MASTER')
 })
 
+t.test('a node that doesn’t know the replication id starts no epochs of its own', async (t) => {
+  const server = await RedisServer.start(t)
+  const proxy = await TcpProxy.start(t, server.port)
+  proxy.rewrite = ['master_replid:', 'hidden_replid:']
+  const prefix = freshPrefix()
+  const knows = await openRedisBroker(t, { redis: server.url, prefix })
+  const doesNot = await openRedisBroker(t, { redis: proxy.url, prefix })
+  const { epoch } = await knows.broker.publish('room', bytes(1), { history: KEEP })
+  t.strictSame(await doesNot.broker.publish('room', bytes(2), { history: KEEP }), {
+    offset: 2,
+    epoch,
+    duplicate: false
+  })
+  t.strictSame(await knows.broker.publish('room', bytes(3), { history: KEEP }), { offset: 3, epoch, duplicate: false })
+  t.strictSame(
+    (await doesNot.broker.history('new', { limit: 0 })).position,
+    (await knows.broker.history('new', { limit: 0 })).position
+  )
+})
+
 t.test('a master that was demoted and promoted again, unnoticed, has another id', async (t) => {
   const server = await RedisServer.start(t)
   const { broker } = await openRedisBroker(t, { redis: server.url, times: { probeInterval: 20 } })

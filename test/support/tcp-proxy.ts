@@ -15,6 +15,8 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>()
   #upstreamPort: number
   #ate: () => void = () => undefined
+  /** What the server's words are changed to on the way: as many bytes as they have. */
+  rewrite: readonly [from: string, to: string] | undefined
   /** How many chunks came from clients. */
   chunks = 0
 
@@ -77,7 +79,7 @@ export class TcpProxy {
     })
     upstream.on('data', (chunk) => {
       if (pair.eaten) this.#ate()
-      else client.write(chunk)
+      else client.write(this.rewrite ? chunk.toString('latin1').replaceAll(...this.rewrite) : chunk, 'latin1')
     })
     const end = () => {
       this.#pairs.delete(pair)
