@@ -8,9 +8,10 @@ import type { Broker, BrokerListener } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
 import { ChannelRoutes, channelDecorator } from './channel-routes.ts'
-import { Control } from './channels/control.ts'
+import { CONTROL_CHANNEL, Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
+import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
 import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
@@ -59,6 +60,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
     failed,
     repaired: (complete) => metrics.repaired(complete)
   })
+  const userRates = new UserRates({ broker, wheel, failed })
   const control = new Control({ broker, hub, registry, wheel, failed })
   const metrics = new Metrics({
     registry,
@@ -98,6 +100,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
       roundTrip: (milliseconds) => metrics.roundTrip(milliseconds),
       heartbeatTimeout: () => metrics.heartbeatTimeout()
     },
+    userRate: (user, rate) => userRates.take(user, rate),
     settingsOf: (stream: Duplex) => gate.settingsOf(stream),
     ignoresBareClose: false
   }
@@ -129,10 +132,17 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission)
   await startBroker(app, broker, {
-    publication: (channel, publication) => hub.receive(channel, publication),
+    publication: (channel, publication) => {
+      if (channel === CONTROL_CHANNEL) control.receive(publication)
+      else hub.receive(channel, publication)
+    },
     presence: () => {},
-    control: (message) => control.receive(message),
-    audit: (channels) => hub.audit(channels)
+    control: () => {},
+    audit: (channels) => {
+      void control.audit()
+      hub.audit(channels)
+    },
+    up: () => void control.listen()
   })
   app.addHook('preClose', async () => {
     await drainer.drain()
@@ -148,7 +158,11 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
  * Starts the broker, and logs when it goes and comes. A broker that is away at boot doesn't hold up the application:
  * it starts not ready. One that can never be used (credentials, permissions) fails the registration.
  */
-async function startBroker(app: FastifyInstance, broker: Broker, listener: Omit<BrokerListener, 'state'>) {
+async function startBroker(
+  app: FastifyInstance,
+  broker: Broker,
+  listener: Omit<BrokerListener, 'state'> & { up(): void }
+) {
   let wasAway = false
   let away: () => void = () => {}
   const firstFailure = new Promise<void>((resolve) => {
@@ -160,7 +174,8 @@ async function startBroker(app: FastifyInstance, broker: Broker, listener: Omit<
       if (!up) app.log.warn({ err }, 'broker is away')
       else if (wasAway) app.log.warn('broker is back')
       wasAway = !up
-      if (!up) away()
+      if (up) listener.up()
+      else away()
     }
   })
   started.catch((err) => {

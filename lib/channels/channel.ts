@@ -1,4 +1,5 @@
-import type { Broker, HistoryPolicy, Position, Publication } from '../broker/broker.ts'
+import type { Broker, HistoryPage, HistoryPolicy, Position, Publication } from '../broker/broker.ts'
+import { UnavailableError } from '../errors.ts'
 import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
 import type { Turn } from '../socket/turn.ts'
 import { Feed, type Format } from './feed.ts'
@@ -20,6 +21,8 @@ export interface ChannelOptions {
 const PAGE = 256
 // Publications kept while the channel's own position is being repaired; beyond it they are read from history.
 const MAX_HELD = 4_096
+// Reads of history that may meet another epoch than the channel's before the broker counts as unusable.
+const MAX_READS = 4
 
 /**
  * One channel on this node: its subscribers, and how far they are. Every subscriber that is live has been given
@@ -37,7 +40,9 @@ export class Channel {
   #epoch = ''
   /** What arrives while the position is being found out. */
   #held: Publication[] | undefined
-  #repairing = false
+  #repairing: Promise<void> | undefined
+  /** Told to audit while the position was being found out: what was read may be from before the loss. */
+  #unsure = false
   #closed = false
 
   constructor(options: ChannelOptions) {
@@ -70,6 +75,7 @@ export class Channel {
         if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
         return { recovered: false, offset: 0, epoch: '' }
       }
+      if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
       return await this.#recover(subscription, since)
     } catch (error) {
       if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
@@ -105,6 +111,8 @@ export class Channel {
     const { offset, epoch } = publication
     if (this.#options.history === undefined || offset === 0) this.#spread(publication)
     else if (this.#held !== undefined) this.#hold(this.#held, publication)
+    // Not open: it could not be, and nobody is subscribed.
+    else if (this.#epoch === '') return
     else if (epoch === this.#epoch && offset <= this.#offset) return
     else if (epoch === this.#epoch && offset === this.#offset + 1) {
       this.#offset = offset
@@ -116,7 +124,11 @@ export class Channel {
 
   /** Compares the position with the broker's, and repairs it where publications were missed. */
   async audit(): Promise<void> {
-    if (this.#options.history === undefined || this.#epoch === '' || this.#repairing) return
+    if (this.#options.history === undefined) return
+    if (this.#repairing !== undefined || this.#epoch === '') {
+      this.#unsure = true
+      return
+    }
     if (this.#held !== undefined) return this.#repair()
     for (const subscription of this.#joining) if (subscription.behind) this.caughtUp(subscription.subscriber)
     const { offset, epoch } = this.position
@@ -146,6 +158,7 @@ export class Channel {
         this.#options.turn,
         history && ((subscription, offset) => this.#fallBehind(subscription, offset))
       )
+      feed.skipTo(this.#offset)
       this.#feeds.set(format, feed)
     }
     return feed
@@ -161,6 +174,8 @@ export class Channel {
     await broker.subscribe(this.name)
     if (history === undefined) return
     const { position } = await broker.history(this.name, { limit: 0 })
+    // Nothing was published to a feed yet: whoever falls behind at once has been given all before this.
+    for (const feed of this.#feeds.values()) feed.skipTo(position.offset)
     this.#goOnFrom(position)
   }
 
@@ -172,20 +187,28 @@ export class Channel {
     this.#epoch = epoch
     for (const publication of held) this.receive(publication)
     this.#promote()
+    if (!this.#unsure) return
+    this.#unsure = false
+    void this.audit()
   }
 
   #hold(held: Publication[], publication: Publication): void {
     // What is dropped here is in history, and found missing by the next repair.
     if (held.length < MAX_HELD) held.push(publication)
-    if (!this.#repairing && this.#epoch !== '') void this.#repair()
+    // A repair has failed. While the broker is away each publication would fail another; once it is back, it says so.
+    if (this.#repairing === undefined && this.#epoch !== '' && this.#options.broker.up) void this.#repair()
+  }
+
+  #repair(): Promise<void> {
+    this.#repairing ??= this.#readMissed()
+    return this.#repairing
   }
 
   /** Reads what was missed from history, once for all subscribers. */
-  async #repair(): Promise<void> {
+  async #readMissed(): Promise<void> {
     const { broker, history, failed, repaired } = this.#options
     // What was held so far is in history by now; what comes from here on may not be in what is read.
     this.#held = []
-    this.#repairing = true
     try {
       const since = this.position
       const limit = (history as HistoryPolicy).size
@@ -193,11 +216,11 @@ export class Channel {
       const complete = follows(since, publications, position)
       if (complete) for (const publication of publications) this.#step(publication)
       else this.#declareHole(position)
-      this.#repairing = false
+      this.#repairing = undefined
       repaired(complete)
       this.#goOnFrom(position)
     } catch (error) {
-      this.#repairing = false
+      this.#repairing = undefined
       failed('repair', error)
     }
   }
@@ -216,9 +239,14 @@ export class Channel {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.buffer !== undefined) {
         subscription.buffer = []
-        subscription.hole = true
-      } else this.#tellHole(subscription, position)
+        subscription.hole = position
+      } else if (!this.#isPast(subscription, position)) this.#tellHole(subscription, position)
     }
+  }
+
+  /** True for one that has read further from history than this node has. */
+  #isPast(subscription: Subscription, { offset, epoch }: Position): boolean {
+    return this.#joining.has(subscription) && epoch === this.#epoch && subscription.offset >= offset
   }
 
   #tellHole(subscription: Subscription, { offset, epoch }: Position): void {
@@ -254,23 +282,41 @@ export class Channel {
   }
 
   async #recover(subscription: Subscription, since: StreamPosition | undefined): Promise<SubscribeResult> {
-    const { broker, history } = this.#options
     this.#joining.add(subscription)
-    if (since === undefined || !isPosition(since)) {
+    if (!isPosition(since)) {
       const result = { recovered: false, ...this.position }
       subscription.offset = result.offset
       this.#promote()
       return result
     }
-    subscription.buffer = []
-    const page = await broker.history(this.name, { since, limit: (history as HistoryPolicy).size })
-    const { publications, position } = page
-    const recovered = !subscription.hole && follows(since, publications, position)
-    subscription.offset = recovered ? since.offset : position.offset
+    const { publications, position } = await this.#read(
+      subscription,
+      since,
+      (this.#options.history as HistoryPolicy).size
+    )
+    const { offset, epoch } = position
+    if (!this.#isCurrent(subscription)) return { recovered: false, offset, epoch }
+    const recovered = follows(since, publications, position)
+    subscription.offset = recovered ? since.offset : offset
     if (recovered) this.#give(subscription, publications)
     // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
     setImmediate(() => this.#goLive(subscription))
-    return { recovered, offset: position.offset, epoch: position.epoch }
+    return { recovered, offset, epoch }
+  }
+
+  /**
+   * Reads history for a subscription, and buffers what is published meanwhile. Both are of the channel's epoch then:
+   * a page that knows of a new one before the node does, or not yet, can't be joined to what the node is given.
+   */
+  async #read(subscription: Subscription, since: StreamPosition, limit: number): Promise<HistoryPage> {
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      subscription.buffer = []
+      subscription.hole = undefined
+      const page = await this.#options.broker.history(this.name, { since, limit })
+      if (page.position.epoch !== this.#epoch) await this.#repair()
+      else if (subscription.hole === undefined) return page
+    }
+    throw new UnavailableError()
   }
 
   /** Gives publications until the reader is slow; the rest is left to history. */
@@ -287,8 +333,8 @@ export class Channel {
 
   #goLive(subscription: Subscription): void {
     if (!this.#isCurrent(subscription)) return
-    if (subscription.hole) this.#tellHole(subscription, this.position)
-    subscription.hole = false
+    if (subscription.hole !== undefined) this.#tellHole(subscription, subscription.hole)
+    subscription.hole = undefined
     if (subscription.behind) subscription.buffer = undefined
     else subscription.release()
     this.#promote()
@@ -303,28 +349,23 @@ export class Channel {
   }
 
   async #catchUp(subscription: Subscription): Promise<void> {
-    const { broker, failed } = this.#options
     const { outbox } = subscription.subscriber
     try {
       while (this.#isCurrent(subscription) && !outbox.lagging) {
         const since = { offset: subscription.offset, epoch: this.#epoch }
         subscription.behind = false
-        subscription.buffer = []
-        const { publications, position } = await broker.history(this.name, { since, limit: PAGE })
+        const { publications, position } = await this.#read(subscription, since, PAGE)
         if (!this.#isCurrent(subscription)) return
-        if (publications.length === PAGE && leadsOn(since, publications, position)) {
-          this.#give(subscription, publications)
-          continue
-        }
-        if (follows(since, publications, position)) this.#give(subscription, publications)
+        const complete = follows(since, publications, position)
+        const more = !complete && publications.length === PAGE && leadsOn(since, publications, position)
+        if (complete || more) this.#give(subscription, publications)
         else this.#tellHole(subscription, position)
-        if (!subscription.behind) {
-          this.#goLive(subscription)
-          return
-        }
+        if (more || subscription.behind) continue
+        this.#goLive(subscription)
+        return
       }
     } catch (error) {
-      failed('catch up', error)
+      this.#options.failed('catch up', error)
     }
     subscription.buffer = undefined
     subscription.behind = true
@@ -341,6 +382,8 @@ function leadsOn(since: StreamPosition, publications: readonly Publication[], { 
   return since.epoch === epoch && publications.every(({ offset }, index) => offset === since.offset + index + 1)
 }
 
-function isPosition({ offset, epoch }: StreamPosition): boolean {
-  return Number.isSafeInteger(offset) && offset >= 0 && typeof epoch === 'string'
+/** A client's position may be anything. */
+function isPosition(since: StreamPosition | null | undefined): since is StreamPosition {
+  if (since === undefined || since === null) return false
+  return Number.isSafeInteger(since.offset) && since.offset >= 0 && typeof since.epoch === 'string'
 }

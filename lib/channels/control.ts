@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import type { Broker } from '../broker/broker.ts'
+import type { Broker, Publication } from '../broker/broker.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
+import type { StreamPosition } from '../socket/context.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { Registry } from '../socket/registry.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { Hub } from './hub.ts'
+
+/** The channel that nodes talk to one another on. No application's channel can have a control character in its name. */
+export const CONTROL_CHANNEL = '\u0000control'
+
+// How far apart the clocks of two nodes may be.
+const SKEW = 5_000
+
+// A node that was cut off for longer, or from more than this, can't be told any more what it missed.
+const HISTORY = { size: 10_000, ttl: 3_600_000 }
 
 interface ControlTarget {
   readonly user?: string
@@ -12,11 +22,14 @@ interface ControlTarget {
 }
 
 /** A request to all nodes, as it goes over the broker. */
-type Command = { readonly node?: string; readonly target: ControlTarget } & (
+type Command = { readonly target: ControlTarget } & (
   | { readonly do: 'disconnect'; readonly code: number; readonly reason: string }
   | { readonly do: 'unsubscribe'; readonly channel: string }
   | { readonly do: 'refresh'; readonly expiresAt: number }
 )
+
+/** Which node asks, and when by its clock (milliseconds since 1970). */
+type Envelope = Command & { readonly node: string; readonly at: number }
 
 export interface ControlOptions {
   readonly broker: Broker
@@ -26,10 +39,15 @@ export interface ControlOptions {
   failed(stage: string, error: unknown): void
 }
 
-/** What one node asks of all: this one obeys at once, the others when the broker has told them. */
+/**
+ * What one node asks of all: this one obeys at once, the others when the broker has told them. Requests are kept in
+ * history, so that a node that the broker could not reach obeys them when it can.
+ */
 export class Control {
   readonly #options: ControlOptions
   readonly #node = randomUUID()
+  #position: StreamPosition | undefined
+  #reading = false
 
   constructor(options: ControlOptions) {
     this.#options = options
@@ -49,24 +67,75 @@ export class Control {
     return this.#send({ target, do: 'refresh', expiresAt })
   }
 
-  /** A message of a node came. */
-  receive(message: Buffer): void {
+  /** Listens to the other nodes. Called whenever the broker has become usable. */
+  async listen(): Promise<void> {
+    if (this.#position !== undefined) return
+    const { broker, failed } = this.#options
     try {
-      const command = JSON.parse(message.toString()) as Command
-      if (command.node !== this.#node) this.#obey(command)
+      await broker.subscribe(CONTROL_CHANNEL)
+      this.#position = (await broker.history(CONTROL_CHANNEL, { limit: 0 })).position
     } catch (error) {
-      // A node of another version, or a stranger on the channel.
+      failed('control', error)
+    }
+  }
+
+  /** A request of a node came. */
+  receive({ offset, epoch, data }: Publication): void {
+    const last = this.#position
+    if (last === undefined) return
+    if (epoch === last.epoch && offset <= last.offset) return
+    if (epoch !== last.epoch || offset !== last.offset + 1) {
+      void this.audit()
+      return
+    }
+    this.#position = { offset, epoch }
+    this.#read(data, false)
+  }
+
+  /** Obeys what was missed. */
+  async audit(): Promise<void> {
+    const since = this.#position
+    if (since === undefined || this.#reading) return
+    const { broker, failed } = this.#options
+    this.#reading = true
+    try {
+      const limit = HISTORY.size
+      let page = await broker.history(CONTROL_CHANNEL, { since, limit })
+      const isNew = page.position.epoch !== since.epoch
+      if (isNew) page = await broker.history(CONTROL_CHANNEL, { since: { ...page.position, offset: 0 }, limit })
+      // Some may have been obeyed already, which is harmless.
+      for (const { data } of page.publications) this.#read(data, true)
+      this.#position = page.position
+    } catch (error) {
+      failed('control', error)
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  #read(data: Buffer, late: boolean): void {
+    try {
+      const command = JSON.parse(data.toString()) as Envelope
+      if (command.node !== this.#node) this.#obey(command, late ? command.at + SKEW : Number.POSITIVE_INFINITY)
+    } catch (error) {
+      // A node of another version, or a stranger with access to Redis.
       this.#options.failed('control', error)
     }
   }
 
   async #send(command: Command): Promise<void> {
-    this.#obey(command)
-    await this.#options.broker.sendControl(Buffer.from(JSON.stringify({ ...command, node: this.#node })))
+    this.#obey(command, Number.POSITIVE_INFINITY)
+    const envelope: Envelope = { ...command, node: this.#node, at: Date.now() }
+    const data = Buffer.from(JSON.stringify(envelope))
+    await this.#options.broker.publish(CONTROL_CHANNEL, data, { history: HISTORY })
   }
 
-  #obey(command: Command): void {
-    for (const socket of this.#options.registry.find(command.target)) this.#apply(command, socket)
+  /** A request that comes late is not for those who have connected since. */
+  #obey(command: Command, openedBefore: number): void {
+    const now = Date.now()
+    for (const socket of this.#options.registry.find(command.target)) {
+      if (now - socket.stats.age <= openedBefore) this.#apply(command, socket)
+    }
   }
 
   #apply(command: Command, socket: RealtimeSocket): void {

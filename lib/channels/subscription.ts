@@ -28,8 +28,8 @@ export class Subscription {
   buffer: Encoded[] | undefined
   /** Its reader is slow: it will be served from history. */
   behind = false
-  /** Publications were lost while history was being read. */
-  hole = false
+  /** Publications were lost while history was being read; it goes on from there. */
+  hole: StreamPosition | undefined
 
   constructor(subscriber: Subscriber, feed: Feed) {
     this.subscriber = subscriber

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { Claims, Rate, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
 import type { RealtimeSocket } from './realtime-socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 import type { Turn } from './turn.ts'
@@ -78,6 +78,8 @@ export interface SocketContext {
   readonly random: () => number
   readonly streams: Streams
   readonly observer: SocketObserver
+  /** Takes one of a user's tokens: 0, or the milliseconds until there may be one. */
+  userRate(user: string, rate: Rate): number
   /** What the handshake settled for the connection on that stream. */
   settingsOf(stream: Duplex): SocketSettings
   /** True where a `close()` without a code is not the application's: see `plugin.ts`. */

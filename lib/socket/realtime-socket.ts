@@ -465,7 +465,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       this.#slowDown(wheel.now())
       return this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
     }
-    if (this.#bucket !== undefined && this.#overRate(this.#bucket, wheel.now())) return true
+    if (this.#overRate(wheel.now())) return true
     inbox.add(isBinary ? BINARY : (data as Buffer))
     if (this.listenerCount('message') > 0) this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
     return true
@@ -473,7 +473,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** The protocol of a raw route is unknown: it is answered with TCP backpressure, and loses nothing. */
   #slowDown(now: number): void {
-    const wait = this.#bucket?.charge(now) ?? 0
+    const wait = Math.max(this.#bucket?.charge(now) ?? 0, this.#userRate())
     if (wait === 0 || (this.#pauses & BY_RATE) !== 0) return
     this.#reject('rate_limited')
     this.#pause(BY_RATE)
@@ -487,13 +487,18 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#context.wheel.set(this.#resumeTimer, now + wait)
   }
 
-  #overRate(bucket: TokenBucket, now: number): boolean {
-    const retryAfter = bucket.take(now)
+  #overRate(now: number): boolean {
+    const retryAfter = (this.#bucket?.take(now) ?? 0) || this.#userRate()
     if (retryAfter === 0) return false
     this.#reject('rate_limited')
     this.sendError('rate_limited', { retryAfter })
     this.#watchAbuse(now)
     return true
+  }
+
+  #userRate(): number {
+    const { user, limits } = this.#settings
+    return user === null || limits.userMessages === false ? 0 : this.#context.userRate(user.sub, limits.userMessages)
   }
 
   #watchAbuse(now: number): void {
