@@ -1,0 +1,90 @@
+import { connect, type Socket } from 'node:net'
+import { FrameCounter } from './frame-counter.ts'
+
+/** Where a connection goes, and what it says there. */
+export interface Target {
+  readonly port: number
+  readonly path: string
+  /** Given as Sec-WebSocket-Protocol. */
+  readonly protocols?: string
+}
+
+// All connections read into the same bytes: what was read is counted before the next read.
+const SHARED = Buffer.allocUnsafeSlow(262_144)
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+
+/** One client connection: a bare TCP socket with the least of WebSocket that a load needs. */
+export class Connection {
+  readonly opened: Promise<void>
+  readonly #socket: Socket
+  readonly #counter = new FrameCounter()
+  /** Called for each read, with the messages that it completed. */
+  readonly #received: (connection: Connection, messages: number) => void
+  #head = ''
+  #open = false
+  #resolve!: () => void
+  #reject!: (error: Error) => void
+  #closing = false
+
+  constructor(target: Target, received: (connection: Connection, messages: number) => void) {
+    this.#received = received
+    this.opened = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#socket = connect({
+      host: '127.0.0.1',
+      port: target.port,
+      noDelay: true,
+      // No stream in between, and nothing allocated per read.
+      onread: { buffer: SHARED, callback: (length) => this.#onRead(length) }
+    })
+    this.#socket.on('error', (error) => this.#reject(error))
+    this.#socket.on('close', () => this.#onClose())
+    this.#socket.write(
+      `GET ${target.path} HTTP/1.1\r\nHost: 127.0.0.1:${target.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
+        `${target.protocols === undefined ? '' : `Sec-WebSocket-Protocol: ${target.protocols}\r\n`}\r\n`
+    )
+  }
+
+  write(frames: Buffer): void {
+    this.#socket.write(frames)
+  }
+
+  /** Ends the connection with a reset, which leaves no TIME_WAIT behind. */
+  close(): void {
+    this.#closing = true
+    this.#socket.resetAndDestroy()
+  }
+
+  #onRead(length: number): boolean {
+    const at = this.#open ? 0 : this.#readHead(length)
+    this.#received(this, at < length ? this.#counter.feed(SHARED, at, length) : 0)
+    return true
+  }
+
+  /** Gives where in the shared bytes the frames begin. */
+  #readHead(length: number): number {
+    const bytes = SHARED.subarray(0, length)
+    const before = this.#head.length
+    this.#head += bytes.toString('latin1')
+    const end = this.#head.indexOf(END_OF_HEAD.toString())
+    if (end < 0) return length
+    if (this.#head.startsWith('HTTP/1.1 101')) {
+      this.#open = true
+      this.#resolve()
+    } else {
+      this.#closing = true
+      this.#reject(new Error(`The handshake was refused: ${this.#head.slice(0, 200)}`))
+    }
+    this.#head = ''
+    return end + END_OF_HEAD.length - before
+  }
+
+  #onClose(): void {
+    this.#reject(new Error('The server closed a connection during its handshake'))
+    // A figure of which some connections took no part would be wrong.
+    if (this.#open && !this.#closing) throw new Error('The server closed a connection')
+  }
+}

@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { LoadCommand, LoadSample } from './load/generator.ts'
+import type { ServerAnswer, ServerQuestion } from './servers/support.ts'
+
+/*
+ * The two processes of a measurement, each on a core of its own where `taskset` is there to say so, and what the
+ * kernel knows of them.
+ */
+
+const PREPARED = ['--import', new URL('../../scripts/typescript.js', import.meta.url).href, '--expose-gc']
+// A server that does not start, or a load that no longer moves.
+const PATIENCE = 60_000
+
+/** Whether the server and the generator can be kept apart. */
+export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0
+
+function start(file: string, core: number): ChildProcess {
+  const script = fileURLToPath(new URL(file, import.meta.url))
+  const command = [process.execPath, ...PREPARED, script]
+  if (pinned) command.unshift('taskset', '-c', String(core))
+  const [program, ...args] = command as [string, ...string[]]
+  const env = { ...process.env, NODE_ENV: 'production' }
+  return spawn(program, args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+}
+
+/** The child's next message. */
+async function hear<Answer>(child: ChildProcess): Promise<Answer> {
+  const given = new AbortController()
+  const options = { signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), given.signal]) }
+  try {
+    const exit = once(child, 'exit', options).then(() => {
+      throw new Error('A process of the benchmark ended early')
+    })
+    const [answer] = await Promise.race([once(child, 'message', options), exit])
+    return answer as Answer
+  } finally {
+    given.abort()
+  }
+}
+
+function ask<Answer>(child: ChildProcess, question: object | string): Promise<Answer> {
+  child.send(question as object)
+  return hear<Answer>(child)
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const gone = once(child, 'exit')
+  if (child.exitCode === null && child.kill('SIGKILL')) await gone
+}
+
+/** What the kernel says of a process up to now, in seconds. */
+export interface Usage {
+  /** Of all threads, user and system. */
+  readonly cpu: number
+  /** How long the main thread could have run, and something else did. */
+  readonly delay: number
+}
+
+// Nanoseconds on the CPU, then nanoseconds waited for it.
+function readSchedstat(path: string): [number, number] {
+  const [run = 0, wait = 0] = readFileSync(path, 'utf8').split(' ').map(Number)
+  return [run / 1e9, wait / 1e9]
+}
+
+function usageOf(pid: number): Usage | undefined {
+  try {
+    const tasks = readdirSync(`/proc/${pid}/task`)
+    const cpu = tasks.reduce((sum, task) => sum + readSchedstat(`/proc/${pid}/task/${task}/schedstat`)[0], 0)
+    return { cpu, delay: readSchedstat(`/proc/${pid}/schedstat`)[1] }
+  } catch {
+    return undefined // no /proc, or a kernel without these figures: the process is asked itself
+  }
+}
+
+/** A server that is measured. */
+export class ServerProcess {
+  readonly port: number
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child
+    this.port = port
+  }
+
+  static async start(name: string): Promise<ServerProcess> {
+    const child = start(`./servers/${name}.ts`, 0)
+    const { port } = await hear<{ port: number }>(child)
+    return new ServerProcess(child, port)
+  }
+
+  async usage(): Promise<Usage> {
+    return usageOf(this.#child.pid as number) ?? { cpu: (await this.#ask('cpu')).cpu as number, delay: 0 }
+  }
+
+  /** Bytes of resident memory after a collection. */
+  async memory(): Promise<number> {
+    return (await this.#ask('memory')).memory as number
+  }
+
+  #ask(question: ServerQuestion): Promise<ServerAnswer> {
+    return ask(this.#child, question)
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child)
+  }
+}
+
+/** The load generator. */
+export class LoadProcess {
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+  }
+
+  static async start(): Promise<LoadProcess> {
+    const child = start('./load/generator.ts', 1)
+    await hear(child)
+    const load = new LoadProcess(child)
+    // On the server's own core it would take the server's time.
+    if (pinned) await load.run({ do: 'spin' })
+    return load
+  }
+
+  async run(command: LoadCommand): Promise<LoadSample> {
+    const answer = await ask<{ sample?: LoadSample; error?: string }>(this.#child, command)
+    if (answer.sample === undefined) throw new Error(`load generator: ${answer.error}`)
+    return answer.sample
+  }
+
+  delay(): number {
+    return usageOf(this.#child.pid as number)?.delay ?? 0
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child)
+  }
+}

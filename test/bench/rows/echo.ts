@@ -1,0 +1,24 @@
+import type { Row } from '../row.ts'
+
+const CONNECTIONS = 100
+const WARM_UP = 1_500
+const TIME = 2_000
+
+/** Messages of JSON, parsed, validated, written again and sent back. */
+export const echo: Row = {
+  name: 'echo',
+  title: `Echo of JSON with validation, ${CONNECTIONS} connections, one message in flight on each`,
+  unit: 'messages per CPU second',
+  better: 'more',
+  subjects: [
+    { name: 'app.ws, for await', server: 'ours', path: '/echo' },
+    { name: '@fastify/websocket by hand', server: 'fastify-websocket', path: '/echo' }
+  ],
+  control: '@fastify/websocket by hand',
+  expected: { 'app.ws, for await': 1 },
+  async measure(bench, { path }) {
+    await bench.open(path, CONNECTIONS)
+    await bench.load.run({ do: 'echo' })
+    return bench.throughput(WARM_UP, TIME)
+  }
+}

@@ -1,0 +1,39 @@
+import type { Bench, Measured, Row, Subject } from '../row.ts'
+
+const SUBSCRIBERS = 1_000
+const WARM_UP = 1_200
+const TIME = 1_800
+
+const subjects: readonly Subject[] = [
+  { name: 'app.ws + socket.publish', server: 'ours', path: '/sub', publisher: '/pub' },
+  { name: 'app.realtime.publish', server: 'ours', path: '/sub', publisher: '/pub-api' },
+  { name: 'ws, send() in a loop', server: 'ws', path: '/sub', publisher: '/pub' },
+  { name: 'net, one frame per message', server: 'net', path: '/sub', publisher: '/pub' }
+]
+
+function fanOut(burst: number, inFlight: number): (bench: Bench, subject: Subject) => Promise<Measured> {
+  return async (bench, { path, publisher }) => {
+    await bench.open(path, SUBSCRIBERS)
+    const target = { port: bench.server.port, path: publisher as string }
+    await bench.load.run({ do: 'publish', target, burst, inFlight })
+    return bench.throughput(WARM_UP, TIME)
+  }
+}
+
+const common = { unit: 'deliveries per CPU second', better: 'more', subjects, control: 'ws, send() in a loop' } as const
+
+export const bursts: Row = {
+  ...common,
+  name: 'fan-out',
+  title: `Fan-out to ${SUBSCRIBERS} sockets, bursts of 8 messages, two bursts in flight`,
+  expected: { 'app.ws + socket.publish': 10, 'app.realtime.publish': 10 },
+  measure: fanOut(8, 2)
+}
+
+export const single: Row = {
+  ...common,
+  name: 'fan-out-single',
+  title: `Fan-out to ${SUBSCRIBERS} sockets, one message in flight`,
+  expected: { 'app.ws + socket.publish': 1, 'app.realtime.publish': 1 },
+  measure: fanOut(1, 1)
+}
