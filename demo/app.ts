@@ -1,0 +1,51 @@
+import jwt from '@fastify/jwt'
+import rateLimit from '@fastify/rate-limit'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import realtime from 'fastify-realtime'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import boards from './routes/boards.ts'
+import operations from './routes/operations.ts'
+import page from './routes/page.ts'
+import sockets from './routes/sockets.ts'
+import tokens from './routes/tokens.ts'
+import type { Settings } from './settings.ts'
+
+// A request's head that comes in drops ends with a 408 this long after it began, within the interval of the checks.
+const HEADERS_TIMEOUT = 15_000
+const REQUEST_TIMEOUT = 30_000
+const CHECK_INTERVAL = 5_000
+const BODY_LIMIT = 64 * 1024
+
+/** The whole demo, not yet listening. */
+export async function buildApp(
+  settings: Settings,
+  logger: FastifyServerOptions['logger'] = true
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger,
+    // A client that keeps its connection for a next request doesn't hold up the close.
+    forceCloseConnections: 'idle',
+    requestTimeout: REQUEST_TIMEOUT,
+    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_INTERVAL },
+    bodyLimit: BODY_LIMIT,
+    // Left to itself the validator takes 5 for '5': what does not match is to be told, not mended.
+    ajv: { customOptions: { coerceTypes: false } }
+  })
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+
+  await app.register(jwt, { secret: settings.jwtSecret })
+  await app.register(rateLimit, { global: false })
+  await app.register(realtime, {
+    redis: settings.redisUrl,
+    heartbeat: settings.heartbeat,
+    drain: settings.drain,
+    metrics: registry
+  })
+  await app.register(page)
+  await app.register(tokens)
+  await app.register(sockets)
+  await app.register(boards)
+  await app.register(operations, { registry })
+  return app
+}

@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from './app.ts'
+import { readSettings, type Settings, SettingsError } from './settings.ts'
+import { endOnFaults, endOnSignals } from './shutdown.ts'
+
+/*
+ * Runs the demo: `npm start`. It logs JSON lines to stdout; Fastify's own says "Server listening at" and the address.
+ */
+
+// HMAC-SHA256 wants a key as long as its output (RFC 7518 section 3.2).
+const MIN_SECRET_BYTES = 32
+// At most one line in this many milliseconds about connections that could not be accepted.
+const ACCEPT_LOG_INTERVAL = 10_000
+
+async function main(): Promise<void> {
+  const settings = readSettings(process.env)
+  const app = await buildApp(settings)
+  endOnFaults(app)
+  endOnSignals(app, settings.drain.timeout)
+  warnOfSecret(app, settings)
+  await listen(app, settings)
+}
+
+async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
+  try {
+    await app.listen({ host, port })
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') fail(app, `port ${port} of ${host} is taken: set PORT to another one`, { code })
+    else if (code === 'EACCES') fail(app, `port ${port} of ${host} may not be used: set PORT to another one`, { code })
+    else fail(app, 'cannot listen', { err })
+  }
+  // Out of file descriptors, say: what is connected stays, and connections are accepted again once there are some.
+  let last = Number.NEGATIVE_INFINITY
+  app.server.on('error', (err) => {
+    const now = performance.now()
+    if (now - last < ACCEPT_LOG_INTERVAL) return
+    last = now
+    app.log.warn({ err }, 'a connection could not be accepted')
+  })
+}
+
+function fail(app: FastifyInstance, message: string, details: object): never {
+  app.log.fatal(details, message)
+  process.exit(1)
+}
+
+function warnOfSecret({ log }: FastifyInstance, { jwtSecret, jwtSecretIsRandom }: Settings): void {
+  if (jwtSecretIsRandom) log.warn('JWT_SECRET is not set: using a random one, tokens end with this process')
+  else if (Buffer.byteLength(jwtSecret) < MIN_SECRET_BYTES) log.warn('JWT_SECRET is shorter than 32 bytes')
+}
+
+main().catch((error) => {
+  // Nothing that logs is there yet: one line of the same form, by hand.
+  const said = error instanceof SettingsError ? { msg: error.message } : { msg: 'cannot start', err: String(error) }
+  process.stdout.write(`${JSON.stringify({ level: 60, time: Date.now(), pid: process.pid, ...said })}\n`, () => {
+    process.exit(1)
+  })
+})
