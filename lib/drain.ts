@@ -50,7 +50,8 @@ export class Drainer {
 
   /** Drains once: later calls get the same promise. Resolves at the latest after `timeout`. */
   drain(): Promise<DrainSummary> {
-    this.#draining ??= this.#drain()
+    // A microtask later: what is told to go first may ask at once whether the node drains, or ask it to.
+    this.#draining ??= Promise.resolve().then(() => this.#drain())
     return this.#draining
   }
 
@@ -61,11 +62,14 @@ export class Drainer {
     const deadline = start + drain.timeout
     if (drain.delay > 0) await this.#wait(drain.delay)
     await this.#tellAll(deadline)
+    // A handshake that was under way when the drain began may end only now.
+    const stopTelling = clock.every(MAX_GAP, () => this.#tellRest(deadline))
     const cut = () => {
       for (const socket of [...registry]) socket.terminate()
     }
     await this.#until(registry.empty(), deadline, cut)
     await registry.empty()
+    stopTelling()
     const summary = {
       closed: this.#closed,
       terminated: this.#terminated,
@@ -76,7 +80,7 @@ export class Drainer {
     return summary
   }
 
-  /** Tells every connection, those too that were still in their handshake, one after another. */
+  /** Tells every connection, one after another. */
   async #tellAll(deadline: number): Promise<void> {
     const { registry, clock, drain, random } = this.#options
     const waiting = shuffle([...registry], random)
@@ -98,7 +102,11 @@ export class Drainer {
         })
       })
     }
-    for (const socket of [...registry]) this.#tell(socket, deadline)
+    this.#tellRest(deadline)
+  }
+
+  #tellRest(deadline: number): void {
+    for (const socket of [...this.#options.registry]) this.#tell(socket, deadline)
   }
 
   #tell(socket: RealtimeSocket, deadline: number): void {

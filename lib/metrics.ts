@@ -174,8 +174,8 @@ function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
-/** A peer may close with any of 4,000 codes: those that aren't ours share a label. */
+/** A peer may close with any of 2,000 codes from 3000 on: those that aren't ours share a label. */
 function codeLabel(code: number): string {
   if (KNOWN_CODES.has(code) || (code >= 1000 && code < 1016)) return String(code)
-  return code >= 4000 ? '4xxx' : code >= 3000 ? '3xxx' : 'other'
+  return code >= 4000 ? '4xxx' : '3xxx'
 }

@@ -309,8 +309,9 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
   const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
   if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
-  if (prefix !== undefined && !PREFIX.test(String(prefix))) fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
-  if (redis !== undefined && (redis === null || !['string', 'object'].includes(typeof redis))) {
+  if (prefix !== undefined && !(typeof prefix === 'string' && PREFIX.test(prefix)))
+    fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
+  if (redis !== undefined && (!redis || !['string', 'object'].includes(typeof redis))) {
     fail('redis', 'give a URL, ioredis options or an ioredis client')
   }
   if (metrics !== undefined && typeof (metrics as Registry)?.registerMetric !== 'function') {
@@ -361,7 +362,7 @@ function merge<T extends object>(path: string, base: T, over: unknown): T {
   const result = { ...base } as Record<string, unknown>
   for (const [key, value] of Object.entries(over)) {
     const option = path + key
-    if (!(key in result) && option !== 'auth.verify') {
+    if (!Object.hasOwn(result, key) && option !== 'auth.verify') {
       fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
     }
     if (value !== undefined) result[key] = mergeValue(option, result[key], value)
@@ -374,12 +375,17 @@ function mergeValue(option: string, base: unknown, value: unknown): unknown {
   if (bounds !== undefined) return checkNumber(option, value, bounds)
   if (value === false && SWITCHABLE.has(option)) return false
   if (base === false) {
-    // Turned on in part where it was off: the rest comes from the defaults (a rate has none, and is given whole).
-    if (option === 'auth') return merge('auth.', DEFAULTS.auth, value)
-    if (SWITCHABLE.has(option)) return merge(`${option}.`, { rate: 1, burst: 1 }, value)
+    // Turned on in part where it was off: the rest comes from the defaults; a rate has none, and is given whole.
+    return option === 'auth' ? merge('auth.', DEFAULTS.auth, value) : wholeRate(option, value)
   }
   if (typeof base === 'object' && !Array.isArray(base)) return merge(`${option}.`, base as object, value)
   return value
+}
+
+function wholeRate(option: string, value: unknown): object {
+  const rate = merge<Partial<Rate>>(`${option}.`, { rate: undefined, burst: undefined }, value)
+  if (rate.rate === undefined || rate.burst === undefined) fail(option, 'give both rate and burst')
+  return rate
 }
 
 function checkNumber(option: string, value: unknown, [least, most, unit]: readonly [number, number, string]): number {

@@ -32,8 +32,9 @@ function endOfString(text: string, start: number): number {
   return -1
 }
 
-// Only a text with an escaped surrogate, a three-digit exponent or 309 digits can parse to something unportable.
-const SUSPECT = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|\d{309}/
+// Only a text with an escaped surrogate, an exponent of three digits, or 209 digits (which an exponent of two can carry
+// past 1e308) can parse to something unportable. The lookbehind keeps it linear in long runs of digits.
+const SUSPECT = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|(?<!\d)\d{209}/
 
 /**
  * True where the parsed value can't be written as JSON again without change: an escaped lone surrogate (which is no
@@ -48,5 +49,6 @@ function hasUnportable(value: unknown): boolean {
   if (typeof value === 'string') return !value.isWellFormed()
   if (typeof value === 'number') return !Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some(hasUnportable)
   return Object.entries(value).some(([key, inner]) => !key.isWellFormed() || hasUnportable(inner))
 }

@@ -8,7 +8,7 @@ export type Beat =
   | { readonly action: 'dead' }
   | { readonly action: 'wait'; readonly next: number }
 
-// After a stall, or a pause of our own, what the peer sent may still be in the kernel: it gets this long to be read.
+// After a pause of our own what the peer sent may still be in the kernel: it gets this long to be read.
 const GRACE = 1_000
 
 /**
@@ -23,6 +23,8 @@ export class Heartbeat {
   /** When the ping was sent that still waits for its pong. */
   #pingedAt: number | undefined
   #judgeAt = 0
+  /** The time in the ping whose pong may still come, however late. */
+  #lastPing = Number.NaN
   /** Milliseconds between the last answered ping and its pong. */
   roundTripTime: number | undefined
 
@@ -55,17 +57,20 @@ export class Heartbeat {
     return true
   }
 
-  #lastPing = Number.NaN
+  /** We read again, after having stopped. */
+  resumed(now: number): void {
+    this.#judgeAt = now + GRACE
+  }
 
   /**
-   * @param stalledAt When the process last came back from a stall.
-   * @param paused Whether we ourselves have stopped reading: then silence says nothing.
+   * @param graceUntil Silence says nothing before: the process was stalled.
+   * @param paused Whether we ourselves have stopped reading: then silence says nothing either.
    */
-  beat(now: number, random: number, stalledAt: number, paused: boolean): Beat {
-    if (paused) this.#judgeAt = now + GRACE
+  beat(now: number, random: number, graceUntil: number, paused: boolean): Beat {
+    if (paused) this.resumed(now)
     const pingedAt = this.#pingedAt
     if (pingedAt !== undefined) {
-      const judgeAt = Math.max(pingedAt + this.#timeout, stalledAt + Math.min(GRACE, this.#timeout), this.#judgeAt)
+      const judgeAt = Math.max(pingedAt + this.#timeout, graceUntil, this.#judgeAt)
       if (now >= judgeAt) return { action: 'dead' }
       return { action: 'wait', next: judgeAt }
     }

@@ -27,7 +27,13 @@ export interface InboxOwner {
 
 type Parsed =
   | { readonly value: unknown }
-  | { readonly error: ErrorCode; readonly details?: ErrorDetails; readonly cause?: unknown }
+  | { readonly error: ErrorCode; readonly text: string; readonly cause?: unknown }
+
+type Waiting = (result: IteratorResult<unknown>) => void
+
+function refusal(error: ErrorCode, details?: ErrorDetails): Parsed {
+  return { error, text: errorMessage(error, details) }
+}
 
 /**
  * The messages of one `app.ws` connection on their way to its handler. They wait as bytes and are parsed when the
@@ -38,7 +44,8 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #owner: InboxOwner
   #queue: (Buffer | typeof BINARY)[] = []
   #start = 0
-  #waiting: ((result: IteratorResult<unknown>) => void) | undefined
+  /** Calls of `next()` that nothing has come for: one, unless somebody iterates by hand. */
+  readonly #waiting: Waiting[] = []
   #paused = false
   #ended = false
   /** A loop over the messages is under way. */
@@ -51,7 +58,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
 
   /** True between the handler's taking a message and its asking for the next. */
   get busy(): boolean {
-    return this.running && this.#waiting === undefined
+    return this.running && this.#waiting.length === 0
   }
 
   get length(): number {
@@ -60,9 +67,9 @@ export class Inbox implements AsyncIterableIterator<unknown> {
 
   add(data: Buffer | typeof BINARY): void {
     if (this.#ended) return
-    if (this.#waiting !== undefined) {
+    if (this.#waiting.length > 0) {
       const parsed = this.#accept(data)
-      if (parsed !== undefined) this.#resolve({ value: parsed.value, done: false })
+      if (parsed !== undefined) this.#waiting.shift()?.({ value: parsed.value, done: false })
       return
     }
     this.#queue.push(data)
@@ -75,7 +82,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   /** No more messages come. Those that wait are still handed out. */
   end(): void {
     this.#ended = true
-    if (this.#waiting !== undefined) this.#resolve(this.#done())
+    if (this.#waiting.length > 0) this.#finish()
   }
 
   next(): Promise<IteratorResult<unknown>> {
@@ -85,27 +92,23 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     }
     if (this.#ended) return this.return()
     return new Promise((resolve) => {
-      this.#waiting = resolve
+      this.#waiting.push(resolve)
     })
   }
 
   return(): Promise<IteratorResult<unknown>> {
-    return Promise.resolve(this.#done())
+    return Promise.resolve(this.#finish())
   }
 
   [Symbol.asyncIterator](): this {
     return this
   }
 
-  #done(): IteratorResult<unknown> {
+  #finish(): IteratorResult<unknown> {
+    const done = { value: undefined, done: true } as const
     this.running = false
-    return { value: undefined, done: true }
-  }
-
-  #resolve(result: IteratorResult<unknown>): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.(result)
+    for (const resolve of this.#waiting.splice(0)) resolve(done)
+    return done
   }
 
   #take(): Buffer | typeof BINARY {
@@ -123,23 +126,23 @@ export class Inbox implements AsyncIterableIterator<unknown> {
 
   /** The message's value, or undefined where it was refused and answered. */
   #accept(data: Buffer | typeof BINARY): { readonly value: unknown } | undefined {
-    const parsed: Parsed = data === BINARY ? { error: 'unsupported_data' } : this.#parse(data.toString())
+    const parsed = data === BINARY ? refusal('unsupported_data') : this.#parse(data.toString())
     if ('value' in parsed) return parsed
     this.#owner.rejected(parsed.error, parsed.cause)
-    this.#owner.sendText(errorMessage(parsed.error, parsed.details))
+    this.#owner.sendText(parsed.text)
     return undefined
   }
 
   #parse(text: string): Parsed {
-    if (isDeeperThan(text, this.#options.maxDepth)) return { error: 'too_deep' }
-    if (text.charCodeAt(0) === BYTE_ORDER_MARK) return { error: 'invalid_json' }
+    if (isDeeperThan(text, this.#options.maxDepth)) return refusal('too_deep')
+    if (text.charCodeAt(0) === BYTE_ORDER_MARK) return refusal('invalid_json')
     let value: unknown
     try {
       value = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
     } catch (error) {
-      return { error: (error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json' }
+      return refusal((error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json')
     }
-    if (isUnportable(text, value)) return { error: 'invalid_message' }
+    if (isUnportable(text, value)) return refusal('invalid_message')
     return this.#validate(value)
   }
 
@@ -148,9 +151,10 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     if (validator === undefined) return { value }
     try {
       const result = runValidator(validator, value)
-      return 'value' in result ? result : { error: 'invalid_message', details: { issues: result.issues } }
+      return 'value' in result ? result : refusal('invalid_message', { issues: result.issues })
     } catch (cause) {
-      return { error: 'internal', cause }
+      // The validator's fault, or issues that can't be written as JSON.
+      return { ...refusal('internal'), cause }
     }
   }
 }

@@ -19,6 +19,13 @@ export interface OutboxLimits {
   readonly hard: number
 }
 
+/** `ws`'s own queue: everything must take it once compression or a Blob, which take their time, is in it. */
+export interface Detour {
+  send(chunk: Buffer): void
+  /** Bytes in the queue and in the stream. */
+  readonly buffered: number
+}
+
 interface Offer {
   readonly chunk: Buffer
   readonly count: number
@@ -39,7 +46,7 @@ export class Outbox {
   /** This turn's frames. */
   #chunks: Buffer[] = []
   #chunkBytes = 0
-  /** Publications that wait for a slow reader, from `#backlogStart` on. */
+  /** Publications that wait for a slow reader. */
   #backlog: Offer[] = []
   #backlogBytes = 0
   #awaitingDrain = false
@@ -52,8 +59,7 @@ export class Outbox {
   /** Messages and bytes handed to the socket. */
   messages = 0
   bytes = 0
-  /** Where compression or Blobs go through `ws`'s own queue, all else must too: this sends there. */
-  detour: ((chunk: Buffer) => void) | undefined
+  detour: Detour | undefined
 
   constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
     this.#stream = stream
@@ -72,20 +78,21 @@ export class Outbox {
     return this.#awaitingDrain
   }
 
+  /** True within a fragmented message, while everything is kept back. */
+  get held(): boolean {
+    return this.#held
+  }
+
   /** Queues a frame that must not be dropped. */
   push(frame: Buffer): void {
     this.#turn.settle(this)
-    this.messages++
-    this.#append(frame)
+    this.#append(frame, 1)
   }
 
   /** Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader. */
   offer(chunk: Buffer, count: number): void {
-    if (this.#awaitingDrain) this.#keepBack({ chunk, count })
-    else {
-      this.messages += count
-      this.#append(chunk)
-    }
+    if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count })
+    else this.#append(chunk, count)
   }
 
   /** Accounts for a message that is written past the outbox, after having written what stands before it. */
@@ -103,7 +110,9 @@ export class Outbox {
   }
 
   release(): void {
+    if (!this.#held) return
     this.#held = false
+    if (!this.#awaitingDrain) this.#writeBacklog()
     this.flush()
   }
 
@@ -133,17 +142,20 @@ export class Outbox {
     this.#backlogBytes = 0
   }
 
-  #append(chunk: Buffer): void {
+  #append(chunk: Buffer, count: number): void {
+    this.#checkHard()
     if (this.#closed) return
+    this.messages += count
     if (this.#chunks.push(chunk) === 1) this.#turn.addOutbox(this)
     this.#chunkBytes += chunk.length
     if (this.#chunkBytes >= JOIN_LIMIT) this.flush()
-    this.#checkHard()
   }
 
   #write(chunk: Buffer): void {
+    // The peer has ended the connection, and ws its side of it.
+    if (!this.#stream.writable) return
     this.bytes += chunk.length
-    if (this.detour !== undefined) this.detour(chunk)
+    if (this.detour !== undefined) this.detour.send(chunk)
     else this.#stream.write(chunk)
     if (this.#stream.writableNeedDrain && this.#stream.writableLength >= this.#limits.soft) this.#awaitDrain()
   }
@@ -153,17 +165,17 @@ export class Outbox {
     this.#awaitingDrain = true
     this.#stream.once('drain', () => {
       this.#awaitingDrain = false
-      this.#turn.settle(this)
       this.#writeBacklog()
       this.#owner.caughtUp()
     })
   }
 
-  // The limit is on what waits before this: one message larger than it goes out where nothing else waits.
+  // Before something is added: one message larger than the limit goes out where nothing else waits.
   #checkHard(): void {
-    const latest = this.#chunks.at(-1)?.length ?? 0
-    const waiting = this.#stream.writableLength + this.waiting - latest
-    if (waiting > this.#limits.hard && (this.#stream.writableNeedDrain || this.#held)) this.#owner.overflowed()
+    const { detour } = this
+    const buffered = detour === undefined ? this.#stream.writableLength : detour.buffered
+    const isSlow = this.#stream.writableNeedDrain || this.#held || detour !== undefined
+    if (isSlow && buffered + this.waiting > this.#limits.hard && !this.#closed) this.#owner.overflowed()
   }
 
   #keepBack(offer: Offer): void {
@@ -179,7 +191,7 @@ export class Outbox {
 
   #writeBacklog(): void {
     const backlog = this.#backlog
-    if (backlog.length === 0 || this.#closed) return
+    if (backlog.length === 0 || this.#held || this.#closed) return
     this.#backlog = []
     this.#backlogBytes = 0
     const chunks = backlog.map(({ chunk }) => chunk)

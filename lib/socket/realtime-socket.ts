@@ -23,7 +23,7 @@ import type {
 } from './context.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
-import { Outbox } from './outbox.ts'
+import { type Detour, Outbox } from './outbox.ts'
 import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
 import { AbuseWatch, TokenBucket } from './token-bucket.ts'
@@ -73,14 +73,6 @@ const BY_USER = 1
 const BY_RATE = 2
 const BY_INBOX = 4
 
-// The close code that ws answered a peer's fault with (RFC 6455 section 7.4.1), by the code of its error.
-const FAULT_CODES: Readonly<Record<string, CloseCode>> = {
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: CLOSE.tooLarge,
-  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: CLOSE.tooLarge,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: CLOSE.policyViolation,
-  WS_ERR_INVALID_UTF8: CLOSE.invalidUtf8
-}
-
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
 export class RealtimeSocket<Message = unknown> extends ServerSocket implements Timed {
   readonly #context: SocketContext
@@ -94,6 +86,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #abort: AbortController | undefined
   #ended = false
   #draining = false
+  /** messages() was called: the route reads by it, and not by a listener. */
   #taken = false
   #pauses = 0
   #resumeTimer: Timed | undefined
@@ -131,7 +124,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     if (kind === 'messages') this.#inbox = this.#makeInbox(settings)
     const { maxPayload, maxFragments, maxBufferedChunks } = limits
     super.setSocket(stream, head, { ...options, maxPayload, maxFragments, maxBufferedChunks })
-    if (this.extensions !== '') this.#outbox.detour = (chunk) => this.#sendPayloads(chunk)
+    if (this.extensions !== '') this.#outbox.detour = this.#makeDetour()
     if (kind === 'refused') return
     wheel.set(this, Math.min(this.#heartbeat.first, this.#expiresAt))
     observer.opened(this)
@@ -194,18 +187,19 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     // An accessor in ws, but a property in its types, which no accessor may override.
     Object.defineProperty(RealtimeSocket.prototype, 'bufferedAmount', {
       get(this: RealtimeSocket): number {
-        return (Reflect.get(WebSocket.prototype, 'bufferedAmount', this) as number) + this.#outbox.waiting
+        return this.#bufferedByWs + this.#outbox.waiting
       }
     })
   }
 
   /**
    * The messages of an `app.ws` route, parsed and validated, in order; ends when the connection does or the node
-   * drains, after what has arrived was handed out. One loop at a time: throws `FST_RT_MESSAGES_TAKEN`.
+   * drains, after what has arrived was handed out. One loop at a time: throws `FST_RT_MESSAGES_TAKEN`. Where a
+   * `message` listener was attached before the first call, messages up to that call are the listener's alone.
    */
   messages(): AsyncIterableIterator<Message> {
     const inbox = this.#inbox
-    if (inbox === undefined || (this.#taken && inbox.running)) throw new MessagesTakenError()
+    if (inbox === undefined || inbox.running) throw new MessagesTakenError()
     this.#taken = true
     inbox.running = true
     return inbox as AsyncIterableIterator<Message>
@@ -237,34 +231,42 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** As `ws`'s; small messages of one turn leave in one write. */
   override send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
-    const plain = options === undefined || (typeof options === 'object' && options.fin === undefined)
-    if (plain && callback === undefined && this.readyState === WebSocket.OPEN && this.#outbox.detour === undefined) {
-      const binary = (options as SendOptions | undefined)?.binary
-      if (typeof data === 'string' && data.length <= COPY_LIMIT && binary !== true) {
-        this.#outbox.push(textFrame(data))
-        return
-      }
-      if (data instanceof Uint8Array && data.byteLength <= COPY_LIMIT) {
-        this.#outbox.push(dataFrame(data, binary ?? true))
-        return
-      }
+    if (this.readyState !== WebSocket.OPEN) {
+      super.send(data as Buffer, options as SendOptions, callback)
+      return
     }
-    this.#sendPast(data, options, callback)
+    const { detour, held } = this.#outbox
+    const direct = callback === undefined && detour === undefined && !held
+    const frame = direct ? frameOf(data, options) : undefined
+    if (frame === undefined) this.#sendPast(data, options, callback)
+    else this.#outbox.push(frame)
   }
 
   // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
   #sendPast(data: unknown, options: SendOptions | SendCallback | undefined, callback: SendCallback | undefined): void {
-    const { fin } = typeof options === 'object' ? options : {}
-    this.#outbox.bypass(typeof data === 'string' ? Buffer.byteLength(data) : sizeOf(data))
+    this.#outbox.bypass(sizeOf(data))
     // ws reads a Blob later and queues what it is given meanwhile: from here on everything takes that queue.
-    if (data instanceof Blob) this.#outbox.detour ??= (chunk) => this.#sendPayloads(chunk)
-    if (fin === false) this.#outbox.hold()
+    if (data instanceof Blob) this.#outbox.detour ??= this.#makeDetour()
     super.send(data as Buffer, options as SendOptions, callback)
-    if (fin === true) this.#outbox.release()
+    // What is sent without `fin: false` ends the fragmented message.
+    if (typeof options === 'object' && options?.fin === false) this.#outbox.hold()
+    else this.#outbox.release()
   }
 
-  #sendPayloads(chunk: Buffer): void {
-    for (const { payload, binary } of framePayloads(chunk)) super.send(payload, { binary })
+  #makeDetour(): Detour {
+    const buffered = () => this.#bufferedByWs
+    return {
+      send: (chunk) => {
+        for (const { payload, binary } of framePayloads(chunk)) super.send(payload, { binary })
+      },
+      get buffered() {
+        return buffered()
+      }
+    }
+  }
+
+  get #bufferedByWs(): number {
+    return Reflect.get(WebSocket.prototype, 'bufferedAmount', this) as number
   }
 
   override ping(...args: unknown[]): void {
@@ -280,16 +282,19 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   /** As `ws`'s, after all that was sent before; a reason longer than 123 bytes is cut. */
   override close(code?: number, reason?: string | Buffer): void {
     if (code === undefined && this.#context.ignoresBareClose) return
-    if (this.readyState === WebSocket.OPEN) {
-      this.#outbox.finish()
+    const wasOpen = this.readyState === WebSocket.OPEN
+    if (wasOpen) {
       this.#sentCode = code
+      this.#outbox.finish()
     }
     super.close(code, typeof reason === 'string' ? truncateReason(reason) : reason)
+    if (!wasOpen) return
+    // Nothing may follow the close frame (RFC 6455 section 5.5.1), and nothing that comes now can be answered.
+    this.#outbox.close()
+    this.#inbox?.end()
     // Else the answer to the close frame would never be read.
-    if (this.#pauses !== 0) {
-      this.#pauses = 0
-      super.resume()
-    }
+    this.#pauses = 0
+    super.resume()
   }
 
   override terminate(): void {
@@ -306,13 +311,17 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 
   #pause(by: number): void {
+    // Else the answer to the close frame would never be read.
+    if (this.readyState !== WebSocket.OPEN) return
     this.#pauses |= by
     super.pause()
   }
 
   #resume(by: number): void {
     this.#pauses &= ~by
-    if (this.#pauses === 0) super.resume()
+    if (this.#pauses !== 0) return
+    this.#heartbeat.resumed(this.#context.wheel.now())
+    super.resume()
   }
 
   /** @internal What the handshake settled. */
@@ -327,7 +336,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** @internal Queues a text message, whatever its size; nothing where the socket is closing. */
   sendText(text: string): void {
-    if (this.readyState === WebSocket.OPEN) this.send(text)
+    if (this.readyState === WebSocket.OPEN) this.#outbox.push(textFrame(text))
   }
 
   /** @internal Sends an error message. */
@@ -406,14 +415,14 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       this.close(CLOSE.unauthorized.code, 'token expired')
       return Number.POSITIVE_INFINITY
     }
-    const beat = this.#heartbeat.beat(now, random(), wheel.stalledAt, this.isPaused)
+    const beat = this.#heartbeat.beat(now, random(), wheel.graceUntil, this.isPaused)
     if (beat.action === 'dead') {
       observer.heartbeatTimeout()
       this.terminate()
       return Number.POSITIVE_INFINITY
     }
     if (beat.action === 'ping') this.#ping(beat.payload)
-    return Math.min(beat.next, this.#expiresAt)
+    return Math.min(beat.next, this.#expiresAt, this.#terminateAt)
   }
 
   #ping(payload: Buffer): void {
@@ -428,7 +437,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   /** @internal Every event passes here: ours first, then the application's listeners, each guarded. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'message') return this.#onMessage(args[0] as Buffer, args[1] as boolean)
-    if (event === 'ping') this.#onControl()
+    if (event === 'ping') this.#onPing()
     else if (event === 'pong') this.#onPong(args[0] as Buffer)
     else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
     else if (event === 'close') this.#onClose(args[0] as number)
@@ -466,9 +475,10 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       return this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
     }
     if (this.#overRate(wheel.now())) return true
-    inbox.add(isBinary ? BINARY : (data as Buffer))
-    if (this.listenerCount('message') > 0) this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
-    return true
+    const listeners = this.rawListeners('message')
+    // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
+    if (this.#taken || listeners.length === 0) inbox.add(isBinary ? BINARY : (data as Buffer))
+    return this.#dispatch('message', [data, isBinary], listeners)
   }
 
   /** The protocol of a raw route is unknown: it is answered with TCP backpressure, and loses nothing. */
@@ -506,25 +516,27 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     if (this.#abuse.refused(now) && this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.rateLimited)
   }
 
-  #onControl(): void {
-    const now = this.#context.wheel.now()
+  #onPing(): void {
     this.#heartbeat.heard()
-    this.#controlBucket ??= new TokenBucket(CONTROL_RATE, now)
-    if (this.#controlBucket.take(now) > 0) this.#watchAbuse(now)
+    this.#countControl(this.#context.wheel.now())
   }
 
   #onPong(payload: Buffer): void {
     const { wheel, observer } = this.#context
-    if (this.#heartbeat.ponged(payload, wheel.now())) observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    const now = wheel.now()
+    if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    else this.#countControl(now)
+  }
+
+  #countControl(now: number): void {
+    this.#controlBucket ??= new TokenBucket(CONTROL_RATE, now)
+    if (this.#controlBucket.take(now) > 0) this.#watchAbuse(now)
   }
 
   #onFault(error: NodeJS.ErrnoException): boolean {
-    const code = error.code ?? ''
-    // ws has answered with a close frame; its own close event will say 1006 all the same.
-    if (code.startsWith('WS_ERR_')) this.#sentCode = (FAULT_CODES[code] ?? CLOSE.protocolError).code
-    this.#settings.log.info({ connection: this.id, code }, 'WebSocket fault')
-    // The first listener is @fastify/websocket's, whose default logs at level error and cuts off the close frame.
-    this.#dispatch('error', [error], this.rawListeners('error').slice(1))
+    this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
+    const listeners = this.rawListeners('error').filter((listener) => !isRouteGuard(listener))
+    this.#dispatch('error', [error], listeners)
     return true
   }
 
@@ -536,6 +548,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#end()
     if (this.#settings.kind === 'refused') return
     streams.closed(this)
+    // After a fault of the peer's ws says 1006, whatever the close frame was that it answered with.
     observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.#sentCode ?? eventCode) : eventCode)
   }
 
@@ -551,8 +564,25 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 }
 
+/** The frame of what can be written without ws: small, whole and at hand. */
+function frameOf(data: unknown, options: SendOptions | SendCallback | null | undefined): Buffer | undefined {
+  if (typeof options === 'function' || options?.fin !== undefined) return undefined
+  const binary = options?.binary ?? typeof data !== 'string'
+  if (typeof data === 'string') return data.length <= COPY_LIMIT && !binary ? textFrame(data) : undefined
+  return data instanceof Uint8Array && data.byteLength <= COPY_LIMIT ? dataFrame(data, binary) : undefined
+}
+
+/**
+ * @fastify/websocket's listener for errors, known by its source: its default logs at level error what a client did,
+ * and cuts off the close frame that says so.
+ */
+function isRouteGuard(listener: unknown): boolean {
+  return String(listener).includes('errorHandler.call(this, error, socket, request, reply)')
+}
+
 /** Bytes of what `ws` emits or takes. */
 function sizeOf(data: unknown): number {
+  if (typeof data === 'string') return Buffer.byteLength(data)
   if (Array.isArray(data)) return data.reduce((sum: number, part) => sum + sizeOf(part), 0)
   if (data instanceof Blob) return data.size
   return (data as { byteLength?: number } | null)?.byteLength ?? 0

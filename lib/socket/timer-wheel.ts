@@ -22,6 +22,7 @@ export const systemClock: Clock = {
 }
 
 const SLOTS = 1024
+const MAX_GRACE = 1_000
 
 /**
  * One timer for the deadlines of all connections: a hashed timing wheel (Varghese and Lauck, SOSP 1987), so that
@@ -34,8 +35,8 @@ export class TimerWheel {
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set())
   #tick: number
   #size = 0
-  #stop: (() => void) | undefined
-  #stalledAt = Number.NEGATIVE_INFINITY
+  #stop = () => {}
+  #graceUntil = Number.NEGATIVE_INFINITY
 
   /** @param resolution Milliseconds. */
   constructor(clock: Clock, resolution: number) {
@@ -53,11 +54,11 @@ export class TimerWheel {
   }
 
   /**
-   * When the event loop last came back from a stall that made this timer late by half a second or more. What arrived
-   * meanwhile still waits in the kernel, so nobody should be judged by their silence right after.
+   * The event loop has come back from a stall: what arrived meanwhile still waits in the kernel, so nobody should be
+   * judged by their silence before this time. As long after the stall as the stall was, a second at most.
    */
-  get stalledAt(): number {
-    return this.#stalledAt
+  get graceUntil(): number {
+    return this.#graceUntil
   }
 
   /** Sets the deadline, in place of the one before. */
@@ -76,7 +77,7 @@ export class TimerWheel {
     this.#slot(entry.wheelTick).delete(entry)
     entry.wheelTick = -1
     this.#size--
-    if (this.#size === 0) this.#stop?.()
+    if (this.#size === 0) this.#stop()
   }
 
   #tickOf(time: number): number {
@@ -88,7 +89,6 @@ export class TimerWheel {
   }
 
   #start(): void {
-    this.#stop?.()
     this.#tick = this.#tickOf(this.#clock.now())
     this.#stop = this.#clock.every(this.#resolution, () => this.#advance())
   }
@@ -97,20 +97,18 @@ export class TimerWheel {
     const now = this.#clock.now()
     const target = this.#tickOf(now)
     const late = now - (this.#tick + 2) * this.#resolution
-    if (late >= STALL) this.#stalledAt = now
+    if (late > 0) this.#graceUntil = Math.max(this.#graceUntil, now + Math.min(late, MAX_GRACE))
     // After a stall longer than one turn of the wheel each slot still needs only one visit.
-    for (let tick = Math.max(this.#tick + 1, target - SLOTS + 1); tick <= target; tick++) {
+    const first = Math.max(this.#tick + 1, target - SLOTS + 1)
+    // From here on no deadline can be set in a slot of this round, which may have had its visit.
+    this.#tick = target
+    for (let tick = first; tick <= target; tick++) {
       for (const entry of this.#slot(tick)) if (entry.wheelTick <= target) this.#fire(entry, now)
     }
-    this.#tick = Math.max(this.#tick, target)
   }
 
   #fire(entry: Timed, now: number): void {
     this.delete(entry)
-    const next = entry.onDue(now)
-    // Not before the tick after this round, or a deadline in the past would be met for ever in one round.
-    this.set(entry, Math.max(next, now + this.#resolution))
+    this.set(entry, entry.onDue(now))
   }
 }
-
-const STALL = 500

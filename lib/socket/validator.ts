@@ -12,7 +12,11 @@ export function runValidator(validator: CompiledValidator, data: unknown): Valid
   if (result === false) return { issues: validator.errors ?? [] }
   if (typeof result !== 'object' || result === null) return { value: data }
   // Waiting for it would let later messages overtake this one; taking it for success would validate nothing.
-  if ('then' in result) throw new TypeError('Asynchronous schemas are not supported for messages')
+  if ('then' in result) {
+    // Nobody else waits for it, and a rejection that nobody handles would end the process.
+    Promise.resolve(result).catch(() => undefined)
+    throw new TypeError('Asynchronous schemas are not supported for messages')
+  }
   if ('error' in result && result.error) return { issues: issuesOf(result.error) }
   return { value: 'value' in result ? result.value : data }
 }
