@@ -1,0 +1,175 @@
+import t from 'tap'
+import { makeRig } from './rig.ts'
+
+t.test('publications reach every subscriber of their channel, and nobody else', async (t) => {
+  const rig = await makeRig(t)
+  const [a, b, other] = [rig.reader(), rig.reader(), rig.reader()]
+  t.strictSame(await rig.subscribe(a, 'news'), { recovered: false, offset: 0, epoch: '' })
+  await rig.subscribe(b, 'news')
+  await rig.subscribe(other, 'sports')
+  await rig.publish('news', { text: 'é' })
+  await rig.publish('nobody', 1)
+  await rig.written()
+  for (const reader of [a, b]) t.strictSame(reader.messages, [{ channel: 'news', data: { text: 'é' } }])
+  t.strictSame(other.messages, [])
+})
+
+t.test('what is published in one turn leaves in one write', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.subscribe(reader, 'news')
+  await rig.publish('news', 1, 2, 3)
+  t.strictSame(reader.messages, [])
+  await rig.written()
+  t.strictSame(reader.data, [1, 2, 3])
+})
+
+t.test(
+  'who subscribes gets nothing of what was published before, who leaves nothing of what comes after',
+  async (t) => {
+    const rig = await makeRig(t)
+    const [early, late] = [rig.reader(), rig.reader()]
+    await rig.subscribe(early, 'news')
+    await rig.publish('news', 1)
+    await rig.subscribe(late, 'news')
+    await rig.publish('news', 2)
+    rig.hub.unsubscribe(early, 'news')
+    await rig.publish('news', 3)
+    await rig.written()
+    t.strictSame(early.data, [1, 2])
+    t.strictSame(late.data, [2, 3])
+  }
+)
+
+t.test('C73: names that are no names are refused', async (t) => {
+  const rig = await makeRig(t)
+  const bad = ['', '\0', 'a\nb', 'x'.repeat(256), 'é'.repeat(128), '\ud800', 5 as unknown as string]
+  for (const name of bad) {
+    await t.rejects(rig.subscribe(rig.reader(), name), { code: 'FST_RT_INVALID_CHANNEL' })
+    await t.rejects(rig.publish(name, 1), { code: 'FST_RT_INVALID_CHANNEL' })
+  }
+  for (const name of ['*', '?', '[a]', 'a:{b}', '}{', '__proto__', 'x'.repeat(255), 'é'.repeat(127)]) {
+    const reader = rig.reader()
+    await rig.subscribe(reader, name)
+    await rig.publish(name, 1)
+    await rig.written()
+    t.strictSame(reader.messages, [{ channel: name, data: 1 }])
+  }
+})
+
+t.test('what JSON cannot say is refused', async (t) => {
+  const rig = await makeRig(t)
+  const cycle: unknown[] = []
+  cycle.push(cycle)
+  for (const data of [undefined, () => {}, 1n, cycle]) {
+    await t.rejects(rig.publish('news', data), { code: 'FST_RT_INVALID_DATA' })
+  }
+})
+
+t.test('C74: one subscription too many is refused, one twice is one', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  for (const name of ['a', 'b', 'h']) await rig.subscribe(reader, name)
+  await t.rejects(rig.subscribe(reader, 'd'), { code: 'FST_RT_SUBSCRIPTION_LIMIT' })
+  await rig.publish('h', 1)
+  t.match(await rig.subscribe(reader, 'h'), { recovered: false, offset: 1 })
+  await rig.publish('h', 2)
+  await rig.written()
+  t.strictSame(reader.data, [1, 2])
+  t.strictSame(rig.hub.channelsOf(reader), ['a', 'b', 'h'])
+  t.match(rig.hub.positionOf('h'), { offset: 2 })
+  t.equal(rig.hub.positionOf('unknown'), undefined)
+})
+
+t.test('a closed connection cannot subscribe', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  reader.closed = true
+  await t.rejects(rig.subscribe(reader, 'news'), { code: 'FST_RT_SOCKET_CLOSED' })
+})
+
+t.test('C75: the broker is asked for a channel once, and let go a moment after its last subscriber', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  for (let i = 0; i < 100; i++) {
+    await rig.subscribe(reader, 'news')
+    rig.hub.unsubscribe(reader, 'news')
+    rig.clock.advance(9)
+  }
+  t.strictSame(rig.broker.calls, ['subscribe news'])
+  rig.clock.advance(1100)
+  t.strictSame(rig.broker.calls, ['subscribe news', 'unsubscribe news'])
+  t.equal(rig.hub.channels, 0)
+  rig.hub.unsubscribe(reader, 'news')
+  await rig.subscribe(reader, 'news')
+  rig.hub.unsubscribeAll(reader)
+  rig.broker.away = true
+  rig.clock.advance(2000)
+  await rig.written()
+  t.strictSame(rig.failures, ['unsubscribe'])
+})
+
+t.test('C71: a connection that closes while it is subscribed leaves nothing behind', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  const subscribing = rig.subscribe(reader, 'news')
+  reader.closed = true
+  rig.hub.unsubscribeAll(reader)
+  await subscribing
+  await rig.publish('news', 1)
+  await rig.written()
+  t.strictSame(reader.messages, [])
+  t.strictSame(rig.hub.channelsOf(reader), [])
+  rig.clock.advance(2000)
+  t.equal(rig.hub.channels, 0)
+})
+
+t.test('a broker that is away is said, and the subscription is as if it had never been', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  rig.broker.away = true
+  await t.rejects(rig.subscribe(reader, 'h'), { message: 'away' })
+  t.strictSame(rig.hub.channelsOf(reader), [])
+  rig.broker.away = false
+  await rig.subscribe(reader, 'h')
+  await rig.publish('h', 1)
+  await rig.written()
+  t.strictSame(reader.data, [1])
+})
+
+t.test('what is sent to one socket and what is published keep their order', async (t) => {
+  const rig = await makeRig(t)
+  const [one, two] = [rig.reader(), rig.reader()]
+  for (const reader of [one, two]) for (const name of ['a', 'b']) await rig.subscribe(reader, name)
+  const { textFrame } = await import('../../lib/protocol/frame.ts')
+  await rig.publish('a', 1)
+  one.outbox.push(textFrame('{"data":"direct"}'))
+  await rig.publish('b', 2)
+  await rig.publish('a', 3)
+  one.outbox.push(textFrame('{"data":"last"}'))
+  await rig.written()
+  t.strictSame(one.data.slice(0, 2), [1, 'direct'])
+  t.equal(one.data.at(-1), 'last')
+  t.strictSame(
+    two.data.filter((value) => value !== 2),
+    [1, 3]
+  )
+})
+
+t.test('without history a slow reader loses the oldest, and is told how many', async (t) => {
+  const rig = await makeRig(t)
+  const slow = rig.reader()
+  await rig.subscribe(slow, 'news')
+  slow.slow = true
+  for (let i = 1; i <= 10; i++) {
+    await rig.publish('news', [i, 'x'.repeat(500)])
+    await rig.written()
+  }
+  slow.read()
+  await rig.written()
+  const notice = slow.messages.find((message) => message.notice)
+  t.strictSame(notice, { notice: { code: 'lagging', dropped: slow.outbox.dropped } })
+  const numbers = slow.data.flatMap((data) => (Array.isArray(data) ? [data[0]] : []))
+  t.equal(numbers.length + slow.outbox.dropped, 10)
+  t.equal(numbers.at(-1), 10)
+})

@@ -1,0 +1,88 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { MemoryBroker } from '../../lib/broker/memory.ts'
+import { UserRates } from '../../lib/channels/user-rates.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { FakeClock } from './rig.ts'
+
+async function makeNodes(t: { teardown(fn: () => unknown): void }) {
+  const clock = new FakeClock()
+  const broker = new MemoryBroker({ clock })
+  await broker.start({ publication() {}, presence() {}, control() {}, state() {}, audit() {} })
+  t.teardown(() => broker.close())
+  const failures: string[] = []
+  const node = () =>
+    new UserRates({ broker, wheel: new TimerWheel(clock, 50), failed: (stage) => failures.push(stage) })
+  return { clock, broker, failures, node }
+}
+
+t.test('C76: a user may send so much over all nodes', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const nodes = [node(), node()]
+  const rate = { rate: 10, burst: 20 }
+  let granted = 0
+  for (let i = 0; i < 100; i++) {
+    for (const one of nodes) if (one.take('u', rate) === 0) granted++
+    await nextTurn()
+  }
+  t.equal(granted, 20)
+  const wait = nodes[0]?.take('u', rate) ?? 0
+  t.ok(wait > 0 && wait <= 1000, `to be tried again after ${wait} ms`)
+  t.equal(nodes[0]?.take('another', rate), 0)
+  clock.time += 1000
+  granted = 0
+  for (let i = 0; i < 100; i++) {
+    for (const one of nodes) if (one.take('u', rate) === 0) granted++
+    await nextTurn()
+  }
+  t.equal(granted, 10)
+})
+
+t.test('the broker is asked seldom', async (t) => {
+  const { broker, node } = await makeNodes(t)
+  let asked = 0
+  const { takeTokens } = broker
+  broker.takeTokens = (...args) => {
+    asked++
+    return takeTokens.apply(broker, args)
+  }
+  const rates = node()
+  for (let i = 0; i < 500; i++) {
+    t.equal(rates.take('u', { rate: 1000, burst: 1000 }), 0)
+    await nextTurn()
+  }
+  t.ok(asked <= 12, `${asked} times for 500 messages`)
+})
+
+t.test('while the broker is away a node keeps a bucket of its own, and comes back', async (t) => {
+  const { clock, broker, failures, node } = await makeNodes(t)
+  const { takeTokens } = broker
+  broker.takeTokens = () => Promise.reject(new Error('away'))
+  const rates = node()
+  const rate = { rate: 1, burst: 5 }
+  const waits: number[] = []
+  for (let i = 0; i < 10; i++) {
+    waits.push(rates.take('u', rate))
+    await nextTurn()
+  }
+  t.equal(waits.filter((wait) => wait === 0).length, 6, 'a credit of one, and a burst of five')
+  t.strictSame(failures, ['user rate'])
+  broker.takeTokens = takeTokens
+  clock.time += 1100
+  rates.take('u', rate)
+  await nextTurn()
+  t.equal(rates.take('u', rate), 0)
+})
+
+t.test('who sends nothing is forgotten', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const rates = node()
+  rates.take('u', { rate: 1, burst: 5 })
+  t.equal(rates.size, 1)
+  clock.advance(30_000)
+  rates.take('u', { rate: 1, burst: 5 })
+  clock.advance(31_000)
+  t.equal(rates.size, 1)
+  for (let i = 0; i < 3; i++) clock.advance(30_000)
+  t.equal(rates.size, 0)
+})
