@@ -1,4 +1,4 @@
-import type { Broker, HistoryPage, HistoryPolicy, Position, Publication } from '../broker/broker.ts'
+import type { Broker, HistoryPage, HistoryPolicy, Position, PresenceEventKind, Publication } from '../broker/broker.ts'
 import { UnavailableError } from '../errors.ts'
 import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
 import type { Turn } from '../socket/turn.ts'
@@ -16,6 +16,17 @@ export interface ChannelOptions {
   /** Positions were repaired, or could not be. */
   repaired(complete: boolean): void
 }
+
+/**
+ * Tells a subscriber where it stands, and hands over what it missed, before anything newer is queued for it. Gives how
+ * many of those it took (all, unless told): the rest comes as frames, as fast as its reader takes them. Called at most
+ * once; while its promise is pending, what is published is kept for the subscriber.
+ */
+export type Welcome = (
+  result: SubscribeResult,
+  missed: readonly Publication[]
+  // biome-ignore lint/suspicious/noConfusingVoidType: whoever takes everything need not say so
+) => number | void | Promise<number | void>
 
 // Read from history in pieces of so many, so that a slow reader's catching up takes no more memory than that.
 const PAGE = 256
@@ -64,19 +75,25 @@ export class Channel {
 
   /**
    * Adds a subscriber. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
-   * await this have had their turn. Rejects where the broker can't be reached; then it is not subscribed.
+   * await this have had their turn, or, with a `welcome`, after that is done. Rejects where the broker can't be
+   * reached; then it is not subscribed.
    */
-  async subscribe(subscriber: Subscriber, format: Format, since: StreamPosition | undefined): Promise<SubscribeResult> {
+  async subscribe(
+    subscriber: Subscriber,
+    format: Format,
+    since: StreamPosition | undefined,
+    welcome?: Welcome
+  ): Promise<SubscribeResult> {
     const subscription = new Subscription(subscriber, this.#feed(format))
     this.#subscriptions.set(subscriber, subscription)
     try {
       await this.open()
-      if (this.#options.history === undefined) {
-        if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
-        return { recovered: false, offset: 0, epoch: '' }
-      }
       if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
-      return await this.#recover(subscription, since)
+      if (this.#options.history !== undefined) return await this.#recover(subscription, since, welcome)
+      const result = { recovered: false, offset: 0, epoch: '' }
+      await welcome?.(result, [])
+      if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
+      return result
     } catch (error) {
       if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
       throw error
@@ -119,6 +136,13 @@ export class Channel {
       this.#spread(publication)
     } else {
       void this.#repair()
+    }
+  }
+
+  /** Tells the live subscribers who came or went, in the formats that have words for it. */
+  announce(kind: PresenceEventKind, info: Buffer): void {
+    for (const [format, feed] of this.#feeds) {
+      if (format.presence !== undefined && feed.size > 0) feed.add(format.presence(this.name, kind, info), 0)
     }
   }
 
@@ -281,12 +305,17 @@ export class Channel {
     }
   }
 
-  async #recover(subscription: Subscription, since: StreamPosition | undefined): Promise<SubscribeResult> {
+  async #recover(
+    subscription: Subscription,
+    since: StreamPosition | undefined,
+    welcome: Welcome | undefined
+  ): Promise<SubscribeResult> {
     this.#joining.add(subscription)
     if (!isPosition(since)) {
       const result = { recovered: false, ...this.position }
       subscription.offset = result.offset
-      this.#promote()
+      if (welcome !== undefined) await this.#introduce(subscription, result, [], welcome)
+      else this.#promote()
       return result
     }
     const { publications, position } = await this.#read(
@@ -297,11 +326,29 @@ export class Channel {
     const { offset, epoch } = position
     if (!this.#isCurrent(subscription)) return { recovered: false, offset, epoch }
     const recovered = follows(since, publications, position)
+    const result = { recovered, offset, epoch }
     subscription.offset = recovered ? since.offset : offset
-    if (recovered) this.#give(subscription, publications)
-    // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
-    setImmediate(() => this.#goLive(subscription))
-    return { recovered, offset, epoch }
+    if (welcome !== undefined) await this.#introduce(subscription, result, recovered ? publications : [], welcome)
+    else {
+      if (recovered) this.#give(subscription, publications)
+      // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
+      setImmediate(() => this.#goLive(subscription))
+    }
+    return result
+  }
+
+  /** Lets the subscriber be told where it stands, and what it missed, while what is newer is kept back. */
+  async #introduce(
+    subscription: Subscription,
+    result: SubscribeResult,
+    missed: readonly Publication[],
+    welcome: Welcome
+  ): Promise<void> {
+    subscription.buffer ??= []
+    const taken = (await welcome(result, missed)) ?? missed.length
+    subscription.offset += taken
+    if (taken < missed.length) subscription.behind = true
+    this.#goLive(subscription)
   }
 
   /**
@@ -335,6 +382,8 @@ export class Channel {
     if (!this.#isCurrent(subscription)) return
     if (subscription.hole !== undefined) this.#tellHole(subscription, subscription.hole)
     subscription.hole = undefined
+    // Whoever has no use for a stream with a hole in it has left.
+    if (!this.#isCurrent(subscription)) return
     if (subscription.behind) subscription.buffer = undefined
     else subscription.release()
     this.#promote()

@@ -1,4 +1,4 @@
-import type { Publication } from '../broker/broker.ts'
+import type { PresenceEventKind, Publication } from '../broker/broker.ts'
 import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { Outbox } from '../socket/outbox.ts'
@@ -10,6 +10,8 @@ export interface Format {
   readonly name: string
   /** Makes the encoder of one channel. */
   encoder(channel: string): (publication: Publication) => Buffer
+  /** Who came or went, for formats that tell it. */
+  presence?(channel: string, kind: PresenceEventKind, info: Buffer): Buffer
 }
 
 const CLOSING_BRACE = Buffer.from('}')

@@ -1,4 +1,4 @@
-import type { Broker, HistoryPolicy, Publication } from '../broker/broker.ts'
+import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
 import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type {
@@ -11,7 +11,7 @@ import type {
 import { stringify } from '../socket/stringify.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
-import { Channel } from './channel.ts'
+import { Channel, type Welcome } from './channel.ts'
 import type { Format } from './feed.ts'
 import type { Subscriber } from './subscription.ts'
 
@@ -62,7 +62,8 @@ export class Hub {
     member: Member,
     name: string,
     format: Format,
-    options: SubscribeOptions | undefined
+    options: SubscribeOptions | undefined,
+    welcome?: Welcome
   ): Promise<SubscribeResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
     if (member.closed) throw new SocketClosedError()
@@ -76,7 +77,7 @@ export class Hub {
     names.add(name)
     this.#memberships.set(member, names)
     try {
-      return await channel.subscribe(member, format, options?.since)
+      return await channel.subscribe(member, format, options?.since, welcome)
     } catch (error) {
       this.unsubscribe(member, name)
       throw error
@@ -98,10 +99,21 @@ export class Hub {
   }
 
   async publish(name: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
+    return this.publishText(name, stringify(data), options)
+  }
+
+  /** Publishes a JSON text as it is; `info` is a JSON text that describes the publisher. */
+  async publishText(
+    name: string,
+    text: string,
+    options: PublishOptions | undefined,
+    info?: Buffer
+  ): Promise<PublishResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
-    const { offset, epoch } = await this.#options.broker.publish(name, Buffer.from(stringify(data)), {
+    const { offset, epoch } = await this.#options.broker.publish(name, Buffer.from(text), {
       history: this.#options.historyOf(name),
-      idempotencyKey: options?.idempotencyKey
+      idempotencyKey: options?.idempotencyKey,
+      info
     })
     return { offset, epoch }
   }
@@ -109,6 +121,11 @@ export class Hub {
   /** A publication came from the broker. */
   receive(name: string, publication: Publication): void {
     this.#entries.get(name)?.channel.receive(publication)
+  }
+
+  /** Someone came to a channel or left it. */
+  receivePresence(name: string, kind: PresenceEventKind, info: Buffer): void {
+    this.#entries.get(name)?.channel.announce(kind, info)
   }
 
   /** Publications of these channels may have been missed. */
