@@ -1,0 +1,196 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import type { Publication } from '../../lib/broker/broker.ts'
+import { CONTROL_CHANNEL, Control } from '../../lib/channels/control.ts'
+import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+import { Registry } from '../../lib/socket/registry.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { FakeClock, FaultyBroker, makeRig } from './rig.ts'
+
+/** A socket as far as control goes. */
+function makeSocket(id: string, sub: string, age = 0) {
+  const did: unknown[] = []
+  const socket = {
+    id,
+    user: { sub },
+    stats: { age },
+    close: (code: number, reason: string) => did.push(['close', code, reason]),
+    extend: (at: number) => did.push(['extend', Math.round(at)])
+  }
+  return { did, socket: socket as unknown as RealtimeSocket }
+}
+
+async function makeNodes(t: { teardown(fn: () => unknown): void }) {
+  const broker = new FaultyBroker()
+  const nodes: Control[] = []
+  const lost = { by: -1 }
+  await broker.start({
+    publication: (channel, publication: Publication) => {
+      if (channel === CONTROL_CHANNEL) nodes.forEach((node, i) => i !== lost.by && node.receive(publication))
+    },
+    presence() {},
+    control() {},
+    state() {},
+    audit() {}
+  })
+  t.teardown(() => broker.close())
+  const failures: string[] = []
+  const { hub } = await makeRig(t)
+  const make = async (...sockets: RealtimeSocket[]) => {
+    const registry = new Registry()
+    for (const socket of sockets) registry.add(socket)
+    const wheel = new TimerWheel(new FakeClock(), 50)
+    const control = new Control({ broker, hub, registry, wheel, failed: (stage) => failures.push(stage) })
+    await control.listen()
+    nodes.push(control)
+    return control
+  }
+  return { broker, make, failures, lost, nodes }
+}
+
+t.test('C55: a user is disconnected on every node, this one at once', async (t) => {
+  const { make } = await makeNodes(t)
+  const [here, there, other] = [makeSocket('1', 'u'), makeSocket('2', 'u'), makeSocket('3', 'someone else')]
+  const node = await make(here.socket, other.socket)
+  await make(there.socket)
+  const disconnecting = node.disconnect({ user: 'u' }, { code: 4401, reason: 'signed out' })
+  t.strictSame(here.did, [['close', 4401, 'signed out']])
+  await disconnecting
+  t.strictSame(there.did, [['close', 4401, 'signed out']])
+  t.strictSame(here.did.length, 1)
+  t.strictSame(other.did, [])
+})
+
+t.test('one connection, its default code, and a token that was renewed', async (t) => {
+  const { make } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u')
+  await make(socket)
+  const node = await make()
+  await node.disconnect({ connection: '1' }, {})
+  await node.disconnect({ connection: '1', user: 'another' }, {})
+  await node.disconnect({}, {})
+  await node.disconnect({ connection: '1' }, { code: 4000 })
+  t.strictSame(did, [
+    ['close', 4403, 'forbidden'],
+    ['close', 4000, '']
+  ])
+  await node.refresh({ connection: '1' }, Math.floor(Date.now() / 1000) + 100)
+  const [, at] = did[2] as [string, number]
+  t.ok(at > 98_000 && at <= 100_000)
+})
+
+t.test('C72: a subscription ends on every node', async (t) => {
+  const { make } = await makeNodes(t)
+  const rig = await makeRig(t)
+  const reader = Object.assign(rig.reader(), { id: '1', user: { sub: 'u' }, stats: { age: 0 } })
+  await rig.subscribe(reader, 'news')
+  const registry = new Registry()
+  registry.add(reader as unknown as RealtimeSocket)
+  const wheel = new TimerWheel(new FakeClock(), 50)
+  const broker = new FaultyBroker()
+  await broker.start({ publication() {}, presence() {}, control() {}, state() {}, audit() {} })
+  t.teardown(() => broker.close())
+  await make()
+  await new Control({ broker, hub: rig.hub, registry, wheel, failed() {} }).unsubscribe({ user: 'u' }, 'news')
+  await rig.publish('news', 1)
+  await rig.written()
+  t.strictSame(reader.messages, [])
+})
+
+t.test('a node that missed a request obeys it later, for those who were there', async (t) => {
+  const { make, lost, nodes } = await makeNodes(t)
+  const before = makeSocket('1', 'u', 60_000)
+  const sender = await make()
+  const deaf = await make(before.socket)
+  lost.by = 1
+  await sender.disconnect({ user: 'u' }, { code: 4401 })
+  t.strictSame(before.did, [])
+  // Found by an audit.
+  await deaf.audit()
+  t.strictSame(before.did, [['close', 4401, '']])
+  await deaf.audit()
+  t.equal(before.did.length, 1)
+  // Found by the gap before the next one.
+  await sender.disconnect({ user: 'u' }, { code: 4001 })
+  lost.by = -1
+  await sender.disconnect({ user: 'u' }, { code: 4002 })
+  await nextTurn()
+  t.strictSame(before.did.slice(1), [
+    ['close', 4001, ''],
+    ['close', 4002, '']
+  ])
+  t.equal(nodes.length, 2)
+})
+
+t.test('a request that comes late is not for who has connected since', async (t) => {
+  const { make, lost } = await makeNodes(t)
+  const [old, fresh] = [makeSocket('1', 'u', 60_000), makeSocket('2', 'u', 0)]
+  const sender = await make()
+  const deaf = await make(old.socket, fresh.socket)
+  lost.by = 1
+  await sender.disconnect({ user: 'u' }, { code: 4401 })
+  const { now } = Date
+  t.teardown(() => {
+    Date.now = now
+  })
+  Date.now = () => now() + 30_000
+  await deaf.audit()
+  t.equal(old.did.length, 1)
+  t.equal(fresh.did.length, 0)
+})
+
+t.test('a history that began anew is read whole', async (t) => {
+  const { broker, make, lost } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u')
+  const sender = await make()
+  const deaf = await make(socket)
+  for (let i = 0; i < 3; i++) await sender.disconnect({ user: 'nobody' }, {})
+  await broker.removeHistory(CONTROL_CHANNEL)
+  lost.by = 1
+  await sender.disconnect({ user: 'u' }, { code: 4401 })
+  await deaf.audit()
+  t.strictSame(did, [['close', 4401, '']])
+})
+
+t.test('the same request twice, and strangers on the channel, do no harm', async (t) => {
+  const { broker, make, failures, nodes } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u')
+  const sender = await make()
+  await make(socket)
+  await sender.disconnect({ user: 'u' }, {})
+  const { position } = await broker.history(CONTROL_CHANNEL, { limit: 0 })
+  const again = JSON.stringify({ target: { user: 'u' }, do: 'disconnect', code: 4000, reason: '' })
+  nodes[1]?.receive({ ...position, data: Buffer.from(again) })
+  t.equal(did.length, 1)
+  await broker.publish(CONTROL_CHANNEL, Buffer.from('{'), { history: { size: 10, ttl: 1000 } })
+  t.strictSame(failures, ['control', 'control'])
+})
+
+t.test('a broker that is away is said, and listened to once it is there', async (t) => {
+  const { broker, failures, make } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u')
+  broker.away = true
+  const node = await make(socket)
+  t.strictSame(failures, ['control'])
+  await node.audit()
+  node.receive({ offset: 1, epoch: 'x', data: Buffer.from('{}') })
+  t.strictSame(failures, ['control'])
+  broker.away = false
+  await node.listen()
+  await node.listen()
+  broker.away = true
+  await node.audit()
+  t.strictSame(failures, ['control', 'control'])
+  broker.away = false
+  const sender = await make()
+  await sender.disconnect({ user: 'u' }, {})
+  t.equal(did.length, 1)
+})
+
+t.test('two audits at once are one', async (t) => {
+  const { broker, make } = await makeNodes(t)
+  const node = await make()
+  broker.calls.length = 0
+  await Promise.all([node.audit(), node.audit()])
+  t.equal(broker.calls.length, 1)
+})
