@@ -1,5 +1,8 @@
 import type { Rate } from '../options.ts'
 
+// What rounding may take from a token: who waited as long as told must not be refused for it.
+const ROUNDING = 1e-6
+
 /** A token bucket, refilled by the time that passes rather than by a timer. */
 export class TokenBucket {
   readonly #perMillisecond: number
@@ -17,7 +20,7 @@ export class TokenBucket {
   /** Takes one token; gives 0, or, where there is none, the milliseconds until there is one again. */
   take(now: number): number {
     this.#refill(now)
-    if (this.#tokens < 1) return this.#until(1)
+    if (this.#tokens < 1 - ROUNDING) return this.#until(1)
     this.#tokens -= 1
     return 0
   }
@@ -26,7 +29,7 @@ export class TokenBucket {
   charge(now: number): number {
     this.#refill(now)
     this.#tokens -= 1
-    return this.#tokens < 0 ? this.#until(0) : 0
+    return this.#tokens < -ROUNDING ? this.#until(0) : 0
   }
 
   #refill(now: number): void {
