@@ -60,7 +60,8 @@ t.test('abuse is ten seconds of refusals without a pause of more than one', asyn
   t.same(told, [10_050, 11_050, 12_050])
 
   const pausing = new AbuseWatch()
-  for (let now = 0; now < 60_000; now += 1) if (now % 9_000 < 7_998) t.notOk(pausing.refused(now) && now)
+  const pauses = Array.from({ length: 60_000 }, (_, now) => now).filter((now) => now % 9_000 < 7_998)
+  t.notOk(pauses.some((now) => pausing.refused(now)))
 })
 
 t.test('one refusal is no abuse, however late it comes', async (t) => {
