@@ -374,7 +374,7 @@ function mergeValue(option: string, base: unknown, value: unknown): unknown {
   const bounds = BOUNDS[option]
   if (bounds !== undefined) return checkNumber(option, value, bounds)
   if (value === false && SWITCHABLE.has(option)) return false
-  if (base === false) {
+  if (base === false && SWITCHABLE.has(option)) {
     // Turned on in part where it was off: the rest comes from the defaults; a rate has none, and is given whole.
     return option === 'auth' ? merge('auth.', DEFAULTS.auth, value) : wholeRate(option, value)
   }
