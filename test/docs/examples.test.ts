@@ -1,0 +1,199 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { testToken } from '../../lib/testing/index.ts'
+import { buildApp } from '../support/app.ts'
+import { anchors, type Example, examples, pages, read, root } from './pages.ts'
+
+/*
+ * The examples of the README and the docs: type-checked as they stand, each a module of its own, and the README's run
+ * against each other. Those of docs/testing.md are run by test/testing/docs.test.ts.
+ */
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  'fastify-realtime': 'lib/index.ts',
+  'fastify-realtime/client': 'lib/client/index.ts',
+  'fastify-realtime/publisher': 'lib/publisher.ts',
+  'fastify-realtime/testing': 'lib/testing/index.ts'
+}
+
+t.test('every example compiles under strict', async (t) => {
+  const found = pages()
+    .filter((page) => page !== 'docs/testing.md')
+    .flatMap((page) => examples(page, ['ts', 'js']))
+  t.ok(found.length > 10)
+  const names = found.map(({ place, language }) => `${place.replace(/\W/g, '_')}${language === 'ts' ? '.ts' : '.cjs'}`)
+  const compilerOptions = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2023',
+    lib: ['es2023', 'es2024.string', 'dom'],
+    types: ['node'],
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    allowJs: true,
+    checkJs: true,
+    noEmit: true,
+    paths: Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [join(root, path)]]))
+  }
+  const folder = t.testdir({
+    'tsconfig.json': JSON.stringify({ compilerOptions, files: names }),
+    ...Object.fromEntries(found.map(({ source }, index) => [names[index], source]))
+  })
+  const output = await run(join(root, 'node_modules/.bin/tsc'), ['-p', folder])
+  // The package's own sources are checked by `npm run lint`.
+  t.same(
+    output.split('\n').filter((line) => line.startsWith(relative(root, folder))),
+    []
+  )
+})
+
+t.test('the example of the README serves its snippet for browsers', async (t) => {
+  const [server, page] = examples('README.md', ['ts']) as [Example, Example]
+  t.equal(server.heading, '## Example')
+  t.equal(page.heading, '### In the browser')
+  t.ok(server.source.trim().split('\n').length <= 22, 'it is short')
+  const folder = t.testdir({ 'server.ts': localized(server.source), 'page.ts': browser(localized(page.source)) })
+
+  const first = start(t, join(folder, 'server.ts'), { PORT: '0' })
+  const listening = await line(first, /Server listening at (http:\/\/127\.0\.0\.1:\d+)/)
+  const second = start(t, join(folder, 'page.ts'), { ORIGIN: listening[1] as string })
+  const printed = await line(second, /.+/)
+  t.same(JSON.parse(printed[0]), { channel: 'boards/1', data: { points: [0, 0, 9, 9], colour: 'red' } })
+})
+
+t.test('the example of docs/operations.md drains on SIGTERM, and ends by itself', async (t) => {
+  const [program] = examples('docs/operations.md', ['ts']) as [Example]
+  t.equal(program.heading, '## Draining')
+  const folder = t.testdir({ 'server.ts': localized(program.source) })
+  const child = start(t, join(folder, 'server.ts'), { PORT: '0' })
+  const [, port] = await line(child, /Server listening at http:\/\/127\.0\.0\.1:(\d+)/)
+  t.match(await (await fetch(`http://127.0.0.1:${port}/ready`)).json(), { ready: true })
+  const client = new WebSocket(`ws://127.0.0.1:${port}/echo`)
+  await once(client, 'open')
+  const exited = once(child, 'exit')
+  const closed = once(client, 'close')
+  child.kill('SIGTERM')
+  t.match(String(await once(client, 'message')), '"draining"')
+  t.match(await closed, [1012])
+  t.same(await exited, [0, null])
+})
+
+t.test('the client of docs/sockets.md', async (t) => {
+  const [client] = examples('docs/sockets.md', ['ts']).slice(-1) as [Example]
+  t.equal(client.heading, '## Clients')
+  const file = join(t.testdir({ 'live.ts': localized(client.source) }), 'live.ts')
+  const { live } = (await import(file)) as {
+    live(url: string, getToken: () => Promise<string>, onMessage: (message: unknown) => void): void
+  }
+  const { app } = await buildApp(t, { auth: { refuse: 'close' } })
+  let connections = 0
+  app.ws('/live', async (socket) => {
+    socket.sendJson({ connection: ++connections })
+    if (connections === 1) socket.close(1012, 'again')
+    for await (const _ of socket.messages());
+  })
+  const url = `${(await app.listen({ port: 0, host: '127.0.0.1' })).replace('http', 'ws')}/live`
+  const globals = globalThis as { WebSocket?: unknown }
+  const before = globals.WebSocket
+  globals.WebSocket = WebSocket
+  t.teardown(() => {
+    globals.WebSocket = before
+  })
+
+  await t.test('comes back after a close that says so', async (t) => {
+    const messages: unknown[] = []
+    await new Promise<void>((resolve) => {
+      const onMessage = (message: unknown) => {
+        if (messages.push(message) === 2) resolve()
+      }
+      live(url, async () => testToken(), onMessage)
+    })
+    t.same(messages, [{ connection: 1 }, { connection: 2 }])
+    await app.realtime.disconnect({ user: 'user-1' }, { code: 1000 })
+  })
+
+  await t.test('stops where a second token is refused too', async (t) => {
+    let tokens = 0
+    const expired = async () => {
+      tokens++
+      return testToken({}, { expiresIn: -60_000 })
+    }
+    live(url, expired, () => t.fail('nothing is sent to it'))
+    while (tokens < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    t.equal(tokens, 2)
+  })
+})
+
+t.test('links lead somewhere', async (t) => {
+  for (const page of pages()) {
+    for (const [, target = ''] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? page : normalize(join(dirname(page), path))
+      t.ok(existsSync(join(root, file)), `${page}: ${target}`)
+      if (anchor !== undefined) t.ok(anchors(file).includes(anchor), `${page}: ${target}`)
+    }
+  }
+})
+
+/** The source with the package's files in place of its name. */
+function localized(source: string): string {
+  return source.replace(/'(fastify-realtime[\w/-]*)'/g, (_, name: string) => `'${join(root, ENTRIES[name] ?? name)}'`)
+}
+
+/** What a page has and Node 20 has not; and what is logged, as one line of JSON. */
+function browser(source: string): string {
+  return `
+import { WebSocket as ws } from 'ws'
+const origin = process.env.ORIGIN
+globalThis.location = { origin }
+globalThis.WebSocket = class extends ws {
+  constructor(url, protocols) {
+    super(url, protocols, { origin })
+  }
+}
+const { fetch: fetchWhole } = globalThis
+console.log = (value) => process.stdout.write(\`\${JSON.stringify(value)}\\n\`)
+globalThis.fetch = (path, options) => fetchWhole(new URL(path, origin), options)
+${source}`
+}
+
+/** Starts a file with the flags of this process, which let Node run TypeScript; it ends with the test. */
+function start(t: { teardown(fn: () => unknown): void }, file: string, env: Record<string, string>): ChildProcess {
+  const child = spawn(process.execPath, [...process.execArgv, file], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(async () => {
+    if (child.exitCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  return child
+}
+
+/** The first line of a child's output that matches. */
+async function line(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  for await (const text of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const match = pattern.exec(text)
+    if (match !== null) return match
+  }
+  throw new Error(`The process ended without a line like ${pattern}`)
+}
+
+/** What a command printed. */
+async function run(command: string, args: readonly string[]): Promise<string> {
+  // tap loads its measuring into every child process, by NODE_OPTIONS. tsc can't start with it.
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  return output
+}
