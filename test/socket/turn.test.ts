@@ -1,0 +1,82 @@
+import t from 'tap'
+import { Outbox } from '../../lib/socket/outbox.ts'
+import { type Batch, Turn } from '../../lib/socket/turn.ts'
+import { SlowStream } from '../support/slow-stream.ts'
+
+const endOfTurn = () => new Promise(setImmediate)
+
+function make() {
+  const turn = new Turn()
+  const stream = new SlowStream()
+  const outbox = new Outbox(stream, turn, { soft: 1_024, hard: 4_096 }, { overflowed() {}, caughtUp() {} })
+  const batchOf = (...outboxes: Outbox[]) => {
+    const frames: Buffer[] = []
+    const batch: Batch & { add(text: string): void } = {
+      add(text) {
+        if (frames.push(Buffer.from(text)) === 1) turn.addBatch(batch)
+      },
+      reaches: (one) => outboxes.includes(one),
+      seal() {
+        const count = frames.length
+        if (count === 0) return
+        const chunk = Buffer.concat(frames.splice(0))
+        for (const one of outboxes) one.offer(chunk, count)
+      }
+    }
+    return batch
+  }
+  return { turn, stream, outbox, batchOf, written: () => stream.taken.map(String) }
+}
+
+t.test('what is sent in one turn leaves in one write at its end', async (t) => {
+  const { outbox, written } = make()
+  for (const text of ['a', 'b', 'c']) outbox.push(Buffer.from(text))
+  await Promise.resolve()
+  t.same(written(), [])
+  await endOfTurn()
+  t.same(written(), ['abc'])
+})
+
+t.test('batches are handed out before the outboxes are written', async (t) => {
+  const { batchOf, outbox, written } = make()
+  const [first, second] = [batchOf(outbox), batchOf(outbox)]
+  first.add('1')
+  second.add('2')
+  first.add('3')
+  await endOfTurn()
+  t.same(written(), ['132'])
+})
+
+t.test('what is sent after a publication stands behind it', async (t) => {
+  const { batchOf, outbox, written } = make()
+  const batch = batchOf(outbox)
+  batch.add('published ')
+  outbox.push(Buffer.from('sent '))
+  batch.add('published again')
+  await endOfTurn()
+  t.same(written(), ['published sent published again'])
+})
+
+t.test('a batch that does not reach an outbox goes on gathering', async (t) => {
+  const { turn, batchOf, outbox } = make()
+  const other = make()
+  let seals = 0
+  const batch = batchOf(other.outbox)
+  turn.addBatch({ reaches: batch.reaches, seal: () => void seals++ })
+  outbox.push(Buffer.from('a'))
+  t.equal(seals, 0)
+  await endOfTurn()
+  t.equal(seals, 1)
+})
+
+t.test('each turn starts anew', async (t) => {
+  const { batchOf, outbox, written, stream } = make()
+  const batch = batchOf(outbox)
+  batch.add('1')
+  await endOfTurn()
+  await stream.drain()
+  batch.add('2')
+  outbox.push(Buffer.from('3'))
+  await endOfTurn()
+  t.same(written(), ['1', '23'])
+})
