@@ -23,7 +23,7 @@ const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
  * Counts what happens. Plain numbers on the way, read when the registry is collected; labels are route patterns,
  * reasons and close codes, never a user or a channel, so that a client can't make new series.
  */
-export class Metrics implements SocketObserver {
+export class Metrics implements Omit<SocketObserver, 'identified'> {
   readonly #sources: MetricSources
   readonly #opened = new Map<string, number>()
   readonly #refused = new Map<string, number>()

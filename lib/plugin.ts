@@ -91,6 +91,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
         registry.add(socket)
         metrics.opened(socket)
       },
+      identified: (socket) => registry.identify(socket),
       closed: (socket, code) => {
         registry.delete(socket)
         metrics.closed(socket, code)

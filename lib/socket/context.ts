@@ -50,6 +50,20 @@ export interface PublishOptions {
   idempotencyKey?: string
 }
 
+/** What speaks the channel protocol over a socket of the kind `channels`. */
+export interface SocketSession {
+  /** A message came. */
+  receive(data: Buffer, isBinary: boolean): void
+  /** Sends the protocol's own ping; false where the client can't be asked for an answer yet. */
+  ping(): boolean
+  /** The reader took what waited for it. */
+  caughtUp(): void
+  /** The connection is gone. */
+  closed(): void
+  /** The node drains: nothing new is begun. What was begun, if anything, is done when the promise resolves. */
+  drain(): Promise<void> | undefined
+}
+
 /** What the sockets need of the channels: subscriptions and publications. */
 export interface Streams {
   subscribe(socket: RealtimeSocket, channel: string, options: SubscribeOptions | undefined): Promise<SubscribeResult>
@@ -64,6 +78,8 @@ export interface Streams {
 /** Who is told what happens on sockets: the node's registry and its metrics. Cheap: some are called per message. */
 export interface SocketObserver {
   opened(socket: RealtimeSocket): void
+  /** Whose the connection is became known after it was opened. */
+  identified(socket: RealtimeSocket): void
   closed(socket: RealtimeSocket, code: number): void
   received(bytes: number): void
   rejected(reason: string): void

@@ -50,7 +50,12 @@ export class Heartbeat {
 
   /** A pong came. Only the payload of the outstanding ping counts: an unsolicited pong proves nothing. */
   ponged(payload: Buffer, now: number): boolean {
-    if (payload.length !== 8 || payload.readDoubleBE(0) !== this.#lastPing) return false
+    return payload.length === 8 && payload.readDoubleBE(0) === this.#lastPing && this.answered(now)
+  }
+
+  /** An answer without a payload came, as the channel protocol has it; false where no ping waits for one. */
+  answered(now: number): boolean {
+    if (Number.isNaN(this.#lastPing)) return false
     this.roundTripTime = now - this.#lastPing
     this.#lastPing = Number.NaN
     this.#pingedAt = undefined

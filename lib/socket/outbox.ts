@@ -60,6 +60,8 @@ export class Outbox {
   messages = 0
   bytes = 0
   detour: Detour | undefined
+  /** What a slow reader is told once it reads again: that so many publications were dropped. */
+  droppedNotice: (dropped: number) => string = laggingNotice
 
   constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
     this.#stream = stream
@@ -195,7 +197,7 @@ export class Outbox {
     this.#backlog = []
     this.#backlogBytes = 0
     const chunks = backlog.map(({ chunk }) => chunk)
-    if (this.#droppedSince > 0) chunks.unshift(textFrame(laggingNotice(this.#droppedSince)))
+    if (this.#droppedSince > 0) chunks.unshift(textFrame(this.droppedNotice(this.#droppedSince)))
     this.#droppedSince = 0
     for (const { count } of backlog) this.messages += count
     this.#write(Buffer.concat(chunks))

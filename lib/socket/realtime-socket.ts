@@ -3,6 +3,7 @@ import { WebSocket } from 'ws'
 import { MessagesTakenError } from '../errors.ts'
 import type { Claims } from '../options.ts'
 import { CLOSE, type CloseCode, truncateReason } from '../protocol/close-codes.ts'
+import { disconnectFor } from '../protocol/disconnect-codes.ts'
 import { dataFrame, framePayloads, textFrame } from '../protocol/frame.ts'
 import {
   drainingNotice,
@@ -16,6 +17,7 @@ import type {
   PublishOptions,
   PublishResult,
   SocketContext,
+  SocketSession,
   SocketSettings,
   StreamPosition,
   SubscribeOptions,
@@ -102,6 +104,9 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   wheelTick = -1
   /** @internal Settles once the handler of an `app.ws` route has returned. */
   handled: Promise<void> | undefined
+  /** @internal Takes the messages of a connection that speaks the channel protocol. */
+  session: SocketSession | undefined
+  #user: Claims | null = null
 
   /** @internal `ws` calls this. */
   constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext }) {
@@ -116,6 +121,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     const { limits, kind } = settings
     const now = wheel.now()
     this.#settings = settings
+    this.#user = settings.user
     this.#openedAt = now
     this.#expiresAt = settings.expiresAt
     this.#outbox = new Outbox(stream, turn, limits.buffered, this)
@@ -152,7 +158,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** The verified claims, or null on a route with `auth: false`. */
   get user(): Claims | null {
-    return this.#settings.user
+    return this.#user
   }
 
   /** Milliseconds between the last answered ping and its pong; undefined before the first. */
@@ -345,8 +351,26 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 
   /** @internal Closes with one of our codes. */
-  closeWith({ code, reason }: CloseCode): void {
+  closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void {
+    const { code, reason } = this.#settings.kind === 'channels' ? disconnectFor(close) : close
     this.close(code, reason)
+  }
+
+  /** @internal The connection showed whose it is, and until when (by the wheel's clock). */
+  identify(user: Claims, expiresAt: number): void {
+    this.#user = user
+    this.extend(expiresAt)
+    this.#context.observer.identified(this)
+  }
+
+  /** @internal The application asks its session to take no more messages for now. */
+  holdMessages(): void {
+    this.#pause(BY_INBOX)
+  }
+
+  /** @internal */
+  releaseMessages(): void {
+    this.#resume(BY_INBOX)
   }
 
   /** @internal The handler has returned: its connection is done. */
@@ -371,7 +395,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** @internal The reader took what waited for it. */
   caughtUp(): void {
-    this.#context.streams.caughtUp(this)
+    if (this.session === undefined) this.#context.streams.caughtUp(this)
+    else this.session.caughtUp()
   }
 
   /** @internal Moves the expiry of the token, by the wheel's clock. */
@@ -386,10 +411,11 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
    */
   drain(reconnectAfter: number): { handled: Promise<void> | undefined; busy: boolean } {
     if (this.#settings.kind === 'messages') this.sendText(drainingNotice(reconnectAfter))
-    const busy = this.#inbox?.busy ?? false
+    const handled = this.handled ?? this.session?.drain()
+    const busy = this.#inbox?.busy ?? (this.session !== undefined && handled !== undefined)
     this.#draining = true
     this.#end()
-    return { handled: this.handled, busy }
+    return { handled, busy }
   }
 
   /** @internal The hard limit of what waits for a slow reader is passed. */
@@ -412,13 +438,15 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     }
     if (this.readyState !== WebSocket.OPEN) return this.#terminateAt
     if (now >= this.#expiresAt) {
-      this.close(CLOSE.unauthorized.code, 'token expired')
+      this.closeWith({ code: CLOSE.unauthorized.code, reason: 'token expired' })
       return Number.POSITIVE_INFINITY
     }
     const beat = this.#heartbeat.beat(now, random(), wheel.graceUntil, this.isPaused)
     if (beat.action === 'dead') {
       observer.heartbeatTimeout()
-      this.terminate()
+      // What no longer answers won't answer a close frame either; ws cuts it after its own timeout.
+      if (this.session !== undefined) this.closeWith(CLOSE.timeout)
+      else this.terminate()
       return Number.POSITIVE_INFINITY
     }
     if (beat.action === 'ping') this.#ping(beat.payload)
@@ -431,7 +459,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       this.sendText(visiblePing(Date.now()))
     }
     this.#sentAtLastPing = this.#outbox.messages
-    this.ping(payload)
+    if (this.session?.ping() !== true) this.ping(payload)
   }
 
   /** @internal Every event passes here: ours first, then the application's listeners, each guarded. */
@@ -469,6 +497,10 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#bytesIn += bytes
     this.#heartbeat.heard()
     observer.received(bytes)
+    if (this.session !== undefined) {
+      this.session.receive(data as Buffer, isBinary)
+      return true
+    }
     const inbox = this.#inbox
     if (inbox === undefined) {
       this.#slowDown(wheel.now())
@@ -498,7 +530,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 
   #overRate(now: number): boolean {
-    const retryAfter = (this.#bucket?.take(now) ?? 0) || this.#userRate()
+    const retryAfter = this.#charge(now)
     if (retryAfter === 0) return false
     this.#reject('rate_limited')
     this.sendError('rate_limited', { retryAfter })
@@ -506,8 +538,34 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     return true
   }
 
+  /** @internal One command of the session's came; false where there are too many. */
+  takeCommand(): boolean {
+    const now = this.#context.wheel.now()
+    if (this.#charge(now) === 0) return true
+    this.#reject('rate_limited')
+    this.#watchAbuse(now)
+    return false
+  }
+
+  /** @internal The session's ping was answered; false where it had sent none. */
+  pingAnswered(): boolean {
+    const { wheel, observer } = this.#context
+    const now = wheel.now()
+    if (!this.#heartbeat.answered(now)) {
+      this.#countControl(now)
+      return false
+    }
+    observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    return true
+  }
+
+  #charge(now: number): number {
+    return (this.#bucket?.take(now) ?? 0) || this.#userRate()
+  }
+
   #userRate(): number {
-    const { user, limits } = this.#settings
+    const { limits } = this.#settings
+    const user = this.#user
     return user === null || limits.userMessages === false ? 0 : this.#context.userRate(user.sub, limits.userMessages)
   }
 
@@ -547,7 +605,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#outbox.close()
     this.#end()
     if (this.#settings.kind === 'refused') return
-    streams.closed(this)
+    if (this.session === undefined) streams.closed(this)
+    else this.session.closed()
     // After a fault of the peer's ws says 1006, whatever the close frame was that it answered with.
     observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.#sentCode ?? eventCode) : eventCode)
   }

@@ -12,6 +12,11 @@ export class Registry {
 
   add(socket: RealtimeSocket): void {
     this.#sockets.set(socket.id, socket)
+    this.identify(socket)
+  }
+
+  /** Notes whose the connection is, if that is known. */
+  identify(socket: RealtimeSocket): void {
     const user = socket.user?.sub
     if (user === undefined) return
     const theirs = this.#users.get(user)

@@ -1,0 +1,200 @@
+/**
+ * The commands of the channel protocol (the Centrifuge client protocol, JSON), as clients send them: one object a line,
+ * `{"id":1,"subscribe":{"channel":"news"}}`. Fields that aren't known are ignored, absent and null ones have their
+ * defaults, whole numbers may be strings, as in the JSON form of protocol buffers.
+ */
+
+/** Where a client says that it is in a stream. An offset that is none is -1, which no stream has. */
+export interface Since {
+  readonly offset: number
+  readonly epoch: string
+}
+
+export interface ConnectRequest {
+  readonly token: string
+  readonly data: unknown
+  readonly name: string
+  readonly version: string
+  /** Where it was in streams that the server subscribed it to. */
+  readonly subs: ReadonlyMap<string, Since | undefined>
+}
+
+export interface SubscribeRequest {
+  readonly channel: string
+  readonly token: string
+  readonly data: unknown
+  /** Set where the client wants what it missed. */
+  readonly since: Since | undefined
+  /** Answer 112 instead of subscribing where that can't be had. */
+  readonly rejectUnrecovered: boolean
+}
+
+export interface ChannelRequest {
+  readonly channel: string
+}
+
+export interface TokenRequest {
+  readonly token: string
+}
+
+export interface SubRefreshRequest extends ChannelRequest, TokenRequest {}
+
+export interface PublishRequest {
+  readonly channel: string
+  readonly data: unknown
+}
+
+export interface HistoryRequest {
+  readonly channel: string
+  /** 0 for the position alone; below it, all that is kept. */
+  readonly limit: number
+  readonly since: Since | undefined
+  readonly reverse: boolean
+}
+
+export interface RpcRequest {
+  readonly method: string
+  readonly data: unknown
+}
+
+export interface SendRequest {
+  readonly data: unknown
+}
+
+export interface Requests {
+  readonly connect: ConnectRequest
+  readonly subscribe: SubscribeRequest
+  readonly unsubscribe: ChannelRequest
+  readonly publish: PublishRequest
+  readonly presence: ChannelRequest
+  readonly presence_stats: ChannelRequest
+  readonly history: HistoryRequest
+  readonly ping: Readonly<Record<never, never>>
+  readonly send: SendRequest
+  readonly rpc: RpcRequest
+  readonly refresh: TokenRequest
+  readonly sub_refresh: SubRefreshRequest
+}
+
+export type CommandName = keyof Requests
+
+/** One command. Its id is 0 for `send` alone, which has no reply. */
+export type Command = {
+  [Name in CommandName]: { readonly id: number; readonly name: Name; readonly request: Requests[Name] }
+}[CommandName]
+
+/** `pong` is the answer to a ping, an empty object. */
+export type Parsed = Command | 'pong' | 'malformed'
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Subscription flags that this server knows. */
+const REJECT_UNRECOVERED = 2
+const WHOLE = /^-?\d{1,19}$/
+
+class Malformed extends Error {}
+
+/** The commands of one frame, still as text; undefined for a frame that is none. */
+export function splitFrame(text: string): string[] | undefined {
+  const lines = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n')
+  return lines.includes('') ? undefined : lines
+}
+
+/** What a parsed line says. */
+export function parseCommand(value: unknown): Parsed {
+  try {
+    return read(value)
+  } catch {
+    return 'malformed' // readers throw nothing but Malformed
+  }
+}
+
+function read(value: unknown): Parsed {
+  const fields = object(value)
+  const id = wholeNumber(fields.id)
+  if (id < 0 || id > 0xffffffff) return 'malformed'
+  const name = NAMES.find((candidate) => fields[candidate] !== undefined && fields[candidate] !== null)
+  if (name === undefined) return id === 0 ? 'pong' : 'malformed'
+  if (id === 0 && name !== 'send') return 'malformed'
+  return { id, name, request: READERS[name](object(fields[name])) } as Command
+}
+
+const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Name] } = {
+  connect: (fields) => ({
+    token: text(fields.token),
+    data: fields.data,
+    name: text(fields.name),
+    version: text(fields.version),
+    subs: new Map(Object.entries(object(fields.subs ?? {})).map(([channel, sub]) => [channel, recovery(object(sub))]))
+  }),
+  subscribe: (fields) => ({
+    channel: channelOf(fields),
+    token: text(fields.token),
+    data: fields.data,
+    since: recovery(fields),
+    rejectUnrecovered: (wholeNumber(fields.flag) & REJECT_UNRECOVERED) !== 0
+  }),
+  unsubscribe: (fields) => ({ channel: channelOf(fields) }),
+  publish: (fields) => ({ channel: channelOf(fields), data: fields.data }),
+  presence: (fields) => ({ channel: channelOf(fields) }),
+  presence_stats: (fields) => ({ channel: channelOf(fields) }),
+  history: (fields) => ({
+    channel: channelOf(fields),
+    limit: wholeNumber(fields.limit),
+    since: fields.since === undefined || fields.since === null ? undefined : since(object(fields.since)),
+    reverse: flag(fields.reverse)
+  }),
+  ping: () => ({}),
+  send: (fields) => ({ data: fields.data }),
+  rpc: (fields) => ({ method: text(fields.method), data: fields.data }),
+  refresh: (fields) => ({ token: required(fields.token) }),
+  sub_refresh: (fields) => ({ channel: channelOf(fields), token: text(fields.token) })
+}
+
+// Of several requests in one command the first counts, in the order of the protocol's definition.
+const NAMES = Object.keys(READERS) as CommandName[]
+
+function object(value: unknown): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Malformed()
+  return value as Fields
+}
+
+function text(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  if (typeof value !== 'string') throw new Malformed()
+  return value
+}
+
+function required(value: unknown): string {
+  const given = text(value)
+  if (given === '') throw new Malformed()
+  return given
+}
+
+function channelOf({ channel }: Fields): string {
+  return required(channel)
+}
+
+function flag(value: unknown): boolean {
+  if (value === undefined || value === null) return false
+  if (typeof value !== 'boolean') throw new Malformed()
+  return value
+}
+
+function wholeNumber(value: unknown): number {
+  if (value === undefined || value === null) return 0
+  const number = typeof value === 'string' && WHOLE.test(value) ? Number(value) : value
+  if (!Number.isSafeInteger(number)) throw new Malformed()
+  return number as number
+}
+
+function recovery(fields: Fields): Since | undefined {
+  return flag(fields.recover) ? since(fields) : undefined
+}
+
+/** A position that can't be is no reason to lose the client: it is one that can't be recovered from. */
+function since({ offset = 0, epoch }: Fields): Since {
+  const number = typeof offset === 'string' && WHOLE.test(offset) ? Number(offset) : (offset ?? 0)
+  const isOffset = Number.isSafeInteger(number) && (number as number) >= 0
+  return { offset: isOffset ? (number as number) : -1, epoch: text(epoch) }
+}
