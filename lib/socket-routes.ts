@@ -114,6 +114,7 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
       kind: message === undefined ? 'raw' : 'messages',
       settings: routeSettings(this, options.url, settings, config.realtime)
     }
+    admission.declared(route)
     options.config = { ...others, [kRoute]: route } as typeof options.config
     options.onError = [options.onError ?? [], onError].flat()
     options.onSend = [options.onSend ?? [], onSend].flat()

@@ -83,6 +83,8 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options
     this.#capacity = new Capacity(options.limits)
+    // What a message may grow to is known to each socket; ws inflates by its server's bound, 100 MiB by default.
+    options.server.options.maxPayload = 1
     this.#checks = [
       () => this.#checkDraining(),
       checkRoute,
@@ -101,6 +103,12 @@ export class Admission {
   /** Connections and handshakes under way. */
   get used(): number {
     return this.#capacity.used
+  }
+
+  /** A route is declared: no message needs more room than the largest that one of them takes. */
+  declared({ settings: { limits } }: Route): void {
+    const { options } = this.#options.server
+    options.maxPayload = Math.max(options.maxPayload as number, limits.maxPayload)
   }
 
   /** The onRequest hook of every upgrade. Resolves with the reply where it was refused. */
@@ -140,11 +148,13 @@ export class Admission {
    */
   refusedByHook(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
     const handshake = this.#options.gate.handshakeOf(request.raw)
-    if (handshake?.settings === undefined) return { payload }
+    if (handshake === undefined) return { payload }
     const { statusCode } = reply
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     const close = CLOSE_FOR_STATUS[statusCode]
-    if (close !== undefined && !handshake.stream.destroyed && refusesByClose(attempt)) {
+    // Without settings it was refused here, and what it was to be told is decided.
+    const isHooks = handshake.settings !== undefined && !handshake.stream.destroyed
+    if (isHooks && close !== undefined && refusesByClose(attempt)) {
       request.log.info({ statusCode }, 'handshake refused')
       this.#acceptAndClose(attempt, close)
       return undefined

@@ -17,6 +17,8 @@ export interface BuildOptions {
   jwt?: FastifyJWTOptions | false
   /** Fastify's own options; `logger` is taken. */
   fastify?: Omit<FastifyServerOptions, 'logger' | 'loggerInstance'>
+  /** Called before the plugin is registered: for what the application may have registered already. */
+  before?: (app: FastifyInstance) => unknown
 }
 
 export interface TestApp {
@@ -46,6 +48,7 @@ export async function buildApp(
     await app.close()
   })
   if (more.jwt !== false) await app.register(jwt, more.jwt ?? { secret: testSecret })
+  await more.before?.(app)
   await app.register(realtime, options)
   return { app, logs }
 }
