@@ -1,0 +1,252 @@
+import type { Test } from 'tap'
+import { redisSlot } from '../../lib/broker/redis-slot.ts'
+import { RedisServer, startCluster, until } from '../support/redis-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
+import type { NodeProcess } from './node-process.ts'
+import { type Arena, type Fault, sleep } from './trial.ts'
+
+type Inject = (arena: Arena, server: RedisServer, proxy: TcpProxy) => Promise<void>
+
+/** A fault on one Redis server, which nodes reach through a proxy. */
+function single(name: string, lossless: boolean, inject: Inject, settings = {}): Fault {
+  return {
+    name,
+    lossless,
+    async prepare(t) {
+      const server = await RedisServer.start(t, settings)
+      const proxy = await TcpProxy.start(t, server.port)
+      return { redis: proxy.url, inject: (arena) => inject(arena, server, proxy) }
+    }
+  }
+}
+
+function anyOf<T>(items: readonly T[], { random }: Arena): T {
+  return items[Math.floor(random() * items.length)] as T
+}
+
+async function rollingRestart({ nodes, pause }: Arena): Promise<void> {
+  do {
+    for (const node of nodes) {
+      const code = await node.end('SIGTERM')
+      if (code !== 0) node.faults.push(`SIGTERM ended it with ${code}`)
+      await node.start()
+    }
+  } while (await pause(500))
+}
+
+async function killNodes(arena: Arena): Promise<void> {
+  do {
+    const node = anyOf<NodeProcess>(arena.nodes, arena)
+    await node.end('SIGKILL')
+    await arena.pause(500)
+    await node.start()
+  } while (await arena.pause(1000))
+}
+
+async function stopNodes(arena: Arena): Promise<void> {
+  do {
+    const node = anyOf<NodeProcess>(arena.nodes, arena)
+    node.stop()
+    await arena.pause(5000)
+    node.continue()
+  } while (await arena.pause(3000))
+}
+
+const killRedis: Inject = async ({ pause, random }, server) => {
+  do {
+    await server.kill()
+    await pause(300 + 1500 * random())
+    await server.restart()
+  } while (await pause(4000))
+}
+
+const stopRedis: Inject = async ({ pause, random }, server) => {
+  do {
+    server.stop()
+    await pause(3000 + 2000 * random())
+    server.continue()
+  } while (await pause(4000))
+}
+
+const killPubsub: Inject = async ({ pause }, server) => {
+  while (await pause(500)) await server.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+}
+
+const eatReplies: Inject = async ({ pause }, _server, proxy) => {
+  while (await pause(700)) {
+    await proxy.eatReplies(/eval/i)
+    await sleep(30)
+    proxy.cut()
+  }
+}
+
+const flushScripts: Inject = async ({ pause }, server) => {
+  while (await pause(300)) await server.admin.script('FLUSH')
+}
+
+const flushAll: Inject = async ({ pause }, server) => {
+  while (await pause(2000)) await server.admin.flushall()
+}
+
+const dropClients: Inject = async ({ pause, clients, random }) => {
+  while (await pause(20)) clients[Math.floor(random() * clients.length)]?.drop()
+}
+
+async function withReplica(t: Test) {
+  const master = await RedisServer.start(t)
+  const link = await TcpProxy.start(t, master.port)
+  const replica = await RedisServer.start(t, { replicaof: `127.0.0.1 ${link.port}` })
+  await replica.untilInfo(/master_link_status:up/)
+  return { master, link, replica }
+}
+
+/** One failover by Sentinel: the master is killed, and comes back as a replica. */
+function sentinelFailover(name: string, lags: boolean): Fault {
+  return {
+    name,
+    lossless: false,
+    async prepare(t) {
+      const { master, link, replica } = await withReplica(t)
+      const sentinel = await RedisServer.sentinel(t, 'main', master)
+      await until(async () => ((await sentinel.admin.call('SENTINEL', 'REPLICAS', 'main')) as unknown[]).length === 1)
+      return {
+        redis: { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' },
+        async inject({ pause }) {
+          await pause(1000)
+          if (lags) {
+            await link.eatReplies()
+            await pause(1000)
+          }
+          await master.kill()
+          await replica.untilInfo(/role:master/)
+          await pause(5000)
+          await master.restart()
+          await pause(60_000)
+        }
+      }
+    }
+  }
+}
+
+/** A replica that lags takes over at once, by hand: what an orchestrator does. */
+const laggingFailover: Fault = {
+  name: 'failover by hand to a lagging replica',
+  lossless: false,
+  async prepare(t) {
+    const { master, link, replica } = await withReplica(t)
+    const proxy = await TcpProxy.start(t, master.port)
+    return {
+      redis: proxy.url,
+      async inject({ pause }) {
+        await link.eatReplies()
+        await pause(1000)
+        await master.kill()
+        await replica.admin.replicaof('NO', 'ONE')
+        proxy.redirect(replica.port)
+        await pause(60_000)
+      }
+    }
+  }
+}
+
+const clusterFailover: Fault = {
+  name: 'Cluster failover',
+  lossless: false,
+  async prepare(t) {
+    const masters = await startCluster(t)
+    const [master, other] = masters as [RedisServer, RedisServer]
+    const replica = await RedisServer.start(t, {
+      'cluster-enabled': 'yes',
+      'cluster-node-timeout': 2000,
+      'cluster-port': 0
+    })
+    await replica.admin.call('CLUSTER', 'MEET', '127.0.0.1', other.port)
+    const id = await master.admin.cluster('MYID')
+    await until(async () => `${await replica.admin.cluster('NODES')}`.includes(`${id}`))
+    await replica.admin.call('CLUSTER', 'REPLICATE', `${id}`)
+    await replica.untilInfo(/master_link_status:up/)
+    return {
+      redis: clusterOf([...masters, replica]),
+      async inject({ pause }) {
+        await pause(1000)
+        await master.kill()
+        await until(async () => /role:master/.test(await replica.admin.info('replication')))
+        await pause(6000)
+        await master.restart()
+        await pause(60_000)
+      }
+    }
+  }
+}
+
+const slotMigration: Fault = {
+  name: 'Cluster slot migration',
+  lossless: false,
+  async prepare(t) {
+    const nodes = await startCluster(t)
+    return {
+      redis: clusterOf(nodes),
+      async inject({ pause, prefix, channels, random }) {
+        let moved = 0
+        const owners = new Map<number, RedisServer>()
+        while (await pause(1500)) {
+          const slot = redisSlot(`${prefix}:{${channels[moved++ % channels.length]}}`)
+          const from = owners.get(slot) ?? (nodes[Math.floor((slot * nodes.length) / 16_384)] as RedisServer)
+          const others = nodes.filter((node) => node !== from)
+          const to = others[Math.floor(random() * others.length)] as RedisServer
+          await moveSlot(nodes, slot, from, to)
+          owners.set(slot, to)
+        }
+      }
+    }
+  }
+}
+
+function clusterOf(nodes: readonly RedisServer[]) {
+  return { cluster: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) }
+}
+
+async function moveSlot(
+  nodes: readonly RedisServer[],
+  slot: number,
+  from: RedisServer,
+  to: RedisServer
+): Promise<void> {
+  const [fromId, toId] = await Promise.all([from, to].map((node) => node.admin.cluster('MYID')))
+  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', `${fromId}`)
+  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', `${toId}`)
+  for (;;) {
+    const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[]
+    if (keys.length === 0) break
+    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...keys)
+  }
+  for (const node of [to, from, ...nodes]) await node.admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', `${toId}`)
+}
+
+const AOF = { appendonly: 'yes', appendfsync: 'always' }
+
+export const FAULTS: readonly Fault[] = [
+  single('nothing', true, async ({ pause }) => void (await pause(60_000))),
+  single('clients lose their connections', true, dropClients),
+  single('rolling SIGTERM restart of all nodes', true, rollingRestart),
+  single('SIGKILL of a node', true, killNodes),
+  single('SIGSTOP of a node', true, stopNodes),
+  single('Redis SIGKILL and restart with AOF', false, killRedis, AOF),
+  single('Redis SIGKILL and restart without AOF', false, killRedis),
+  single('SIGSTOP of Redis', true, stopRedis),
+  sentinelFailover('Sentinel failover, healthy replica', false),
+  sentinelFailover('Sentinel failover, lagging replica', true),
+  laggingFailover,
+  clusterFailover,
+  slotMigration,
+  single('CLIENT KILL TYPE pubsub every 500 ms', true, killPubsub),
+  single('replies eaten', true, eatReplies),
+  single('SCRIPT FLUSH', true, flushScripts),
+  single('FLUSHALL', false, flushAll)
+]
+
+export function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((one) => one.name === name)
+  if (!fault) throw new Error(`There is no fault ${name}. There are:\n${FAULTS.map((one) => one.name).join('\n')}`)
+  return fault
+}

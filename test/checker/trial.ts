@@ -1,0 +1,178 @@
+import type { Test } from 'tap'
+import { RedisBroker } from '../../lib/broker/redis.ts'
+import { until } from '../support/redis-server.ts'
+import { check, type Figures, type Violation } from './check.ts'
+import type { Final, History } from './history.ts'
+import type { Mutation } from './mutations.ts'
+import { NodeProcess } from './node-process.ts'
+import { Publisher } from './publisher.ts'
+import { seeded } from './random.ts'
+import { HISTORY, type ServerSettings } from './server.ts'
+import { hashOf, Subscriber } from './subscriber.ts'
+
+export interface TrialOptions {
+  readonly seed: number
+  /** How long faults are injected, in seconds. */
+  readonly seconds: number
+  readonly clients: number
+  readonly channels: number
+  /** Publications a second. */
+  readonly rate: number
+  readonly mutation?: Mutation
+  /** Channels of each client. */
+  readonly perClient?: number
+}
+
+/** What a fault has to work on. */
+export interface Arena {
+  readonly nodes: readonly NodeProcess[]
+  readonly clients: readonly Subscriber[]
+  readonly random: () => number
+  /** Of the channels' names in Redis. */
+  readonly prefix: string
+  readonly channels: readonly string[]
+  /** Waits; false once the time for faults is over. */
+  pause(milliseconds: number): Promise<boolean>
+}
+
+export interface Fault {
+  readonly name: string
+  /** Redis loses nothing here and keeps its identity: clients must not be told of a single gap. */
+  readonly lossless: boolean
+  /** Starts Redis; gives what nodes connect to, and what injects the fault until `pause` says false, and heals. */
+  prepare(t: Test): Promise<{ redis: ServerSettings['redis']; inject(arena: Arena): Promise<void> }>
+}
+
+export interface TrialResult {
+  readonly fault: string
+  readonly seconds: number
+  readonly figures: Figures & { readonly retried: number; readonly disconnects: number }
+  /** Milliseconds from the loss of a connection until all of the client's channels were subscribed again. */
+  readonly recoveryGap: {
+    readonly p50: number
+    readonly p90: number
+    readonly p99: number
+    readonly max: number
+  } | null
+  readonly violations: readonly (
+    | Violation
+    | { readonly rule: 'node' | 'gap' | 'unsettled'; readonly message: string }
+  )[]
+}
+
+const NODES = 3
+const SETTLE_TIMEOUT = 25_000
+const PATIENCE = 10_000
+// Before the first fault.
+const WARM_UP = 500
+
+let trials = 0
+
+/** Runs nodes, clients and publishers under a fault, lets them come to rest, and judges what they logged. */
+export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Promise<TrialResult> {
+  const started = performance.now()
+  const random = seeded(options.seed)
+  const prefix = `checker${process.pid}-${trials++}`
+  const { redis, inject } = await fault.prepare(t)
+  const nodes = Array.from({ length: NODES }, () => new NodeProcess({ redis, prefix, mutation: options.mutation }))
+  t.teardown(() => Promise.all(nodes.map((node) => node.end('SIGKILL'))))
+  await Promise.all(nodes.map((node) => node.start()))
+  const channels = Array.from({ length: options.channels }, (_, n) => `ch/${n}`)
+  const ports = () => nodes.map(({ port }) => port)
+  const clients = Array.from({ length: options.clients }, (_, n) => {
+    const perClient = Math.min(options.perClient ?? 5, channels.length)
+    const own = Array.from({ length: perClient }, (_, k) => channels[(n + k * 7) % channels.length] as string)
+    return new Subscriber({ name: `client-${n}`, channels: [...new Set(own)], ports, random })
+  })
+  t.teardown(() => {
+    for (const client of clients) client.stop()
+  })
+  await until(() => clients.every((client) => client.isSettled))
+  const publisher = new Publisher({ channels, rate: options.rate, ports, random, tag: `${options.seed}` })
+  const end = performance.now() + WARM_UP + options.seconds * 1000
+  const pause = async (milliseconds: number) => {
+    await sleep(Math.max(0, Math.min(milliseconds, end - performance.now())))
+    return performance.now() < end
+  }
+  await pause(WARM_UP)
+  await inject({ nodes, clients, random, prefix, channels, pause })
+  await publisher.stop(PATIENCE)
+  const finals = await readFinals(redis, prefix, channels)
+  const unsettled = await settle(clients, finals)
+  for (const client of clients) client.stop()
+  const history: History = { clients, publishes: publisher.publishes, finals }
+  const { violations, figures } = check(history)
+  const more = [
+    ...unsettled,
+    ...nodes.flatMap(({ faults }) => faults.map((message) => ({ rule: 'node' as const, message }))),
+    ...(fault.lossless && figures.gapsDeclared > 0
+      ? [{ rule: 'gap' as const, message: `${figures.gapsDeclared} gaps were declared, and nothing was lost` }]
+      : [])
+  ]
+  const gaps = clients.flatMap((client) => client.gaps)
+  return {
+    fault: fault.name,
+    seconds: Math.round((performance.now() - started) / 100) / 10,
+    figures: { ...figures, retried: publisher.retried, disconnects: gaps.length },
+    recoveryGap: percentiles(gaps),
+    violations: [...violations, ...more]
+  }
+}
+
+/** Waits until every client has come to where Redis is. What doesn't is the checker's to find. */
+async function settle(clients: readonly Subscriber[], finals: readonly Final[]) {
+  const deadline = performance.now() + SETTLE_TIMEOUT
+  const isDone = (client: Subscriber) =>
+    client.isSettled &&
+    finals.every(({ channel, offset, epoch }) => {
+      const position = client.positionOf(channel)
+      return !client.channels.includes(channel) || (position?.offset === offset && position.epoch === epoch)
+    })
+  await until(() => clients.every(isDone) || performance.now() > deadline)
+  const late = clients.filter((client) => !isDone(client))
+  return late.map(({ name, isSettled }) => ({
+    rule: 'unsettled' as const,
+    message: `${name} was not at rest ${SETTLE_TIMEOUT / 1000} s later (${isSettled ? 'behind' : 'not subscribed'})`
+  }))
+}
+
+async function readFinals(
+  redis: ServerSettings['redis'],
+  prefix: string,
+  channels: readonly string[]
+): Promise<Final[]> {
+  const { Cluster } = await import('ioredis')
+  const broker = new RedisBroker({
+    redis:
+      typeof redis === 'object' && 'cluster' in redis ? new Cluster([...redis.cluster], { lazyConnect: true }) : redis,
+    prefix
+  })
+  const silent = { publication() {}, presence() {}, control() {}, state() {}, audit() {} }
+  try {
+    await broker.start(silent)
+    return await Promise.all(
+      channels.map(async (channel) => {
+        const { position, publications } = await broker.history(channel, { limit: HISTORY.size })
+        const entries = publications.map(({ offset, data }) => {
+          const parsed = JSON.parse(data.toString())
+          return { offset, id: parsed.id as number, hash: hashOf(parsed) }
+        })
+        return { channel, ...position, entries }
+      })
+    )
+  } finally {
+    await broker.close()
+  }
+}
+
+function percentiles(values: readonly number[]): TrialResult['recoveryGap'] {
+  if (values.length === 0) return null
+  const sorted = [...values].sort((a, b) => a - b)
+  const at = (share: number) =>
+    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number)
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) }
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
