@@ -49,7 +49,8 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   'auth.verify': () => ({}),
   origins: '*',
   metrics: {},
-  'limits.messages': false
+  'limits.messages': false,
+  'limits.userMessages': { rate: 1, burst: 1 }
 }
 
 const rows = table('docs/options.md', 'option')
@@ -74,8 +75,9 @@ t.test('each with its default, its bounds, its unit, and whether a route may set
       t.equal(row.bounds, `${least} to ${most}`, `bounds of ${option}`)
       t.equal(row.unit, unit, `unit of ${option}`)
     } else t.equal(row.unit, '', `${option} has no unit`)
-    const sample = SAMPLES[option] ?? (option.startsWith('limits.userMessages.') ? 1 : value)
-    t.equal(row.route, isPerRoute(option, sample) ? 'yes' : 'no', `${option} per route`)
+    // A rate that is off by default is given whole.
+    const [asked = option] = /^limits\.userMessages/.exec(option) ?? []
+    t.equal(row.route, isPerRoute(asked, SAMPLES[asked] ?? value) ? 'yes' : 'no', `${option} per route`)
     t.ok(row.meaning, `meaning of ${option}`)
   }
 })
