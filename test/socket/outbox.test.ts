@@ -27,7 +27,7 @@ const frameOf = (text: string, size = 0) => textFrame(text.padEnd(size, '.'))
 /** The texts of all frames that were written, without their padding. */
 function texts(stream: SlowStream): string[] {
   const found: string[] = []
-  let bytes = Buffer.concat(stream.taken)
+  let bytes: Buffer = Buffer.concat(stream.taken)
   for (let parsed = parseFrame(bytes); parsed !== undefined; parsed = parseFrame(bytes)) {
     found.push(parsed.frame.text.replace(/\.+$/, ''))
     bytes = parsed.rest
