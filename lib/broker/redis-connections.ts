@@ -102,14 +102,16 @@ export class RedisConnections {
     if (!client || this.#pending >= this.#options.maxPending) throw new UnavailableError()
     this.#cork(client)
     this.#pending++
+    let reply: Reply
     try {
-      return await command(client as ScriptedClient)
+      reply = await command(client as ScriptedClient)
     } catch (error) {
+      this.#release()
       this.#refused(client, error)
       throw callerError(error, writes)
-    } finally {
-      if (--this.#pending === 0) this.#idle?.()
     }
+    this.#release()
+    return reply
   }
 
   async close(): Promise<void> {
@@ -118,6 +120,11 @@ export class RedisConnections {
     await this.#answered()
     this.#commands.close()
     this.#subscriber.close()
+  }
+
+  #release(): void {
+    this.#pending--
+    if (this.#pending === 0) this.#idle?.()
   }
 
   /** What was sent has been answered, or has had its time. */

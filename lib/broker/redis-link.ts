@@ -85,18 +85,12 @@ export class RedisLink {
       client.once('end', () => reject(new Error('Connection is closed.')))
       timeout = setTimeout(() => reject(new Error('Command timed out')), this.#options.attemptTimeout)
     })
-    let isUsable = false
-    try {
-      await Promise.race([this.#open(client), ended])
-      isUsable = true
-      return { client }
-    } catch (error) {
-      return { error: told ?? error }
-    } finally {
-      clearTimeout(timeout)
-      this.#attempt = undefined
-      if (!isUsable) client.disconnect()
-    }
+    const error = await Promise.race([this.#open(client), ended]).catch((error: unknown) => told ?? error)
+    clearTimeout(timeout)
+    this.#attempt = undefined
+    if (!error) return { client }
+    client.disconnect()
+    return { error }
   }
 
   async #open(client: RedisClient): Promise<void> {

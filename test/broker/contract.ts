@@ -135,18 +135,18 @@ async function history(t: Test, open: OpenBenches): Promise<void> {
 
   await t.test('drops what is older than `ttl`, and keeps the position', async (t) => {
     const { bench } = await open(t)
-    const policy = { size: 10, ttl: 150 }
+    const policy = { size: 10, ttl: 450 }
     const first = await bench.broker.publish('room', Buffer.from('1'), { history: policy })
-    await bench.pass(100)
+    await bench.pass(300)
     await bench.broker.publish('room', Buffer.from('2'), { history: policy })
-    await bench.pass(100)
+    await bench.pass(300)
     const later = await bench.broker.history('room', { limit: 100 })
     t.strictSame(
       later.publications.map(({ offset }) => offset),
       [2],
-      'the first was 200 ms old'
+      'the first was 600 ms old'
     )
-    await bench.pass(200)
+    await bench.pass(600)
     const last = await bench.broker.history('room', { limit: 100 })
     t.strictSame(last.publications, [])
     t.strictSame(last.position, { offset: 2, epoch: first.epoch })
@@ -210,7 +210,7 @@ async function idempotency(t: Test, open: OpenBenches): Promise<void> {
     const { bench } = await open(t)
     const options = { history: KEEP, idempotencyKey: 'k', idempotencyTtl: 100 }
     await bench.broker.publish('room', Buffer.from('1'), options)
-    await bench.pass(150)
+    await bench.pass(450)
     t.match(await bench.broker.publish('room', Buffer.from('2'), options), { offset: 2, duplicate: false })
   })
 }
@@ -227,7 +227,7 @@ async function presence(t: Test, open: OpenBenches): Promise<void> {
     t.strictSame(await bench.broker.presenceStats('room'), { connections: 0, users: 0 })
     await bench.broker.addPresence('room', entry('c1', 'u:1'), 60_000)
     await other.broker.addPresence('room', entry('c2', 'u:1'), 60_000)
-    await other.broker.addPresence('room', entry('c3', '__proto__'), 200)
+    await other.broker.addPresence('room', entry('c3', '__proto__'), 600)
     const byConnection = (list: readonly { connection: string }[]) =>
       [...list].sort((a, b) => a.connection.localeCompare(b.connection))
     t.strictSame(byConnection(await bench.broker.presence('room')), [
@@ -236,11 +236,11 @@ async function presence(t: Test, open: OpenBenches): Promise<void> {
       entry('c3', '__proto__')
     ])
     t.strictSame(await other.broker.presenceStats('room'), { connections: 3, users: 2 })
-    await bench.pass(150)
-    await other.broker.addPresence('room', entry('c3', '__proto__'), 200)
-    await bench.pass(100)
+    await bench.pass(450)
+    await other.broker.addPresence('room', entry('c3', '__proto__'), 600)
+    await bench.pass(300)
     t.equal((await bench.broker.presenceStats('room')).connections, 3, 'refreshed')
-    await bench.pass(250)
+    await bench.pass(750)
     t.strictSame(await bench.broker.presenceStats('room'), { connections: 2, users: 1 }, 'a dead node’s entry leaves')
     t.equal((await bench.broker.presence('room')).length, 2)
     await bench.broker.removePresence('room', 'c1')
@@ -275,15 +275,15 @@ async function control(t: Test, open: OpenBenches): Promise<void> {
 
 async function leases(t: Test, open: OpenBenches): Promise<void> {
   const { bench, other } = await open(t)
-  t.equal(await bench.broker.acquireLease('u', 'a', 2, 200), true)
+  t.equal(await bench.broker.acquireLease('u', 'a', 2, 600), true)
   t.equal(await other.broker.acquireLease('u', 'b', 2, 60_000), true)
   t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), false)
   t.equal(await bench.broker.acquireLease('u:', 'c', 2, 60_000), true, 'another key')
-  await bench.pass(150)
-  t.equal(await bench.broker.acquireLease('u', 'a', 2, 200), true, 'renewed')
-  await bench.pass(100)
+  await bench.pass(450)
+  t.equal(await bench.broker.acquireLease('u', 'a', 2, 600), true, 'renewed')
+  await bench.pass(300)
   t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), false)
-  await bench.pass(150)
+  await bench.pass(450)
   t.equal(await bench.broker.acquireLease('u', 'c', 2, 60_000), true, 'a dead node’s lease expires')
   await other.broker.releaseLease('u', 'b')
   await other.broker.releaseLease('u', 'b')
@@ -318,10 +318,9 @@ async function names(t: Test, open: OpenBenches): Promise<void> {
     t.equal(result.offset, 1, `${name} has a counter of its own`)
   }
   await bench.heard.until(() => bench.heard.publications.length >= AWKWARD_NAMES.length)
-  t.strictSame(
-    bench.heard.publications.map(({ channel, data }) => [channel, JSON.parse(data)]),
-    AWKWARD_NAMES.map((name) => [name, name])
-  )
+  t.ok(bench.heard.publications.every(({ channel, data }) => JSON.parse(data) === channel))
+  // Order is a channel's own: two may come over two connections.
+  t.strictSame(new Set(bench.heard.publications.map(({ channel }) => channel)), new Set(AWKWARD_NAMES))
   await bench.broker.removeHistory('a')
   for (const name of AWKWARD_NAMES.filter((name) => name !== 'a')) {
     t.equal((await bench.broker.history(name, { limit: 9 })).publications.length, 1, `${name} kept its history`)

@@ -5,8 +5,8 @@ import { Recorder } from './recorder.ts'
 
 /** Times short enough for tests of outages. */
 export const QUICK = {
-  commandTimeout: 400,
-  connectTimeout: 400,
+  commandTimeout: 1000,
+  connectTimeout: 1000,
   reconnectDelay: [5, 50],
   probeInterval: 60_000
 } as const

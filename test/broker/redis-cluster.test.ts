@@ -58,6 +58,15 @@ t.test('channels of one slot are subscribed together', async (t) => {
   await heard.until(() => heard.publications.length >= 2)
 })
 
+t.test('case 105: the connection to each server is probed', async (t) => {
+  const calls = async (node: RedisServer) =>
+    Number(/cmdstat_spublish:calls=(\d+)/.exec(await node.admin.info('commandstats'))?.[1] ?? 0)
+  const before = await Promise.all(nodes.map(calls))
+  const { broker } = await openRedisBroker(t, { redis: connect(t), times: { probeInterval: 30 } })
+  for (const [at, node] of nodes.entries()) await until(async () => (await calls(node)) > (before[at] as number) + 2)
+  t.equal(broker.up, true)
+})
+
 t.test('case 98: a slot moves under traffic', async (t) => {
   const prefix = freshPrefix()
   const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix, times: { probeInterval: 200 } })

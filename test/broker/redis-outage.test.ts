@@ -51,7 +51,7 @@ t.test('case 92: killed and started again', async (t) => {
   await heard.until(() => heard.audits.length > 0)
   t.strictSame(heard.states, [true, false, true])
   t.strictSame(new Set(heard.audits.flat()), new Set(rooms.slice(1)), 'everything is audited')
-  await Promise.all(rooms.map((room) => broker.publish(room, bytes(3), { history: KEEP })))
+  await Promise.all(rooms.map((room) => broker.publish(room, bytes(3))))
   await heard.until(() => heard.publications.length >= 600)
   t.strictSame(new Set(heard.publications.slice(1).map(({ channel }) => channel)), new Set(rooms.slice(1)))
 })
@@ -97,7 +97,7 @@ t.test('case 94: frozen', async (t) => {
 
 t.test('case 100: asleep, and paused for writes', async (t) => {
   const server = await RedisServer.start(t)
-  const { broker, heard } = await openRedisBroker(t, { redis: server.url })
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 300 } })
   await server.admin.ping()
   for (const [command, ...args] of [
     ['DEBUG', 'SLEEP', '1'],

@@ -1,8 +1,18 @@
 import t from 'tap'
 import { freePort, RedisServer, until } from '../support/redis-server.ts'
-import { bytes, openRedisBroker } from './redis-bench.ts'
+import { bytes, makeRedisBroker, openRedisBroker } from './redis-bench.ts'
 
 const KEEP = { size: 100, ttl: 60_000 }
+
+t.test('case 91: no sentinel answers', async (t) => {
+  const sentinels = [{ host: '127.0.0.1', port: await freePort() }]
+  const { broker, heard } = makeRedisBroker(t, { redis: { sentinels, name: 'main' } })
+  const started = broker.start(heard)
+  await heard.until(() => heard.states.length === 1)
+  t.match(heard.causes[0], { message: /^Redis \(\w+\): \w+$/ })
+  await broker.close()
+  await t.rejects(started, { code: 'FST_RT_UNAVAILABLE' })
+})
 
 t.test('cases 92 and 97: Sentinel names another master', async (t) => {
   const master = await RedisServer.start(t)

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
+import { redisServerPath } from '../../scripts/requirements.ts'
 
 /** Arguments of redis-server: `{ appendonly: 'yes' }` is `--appendonly yes`. */
 export type RedisSettings = Readonly<Record<string, string | number>>
 
-const PROGRAM = 'redis-server'
 const QUIET: RedisSettings = {
   save: '',
   'repl-diskless-sync-delay': 0,
@@ -23,7 +23,7 @@ const LISTENING_TIMEOUT = 10_000
 /**
  * A real redis-server on 127.0.0.1 and a free port, with a directory of its own. It ends with the test.
  *
- * Throws at once where there is no redis-server on PATH: a test of Redis that doesn't run is a failed one.
+ * Throws at once where there is no redis-server: a test of Redis that doesn't run is a failed one.
  */
 export class RedisServer {
   readonly port: number
@@ -84,14 +84,14 @@ export class RedisServer {
 
   /** Starts the process (again, on the same port and directory) and waits until it answers. */
   async restart(): Promise<void> {
-    const child = spawn(PROGRAM, this.#arguments, { stdio: 'ignore' })
+    const child = spawn(redisServerPath(), this.#arguments, { stdio: 'ignore' })
     this.#process = child
     await once(child, 'spawn')
     const client = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null, enableReadyCheck: false })
     client.on('error', () => undefined)
     const timeout = setTimeout(() => child.kill('SIGKILL'), LISTENING_TIMEOUT)
     const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`${PROGRAM} ended with ${code}`)
+      throw new Error(`redis-server ended with ${code}`)
     })
     // The server ends later, on purpose, when nobody waits for this any more.
     ended.catch(() => undefined)
@@ -162,11 +162,6 @@ export async function startCluster(t: Test, settings: RedisSettings = {}): Promi
 /** Asks until the answer is yes: for what only a server's own clock brings about. */
 export async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-/** Throws where `redis-server` isn't on PATH. */
-export function assertRedisServer(): void {
-  execFileSync(PROGRAM, ['--version'], { stdio: 'ignore' })
 }
 
 export async function freePort(): Promise<number> {
