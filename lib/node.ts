@@ -1,0 +1,167 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Broker, BrokerListener } from './broker/broker.ts'
+import { MemoryBroker } from './broker/memory.ts'
+import { RedisBroker } from './broker/redis.ts'
+import { ChannelRoutes } from './channel-routes.ts'
+import { CONTROL_CHANNEL, Control } from './channels/control.ts'
+import { socketFormat } from './channels/feed.ts'
+import { Hub } from './channels/hub.ts'
+import { UserRates } from './channels/user-rates.ts'
+import { Drainer } from './drain.ts'
+import { Metrics } from './metrics.ts'
+import type { ResolvedOptions } from './options.ts'
+import { Realtime } from './realtime.ts'
+import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
+import type { RealtimeSocket } from './socket/realtime-socket.ts'
+import { Registry } from './socket/registry.ts'
+import { systemClock, TimerWheel } from './socket/timer-wheel.ts'
+import { Turn } from './socket/turn.ts'
+
+// Deadlines are met this many milliseconds late at most.
+const RESOLUTION = 50
+const { random } = Math
+
+/** One process: its connections, its channels, and what they share. */
+export class Node implements SocketObserver {
+  readonly #log: FastifyBaseLogger
+  readonly wheel = new TimerWheel(systemClock, RESOLUTION)
+  readonly broker: Broker
+  readonly registry = new Registry()
+  readonly channels = new ChannelRoutes()
+  readonly hub: Hub
+  readonly control: Control
+  readonly metrics: Metrics
+  readonly drainer: Drainer
+  readonly context: SocketContext
+  readonly realtime: Realtime
+  readonly #firstFailure: Promise<void>
+  #failedFirst: () => void = () => {}
+  #wasAway = false
+
+  /** @param settingsOf What the handshake settled for the connection on a stream. */
+  constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
+    const { redis, prefix, drain } = options
+    const { wheel, registry, channels } = this
+    const turn = new Turn()
+    const failed = (stage: string, err: unknown) => log.warn({ err, stage }, 'broker failed')
+    const repaired = (complete: boolean) => this.metrics.repaired(complete)
+    this.#log = log
+    this.#firstFailure = new Promise((resolve) => {
+      this.#failedFirst = resolve
+    })
+    const broker = redis === undefined ? new MemoryBroker() : new RedisBroker({ redis, prefix })
+    const historyOf = (channel: string) => channels.historyOf(channel)
+    const hub = new Hub({ broker, turn, wheel, historyOf, failed, repaired })
+    const userRates = new UserRates({ broker, wheel, failed })
+    this.broker = broker
+    this.hub = hub
+    this.control = new Control({ broker, hub, registry, wheel, failed })
+    this.metrics = new Metrics({
+      registry,
+      channels: () => hub.channels,
+      brokerUp: () => broker.up,
+      draining: () => this.drainer.draining
+    })
+    this.context = {
+      wheel,
+      turn,
+      random,
+      streams: streamsOf(hub),
+      observer: this,
+      userRate: (user, rate) => userRates.take(user, rate),
+      settingsOf,
+      ignoresBareClose: false
+    }
+    this.drainer = new Drainer({
+      registry,
+      clock: systemClock,
+      random,
+      log,
+      drain,
+      started: () => {
+        this.context.ignoresBareClose = false
+      },
+      finished: (summary) => this.metrics.drained(summary)
+    })
+    const { control, drainer } = this
+    this.realtime = new Realtime({ broker, hub, registry, drainer, control })
+  }
+
+  /**
+   * Starts the broker. One that is away doesn't hold up the application, which is not ready until it comes; one that
+   * can never be used (credentials, permissions) rejects.
+   */
+  async start(): Promise<void> {
+    const started = this.broker.start(this.#listener())
+    started.catch((err) => {
+      if (this.#wasAway) this.#log.error({ err }, 'broker cannot be used')
+    })
+    await Promise.race([started, this.#firstFailure])
+  }
+
+  opened(socket: RealtimeSocket): void {
+    this.registry.add(socket)
+    this.metrics.opened(socket)
+  }
+
+  identified(socket: RealtimeSocket): void {
+    this.registry.identify(socket)
+  }
+
+  closed(socket: RealtimeSocket, code: number): void {
+    this.registry.delete(socket)
+    this.metrics.closed(socket, code)
+  }
+
+  received(bytes: number): void {
+    this.metrics.received(bytes)
+  }
+
+  rejected(reason: string): void {
+    this.metrics.rejected(reason)
+  }
+
+  roundTrip(milliseconds: number): void {
+    this.metrics.roundTrip(milliseconds)
+  }
+
+  heartbeatTimeout(): void {
+    this.metrics.heartbeatTimeout()
+  }
+
+  #listener(): BrokerListener {
+    const { control, hub } = this
+    return {
+      publication(channel, publication) {
+        if (channel === CONTROL_CHANNEL) control.receive(publication)
+        else hub.receive(channel, publication)
+      },
+      presence: () => {},
+      control: () => {},
+      audit(channels) {
+        void control.audit()
+        hub.audit(channels)
+      },
+      state: (up, cause) => this.#brokerIs(up, cause)
+    }
+  }
+
+  #brokerIs(up: boolean, err: Error | undefined): void {
+    if (!up) this.#log.warn({ err }, 'broker is away')
+    else if (this.#wasAway) this.#log.warn('broker is back')
+    this.#wasAway = !up
+    if (up) void this.control.listen()
+    else this.#failedFirst()
+  }
+}
+
+function streamsOf(hub: Hub): Streams {
+  return {
+    subscribe: (socket, channel, options) => hub.subscribe(socket, channel, socketFormat, options),
+    unsubscribe: (socket, channel) => hub.unsubscribe(socket, channel),
+    publish: (channel, data, options) => hub.publish(channel, data, options),
+    closed: (socket) => hub.unsubscribeAll(socket),
+    caughtUp: (socket) => hub.caughtUp(socket)
+  }
+}
