@@ -24,7 +24,9 @@ const TOP: Readonly<Record<keyof RealtimeOptions, true>> = {
   channels: true,
   metrics: true
 }
-const SETTINGS = { ...DEFAULTS, origins: undefined } as unknown as RouteSettings
+// With a rate of users, which is given whole where there is none yet: its parts are tried one by one.
+const LIMITS = { ...DEFAULTS.limits, userMessages: { rate: 1, burst: 1 } }
+const SETTINGS = { ...DEFAULTS, limits: LIMITS, origins: undefined } as unknown as RouteSettings
 
 function leaves(value: unknown, path: string[] = []): [string, unknown][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[path.join('.'), value]]

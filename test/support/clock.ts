@@ -41,8 +41,9 @@ export class FakeClock implements Clock {
     this.#now = end
   }
 
-  /** As `advance`, in steps, between which promises settle. */
+  /** As `advance`, in steps, before each of which promises settle. */
   async pass(milliseconds: number, step = 10): Promise<void> {
+    await new Promise(setImmediate)
     for (let left = milliseconds; left > 0; left -= step) {
       this.advance(Math.min(step, left))
       await new Promise(setImmediate)

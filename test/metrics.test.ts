@@ -1,0 +1,174 @@
+import * as prom from 'prom-client'
+import t from 'tap'
+import { Metrics } from '../lib/metrics.ts'
+import type { RealtimeSocket } from '../lib/socket/realtime-socket.ts'
+import { Registry } from '../lib/socket/registry.ts'
+
+let ids = 0
+const socketOf = (route: string, figures = {}, bufferedAmount = 0) =>
+  ({
+    id: String(++ids),
+    user: { sub: 'a user' },
+    settings: { route },
+    stats: { messagesOut: 0, bytesOut: 0, dropped: 0, age: 1_500, ...figures },
+    bufferedAmount
+  }) as unknown as RealtimeSocket
+
+function make() {
+  const registry = new Registry()
+  const state = { channels: 3, up: true, draining: false }
+  const metrics = new Metrics({
+    registry,
+    channels: () => state.channels,
+    brokerUp: () => state.up,
+    draining: () => state.draining
+  })
+  const target = new prom.Registry()
+  const open = (socket: RealtimeSocket) => {
+    registry.add(socket)
+    metrics.opened(socket)
+    return socket
+  }
+  const close = (socket: RealtimeSocket, code: number) => {
+    registry.delete(socket)
+    metrics.closed(socket, code)
+  }
+  const lines = async () => (await target.metrics()).split('\n').filter((line) => !line.startsWith('#') && line !== '')
+  return { registry, state, metrics, target, open, close, lines }
+}
+
+t.test('every figure is exported, from zero on', async (t) => {
+  const { metrics, target, lines } = make()
+  metrics.export(prom, target)
+  const found = await lines()
+  for (const line of [
+    'realtime_messages_received_total 0',
+    'realtime_received_bytes_total 0',
+    'realtime_messages_sent_total 0',
+    'realtime_sent_bytes_total 0',
+    'realtime_publications_dropped_total 0',
+    'realtime_heartbeat_timeouts_total 0',
+    'realtime_drain_connections_total{how="closed"} 0',
+    'realtime_drain_connections_total{how="terminated"} 0',
+    'realtime_buffered_bytes 0',
+    'realtime_channels 3',
+    'realtime_broker_up 1',
+    'realtime_draining 0'
+  ]) {
+    t.ok(found.includes(line), line)
+  }
+})
+
+t.test('it fills the registry that it was given, not the global one', async (t) => {
+  const { metrics, target } = make()
+  metrics.export(prom, target)
+  t.same(prom.register.getMetricsAsArray(), [])
+  t.ok(target.getMetricsAsArray().every(({ name }) => name.startsWith('realtime_')))
+})
+
+t.test('connections: how many by route, and what becomes of them', async (t) => {
+  const { metrics, target, open, close, lines, state } = make()
+  metrics.export(prom, target)
+  const first = open(socketOf('/a', { messagesOut: 2, bytesOut: 20, dropped: 1 }, 500))
+  open(socketOf('/a', { messagesOut: 3, bytesOut: 30, dropped: 4 }, 250))
+  open(socketOf('/b/:id'))
+  const before = await lines()
+  close(first, 1012)
+  Object.assign(state, { channels: 0, up: false, draining: true })
+  const after = await lines()
+  for (const line of [
+    'realtime_connections{route="/a"} 2',
+    'realtime_connections{route="/b/:id"} 1',
+    'realtime_connections_opened_total{route="/a"} 2',
+    'realtime_buffered_bytes 750'
+  ]) {
+    t.ok(before.includes(line), line)
+  }
+  for (const line of [
+    'realtime_connections{route="/a"} 1',
+    'realtime_connections_opened_total{route="/a"} 2',
+    'realtime_closes_total{code="1012"} 1',
+    'realtime_connection_lifetime_seconds_sum{route="/a"} 1.5',
+    'realtime_buffered_bytes 250',
+    'realtime_channels 0',
+    'realtime_broker_up 0',
+    'realtime_draining 1'
+  ]) {
+    t.ok(after.includes(line), line)
+  }
+  for (const line of [
+    'realtime_messages_sent_total 5',
+    'realtime_sent_bytes_total 50',
+    'realtime_publications_dropped_total 5'
+  ]) {
+    t.ok(before.includes(line) && after.includes(line), `${line}, before the close and after`)
+  }
+})
+
+t.test('what happens on sockets and handshakes', async (t) => {
+  const { metrics, target, lines } = make()
+  metrics.export(prom, target)
+  metrics.received(10)
+  metrics.received(5)
+  metrics.rejected('rate_limited')
+  metrics.rejected('rate_limited')
+  metrics.refused('unauthorized')
+  metrics.heartbeatTimeout()
+  metrics.roundTrip(20)
+  metrics.repaired(true)
+  metrics.repaired(false)
+  metrics.drained({ closed: 7, terminated: 2, milliseconds: 100 })
+  const found = await lines()
+  for (const line of [
+    'realtime_messages_received_total 2',
+    'realtime_received_bytes_total 15',
+    'realtime_messages_rejected_total{reason="rate_limited"} 2',
+    'realtime_handshakes_refused_total{reason="unauthorized"} 1',
+    'realtime_heartbeat_timeouts_total 1',
+    'realtime_round_trip_seconds_sum 0.02',
+    'realtime_position_repairs_total{outcome="complete"} 1',
+    'realtime_position_repairs_total{outcome="hole"} 1',
+    'realtime_drain_connections_total{how="closed"} 7',
+    'realtime_drain_connections_total{how="terminated"} 2'
+  ]) {
+    t.ok(found.includes(line), line)
+  }
+})
+
+t.test('without a registry it counts all the same', async (t) => {
+  const { metrics, target, open, close, lines } = make()
+  close(open(socketOf('/a')), 1000)
+  metrics.roundTrip(1)
+  metrics.export(prom, target)
+  t.ok((await lines()).includes('realtime_closes_total{code="1000"} 1'))
+})
+
+t.test('a client cannot make new series', async (t) => {
+  const { metrics, target, open, close, lines } = make()
+  metrics.export(prom, target)
+  const codes = [1000, 1005, 1006, 1014, 4401, 4008]
+  for (let code = 3000; code < 5000; code++) codes.push(code)
+  for (const code of codes) close(open(socketOf('/a')), code)
+  const found = (await lines()).filter((line) => line.startsWith('realtime_closes_total'))
+  t.ok(found.length < 20, String(found.length))
+  t.ok(found.includes('realtime_closes_total{code="3xxx"} 1000'))
+  t.ok(found.some((line) => line.startsWith('realtime_closes_total{code="4xxx"}')))
+  t.ok(found.includes('realtime_closes_total{code="4401"} 2'))
+  t.notMatch(await target.metrics(), /a user/)
+})
+
+t.test('collecting with 5,000 connections', async (t) => {
+  const { metrics, target, open } = make()
+  metrics.export(prom, target)
+  for (let i = 0; i < 5_000; i++) open(socketOf(`/route/${i % 10}`, { messagesOut: 1 }))
+  const times: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const start = performance.now()
+    await target.metrics()
+    times.push(performance.now() - start)
+  }
+  // The best of five: a busy machine is no fault of the collector's.
+  const best = Math.min(...times)
+  t.comment(`${best.toFixed(1)} ms`)
+  t.ok(best < 50, `${best} ms`)
+})
