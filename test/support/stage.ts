@@ -14,6 +14,14 @@ export interface Aftermath {
   places?: readonly unknown[]
 }
 
+/** How the clients that are no part of the case come in. */
+export interface Clients {
+  /** @default an HS256 token with the test secret */
+  token?: (sub: string) => string
+  /** Their token is in the Authorization header instead of the subprotocols. @default false */
+  headers?: boolean
+}
+
 /**
  * An app in which a case of bad input is played: one client is connected all the time, and there is room for one more
  * and no third, one of each user.
@@ -25,9 +33,13 @@ export class Stage {
   readonly #streams = new Set<Duplex>()
   readonly #gone = new EventEmitter()
   #bystander!: TestSocket
+  readonly #inHeader: boolean
+  readonly #tokenOf: (sub: string) => string
   port = 0
 
-  private constructor({ app, logs }: TestApp, registry: Registry) {
+  private constructor({ app, logs }: TestApp, registry: Registry, clients: Clients) {
+    this.#tokenOf = clients.token ?? ((sub) => testToken({ sub }))
+    this.#inHeader = clients.headers === true
     this.app = app
     this.logs = logs
     this.registry = registry
@@ -48,11 +60,12 @@ export class Stage {
     t: Test,
     options: RealtimeOptions = {},
     more: BuildOptions = {},
-    declare: (app: TestApp['app']) => unknown = () => undefined
+    declare: (app: TestApp['app']) => unknown = () => undefined,
+    clients: Clients = {}
   ): Promise<Stage> {
     const metrics = new Registry()
     const limits = { ...options.limits, connections: { total: 2, perAddress: 2, perUser: 1 } }
-    const stage = new Stage(await buildApp(t, { ...options, limits, metrics }, more), metrics)
+    const stage = new Stage(await buildApp(t, { ...options, limits, metrics }, more), metrics, clients)
     await declare(stage.app)
     await stage.app.listen({ host: '127.0.0.1', port: 0 })
     stage.port = (stage.app.server.address() as { port: number }).port
@@ -60,8 +73,10 @@ export class Stage {
     return stage
   }
 
-  connect(sub: string, options: Parameters<typeof connect>[2] = {}): Promise<TestSocket> {
-    return connect(this.app, '/ws', { token: testToken({ sub }), ...options })
+  connect(sub: string): Promise<TestSocket> {
+    const token = this.#tokenOf(sub)
+    if (!this.#inHeader) return connect(this.app, '/ws', { token })
+    return connect(this.app, '/ws', { headers: { authorization: `Bearer ${token}` } })
   }
 
   /** A raw handshake to `/ws` with a good token of `ada` unless the spec says otherwise. */
