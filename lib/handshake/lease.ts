@@ -14,7 +14,8 @@ export interface LeaseHolder {
   readonly stream: Duplex
 }
 
-const LEASE_TTL = 30_000
+/** How long a place outlives the node that took it, in milliseconds. The tests have less time. */
+export const LEASE = { ttl: 30_000 }
 
 /** One of a user's places, over all nodes: renewed while the connection lives, gone by itself if this node dies. */
 export class Lease implements Timed {
@@ -43,14 +44,14 @@ export class Lease implements Timed {
 
   onDue(): number {
     void this.#acquire()
-    return this.#options.wheel.now() + LEASE_TTL / 3
+    return this.#options.wheel.now() + LEASE.ttl / 3
   }
 
   /** Without a broker nobody can be counted: a limit that locks everybody out would be worse than none. */
   async #acquire(): Promise<boolean> {
     const { broker } = this.#options
     try {
-      return await broker.acquireLease(this.#key, this.#handshake.id, this.#limit, LEASE_TTL)
+      return await broker.acquireLease(this.#key, this.#handshake.id, this.#limit, LEASE.ttl)
     } catch (error) {
       this.#failed(error)
       return true
@@ -63,7 +64,7 @@ export class Lease implements Timed {
   }
 
   #schedule(): void {
-    this.#options.wheel.set(this, this.#options.wheel.now() + LEASE_TTL / 3)
+    this.#options.wheel.set(this, this.#options.wheel.now() + LEASE.ttl / 3)
   }
 
   #release(): void {
