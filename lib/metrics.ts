@@ -30,6 +30,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
   readonly #rejected = new Map<string, number>()
   readonly #closes = new Map<string, number>()
   readonly #repairs = new Map<string, number>()
+  readonly #recoveries = new Map<string, number>()
   #messagesIn = 0
   #bytesIn = 0
   #heartbeatTimeouts = 0
@@ -40,6 +41,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
   #drained: DrainSummary = { closed: 0, terminated: 0, milliseconds: 0 }
   #lifetime: Histogram | undefined
   #roundTrip: Histogram | undefined
+  #lag: Histogram | undefined
 
   constructor(sources: MetricSources) {
     this.#sources = sources
@@ -81,6 +83,15 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
 
   repaired(complete: boolean): void {
     add(this.#repairs, complete ? 'complete' : 'hole')
+  }
+
+  recovered(complete: boolean): void {
+    add(this.#recoveries, complete ? 'recovered' : 'not_recovered')
+  }
+
+  /** @param lag Milliseconds from a publication to its delivery. */
+  delivered(lag: number): void {
+    this.#lag?.observe(lag / 1000)
   }
 
   drained(summary: DrainSummary): void {
@@ -136,6 +147,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     ])
     counter('closes', 'Connections closed', 'code', () => this.#closes)
     counter('position_repairs', 'Gaps found in channels with history', 'outcome', () => this.#repairs)
+    counter('recoveries', 'Subscriptions that gave a position', 'outcome', () => this.#recoveries)
     counter('drain_connections', 'Connections that the drain closed or cut', 'how', () => [
       ['closed', this.#drained.closed],
       ['terminated', this.#drained.terminated]
@@ -154,6 +166,12 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
       registers,
       labelNames: ['route'],
       buckets: LIFETIMES
+    })
+    this.#lag = new prom.Histogram({
+      name: 'realtime_delivery_lag_seconds',
+      help: 'From a publication, by the clock of who published, to its being written to sockets',
+      registers,
+      buckets: ROUND_TRIPS
     })
     this.#roundTrip = new prom.Histogram({
       name: 'realtime_round_trip_seconds',

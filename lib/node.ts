@@ -45,14 +45,22 @@ export class Node implements SocketObserver {
     const { wheel, registry, channels } = this
     const turn = new Turn()
     const failed = (stage: string, err: unknown) => log.warn({ err, stage }, 'broker failed')
-    const repaired = (complete: boolean) => this.metrics.repaired(complete)
     this.#log = log
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
     const broker = redis === undefined ? new MemoryBroker() : new RedisBroker({ redis, prefix })
     const historyOf = (channel: string) => channels.historyOf(channel)
-    const hub = new Hub({ broker, turn, wheel, historyOf, failed, repaired })
+    const hub = new Hub({
+      broker,
+      turn,
+      wheel,
+      historyOf,
+      failed,
+      repaired: (complete) => this.metrics.repaired(complete),
+      delivered: (lag) => this.metrics.delivered(lag),
+      recovered: (complete) => this.metrics.recovered(complete)
+    })
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
     this.hub = hub
@@ -138,7 +146,6 @@ export class Node implements SocketObserver {
         else hub.receive(channel, publication)
       },
       presence: () => {},
-      control: () => {},
       audit(channels) {
         void control.audit()
         hub.audit(channels)

@@ -34,7 +34,6 @@ export interface Publisher {
 const LISTENER: BrokerListener = {
   publication() {},
   presence() {},
-  control() {},
   state() {},
   audit() {}
 }

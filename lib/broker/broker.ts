@@ -40,6 +40,8 @@ export interface Publication extends Position {
   readonly data: Buffer
   /** Who published it (JSON text), for publications of a channel client. */
   readonly info?: Buffer
+  /** When it was published, in milliseconds since 1970 by the publisher's clock; not on what is read from history. */
+  readonly time?: number
 }
 
 /** What a broker carries beside publications: who came and who went. Never in history, never with an offset. */
@@ -91,8 +93,6 @@ export interface PresenceEntry {
 export interface BrokerListener {
   publication(channel: string, publication: Publication): void
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void
-  /** A message of another node (or of this one: senders hear themselves). */
-  control(message: Buffer): void
   /**
    * The broker can be used, or can't. `cause` is safe to log. Called once per change: with true before `start`
    * resolves, with false before that only where the first attempt failed; not by `close`.
@@ -118,8 +118,6 @@ export interface Broker {
   removePresence(channel: string, connection: string): Promise<void>
   presence(channel: string): Promise<readonly PresenceEntry[]>
   presenceStats(channel: string): Promise<{ connections: number; users: number }>
-  /** To every node, this one included. */
-  sendControl(message: Buffer): Promise<void>
   /**
    * Takes one of `limit` places named `key` (a user's connections) for `holder`, for `ttl` milliseconds unless
    * renewed by the same call. False: all are taken.

@@ -3,8 +3,8 @@ import type { PresenceEventKind, Publication } from './broker.ts'
 /*
  * What goes over pub/sub, in bytes: one letter for the kind, then
  *
- *   p<offset>,<epoch>,<length of info>,<info><data>    a publication (publish.lua writes the same)
- *   j<info>   l<info>                                  who came, who went
+ *   p<offset>,<epoch>,<time>,<length of info>,<info><data>   a publication (publish.lua writes the same)
+ *   j<info>   l<info>                                        who came, who went
  *
  * Numbers are decimal digits, an epoch has no comma. Nothing is parsed beyond the header.
  */
@@ -15,11 +15,11 @@ const LEAVE = 0x6c
 const COMMA = 0x2c
 
 const KINDS: Record<PresenceEventKind, Buffer> = { join: Buffer.from('j'), leave: Buffer.from('l') }
-const PLAIN = Buffer.from('p0,,0,')
 
 /** A publication that has no position: one without history. */
-export function writePublication(data: Buffer, info?: Buffer): Buffer {
-  return info ? Buffer.concat([Buffer.from(`p0,,${info.length},`), info, data]) : Buffer.concat([PLAIN, data])
+export function writePublication(data: Buffer, time: number, info?: Buffer): Buffer {
+  const header = Buffer.from(`p0,,${time},${info?.length ?? 0},`)
+  return Buffer.concat(info ? [header, info, data] : [header, data])
 }
 
 export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
@@ -46,12 +46,14 @@ export function readEnvelope(message: Buffer): Envelope | undefined {
 function readPublication(message: Buffer): Publication {
   const afterOffset = message.indexOf(COMMA, 1)
   const afterEpoch = message.indexOf(COMMA, afterOffset + 1)
-  const afterLength = message.indexOf(COMMA, afterEpoch + 1)
+  const afterTime = message.indexOf(COMMA, afterEpoch + 1)
+  const afterLength = message.indexOf(COMMA, afterTime + 1)
   const start = afterLength + 1
-  const length = Number(message.toString('latin1', afterEpoch + 1, afterLength))
+  const length = Number(message.toString('latin1', afterTime + 1, afterLength))
   return {
     offset: Number(message.toString('latin1', 1, afterOffset)),
     epoch: message.toString('latin1', afterOffset + 1, afterEpoch),
+    time: Number(message.toString('latin1', afterEpoch + 1, afterTime)),
     data: message.subarray(start + length),
     info: length === 0 ? undefined : message.subarray(start, start + length)
   }

@@ -14,14 +14,12 @@ const ESCAPED = /[%{}]/g
  * another database than 0 stands in the pub/sub channel's name.
  */
 export class RedisKeys {
-  readonly control: string
   readonly #keys: string
   readonly #wire: string
 
   constructor(prefix: string, database = 0) {
     this.#keys = `${prefix}:{`
     this.#wire = database === 0 ? this.#keys : `${prefix}:@${database}:{`
-    this.control = `${this.#wire.slice(0, -1)}control`
   }
 
   /** The pub/sub channel that carries a channel's publications. */

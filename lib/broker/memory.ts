@@ -5,6 +5,7 @@ import type {
   BrokerListener,
   HistoryPage,
   HistoryQuery,
+  Position,
   PresenceEntry,
   PresenceEventKind,
   PublishOptions,
@@ -113,7 +114,7 @@ export class MemoryBroker implements Broker {
     if (!this.#listener) return down()
     if (options?.idempotencyKey !== undefined) return this.#publishOnce(channel, data, options, options.idempotencyKey)
     if (options?.history) return Promise.resolve(this.#publish(this.#listener, channel, data, options))
-    this.#deliver(this.#listener, channel, data, options?.info)
+    this.#deliver(this.#listener, channel, UNNUMBERED, data, options?.info)
     return PUBLISHED
   }
 
@@ -154,12 +155,6 @@ export class MemoryBroker implements Broker {
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
     const entries = await this.presence(channel)
     return { connections: entries.length, users: new Set(entries.map((entry) => entry.user)).size }
-  }
-
-  sendControl(message: Buffer): Promise<void> {
-    if (!this.#listener) return down()
-    this.#listener.control(message)
-    return DONE
   }
 
   async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
@@ -204,16 +199,18 @@ export class MemoryBroker implements Broker {
 
   #publish(listener: BrokerListener, channel: string, data: Buffer, { history, info }: PublishOptions): PublishResult {
     if (!history) {
-      this.#deliver(listener, channel, data, info)
+      this.#deliver(listener, channel, UNNUMBERED, data, info)
       return { ...UNNUMBERED, duplicate: false }
     }
-    const publication = this.#history.append(channel, data, info, history, this.#clock.now())
-    if (this.#subscriptions.has(channel)) listener.publication(channel, publication)
-    return { offset: publication.offset, epoch: publication.epoch, duplicate: false }
+    const { offset, epoch } = this.#history.append(channel, data, info, history, this.#clock.now())
+    const position = { offset, epoch }
+    this.#deliver(listener, channel, position, data, info)
+    return { ...position, duplicate: false }
   }
 
-  #deliver(listener: BrokerListener, channel: string, data: Buffer, info: Buffer | undefined): void {
-    if (this.#subscriptions.has(channel)) listener.publication(channel, { ...UNNUMBERED, data, info })
+  #deliver(listener: BrokerListener, channel: string, { offset, epoch }: Position, data: Buffer, info?: Buffer): void {
+    if (!this.#subscriptions.has(channel)) return
+    listener.publication(channel, { offset, epoch, data, info, time: Date.now() })
   }
 
   #sweep(): void {

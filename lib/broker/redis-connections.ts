@@ -67,7 +67,6 @@ export class RedisConnections {
       lost: (error) => this.#lost('subscriber', error)
     })
     this.subscriptions = new RedisSubscriptions(clients.isCluster, () => this.#subscriber.client)
-    this.subscriptions.exchange([], [options.keys.control])
     this.#probe = new RedisProbe({
       interval: times.probeInterval,
       wires: () => (this.#subscriber.client ? this.#probeWires : []),

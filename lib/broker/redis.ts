@@ -112,7 +112,7 @@ export class RedisBroker implements Broker {
       if (outcome === 2) throw new ConflictError()
       return { offset, epoch, duplicate: outcome === 1 }
     }
-    await this.#send(this.#keys.wire(channel), writePublication(data, options.info))
+    await this.#send(this.#keys.wire(channel), writePublication(data, Date.now(), options.info))
     return { offset: 0, epoch: '', duplicate: false }
   }
 
@@ -175,10 +175,6 @@ export class RedisBroker implements Broker {
     return { connections, users }
   }
 
-  sendControl(message: Buffer): Promise<void> {
-    return this.#send(this.#keys.control, message)
-  }
-
   async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
     const name = this.#keys.lease(key)
     return (await this.#connections.run(true, (client) => client.rtLeaseAcquire(name, holder, limit, ttl))) === 1
@@ -231,7 +227,8 @@ export class RedisBroker implements Broker {
       Math.max(this.#times.positionTtl, history?.ttl ?? 0),
       replid,
       freshEpoch,
-      idempotencyKey === undefined ? 0 : idempotencyTtl
+      idempotencyKey === undefined ? 0 : idempotencyTtl,
+      Date.now()
     )
   }
 
@@ -256,10 +253,7 @@ export class RedisBroker implements Broker {
 
   #heard(wire: string, message: Buffer): void {
     const channel = this.#channels.get(wire)
-    if (channel === undefined) {
-      if (wire === this.#keys.control) this.#listener?.control(message)
-      return
-    }
+    if (channel === undefined) return
     const envelope = readEnvelope(message)
     if (envelope?.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
     else if (envelope) this.#listener?.presence(channel, envelope.kind, envelope.info)

@@ -15,6 +15,10 @@ export interface ChannelOptions {
   failed(stage: string, error: unknown): void
   /** Positions were repaired, or could not be. */
   repaired(complete: boolean): void
+  /** Publications go to their subscribers, the oldest so many milliseconds after it was published. */
+  delivered(lag: number): void
+  /** A subscriber that gave its position was given all that it had missed, or was told that it could not be. */
+  recovered(complete: boolean): void
 }
 
 /**
@@ -175,13 +179,14 @@ export class Channel {
   #feed(format: Format): Feed {
     let feed = this.#feeds.get(format)
     if (feed === undefined) {
-      const history = this.#options.history
-      feed = new Feed(
+      const { history, turn, delivered } = this.#options
+      feed = new Feed({
         format,
-        this.name,
-        this.#options.turn,
-        history && ((subscription, offset) => this.#fallBehind(subscription, offset))
-      )
+        channel: this.name,
+        turn,
+        fellBehind: history && ((subscription, offset) => this.#fallBehind(subscription, offset)),
+        delivered
+      })
       feed.skipTo(this.#offset)
       this.#feeds.set(format, feed)
     }
@@ -282,11 +287,12 @@ export class Channel {
     const { offset } = publication
     for (const feed of this.#feeds.values()) {
       if (feed.size === 0 && this.#joining.size === 0) {
-        feed.skipTo(offset)
+        // A publication without a position moves nobody's.
+        if (offset > 0) feed.skipTo(offset)
         continue
       }
       const frame = feed.encode(publication)
-      feed.add(frame, offset)
+      feed.add(frame, offset, publication.time)
       for (const subscription of this.#joining) if (subscription.feed === feed) subscription.take({ offset, frame })
     }
     this.#promote()
@@ -326,6 +332,7 @@ export class Channel {
     const { offset, epoch } = position
     if (!this.#isCurrent(subscription)) return { recovered: false, offset, epoch }
     const recovered = follows(since, publications, position)
+    this.#options.recovered(recovered)
     const result = { recovered, offset, epoch }
     subscription.offset = recovered ? since.offset : offset
     if (welcome !== undefined) await this.#introduce(subscription, result, recovered ? publications : [], welcome)

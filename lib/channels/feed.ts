@@ -26,25 +26,34 @@ export const socketFormat: Format = {
   }
 }
 
+export interface FeedOptions {
+  readonly format: Format
+  readonly channel: string
+  readonly turn: Turn
+  /** A live subscription's reader is slow; given where the channel can serve it later. */
+  readonly fellBehind?: FellBehind
+  /** A batch goes out, so many milliseconds after its oldest publication was published. */
+  delivered(lag: number): void
+}
+
 /** A reader is slow; it has been given everything up to `offset`, and gets nothing more from the feed. */
 export type FellBehind = (subscription: Subscription, offset: number) => void
 
 /** The live subscribers of one channel in one format, and this turn's frames for them. */
 export class Feed implements Batch {
   readonly encode: (publication: Publication) => Buffer
-  readonly #turn: Turn
+  readonly #options: FeedOptions
   readonly #live = new Map<Outbox, Subscription>()
   #frames: Buffer[] = []
   /** The offset of the publication that was added last, and of the last one handed out. */
   #added = 0
   #sealed = 0
-  readonly #fellBehind: FellBehind | undefined
+  /** When the oldest publication of this turn was published. */
+  #oldest: number | undefined
 
-  /** @param fellBehind Called for a live subscription whose reader is slow, if the channel can serve it later. */
-  constructor(format: Format, channel: string, turn: Turn, fellBehind?: FellBehind) {
-    this.encode = format.encoder(channel)
-    this.#turn = turn
-    this.#fellBehind = fellBehind
+  constructor(options: FeedOptions) {
+    this.encode = options.format.encoder(options.channel)
+    this.#options = options
   }
 
   get size(): number {
@@ -68,10 +77,11 @@ export class Feed implements Batch {
   }
 
   /** Queues a frame for every live subscriber. */
-  add(frame: Buffer, offset: number): void {
+  add(frame: Buffer, offset: number, time?: number): void {
     this.#added = Math.max(this.#added, offset)
     if (this.#live.size === 0) return
-    if (this.#frames.push(frame) === 1) this.#turn.addBatch(this)
+    this.#oldest ??= time
+    if (this.#frames.push(frame) === 1) this.#options.turn.addBatch(this)
   }
 
   seal(): void {
@@ -81,9 +91,12 @@ export class Feed implements Batch {
     this.#sealed = this.#added
     if (count === 0) return
     this.#frames = []
+    const { fellBehind, delivered } = this.#options
+    if (this.#oldest !== undefined) delivered(Math.max(0, Date.now() - this.#oldest))
+    this.#oldest = undefined
     const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
     for (const [outbox, subscription] of this.#live) {
-      if (outbox.lagging && this.#fellBehind !== undefined) this.#fellBehind(subscription, before)
+      if (outbox.lagging && fellBehind !== undefined) fellBehind(subscription, before)
       else outbox.offer(chunk, count)
     }
   }

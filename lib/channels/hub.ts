@@ -30,6 +30,8 @@ export interface HubOptions {
   /** A failure of the broker that nobody waits for. */
   failed(stage: string, error: unknown): void
   repaired(complete: boolean): void
+  delivered(lag: number): void
+  recovered(complete: boolean): void
 }
 
 // A channel that loses its last subscriber stays subscribed for a moment: people come and go.
@@ -143,10 +145,11 @@ export class Hub {
   }
 
   #enter(name: string): Entry {
-    const { wheel, broker, turn, failed, repaired, historyOf } = this.#options
+    const { wheel, broker, turn, failed, repaired, delivered, recovered, historyOf } = this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
-      const channel = new Channel({ name, broker, turn, history: historyOf(name), failed, repaired })
+      const history = historyOf(name)
+      const channel = new Channel({ name, broker, turn, history, failed, repaired, delivered, recovered })
       entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
       this.#entries.set(name, entry)
     }

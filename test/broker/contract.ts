@@ -38,7 +38,6 @@ export async function brokerContract(t: Test, open: OpenBenches): Promise<void> 
   await t.test('positions and epochs', (t) => positions(t, open))
   await t.test('idempotency (case 81)', (t) => idempotency(t, open))
   await t.test('presence', (t) => presence(t, open))
-  await t.test('control', (t) => control(t, open))
   await t.test('leases (case 56)', (t) => leases(t, open))
   await t.test('tokens (case 76)', (t) => tokens(t, open))
   await t.test('names are no patterns and reach nobody else (case 73)', (t) => names(t, open))
@@ -63,6 +62,15 @@ async function delivery(t: Test, open: OpenBenches): Promise<void> {
       info: '{"user":"u"}'
     })
     t.equal(bench.heard.publications.length, data.length + 1, 'nothing of the other channel')
+  })
+
+  await t.test('with the time of publishing', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const before = Date.now()
+    for (const history of [undefined, KEEP]) await other.broker.publish('room', Buffer.from('1'), { history })
+    await bench.heard.until(() => bench.heard.times.length === 2)
+    for (const time of bench.heard.times) t.ok(time >= before && time <= Date.now())
   })
 
   await t.test('nothing after unsubscribe, all again after the next subscribe', async (t) => {
@@ -265,14 +273,6 @@ async function presence(t: Test, open: OpenBenches): Promise<void> {
   })
 }
 
-async function control(t: Test, open: OpenBenches): Promise<void> {
-  const { bench, other } = await open(t)
-  await other.broker.sendControl(Buffer.from([0, 255, 13, 10, 128]))
-  await Promise.all([bench, other].map(({ heard }) => heard.until(() => heard.controls.length > 0)))
-  t.strictSame(bench.heard.controls, ['\u0000\u00ff\r\n\u0080'])
-  t.strictSame(other.heard.controls, ['\u0000\u00ff\r\n\u0080'], 'senders hear themselves')
-}
-
 async function leases(t: Test, open: OpenBenches): Promise<void> {
   const { bench, other } = await open(t)
   t.equal(await bench.broker.acquireLease('u', 'a', 2, 600), true)
@@ -346,7 +346,6 @@ async function closing(t: Test, open: OpenBenches): Promise<void> {
   await t.rejects(broker.removePresence('room', 'c'), gone)
   await t.rejects(broker.presence('room'), gone)
   await t.rejects(broker.presenceStats('room'), gone)
-  await t.rejects(broker.sendControl(Buffer.from('1')), gone)
   await t.rejects(broker.acquireLease('u', 'a', 1, 1000), gone)
   await t.rejects(broker.releaseLease('u', 'a'), gone)
   await t.rejects(broker.takeTokens('u', 1, { rate: 1, burst: 1 }), gone)

@@ -3,14 +3,20 @@ import { readEnvelope, writePresence, writePublication } from '../../lib/broker/
 
 t.test('a publication', async (t) => {
   const data = Buffer.from([0, 44, 255, 123, 10])
-  const none = { kind: 'publication', publication: { offset: 0, epoch: '', data, info: undefined } }
-  t.strictSame(readEnvelope(writePublication(data)), none)
+  const none = { kind: 'publication', publication: { offset: 0, epoch: '', time: 1700, data, info: undefined } }
+  t.strictSame(readEnvelope(writePublication(data, 1700)), none)
   const info = Buffer.from(',{,')
-  const some = { kind: 'publication', publication: { offset: 0, epoch: '', data, info } }
-  t.strictSame(readEnvelope(writePublication(data, info)), some)
-  t.strictSame(readEnvelope(Buffer.from('p9007199254740991,eP-_1,2,{}[]')), {
+  const some = { kind: 'publication', publication: { offset: 0, epoch: '', time: 1700, data, info } }
+  t.strictSame(readEnvelope(writePublication(data, 1700, info)), some)
+  t.strictSame(readEnvelope(Buffer.from('p9007199254740991,eP-_1,1700000000000,2,{}[]')), {
     kind: 'publication',
-    publication: { offset: 9_007_199_254_740_991, epoch: 'eP-_1', data: Buffer.from('[]'), info: Buffer.from('{}') }
+    publication: {
+      offset: 9_007_199_254_740_991,
+      epoch: 'eP-_1',
+      time: 1_700_000_000_000,
+      data: Buffer.from('[]'),
+      info: Buffer.from('{}')
+    }
   })
 })
 

@@ -4,25 +4,22 @@ import type { BrokerListener, PresenceEventKind, Publication } from '../../lib/b
 /** What a broker told its node, in order, and a way to await what it will tell. */
 export class Recorder implements BrokerListener {
   readonly publications: Array<{ channel: string; offset: number; epoch: string; data: string; info?: string }> = []
+  /** When the publications were published. */
+  readonly times: number[] = []
   readonly presences: Array<{ channel: string; kind: PresenceEventKind; info: string }> = []
-  readonly controls: string[] = []
   readonly states: boolean[] = []
   readonly causes: Array<Error | undefined> = []
   readonly audits: string[][] = []
   readonly #told = new EventEmitter().setMaxListeners(100)
 
-  publication(channel: string, { offset, epoch, data, info }: Publication): void {
+  publication(channel: string, { offset, epoch, data, info, time = 0 }: Publication): void {
+    this.times.push(time)
     this.publications.push({ channel, offset, epoch, data: data.toString(), ...(info && { info: info.toString() }) })
     this.#told.emit('told')
   }
 
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void {
     this.presences.push({ channel, kind, info: info.toString() })
-    this.#told.emit('told')
-  }
-
-  control(message: Buffer): void {
-    this.controls.push(message.toString('latin1'))
     this.#told.emit('told')
   }
 

@@ -33,6 +33,8 @@ t.test('since a position: what was missed comes first, then what is new, each on
   await rig.written()
   t.strictSame(second.offsets, range(2, 7))
   t.strictSame(first.offsets, range(1, 7))
+  t.strictSame(rig.recoveries, [true])
+  t.ok(rig.lags.length > 0 && rig.lags.every((lag) => lag >= 0 && lag < 5000))
 })
 
 t.test('what is newer waits until whoever subscribed has heard the result', async (t) => {
@@ -321,4 +323,17 @@ t.test('publications without a position pass beside those with one', async (t) =
   await rig.publish('h', 2)
   await rig.written()
   t.strictSame(reader.data, [1, 'by the way', 2])
+  // Nor do they move anybody's position.
+  rig.hub.unsubscribe(reader, 'h')
+  await rig.broker.publish('h', Buffer.from('"unheard"'))
+  const slow = rig.reader()
+  await rig.subscribe(slow, 'h')
+  slow.slow = true
+  for (let i = 3; i < 13; i++) {
+    await rig.publish('h', 'x'.repeat(600))
+    await rig.written()
+  }
+  slow.read()
+  await rig.written()
+  t.strictSame(slow.offsets, range(3, 12))
 })

@@ -26,10 +26,10 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
   const lost = { by: -1 }
   await broker.start({
     publication: (channel, publication: Publication) => {
-      if (channel === CONTROL_CHANNEL) nodes.forEach((node, i) => i !== lost.by && node.receive(publication))
+      if (channel !== CONTROL_CHANNEL) return
+      for (const [i, node] of nodes.entries()) if (i !== lost.by) node.receive(publication)
     },
     presence() {},
-    control() {},
     state() {},
     audit() {}
   })
@@ -88,7 +88,7 @@ t.test('C72: a subscription ends on every node', async (t) => {
   registry.add(reader as unknown as RealtimeSocket)
   const wheel = new TimerWheel(new FakeClock(), 50)
   const broker = new FaultyBroker()
-  await broker.start({ publication() {}, presence() {}, control() {}, state() {}, audit() {} })
+  await broker.start({ publication() {}, presence() {}, state() {}, audit() {} })
   t.teardown(() => broker.close())
   await make()
   await new Control({ broker, hub: rig.hub, registry, wheel, failed() {} }).unsubscribe({ user: 'u' }, 'news')

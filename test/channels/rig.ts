@@ -139,6 +139,8 @@ export interface Rig {
   readonly clock: FakeClock
   readonly failures: string[]
   readonly repairs: boolean[]
+  readonly lags: number[]
+  readonly recoveries: boolean[]
   reader(limits?: { soft: number; hard: number }): Reader
   subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
   /** Publishes numbers, one after another. */
@@ -157,20 +159,23 @@ export async function makeRig(
   const clock = new FakeClock()
   const failures: string[] = []
   const repairs: boolean[] = []
+  const lags: number[] = []
+  const recoveries: boolean[] = []
   const hub = new Hub({
     broker,
     turn,
     wheel: new TimerWheel(clock, 50),
     historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
     failed: (stage) => failures.push(stage),
-    repaired: (complete) => repairs.push(complete)
+    repaired: (complete) => repairs.push(complete),
+    delivered: (lag) => lags.push(lag),
+    recovered: (complete) => recoveries.push(complete)
   })
   await broker.start({
     publication: (channel, publication) => {
       if (!broker.lost(publication)) hub.receive(channel, publication)
     },
     presence() {},
-    control() {},
     state() {},
     audit: (channels) => hub.audit(channels)
   })
@@ -181,6 +186,8 @@ export async function makeRig(
     clock,
     failures,
     repairs,
+    lags,
+    recoveries,
     reader: (limits) => new Reader(turn, hub, limits),
     subscribe: (reader, channel, since) => hub.subscribe(reader, channel, socketFormat, since && { since }),
     async publish(channel, ...values) {

@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import realtime from '../../lib/index.ts'
@@ -44,4 +45,4 @@ async function figures() {
 
 process.on('message', async () => process.send?.(await figures()))
 process.on('disconnect', () => process.exit())
-process.send?.({ port: app.addresses()[0]?.port })
+process.send?.({ port: (app.server.address() as AddressInfo).port })

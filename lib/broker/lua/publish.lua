@@ -12,6 +12,7 @@
 -- ARGV[7]  position ttl, ms
 -- ARGV[8]  replication id, ARGV[9] fresh epoch (position.lua)
 -- ARGV[10] idempotency ttl, ms; 0 for no key: KEYS[3] untouched
+-- ARGV[11] the time by the publisher's clock, ms: for whoever measures the delivery
 --
 -- Reply: { 0 added | 1 duplicate | 2 conflict, offset, epoch }
 --
@@ -49,5 +50,5 @@ if size > 0 then
   redis.call('PEXPIRE', KEYS[1], positionTtl)
 end
 if once > 0 then redis.call('SET', KEYS[3], digest .. whole(offset) .. ',' .. epoch, 'PX', once) end
-redis.call(ARGV[2], ARGV[1], 'p' .. whole(offset) .. ',' .. epoch .. ',' .. #info .. ',' .. info .. data)
+redis.call(ARGV[2], ARGV[1], 'p' .. whole(offset) .. ',' .. epoch .. ',' .. ARGV[11] .. ',' .. #info .. ',' .. info .. data)
 return { 0, offset, epoch }
