@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { RedisServer, startCluster, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
+import type { Mutation } from './mutations.ts'
 import type { NodeProcess } from './node-process.ts'
 import { type Arena, type Fault, sleep } from './trial.ts'
 
@@ -74,7 +75,8 @@ const killPubsub: Inject = async ({ pause }, server) => {
 
 const eatReplies: Inject = async ({ pause }, _server, proxy) => {
   while (await pause(700)) {
-    await proxy.eatReplies(/eval/i)
+    // A node that has just connected again has said nothing to be eaten yet.
+    await Promise.race([proxy.eatReplies(/eval/i), sleep(500)])
     await sleep(30)
     proxy.cut()
   }
@@ -223,6 +225,11 @@ async function moveSlot(
   for (const node of [to, from, ...nodes]) await node.admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', `${toId}`)
 }
 
+const LOSSY: Mutation = {
+  file: 'lib/broker/redis.ts',
+  find: 'const envelope = readEnvelope(message)',
+  replace: 'if (Math.random() < 0.02) return; const envelope = readEnvelope(message)'
+}
 const AOF = { appendonly: 'yes', appendfsync: 'always' }
 
 export const FAULTS: readonly Fault[] = [
@@ -240,6 +247,7 @@ export const FAULTS: readonly Fault[] = [
   clusterFailover,
   slotMigration,
   single('CLIENT KILL TYPE pubsub every 500 ms', true, killPubsub),
+  { ...single('publications lost on the way', true, async ({ pause }) => void (await pause(60_000))), mutation: LOSSY },
   single('replies eaten', true, eatReplies),
   single('SCRIPT FLUSH', true, flushScripts),
   single('FLUSHALL', false, flushAll)

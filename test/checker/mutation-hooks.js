@@ -1,14 +1,18 @@
-/** Module hooks that change one piece of one module, after its types are stripped. */
-let mutation
+/** Module hooks that change pieces of modules, after their types are stripped. */
+let mutations
 
 export function initialize(data) {
-  mutation = data
+  mutations = data
 }
 
 export async function load(url, context, nextLoad) {
   const result = await nextLoad(url, context)
-  if (!url.endsWith(`/${mutation.file}`)) return result
-  const parts = String(result.source).split(mutation.find)
-  if (parts.length !== 2) throw new Error(`${mutation.find} stands ${parts.length - 1} times in ${mutation.file}`)
-  return { ...result, source: parts.join(mutation.replace) }
+  let { source } = result
+  for (const { file, find, replace } of mutations) {
+    if (!url.endsWith(`/${file}`)) continue
+    const parts = String(source).split(find)
+    if (parts.length !== 2) throw new Error(`${find} stands ${parts.length - 1} times in ${file}`)
+    source = parts.join(replace)
+  }
+  return { ...result, source }
 }

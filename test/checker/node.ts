@@ -7,7 +7,7 @@ import type { ServerSettings } from './server.ts'
  * { port } once it listens, drains on SIGTERM, and ends with its parent.
  */
 const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings
-if (settings.mutation) register('./mutation-hooks.js', import.meta.url, { data: settings.mutation })
+if (settings.mutations) register('./mutation-hooks.js', import.meta.url, { data: settings.mutations })
 const { serve } = await import('./server.ts')
 process.once('disconnect', () => process.exit(1))
 const app = await serve(settings)

@@ -2,6 +2,7 @@ import jwt from '@fastify/jwt'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { Cluster, type RedisOptions } from 'ioredis'
 import { DEFAULT_TIMES, type RedisBrokerTimes } from '../../lib/broker/redis-options.ts'
+import { LEASE } from '../../lib/handshake/lease.ts'
 import realtime from '../../lib/index.ts'
 import { testSecret } from '../../lib/testing/index.ts'
 import type { Place } from './history.ts'
@@ -15,11 +16,13 @@ export interface ServerSettings {
   readonly redis: string | RedisOptions | ClusterAddresses
   readonly prefix: string
   readonly port?: number
-  readonly mutation?: Mutation
+  readonly mutations?: readonly Mutation[]
   /** Laid over the broker's own times. */
   readonly times?: Partial<RedisBrokerTimes>
   /** Connections of one user. */
   readonly perUser?: number
+  /** Milliseconds that a place of a user is kept for a node that is gone. */
+  readonly leaseTtl?: number
 }
 
 export const HISTORY = { size: 10_000, ttl: 600_000 }
@@ -30,9 +33,11 @@ interface Ask {
 }
 
 /** An application that does what clients and publishers of the checker ask, and listens. */
-export async function serve({ redis, prefix, port = 0, times, perUser }: ServerSettings): Promise<FastifyInstance> {
-  // The table of defaults: the surface has no option for these, and tests have no time for some of them.
+export async function serve(settings: ServerSettings): Promise<FastifyInstance> {
+  const { redis, prefix, port = 0, times, perUser, leaseTtl } = settings
+  // The tables of defaults: the surface has no option for these, and tests have no time for some of them.
   Object.assign(DEFAULT_TIMES, times)
+  if (leaseTtl !== undefined) LEASE.ttl = leaseTtl
   const app = Fastify({ logger: { level: 'warn' } })
   await app.register(jwt, { secret: testSecret })
   await app.register(realtime, {
@@ -42,6 +47,13 @@ export async function serve({ redis, prefix, port = 0, times, perUser }: ServerS
     drain: { window: 1000, timeout: 5000 },
     ...(perUser !== undefined && { limits: { connections: { perUser } } })
   })
+  declareRoutes(app)
+  await app.listen({ port, host: '127.0.0.1' })
+  return app
+}
+
+/** What clients and publishers of the checker use. */
+export function declareRoutes(app: FastifyInstance): void {
   app.channel('ch/:n', { history: HISTORY })
   app.ws('/sub', async (socket) => {
     for await (const { subscribe: channel, since } of socket.messages() as AsyncIterable<Ask>) {
@@ -67,8 +79,6 @@ export async function serve({ redis, prefix, port = 0, times, perUser }: ServerS
   })
   app.get('/ready', (_request, reply) => reply.code(app.realtime.ready() ? 200 : 503).send({}))
   app.get('/connections', async () => ({ count: app.realtime.connections().length }))
-  await app.listen({ port, host: '127.0.0.1' })
-  return app
 }
 
 function isCluster(redis: ServerSettings['redis']): redis is ClusterAddresses {

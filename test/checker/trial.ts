@@ -19,8 +19,12 @@ export interface TrialOptions {
   /** Publications a second. */
   readonly rate: number
   readonly mutation?: Mutation
-  /** Channels of each client. */
+  /** Channels of each client. @default 5 */
   readonly perClient?: number
+  /** @default 3 */
+  readonly nodes?: number
+  /** Milliseconds within which all must be at rest after the last fault. @default 25_000 */
+  readonly settleTimeout?: number
 }
 
 /** What a fault has to work on. */
@@ -39,6 +43,8 @@ export interface Fault {
   readonly name: string
   /** Redis loses nothing here and keeps its identity: clients must not be told of a single gap. */
   readonly lossless: boolean
+  /** Done to the nodes' code: a fault of what is between them and Redis. */
+  readonly mutation?: Mutation
   /** Starts Redis; gives what nodes connect to, and what injects the fault until `pause` says false, and heals. */
   prepare(t: Test): Promise<{ redis: ServerSettings['redis']; inject(arena: Arena): Promise<void> }>
 }
@@ -60,9 +66,9 @@ export interface TrialResult {
   )[]
 }
 
-const NODES = 3
-const SETTLE_TIMEOUT = 25_000
 const PATIENCE = 10_000
+// Sooner than by default (30 to 40 s): a run has to see what only an audit finds, such as FLUSHALL in a quiet moment.
+const TIMES = { auditPeriod: [8_000, 10_000] } as const
 // Before the first fault.
 const WARM_UP = 500
 
@@ -74,7 +80,11 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   const random = seeded(options.seed)
   const prefix = `checker${process.pid}-${trials++}`
   const { redis, inject } = await fault.prepare(t)
-  const nodes = Array.from({ length: NODES }, () => new NodeProcess({ redis, prefix, mutation: options.mutation }))
+  const mutations = [fault.mutation, options.mutation].filter((mutation) => mutation !== undefined)
+  const nodes = Array.from(
+    { length: options.nodes ?? 3 },
+    () => new NodeProcess({ redis, prefix, mutations, times: TIMES })
+  )
   t.teardown(() => Promise.all(nodes.map((node) => node.end('SIGKILL'))))
   await Promise.all(nodes.map((node) => node.start()))
   const channels = Array.from({ length: options.channels }, (_, n) => `ch/${n}`)
@@ -98,7 +108,7 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   await inject({ nodes, clients, random, prefix, channels, pause })
   await publisher.stop(PATIENCE)
   const finals = await readFinals(redis, prefix, channels)
-  const unsettled = await settle(clients, finals)
+  const unsettled = await settle(clients, finals, options.settleTimeout ?? 25_000)
   for (const client of clients) client.stop()
   const history: History = { clients, publishes: publisher.publishes, finals }
   const { violations, figures } = check(history)
@@ -120,8 +130,8 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
 }
 
 /** Waits until every client has come to where Redis is. What doesn't is the checker's to find. */
-async function settle(clients: readonly Subscriber[], finals: readonly Final[]) {
-  const deadline = performance.now() + SETTLE_TIMEOUT
+async function settle(clients: readonly Subscriber[], finals: readonly Final[], timeout: number) {
+  const deadline = performance.now() + timeout
   const isDone = (client: Subscriber) =>
     client.isSettled &&
     finals.every(({ channel, offset, epoch }) => {
@@ -132,7 +142,7 @@ async function settle(clients: readonly Subscriber[], finals: readonly Final[]) 
   const late = clients.filter((client) => !isDone(client))
   return late.map(({ name, isSettled }) => ({
     rule: 'unsettled' as const,
-    message: `${name} was not at rest ${SETTLE_TIMEOUT / 1000} s later (${isSettled ? 'behind' : 'not subscribed'})`
+    message: `${name} was not at rest ${timeout / 1000} s later (${isSettled ? 'behind' : 'not subscribed'})`
   }))
 }
 

@@ -1,0 +1,31 @@
+import t from 'tap'
+import { faultNamed } from '../checker/faults.ts'
+import { MUTATIONS, type MutationName } from '../checker/mutations.ts'
+import { runTrial } from '../checker/trial.ts'
+
+/*
+ * Does the checker see anything? Each fault here is put into the library's own code, in a node's process, and the
+ * checker must find it by what clients see.
+ */
+const FOUND_BY: Record<MutationName, { readonly fault: string; readonly rules: readonly string[] }> = {
+  'idempotency skipped': { fault: 'replies eaten', rules: ['once'] },
+  'gap check skipped': { fault: 'publications lost on the way', rules: ['step'] },
+  'buffer released before the merge': { fault: 'clients lose their connections', rules: ['step', 'recovery'] },
+  'epoch kept at failover': {
+    fault: 'failover by hand to a lagging replica',
+    rules: ['payload', 'kept', 'backwards', 'tail']
+  }
+}
+
+const SMALL = { seed: 5, seconds: 3, nodes: 2, clients: 10, channels: 2, perClient: 2, rate: 120, settleTimeout: 3000 }
+
+for (const [name, { fault, rules }] of Object.entries(FOUND_BY)) {
+  t.test(`${name}, found under: ${fault}`, async (t) => {
+    const { violations } = await runTrial(t, faultNamed(fault), { ...SMALL, mutation: MUTATIONS[name as MutationName] })
+    const found = [...new Set(violations.map(({ rule }) => rule as string))]
+    t.ok(
+      found.some((rule) => rules.includes(rule)),
+      `found: ${found}`
+    )
+  })
+}
