@@ -46,7 +46,7 @@ t.test('every example compiles under strict', async (t) => {
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: names }))
   for (const [index, { source }] of found.entries()) writeFileSync(join(folder, names[index] as string), source)
-  t.equal(await run(tsc, ['-p', folder]), '')
+  t.equal(await run(tsc, ['-p', folder]), '0 ')
 })
 
 t.test('the example of the README serves its snippet for browsers', async (t) => {
@@ -188,11 +188,13 @@ async function line(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArr
   throw new Error(`The process ended without a line like ${pattern}`)
 }
 
-/** What a command printed. */
+/** What a command printed, with its exit code in front. */
 async function run(command: string, args: readonly string[]): Promise<string> {
-  // tap loads its measuring into every child process, by NODE_OPTIONS. tsc can't start with it.
-  const { NODE_OPTIONS: _, ...env } = process.env
-  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
-  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')])
-  return output
+  // tap loads its measuring into every child process, by NODE_OPTIONS that it puts back. tsc can't start with it.
+  const child = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  return `${code} ${output}`
 }

@@ -11,6 +11,8 @@ const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
   'auth.verify': 'none',
   origins: "the request's own host",
   metrics: 'none',
+  'channels.onConnect': 'none',
+  'channels.onMessage': 'none',
   'limits.messages': 'on'
 }
 const TOP: Readonly<Record<keyof RealtimeOptions, true>> = {
@@ -51,6 +53,8 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   'auth.verify': () => ({}),
   origins: '*',
   metrics: {},
+  'channels.onConnect': () => ({}),
+  'channels.onMessage': () => ({}),
   'limits.messages': false,
   'limits.userMessages': { rate: 1, burst: 1 }
 }
