@@ -32,9 +32,18 @@ function endOfString(text: string, start: number): number {
   return -1
 }
 
-// Only a text with an escaped surrogate, an exponent of three digits, or 209 digits (which an exponent of two can carry
-// past 1e308) can parse to something unportable. The lookbehind keeps it linear in long runs of digits.
-const SUSPECT = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|(?<!\d)\d{209}/
+// Only a text with one of these can parse to something unportable: an escaped surrogate, an exponent of three digits,
+// or 209 digits, which an exponent of two can carry past 1e308. Three expressions, most of which are not even begun:
+// as one they took a fifth of the time that parsing takes. What stands before a digit is named so that long runs of
+// digits are looked at once, and fractions not at all.
+const SURROGATE = /\\u[dD][89a-fA-F]/
+const EXPONENT = /\d[eE]\+?\d{3}/
+const MANY_DIGITS = /(?:^|[^\d.])\d{209}/
+
+function isSuspect(text: string): boolean {
+  if (text.includes('\\u') && SURROGATE.test(text)) return true
+  return EXPONENT.test(text) || (text.length > 208 && MANY_DIGITS.test(text))
+}
 
 /**
  * True where the parsed value can't be written as JSON again without change: an escaped lone surrogate (which is no
@@ -42,7 +51,7 @@ const SUSPECT = /\\u[dD][89a-fA-F]|[eE]\+?\d{3}|(?<!\d)\d{209}/
  * The text must not be deeper than a few hundred levels.
  */
 export function isUnportable(text: string, value: unknown): boolean {
-  return SUSPECT.test(text) && hasUnportable(value)
+  return isSuspect(text) && hasUnportable(value)
 }
 
 function hasUnportable(value: unknown): boolean {
