@@ -67,7 +67,8 @@ type SendCallback = (error?: Error) => void
 const COPY_LIMIT = 16_384
 // A peer that does not answer a close, or does not take it, is given this long.
 const OVERFLOW_GRACE = 1_000
-// Pings and pongs have a bucket of their own: a route without a message limit is not open to a flood of them.
+// Pings and pongs have a bucket of their own: a route without a message limit is not open to a flood of them. Pings
+// past it are not answered, so that a peer that doesn't read can't make us buffer pongs.
 const CONTROL_RATE = { rate: 100, burst: 200 }
 
 // Who has paused reading.
@@ -78,6 +79,7 @@ const BY_INBOX = 4
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
 export class RealtimeSocket<Message = unknown> extends ServerSocket implements Timed {
   readonly #context: SocketContext
+  readonly #answersPings: boolean
   #settings!: SocketSettings
   #outbox!: Outbox
   #inbox: Inbox | undefined
@@ -109,9 +111,11 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #user: Claims | null = null
 
   /** @internal `ws` calls this. */
-  constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext }) {
-    super(address, protocols, options)
+  constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext; autoPong?: boolean }) {
+    // ws answers as many pings as come, and cuts off who sends sixty at once, without a close frame.
+    super(address, protocols, { ...options, autoPong: false })
     this.#context = options[kContext] as SocketContext
+    this.#answersPings = options.autoPong !== false
   }
 
   /** @internal `ws` calls this with the stream, once the 101 is written. */
@@ -465,7 +469,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   /** @internal Every event passes here: ours first, then the application's listeners, each guarded. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (event === 'message') return this.#onMessage(args[0] as Buffer, args[1] as boolean)
-    if (event === 'ping') this.#onPing()
+    if (event === 'ping') this.#onPing(args[0] as Buffer)
     else if (event === 'pong') this.#onPong(args[0] as Buffer)
     else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
     else if (event === 'close') this.#onClose(args[0] as number)
@@ -574,9 +578,10 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     if (this.#abuse.refused(now) && this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.rateLimited)
   }
 
-  #onPing(): void {
+  #onPing(payload: Buffer): void {
     this.#heartbeat.heard()
-    this.#countControl(this.#context.wheel.now())
+    const isOverRate = this.#countControl(this.#context.wheel.now())
+    if (this.#answersPings && !isOverRate && !this.closed) this.pong(payload)
   }
 
   #onPong(payload: Buffer): void {
@@ -586,9 +591,12 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     else this.#countControl(now)
   }
 
-  #countControl(now: number): void {
+  /** Counts a ping, or a pong that nobody asked for; true where there are too many. */
+  #countControl(now: number): boolean {
     this.#controlBucket ??= new TokenBucket(CONTROL_RATE, now)
-    if (this.#controlBucket.take(now) > 0) this.#watchAbuse(now)
+    if (this.#controlBucket.take(now) === 0) return false
+    this.#watchAbuse(now)
+    return true
   }
 
   #onFault(error: NodeJS.ErrnoException): boolean {

@@ -35,7 +35,7 @@ export class TimerWheel {
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set())
   #tick: number
   #size = 0
-  #stop = () => {}
+  #stop: (() => void) | undefined
   #graceUntil = Number.NEGATIVE_INFINITY
 
   /** @param resolution Milliseconds. */
@@ -77,7 +77,9 @@ export class TimerWheel {
     this.#slot(entry.wheelTick).delete(entry)
     entry.wheelTick = -1
     this.#size--
-    if (this.#size === 0) this.#stop()
+    if (this.#size > 0) return
+    const stop = this.#stop as () => void
+    stop()
   }
 
   #tickOf(time: number): number {

@@ -16,6 +16,8 @@ export interface RigOptions extends Partial<Omit<SocketSettings, 'limits' | 'hea
   heartbeat?: Partial<SocketSettings['heartbeat']>
   /** Compression, as a server may offer it. @default false */
   perMessageDeflate?: boolean
+  /** As `ws` has it. @default true */
+  autoPong?: boolean
   /** The system's clock instead of one that stands. @default false */
   realTime?: boolean
   /** What `context.userRate` says. @default 0 */
@@ -30,7 +32,15 @@ export type Event = [name: string, ...details: unknown[]]
  * `logs`, and time stands still until `clock` is told otherwise.
  */
 export async function socketRig(t: { teardown(fn: () => unknown): void }, options: RigOptions = {}) {
-  const { limits, heartbeat, perMessageDeflate = false, realTime = false, userRate = () => 0, ...rest } = options
+  const {
+    limits,
+    heartbeat,
+    perMessageDeflate = false,
+    autoPong = true,
+    realTime = false,
+    userRate = () => 0,
+    ...rest
+  } = options
   const clock = new FakeClock(10_000)
   const wheel = new TimerWheel(realTime ? systemClock : clock, 50)
   const turn = new Turn()
@@ -82,6 +92,7 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
   const sockets = new WebSocketServer({
     server,
     perMessageDeflate: perMessageDeflate && { threshold: 0 },
+    autoPong,
     WebSocket: RealtimeSocket as never,
     closeTimeout: 1_000,
     [kContext]: context

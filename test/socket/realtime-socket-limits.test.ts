@@ -1,0 +1,342 @@
+import t from 'tap'
+import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
+import { next, socketRig } from '../support/socket-rig.ts'
+
+/* Rates, queues, heartbeats and expiry. */
+
+async function rawPair(t: Parameters<typeof socketRig>[0], options?: Parameters<typeof socketRig>[1]) {
+  const rig = await socketRig(t, options)
+  const connection = next<[RealtimeSocket]>(rig.sockets, 'connection')
+  const client = await rawUpgrade(await rig.port())
+  const [socket] = await connection
+  return { ...rig, client, socket }
+}
+
+t.test('too many messages are refused, and the order of the others is kept', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { limits: { messages: { rate: 10, burst: 3 } } })
+  const { socket, client } = await accept()
+  for (let i = 0; i < 5; i++) client.send(i)
+  const refusal = { error: { code: 'rate_limited', retryAfter: 100 } }
+  t.match([await client.next(), await client.next()], [refusal, refusal])
+  clock.advance(100)
+  client.send(5)
+  client.send(6)
+  t.match(await client.next(), refusal)
+  const messages = socket.messages()
+  const seen: unknown[] = []
+  for (let i = 0; i < 4; i++) seen.push((await messages.next()).value)
+  t.same(seen, [0, 1, 2, 5])
+  t.equal(socket.stats.rejected, 3)
+  t.same(eventsOf('rejected'), Array(3).fill(['rejected', 'rate_limited']))
+})
+
+t.test('ten seconds of it on end are abuse', async (t) => {
+  const { accept, clock } = await socketRig(t, { limits: { messages: { rate: 0.001, burst: 1 } } })
+  const { socket, client } = await accept()
+  client.send('the first')
+  for (let i = 0; i < 20; i++) {
+    client.send(i)
+    t.match(await client.next(), { error: { code: 'rate_limited' } })
+    clock.advance(500)
+  }
+  t.notOk(socket.closed)
+  client.send('the last')
+  t.match(await client.next(), { error: { code: 'rate_limited' } })
+  t.match(await client.closed(), { code: 4429 })
+})
+
+t.test('without a limit nothing is refused', async (t) => {
+  const { accept } = await socketRig(t, { limits: { messages: false, maxQueue: 1_000 } })
+  const { socket, client } = await accept()
+  for (let i = 0; i < 500; i++) client.send(i)
+  await client.expectNothing()
+  t.equal(socket.stats.queued, 500)
+})
+
+t.test('a user’s messages count over all connections', async (t) => {
+  let wait = 0
+  const userRate = () => wait
+  const limits = { messages: false, userMessages: { rate: 1, burst: 1 } } as const
+  const { accept } = await socketRig(t, { limits, userRate })
+  const { socket, client } = await accept()
+  client.send('in time')
+  t.match(await socket.messages().next(), { value: 'in time' })
+  wait = 70
+  client.send('too many')
+  t.match(await client.next(), { error: { code: 'rate_limited', retryAfter: 70 } })
+
+  const anonymous = await socketRig(t, { limits, userRate, user: null })
+  const other = await anonymous.accept()
+  other.client.send('nobody')
+  t.match(await other.socket.messages().next(), { value: 'nobody' })
+})
+
+t.test('a plain route is slowed down, and loses nothing', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { kind: 'raw', limits: { messages: { rate: 10, burst: 5 } } })
+  const { socket, client } = await accept()
+  const seen: number[] = []
+  socket.on('message', (data) => {
+    seen.push(Number(data))
+    socket.emit(`seen ${seen.length}`)
+  })
+  const last = next(socket, 'seen 6')
+  for (let i = 0; i < 6; i++) client.send(i)
+  await last
+  t.ok(socket.isPaused)
+  t.match(eventsOf('rejected'), [['rejected', 'rate_limited']])
+  for (let i = 6; i < 20; i++) client.send(i)
+  for (let i = 0; i < 200 && seen.length < 20; i++) {
+    clock.advance(100)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  t.same(
+    seen,
+    Array.from({ length: 20 }, (_, i) => i)
+  )
+  clock.advance(10_000)
+  t.notOk(socket.isPaused)
+})
+
+t.test('who paused resumes: the application’s own pause is respected', async (t) => {
+  const { accept, clock } = await socketRig(t, { kind: 'raw', limits: { messages: { rate: 10, burst: 1 } } })
+  const { socket, client } = await accept()
+  let seen = 0
+  socket.on('message', () => {
+    seen++
+    if (seen === 2) socket.emit('seen two')
+  })
+  const two = next(socket, 'seen two')
+  client.send(1)
+  client.send(2)
+  await two
+  socket.pause()
+  clock.advance(10_000)
+  t.ok(socket.isPaused, 'the rate alone would let it go on')
+  socket.resume()
+  t.notOk(socket.isPaused)
+  const again = next(socket, 'message')
+  client.send(3)
+  await again
+  t.equal(seen, 3)
+})
+
+t.test('the application’s resume() does not undo ours', async (t) => {
+  const { accept } = await socketRig(t, { limits: { maxQueue: 2 } })
+  const { socket, client } = await accept()
+  client.send(1)
+  client.send(2)
+  client.send(3)
+  while (socket.stats.queued < 2) await new Promise(setImmediate)
+  socket.resume()
+  t.ok(socket.isPaused)
+  const messages = socket.messages()
+  for (const expected of [1, 2, 3]) t.equal((await messages.next()).value, expected)
+  t.notOk(socket.isPaused)
+})
+
+t.test('messages of one chunk are all kept, however small the queue', async (t) => {
+  const { socket, client } = await rawPair(t, { limits: { maxQueue: 4, messages: false } })
+  client.send(...Array.from({ length: 200 }, (_, i) => ({ payload: String(i) })))
+  const messages = socket.messages()
+  for (let i = 0; i < 200; i++) t.equal((await messages.next()).value, i)
+})
+
+t.test('a pause after the close is none, or the answer would never be read', async (t) => {
+  const { accept } = await socketRig(t, { kind: 'raw' })
+  const { socket, client } = await accept()
+  socket.pause()
+  socket.close(1000)
+  t.notOk(socket.isPaused)
+  socket.pause()
+  t.notOk(socket.isPaused)
+  t.match(await client.closed(), { code: 1000 })
+})
+
+t.test('a gone connection leaves no timer', async (t) => {
+  const { accept, wheel, clock } = await socketRig(t, { kind: 'raw', limits: { messages: { rate: 1, burst: 1 } } })
+  const { socket, client } = await accept()
+  t.equal(wheel.size, 1)
+  client.send(1)
+  client.send(2)
+  while (!socket.isPaused) await new Promise(setImmediate)
+  t.equal(wheel.size, 2)
+  const closed = next(socket, 'close')
+  socket.terminate()
+  await closed
+  t.equal(wheel.size, 0)
+  t.equal(clock.running, 0)
+  socket.extend(clock.now() + 5_000)
+  clock.advance(10_000)
+  t.equal(wheel.size, 0)
+})
+
+t.test('pings come with the interval, and tell the round trip', async (t) => {
+  const { socket, client, clock, eventsOf } = await rawPair(t)
+  t.equal(socket.roundTripTime, undefined)
+  clock.advance(25_000)
+  const { opcode, payload } = await client.nextFrame()
+  t.equal(opcode, opcodes.ping)
+  clock.advance(20)
+  const pong = next(socket, 'pong')
+  client.send({ opcode: opcodes.pong, payload })
+  await pong
+  t.equal(socket.roundTripTime, 20)
+  t.same(eventsOf('round trip'), [['round trip', 20]])
+  clock.advance(10_000)
+  t.same(eventsOf('heartbeat timeout'), [])
+})
+
+t.test('who does not answer is gone after interval and timeout', async (t) => {
+  const { socket, client, clock, eventsOf } = await rawPair(t)
+  const closed = next(socket, 'close')
+  clock.advance(25_000)
+  client.send({ opcode: opcodes.pong, payload: 'made up' })
+  await next(socket, 'pong')
+  clock.advance(9_900)
+  t.same(eventsOf('heartbeat timeout'), [], 'not before')
+  clock.advance(150)
+  t.same(eventsOf('heartbeat timeout'), [['heartbeat timeout']])
+  await closed
+  t.same(eventsOf('closed'), [['closed', 1006]])
+})
+
+t.test('who sends anything is alive', async (t) => {
+  for (const event of ['message', 'ping']) {
+    const { socket, client, clock, eventsOf } = await rawPair(t, { kind: 'raw' })
+    clock.advance(25_000)
+    const heard = next(socket, event)
+    client.send({ opcode: event === 'ping' ? opcodes.ping : opcodes.text })
+    await heard
+    clock.advance(20_000)
+    t.same(eventsOf('heartbeat timeout'), [], event)
+  }
+})
+
+t.test('a server that was stopped does not take everybody for dead', async (t) => {
+  const { socket, client, clock, eventsOf } = await rawPair(t)
+  clock.advance(25_000)
+  const { payload } = await client.nextFrame()
+  const pong = next(socket, 'pong')
+  client.send({ opcode: opcodes.pong, payload })
+  // What the client sent waits in the kernel when the timers run.
+  clock.stall(60_000)
+  t.same(eventsOf('heartbeat timeout'), [])
+  await pong
+  clock.advance(2_000)
+  t.same(eventsOf('heartbeat timeout'), [])
+})
+
+t.test('who is not being read is not judged', async (t) => {
+  const { socket, client, clock, eventsOf } = await rawPair(t, { kind: 'raw' })
+  socket.pause()
+  clock.advance(25_000)
+  const { payload } = await client.nextFrame()
+  client.send({ opcode: opcodes.pong, payload })
+  clock.advance(600_000)
+  t.same(eventsOf('heartbeat timeout'), [])
+  const pong = next(socket, 'pong')
+  socket.resume()
+  clock.advance(900)
+  await pong
+  clock.advance(9_000)
+  t.same(eventsOf('heartbeat timeout'), [])
+})
+
+t.test('a visible ping, where nothing else was sent', async (t) => {
+  const { accept, clock } = await socketRig(t, { heartbeat: { visible: true } })
+  const { socket, client } = await accept()
+  clock.advance(25_000)
+  t.match(await client.next(), { ping: Number })
+  await client.expectNothing()
+  socket.sendJson('busy')
+  clock.advance(25_000)
+  t.equal(await client.next(), 'busy')
+  await client.expectNothing()
+  clock.advance(25_000)
+  t.match(await client.next(), { ping: Number })
+})
+
+t.test('a flood of pings, or of pongs that nobody asked for, is abuse', async (t) => {
+  for (const opcode of [opcodes.ping, opcodes.pong]) {
+    const { socket, client, clock } = await rawPair(t, { kind: 'raw', limits: { messages: false } })
+    const flood = Buffer.concat(Array.from({ length: 250 }, () => frame({ opcode, payload: 'x' })))
+    for (let i = 0; i < 22 && !socket.closed; i++) {
+      let count = 0
+      const all = new Promise<void>((resolve) => {
+        socket.on(opcode === opcodes.ping ? 'ping' : 'pong', () => {
+          if (++count === 250) resolve()
+        })
+      })
+      client.write(flood)
+      await all
+      clock.advance(500)
+    }
+    t.equal((await client.closeFrame()).code, 4429)
+  }
+})
+
+t.test('pings past the rate are not answered, and what is sent goes on', async (t) => {
+  const { socket, client, clock } = await rawPair(t)
+  client.write(
+    Buffer.concat(Array.from({ length: 300 }, (_, i) => frame({ opcode: opcodes.ping, payload: String(i) })))
+  )
+  for (let i = 0; i < 200; i++) t.match(await client.nextFrame(), { opcode: opcodes.pong, text: String(i) })
+  clock.advance(1_000)
+  const pinged = next(socket, 'ping')
+  client.send({ opcode: opcodes.ping, payload: 'again' })
+  await pinged
+  t.match(await client.nextFrame(), { opcode: opcodes.pong, text: 'again' })
+})
+
+t.test('an application that answers pings itself does so alone', async (t) => {
+  const { socket, client } = await rawPair(t, { autoPong: false })
+  socket.on('ping', (data) => socket.pong(`mine: ${data}`))
+  client.send({ opcode: opcodes.ping, payload: 'a' })
+  t.match(await client.nextFrame(), { text: 'mine: a' })
+})
+
+t.test('an expired token ends the connection, a new one extends it', async (t) => {
+  const { accept, clock } = await socketRig(t, { expiresAt: 12_000 })
+  const { socket, client } = await accept()
+  clock.advance(1_000)
+  socket.extend(14_000)
+  clock.advance(2_900)
+  t.notOk(socket.closed)
+  clock.advance(150)
+  t.same(await client.closed(), { code: 4401, reason: 'token expired' })
+})
+
+t.test('whose it is may be learnt later', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { user: null })
+  const { socket, client } = await accept()
+  t.equal(socket.user, null)
+  socket.identify({ sub: 'bob' }, clock.now() + 1_000)
+  t.match(socket.user, { sub: 'bob' })
+  t.equal(eventsOf('identified').length, 1)
+  clock.advance(1_050)
+  t.match(await client.closed(), { code: 4401 })
+})
+
+t.test('a validator’s failure is logged, and no end', async (t) => {
+  const validator = () => {
+    throw new Error('broken schema')
+  }
+  const { accept, logs } = await socketRig(t, { validator })
+  const { socket, client } = await accept()
+  void socket.messages().next()
+  client.send(1)
+  t.match(await client.next(), { error: { code: 'internal', message: 'Internal error' } })
+  t.match(logs, [['error', { err: { message: 'broken schema' } }, 'message validator failed']])
+  t.notOk(socket.closed)
+})
+
+t.test('binary messages and the JSON of nobody are answered', async (t) => {
+  const { accept } = await socketRig(t)
+  const { socket, client } = await accept()
+  void socket.messages().next()
+  client.sendRaw(Buffer.from('{}'))
+  t.match(await client.next(), { error: { code: 'unsupported_data' } })
+  client.sendRaw('')
+  t.match(await client.next(), { error: { code: 'invalid_json' } })
+})
