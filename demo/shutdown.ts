@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify'
 
 // What is neither idle nor done this long after the close began: half a request, a response that nobody reads.
 const REQUESTS_GRACE = 500
+// Once all is closed the process ends by itself, when the log's last lines are written, and no later than this.
+const LOG_GRACE = 300
 // Past the drain's own timeout: the close of the server, of Redis and of whatever hangs.
 const CLOSE_GRACE = 3_000
 
@@ -23,7 +25,7 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
       setTimeout(() => {
         app.log.fatal('the close took too long')
         process.exit(1)
-      }, drainTimeout + CLOSE_GRACE)
+      }, drainTimeout + CLOSE_GRACE).unref()
       void end(app)
     })
   }
@@ -32,10 +34,10 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
 async function end(app: FastifyInstance): Promise<void> {
   try {
     await app.realtime.drain()
-    setTimeout(() => app.server.closeAllConnections(), REQUESTS_GRACE)
+    setTimeout(() => app.server.closeAllConnections(), REQUESTS_GRACE).unref()
     await app.close()
     app.log.info('closed')
-    process.exit(0)
+    setTimeout(() => process.exit(0), LOG_GRACE).unref()
   } catch (err) {
     app.log.fatal({ err }, 'the close failed')
     process.exit(1)
