@@ -1,0 +1,103 @@
+import t from 'tap'
+import type { SocketSession } from '../../lib/socket/context.ts'
+import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+import { opcodes, rawUpgrade } from '../support/raw-socket.ts'
+import { next, type RigOptions, socketRig } from '../support/socket-rig.ts'
+
+/* What a connection that speaks the channel protocol leaves to its session. */
+
+async function sessionRig(t: Parameters<typeof socketRig>[0], options?: RigOptions) {
+  const rig = await socketRig(t, { kind: 'channels', ...options })
+  const connection = next<[RealtimeSocket]>(rig.sockets, 'connection')
+  const client = await rawUpgrade(await rig.port())
+  const [socket] = await connection
+  const calls: string[] = []
+  const answers = { ping: true, drain: undefined as Promise<void> | undefined }
+  const session: Partial<SocketSession> = {
+    receive: (data, isBinary) => void calls.push(`${isBinary ? 'bytes' : 'text'} ${data}`),
+    ping: () => answers.ping,
+    caughtUp: () => void calls.push('caught up'),
+    ended: () => void calls.push('ended'),
+    drain: () => answers.drain
+  }
+  socket.session = session as SocketSession
+  return { ...rig, client, socket, calls, answers }
+}
+
+t.test('its messages and its end are the session’s', async (t) => {
+  const { socket, client, calls, eventsOf } = await sessionRig(t)
+  client.send({ payload: '{"id":1}' }, { opcode: opcodes.binary, payload: 'b' })
+  while (calls.length < 2) await new Promise(setImmediate)
+  socket.caughtUp()
+  const closed = next(socket, 'close')
+  client.destroy()
+  await closed
+  t.same(calls, ['text {"id":1}', 'bytes b', 'caught up', 'ended'])
+  t.same(eventsOf('streams closed'), [])
+  t.equal(eventsOf('closed').length, 1)
+})
+
+t.test('it is closed with the codes of the protocol', async (t) => {
+  const { socket, client, clock } = await sessionRig(t)
+  socket.extend(clock.now() + 100)
+  clock.advance(200)
+  const { code } = await client.closeFrame()
+  t.ok(code >= 3000 && code < 5000 && code !== 4401, String(code))
+})
+
+t.test('the session pings where it can, and its answer tells the round trip', async (t) => {
+  const { socket, client, clock, answers, eventsOf } = await sessionRig(t)
+  t.notOk(socket.pingAnswered(), 'nothing was asked')
+  clock.advance(25_000)
+  clock.advance(30)
+  t.ok(socket.pingAnswered())
+  t.equal(socket.roundTripTime, 30)
+  t.same(eventsOf('round trip'), [['round trip', 30]])
+  answers.ping = false
+  clock.advance(25_000)
+  t.match(await client.nextFrame(), { opcode: opcodes.ping }, 'the first frame at all')
+})
+
+t.test('answers that nobody asked for are counted', async (t) => {
+  const { socket, client, clock } = await sessionRig(t)
+  for (let i = 0; i < 30 && !socket.closed; i++) {
+    for (let j = 0; j < 250; j++) socket.pingAnswered()
+    clock.advance(500)
+  }
+  t.ok(socket.closed)
+  t.ok((await client.closeFrame()).code >= 3000)
+})
+
+t.test('who no longer answers is told so with a close that its client answers by coming back', async (t) => {
+  const { client, clock, eventsOf } = await sessionRig(t)
+  clock.advance(36_000)
+  t.same(eventsOf('heartbeat timeout'), [['heartbeat timeout']])
+  const { code } = await client.closeFrame()
+  t.ok(code >= 3000 && code < 3500, String(code))
+})
+
+t.test('commands have the rate that messages have', async (t) => {
+  const { socket, clock, client, eventsOf } = await sessionRig(t, { limits: { messages: { rate: 1, burst: 2 } } })
+  t.same([socket.takeCommand(), socket.takeCommand(), socket.takeCommand()], [true, true, false])
+  t.same(eventsOf('rejected'), [['rejected', 'rate_limited']])
+  for (let i = 0; i < 24 && !socket.closed; i++) {
+    while (socket.takeCommand());
+    clock.advance(500)
+  }
+  t.ok((await client.closeFrame()).code >= 3000)
+})
+
+t.test('the session can stop the reading', async (t) => {
+  const { socket } = await sessionRig(t)
+  socket.holdMessages()
+  t.ok(socket.isPaused)
+  socket.releaseMessages()
+  t.notOk(socket.isPaused)
+})
+
+t.test('draining waits for what the session has begun', async (t) => {
+  const { socket, answers } = await sessionRig(t)
+  t.same(socket.drain(0), { handled: undefined, busy: false })
+  answers.drain = Promise.resolve()
+  t.same(socket.drain(0), { handled: answers.drain, busy: true })
+})
