@@ -26,6 +26,7 @@ export const InvalidChannelPatternError = createError<[pattern: string, mend: st
   'FST_RT_INVALID_CHANNEL_PATTERN',
   'Channel %s: %s'
 )
+export const InvalidMethodError = createError<[method: string, mend: string]>('FST_RT_INVALID_METHOD', 'Method %s: %s')
 
 // Refused handshakes. The message is the response's: it gives no hint at why a credential failed.
 export const DrainingError = createError('FST_RT_DRAINING', 'The server is restarting', 503)

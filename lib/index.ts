@@ -1,6 +1,22 @@
 import realtime from './plugin.ts'
 
-export type { ChannelOptions } from './channel-routes.ts'
+export type { ChannelOptions, ChannelSchema } from './channel-routes.ts'
+export type {
+  CallContext,
+  ChannelContext,
+  ChannelHooks,
+  ClientContext,
+  ConnectContext,
+  ConnectGrant,
+  HistoryContext,
+  MessageContext,
+  PublishContext,
+  PublishGrant,
+  RefreshContext,
+  SubscribeContext,
+  SubscribeGrant,
+  UnsubscribeContext
+} from './channels/definition.ts'
 export type { DrainSummary } from './drain.ts'
 export type {
   AuthOptions,
@@ -14,7 +30,17 @@ export type {
   RouteOptions,
   TokenSource
 } from './options.ts'
-export type { ConnectionInfo, DisconnectOptions, Realtime, Target } from './realtime.ts'
+export { ChannelError, forbidden } from './protocol/channel-errors.ts'
+export type {
+  ConnectionInfo,
+  DisconnectOptions,
+  History,
+  HistoryOptions,
+  PresentClient,
+  Realtime,
+  Target
+} from './realtime.ts'
+export type { MethodOptions, MethodSchema } from './rpc-routes.ts'
 export type {
   PublishOptions,
   PublishResult,
@@ -23,7 +49,17 @@ export type {
   SubscribeResult
 } from './socket/context.ts'
 export type { RealtimeSocket, SocketStats } from './socket/realtime-socket.ts'
-export type { MessageOf, SocketHandler, SocketRouteOptions, SocketSchema } from './types.ts'
+export type {
+  CallDataOf,
+  MessageOf,
+  ParamsOf,
+  PublicationOf,
+  ResponseOf,
+  RpcHandler,
+  SocketHandler,
+  SocketRouteOptions,
+  SocketSchema
+} from './types.ts'
 
 export default realtime
 // For require(), which Node 20.19 and later allow for ES modules: the function itself, as other plugins give it.

@@ -4,6 +4,7 @@ import type { Broker, BrokerListener } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
 import { ChannelRoutes } from './channel-routes.ts'
+import { Presence } from './channels/attendance.ts'
 import { CONTROL_CHANNEL, Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
@@ -12,6 +13,7 @@ import { Drainer } from './drain.ts'
 import { Metrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Realtime } from './realtime.ts'
+import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
@@ -29,6 +31,8 @@ export class Node implements SocketObserver {
   readonly broker: Broker
   readonly registry = new Registry()
   readonly channels = new ChannelRoutes()
+  readonly methods = new RpcRoutes()
+  readonly presence: Presence
   readonly hub: Hub
   readonly control: Control
   readonly metrics: Metrics
@@ -64,6 +68,7 @@ export class Node implements SocketObserver {
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
     this.hub = hub
+    this.presence = new Presence({ broker, wheel, failed })
     this.control = new Control({ broker, hub, registry, wheel, failed })
     this.metrics = new Metrics({
       registry,
@@ -145,7 +150,7 @@ export class Node implements SocketObserver {
         if (channel === CONTROL_CHANNEL) control.receive(publication)
         else hub.receive(channel, publication)
       },
-      presence: () => {},
+      presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
       audit(channels) {
         void control.audit()
         hub.audit(channels)

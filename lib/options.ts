@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Registry } from 'prom-client'
 import { InvalidOptionError } from './errors.ts'
+import type { EndpointHooks } from './types.ts'
 
 /** A verified token's claims. */
 export interface Claims {
@@ -192,6 +193,15 @@ export interface RealtimeOptions {
      * @default '/connection/websocket'
      */
     url?: string
+    /**
+     * Calls (`app.rpc`) of one connection that run at a time, 1 to 1,024; the others wait.
+     * @default 16
+     */
+    maxCalls?: number
+    /** A client has shown who it is: describes it, subscribes it, or throws to refuse it. */
+    onConnect?: EndpointHooks['onConnect']
+    /** Takes the messages that clients send without waiting for an answer; none: such clients are disconnected. */
+    onMessage?: EndpointHooks['onMessage']
   }
   /** The prom-client registry to fill; never the global default one. */
   metrics?: Registry
@@ -229,7 +239,7 @@ export interface ResolvedOptions extends RouteSettings {
   readonly redis: RealtimeOptions['redis']
   readonly prefix: string
   readonly drain: ResolvedDrain
-  readonly channels: { readonly url: string }
+  readonly channels: { readonly url: string; readonly maxCalls: number } & EndpointHooks
   readonly metrics: Registry | undefined
 }
 
@@ -261,7 +271,7 @@ export const DEFAULTS = {
     upgradeTimeout: 10_000
   } as ResolvedLimits,
   drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
-  channels: { url: '/connection/websocket' }
+  channels: { url: '/connection/websocket', maxCalls: 16 }
 }
 
 const MAX_INT = 2 ** 31 - 1
@@ -289,6 +299,7 @@ export const BOUNDS: Readonly<Record<string, readonly [least: number, most: numb
   'limits.connections.perAddress': [1, MAX_INT, 'connections'],
   'limits.subscriptions': [1, 1_000_000, 'channels'],
   'limits.upgradeTimeout': [50, 600_000, 'ms'],
+  'channels.maxCalls': [1, 1_024, 'calls'],
   'drain.delay': [0, 600_000, 'ms'],
   'drain.window': [0, 3_600_000, 'ms'],
   'drain.timeout': [100, 7_200_000, 'ms']
@@ -296,6 +307,8 @@ export const BOUNDS: Readonly<Record<string, readonly [least: number, most: numb
 
 // Fractions make sense for a rate only.
 const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
+// They have no default, not even `undefined`.
+const OPTIONAL = new Set(['auth.verify', 'channels.onConnect', 'channels.onMessage'])
 const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
 const PREFIX = /^[\w.-]{1,64}$/
@@ -309,6 +322,10 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
   const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
   if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
+  for (const hook of ['onConnect', 'onMessage'] as const) {
+    const given = (channels as EndpointHooks)[hook]
+    if (given !== undefined && typeof given !== 'function') fail(`channels.${hook}`, 'give a function')
+  }
   if (prefix !== undefined && !(typeof prefix === 'string' && PREFIX.test(prefix)))
     fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
   if (redis !== undefined && (!redis || !['string', 'object'].includes(typeof redis))) {
@@ -362,7 +379,7 @@ function merge<T extends object>(path: string, base: T, over: unknown): T {
   const result = { ...base } as Record<string, unknown>
   for (const [key, value] of Object.entries(over)) {
     const option = path + key
-    if (!Object.hasOwn(result, key) && option !== 'auth.verify') {
+    if (!Object.hasOwn(result, key) && !OPTIONAL.has(option)) {
       fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
     }
     if (value !== undefined) result[key] = mergeValue(option, result[key], value)

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { ChannelEndpoint } from './channel-endpoint.ts'
 import { channelDecorator } from './channel-routes.ts'
 import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
@@ -8,6 +9,7 @@ import { hasJwt } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
 import { Node } from './node.ts'
 import { type RealtimeOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { rpcDecorator } from './rpc-routes.ts'
 import { prepareSocketRoutes, ws } from './socket-routes.ts'
 import { takeSockets } from './websocket-server.ts'
 import './types.ts'
@@ -18,7 +20,7 @@ const MAX_RETRY_AFTER = 10
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
   const options = checkRegistration(app, rawOptions)
   const node = new Node(options, app.log, (stream) => gate.settingsOf(stream))
-  const { broker, wheel, metrics, drainer, channels } = node
+  const { broker, wheel, metrics, drainer, channels, methods, presence } = node
   if (options.metrics !== undefined) metrics.export(await import('prom-client'), options.metrics)
   const server = await takeSockets(app, node.context)
 
@@ -34,7 +36,10 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])
-  app.decorate('channel', channelDecorator(channels) as FastifyInstance['channel'])
+  const endpoint = new ChannelEndpoint(app, node, options, admission)
+  const declared = () => endpoint.declare()
+  app.decorate('channel', channelDecorator(channels, declared) as FastifyInstance['channel'])
+  app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission)
   app.addHook('preClose', async () => {
@@ -43,6 +48,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   })
   app.addHook('onClose', async () => {
     gate.close()
+    await presence.settled()
     await broker.close()
   })
   await node.start()

@@ -2,7 +2,9 @@ import type { Broker } from './broker/broker.ts'
 import type { Control } from './channels/control.ts'
 import type { Hub } from './channels/hub.ts'
 import type { Drainer, DrainSummary } from './drain.ts'
-import type { PublishOptions, PublishResult } from './socket/context.ts'
+import { InvalidChannelError } from './errors.ts'
+import { isChannelName } from './protocol/channel-name.ts'
+import type { PublishOptions, PublishResult, StreamPosition } from './socket/context.ts'
 import type { SocketStats } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
 
@@ -38,6 +40,36 @@ export interface ConnectionInfo {
   readonly stats: SocketStats
 }
 
+export interface HistoryOptions {
+  /**
+   * At most so many publications; 0 for the position alone.
+   * @default 100
+   */
+  limit?: number
+  /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
+  since?: StreamPosition
+  /**
+   * The newest first.
+   * @default false
+   */
+  reverse?: boolean
+}
+
+export interface History extends StreamPosition {
+  readonly publications: readonly { readonly data: unknown; readonly offset: number }[]
+}
+
+/** One client of the channel protocol on a channel. */
+export interface PresentClient {
+  readonly connection: string
+  /** Empty for an anonymous one. */
+  readonly user: string
+  /** The token's claim `info`, or what `onConnect` said. */
+  readonly connectionInfo: unknown
+  /** What `onSubscribe` said. */
+  readonly channelInfo: unknown
+}
+
 export interface RealtimeParts {
   readonly broker: Broker
   readonly hub: Hub
@@ -61,6 +93,42 @@ export class Realtime {
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<PublishResult> {
     return this.#parts.hub.publish(channel, data, options)
+  }
+
+  /**
+   * What is kept of a channel, and its newest position; the newest first with `reverse`. Rejects with
+   * `FST_RT_INVALID_CHANNEL` or `FST_RT_UNAVAILABLE`.
+   */
+  async history(channel: string, { limit = 100, since, reverse = false }: HistoryOptions = {}): Promise<History> {
+    if (!isChannelName(channel)) throw new InvalidChannelError()
+    const query = { limit, reverse, ...(since && { since }) }
+    const { publications, position } = await this.#parts.broker.history(channel, query)
+    return {
+      publications: publications.map(({ data, offset }) => ({ data: JSON.parse(data.toString()), offset })),
+      offset: position.offset,
+      epoch: position.epoch
+    }
+  }
+
+  /** Who is on a channel with presence, on all nodes. Rejects as `history` does. */
+  async presence(channel: string): Promise<PresentClient[]> {
+    if (!isChannelName(channel)) throw new InvalidChannelError()
+    const entries = await this.#parts.broker.presence(channel)
+    return entries.map(({ connection, user, info }) => {
+      const { conn_info, chan_info } = JSON.parse(info.toString()) as Record<string, unknown>
+      return { connection, user, connectionInfo: conn_info, channelInfo: chan_info }
+    })
+  }
+
+  /** How many are on a channel with presence. Rejects as `history` does. */
+  async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
+    if (!isChannelName(channel)) throw new InvalidChannelError()
+    return this.#parts.broker.presenceStats(channel)
+  }
+
+  /** Subscribes clients of the channel protocol on all nodes to a declared channel, without asking its hooks. */
+  subscribe(target: Target, channel: string): Promise<void> {
+    return this.#parts.control.subscribe(target, channel)
   }
 
   /** Closes connections on all nodes, within a second. */
@@ -87,7 +155,7 @@ export class Realtime {
       route: socket.settings.route,
       roundTripTime: socket.roundTripTime,
       bufferedAmount: socket.bufferedAmount,
-      subscriptions: hub.channelsOf(socket),
+      subscriptions: socket.session?.channels ?? hub.channelsOf(socket),
       stats: socket.stats
     }))
   }

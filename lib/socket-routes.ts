@@ -5,6 +5,7 @@ import type {
   onErrorHookHandler,
   onRequestAsyncHookHandler,
   onSendHookHandler,
+  preHandlerAsyncHookHandler,
   RouteOptions
 } from 'fastify'
 import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
@@ -21,7 +22,16 @@ import type { CompiledValidator } from './socket/validator.ts'
  */
 
 type Handler = (this: FastifyInstance, socket: RealtimeSocket, request: FastifyRequest) => void | Promise<void>
-type Config = { realtime?: RealtimeRouteOptions; [kRoute]?: Route; [kMessage]?: unknown; [key: string]: unknown }
+type Config = {
+  realtime?: RealtimeRouteOptions
+  [kRoute]?: Route
+  [kMessage]?: unknown
+  [kSessions]?: true
+  [key: string]: unknown
+}
+
+/** Marks, in a route's `config`, the one where the channel protocol is spoken. */
+export const kSessions = Symbol('fastify-realtime.sessions')
 
 // Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
 const kMessage = Symbol('fastify-realtime.message')
@@ -95,6 +105,7 @@ function isConsequence(error: unknown): boolean {
 /** Prepares every WebSocket route that is declared after this package was registered. */
 export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings, admission: Admission): void {
   const pending: (() => void)[] = []
+  const complete: preHandlerAsyncHookHandler = (request, reply) => admission.complete(request, reply)
   const onError: onErrorHookHandler = (request, _reply, _error, done) => {
     admission.failed(request)
     done()
@@ -111,17 +122,20 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     const config = (options.config ?? {}) as Config
     const { [kMessage]: message, ...others } = config
     const route: Route = {
-      kind: message === undefined ? 'raw' : 'messages',
+      kind: config[kSessions] ? 'channels' : message === undefined ? 'raw' : 'messages',
       settings: routeSettings(this, options.url, settings, config.realtime)
     }
     admission.declared(route)
     options.config = { ...others, [kRoute]: route } as typeof options.config
+    options.preHandler = [options.preHandler ?? [], complete].flat()
     options.onError = [options.onError ?? [], onError].flat()
     options.onSend = [options.onSend ?? [], onSend].flat()
     this.after(() => {
       const limiter = takeLimiter(this, options)
       if (limiter !== undefined) route.limiter = limiter
-      if (message !== undefined && message !== NO_SCHEMA) ensureValidatorCompiler(this, options)
+      const hasMessages = message !== undefined && message !== NO_SCHEMA
+      if (hasMessages || config[kSessions]) ensureValidatorCompiler(this, options)
+      if (config[kSessions]) ensureSerializerCompiler(this, options)
     })
     if (message !== undefined && message !== NO_SCHEMA) {
       pending.push(() => {
@@ -160,6 +174,11 @@ function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): v
   if ((options.validatorCompiler ?? app.validatorCompiler) !== undefined) return
   const schema = options.schema as { querystring?: unknown }
   schema.querystring ??= { type: 'object' }
+}
+
+/** The same for its serializer. */
+function ensureSerializerCompiler(app: FastifyInstance, options: RouteOptions): void {
+  if (app.serializerCompiler === undefined) options.schema = { ...options.schema, response: { 200: {} } }
 }
 
 /**

@@ -11,11 +11,16 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions
 } from 'fastify'
-import type { ChannelOptions } from './channel-routes.ts'
+import type { ChannelOptions, ChannelSchema } from './channel-routes.ts'
+import type { CallContext } from './channels/definition.ts'
 // Not by its own name: inside `declare module 'fastify'` that is Fastify's RouteOptions.
 import type { RouteOptions as RealtimeRouteOptions } from './options.ts'
 import type { Realtime } from './realtime.ts'
+import type { MethodSchema } from './rpc-routes.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
+
+// For the options, which may not know the parts by themselves.
+export type { EndpointHooks } from './channels/definition.ts'
 
 /** The schemas of an `app.ws` route: those of any route that make sense for a handshake, and the messages'. */
 export interface SocketSchema extends Pick<FastifySchema, 'params' | 'querystring' | 'headers'> {
@@ -32,6 +37,34 @@ type Infer<TypeProvider extends FastifyTypeProvider, Schema> = unknown extends S
 export type MessageOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { message: infer Message }
   ? Infer<TypeProvider, Message>
   : unknown
+
+/** What hooks of a channel get for the parameters of its pattern. */
+export type ParamsOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { params: infer Params }
+  ? Infer<TypeProvider, Params>
+  : Readonly<Record<string, string>>
+
+/** What clients publish: `unknown` where the channel has no schema for it. */
+export type PublicationOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends {
+  publication: infer Publication
+}
+  ? Infer<TypeProvider, Publication>
+  : unknown
+
+/** What a method is called with: `unknown` where it has no schema for it. */
+export type CallDataOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { data: infer Data }
+  ? Infer<TypeProvider, Data>
+  : unknown
+
+/** What a method may answer. */
+export type ResponseOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { response: infer Response }
+  ? (TypeProvider & { schema: Response })['serializer']
+  : unknown
+
+/** Answers calls of a method. What it throws is answered: a `ChannelError` with its code, anything else with 100. */
+export type RpcHandler<TypeProvider extends FastifyTypeProvider, Schema, Instance> = (
+  this: Instance,
+  context: CallContext<CallDataOf<TypeProvider, Schema>>
+) => ResponseOf<TypeProvider, Schema> | Promise<ResponseOf<TypeProvider, Schema>>
 
 /** A route's options, for `app.ws`. */
 export type SocketRouteOptions<
@@ -115,7 +148,30 @@ declare module 'fastify' {
       >
     ): this
     /** Declares how the channels of a pattern (`boards/:board`) behave. See `docs/channels.md`. */
-    channel(pattern: string, options?: ChannelOptions): this
+    channel<const Schema extends ChannelSchema = Record<never, never>>(
+      pattern: string,
+      options?: Omit<ChannelOptions<ParamsOf<TypeProvider, Schema>, PublicationOf<TypeProvider, Schema>>, 'schema'> & {
+        schema?: Schema
+      }
+    ): this
+    /** Declares a method that clients of the channel protocol may call. See `docs/channels.md`. */
+    rpc<const Schema extends MethodSchema = Record<never, never>>(
+      method: string,
+      options: { schema?: Schema },
+      handler: RpcHandler<
+        TypeProvider,
+        NoInfer<Schema>,
+        FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+      >
+    ): this
+    rpc(
+      method: string,
+      handler: RpcHandler<
+        TypeProvider,
+        Record<never, never>,
+        FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+      >
+    ): this
   }
 
   interface FastifyContextConfig {

@@ -24,7 +24,7 @@ interface ControlTarget {
 /** A request to all nodes, as it goes over the broker. */
 type Command = { readonly target: ControlTarget } & (
   | { readonly do: 'disconnect'; readonly code: number; readonly reason: string }
-  | { readonly do: 'unsubscribe'; readonly channel: string }
+  | { readonly do: 'subscribe' | 'unsubscribe'; readonly channel: string }
   | { readonly do: 'refresh'; readonly expiresAt: number }
 )
 
@@ -57,6 +57,10 @@ export class Control {
     const { code = CLOSE.forbidden.code, reason = code === CLOSE.forbidden.code ? CLOSE.forbidden.reason : '' } =
       options
     return this.#send({ target, do: 'disconnect', code, reason })
+  }
+
+  subscribe(target: ControlTarget, channel: string): Promise<void> {
+    return this.#send({ target, do: 'subscribe', channel })
   }
 
   unsubscribe(target: ControlTarget, channel: string): Promise<void> {
@@ -140,8 +144,13 @@ export class Control {
 
   #apply(command: Command, socket: RealtimeSocket): void {
     const { hub, wheel } = this.#options
-    if (command.do === 'disconnect') socket.close(command.code, command.reason)
-    else if (command.do === 'unsubscribe') hub.unsubscribe(socket, command.channel)
-    else socket.extend(wheel.now() + command.expiresAt * 1000 - Date.now())
+    const { session } = socket
+    if (command.do === 'disconnect') socket.closeWith(command)
+    else if (command.do === 'unsubscribe' && session === undefined) hub.unsubscribe(socket, command.channel)
+    else if (command.do !== 'refresh') session?.[command.do](command.channel)
+    else {
+      socket.extend(wheel.now() + command.expiresAt * 1000 - Date.now())
+      session?.extended(command.expiresAt)
+    }
   }
 }

@@ -13,10 +13,11 @@ import {
 } from '../errors.ts'
 import { type Claims, DEFAULTS, type ResolvedAuth, type RouteSettings } from '../options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
+import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { SocketKind, SocketSettings } from '../socket/context.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { CompiledValidator } from '../socket/validator.ts'
-import { ClaimError, verifyToken } from './authentication.ts'
+import { ClaimError, isExpired, verifyToken } from './authentication.ts'
 import { Capacity } from './capacity.ts'
 import { type Gate, type Handshake, REDACTED } from './gate.ts'
 import { Lease } from './lease.ts'
@@ -94,9 +95,7 @@ export class Admission {
       checkRate,
       checkSubprotocol,
       authenticate,
-      (attempt) => this.#checkUserCapacity(attempt),
-      // Checks may take long: a drain that began meanwhile would not know of this connection.
-      () => this.#checkDraining()
+      (attempt) => this.#checkUserCapacity(attempt)
     ]
   }
 
@@ -135,6 +134,14 @@ export class Admission {
     if (route.settings.auth === false) giveBackUrlTokens(handshake, request)
     handshake.settings = this.#settings(attempt, route.kind)
     return undefined
+  }
+
+  /** The last preHandler hook of a WebSocket route, right before the 101. */
+  async complete(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const handshake = this.#options.gate.handshakeOf(request.raw)
+    // Hooks may take long: a drain that began meanwhile would not know of this connection.
+    if (handshake === undefined || !this.#options.isDraining()) return undefined
+    return this.#refuse({ handshake, request, reply, route: routeOf(request), claims: null }, new DrainingError())
   }
 
   /** The onError hook of a WebSocket route. */
@@ -190,6 +197,19 @@ export class Admission {
     if (!this.#capacity.take(handshake.stream, request.ip)) throw new CapacityError()
   }
 
+  /** Takes one of a user's places for a connection whose owner became known after its handshake. */
+  async admitUser(request: FastifyRequest, { sub }: Claims): Promise<boolean> {
+    const limit = this.#options.limits.perUser
+    const handshake = this.#options.gate.handshakeOf(request.raw)
+    if (limit === Number.POSITIVE_INFINITY || handshake === undefined) return true
+    try {
+      await new Lease(this.#options, `user:${sub}`, handshake, limit, request.log).take()
+      return true
+    } catch {
+      return false // a lease rejects for one reason only
+    }
+  }
+
   #checkUserCapacity({ handshake, claims, request }: Attempt): Promise<void> | undefined {
     const limit = this.#options.limits.perUser
     if (limit === Number.POSITIVE_INFINITY || claims?.sub === undefined) return undefined
@@ -202,7 +222,7 @@ export class Admission {
     // @fastify/rate-limit's refusal, or a callback of the application's failed: its error handler answers, and logs.
     if (!isOurs(error)) throw error
     request.log.info({ code: error.code, reason: reasonOf(error) }, 'handshake refused')
-    const close = CLOSE_FOR[error.code]
+    const close = closeFor(attempt, error)
     return close !== undefined && refusesByClose(attempt)
       ? this.#acceptAndClose(attempt, close)
       : this.#answer(reply, error)
@@ -219,7 +239,7 @@ export class Admission {
   }
 
   /** A browser sees every refused handshake as 1006, and retries for ever: let it in to hear why, and close. */
-  #acceptAndClose(attempt: Attempt, { code, reason }: CloseCode): FastifyReply {
+  #acceptAndClose(attempt: Attempt, { code, reason }: Disconnect): FastifyReply {
     const { handshake, request, reply } = attempt
     reply.hijack()
     handshake.settings = this.#settings({ ...attempt, claims: null }, 'refused')
@@ -228,6 +248,13 @@ export class Admission {
     })
     return reply
   }
+}
+
+/** How a browser is told, in the words of the protocol that it meant to speak. */
+function closeFor({ route }: Attempt, error: FastifyError): Disconnect | undefined {
+  const close = CLOSE_FOR[error.code]
+  if (close === undefined || route.kind !== 'channels') return close
+  return close === CLOSE.unauthorized && !isExpired(error) ? DISCONNECT.invalidToken : disconnectFor(close)
 }
 
 /** @fastify/rate-limit throws what the application has it throw, and that may be anything. */
@@ -293,7 +320,11 @@ async function authenticate(attempt: Attempt): Promise<void> {
   const { auth } = route.settings
   if (auth === false) return
   const token = findToken(handshake, request, auth)
-  if (token === undefined) throw new UnauthorizedError()
+  if (token === undefined) {
+    // Its session is told a token in time, or ended.
+    if (route.kind === 'channels' && handshake.urlTokens.length === 0) return
+    throw new UnauthorizedError()
+  }
   attempt.claims = await verifyToken(token, request, auth)
 }
 

@@ -30,7 +30,24 @@ const MAX_EXP = 1e11
 const SKEW_SECONDS = 5
 
 /** What is wrong with the claims of a token that is otherwise good. Its message is ours, and may be logged. */
-export class ClaimError extends Error {}
+export class ClaimError extends Error {
+  /** True where nothing is wrong but the time. */
+  readonly expired: boolean
+
+  constructor(message: string, expired = false) {
+    super(message)
+    this.expired = expired
+  }
+}
+
+// What @fastify/jwt, fast-jwt and jose call it.
+const EXPIRED = new Set<unknown>(['FST_JWT_AUTHORIZATION_TOKEN_EXPIRED', 'FAST_JWT_EXPIRED', 'ERR_JWT_EXPIRED'])
+
+/** True for a rejection of `verifyToken` where the token was good once: its owner may fetch a new one. */
+export function isExpired(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: unknown; expired?: unknown } }
+  return cause instanceof ClaimError ? cause.expired : EXPIRED.has(cause?.code)
+}
 
 /** Whether @fastify/jwt is there to verify tokens. */
 export function hasJwt(app: FastifyInstance): boolean {
@@ -55,8 +72,14 @@ export async function verifyToken(token: string, request: FastifyRequest, auth: 
   // What @fastify/jwt was told of issuers and audiences concerns the tokens that it verifies.
   const options = auth.verify === undefined ? jwtOptions(request) : {}
   const fault = claimFault(claims, auth.requiredClaims, options, Date.now() / 1000)
-  if (fault !== undefined) throw Object.assign(new UnauthorizedError(), { cause: new ClaimError(fault) })
+  if (fault !== undefined)
+    throw Object.assign(new UnauthorizedError(), { cause: new ClaimError(fault, isPast(claims)) })
   return claims as Claims
+}
+
+function isPast(claims: unknown): boolean {
+  const exp = (claims as { exp?: unknown } | null)?.exp
+  return typeof exp === 'number' && exp <= Date.now() / 1000
 }
 
 function jwtOptions(request: FastifyRequest): JwtOptions {

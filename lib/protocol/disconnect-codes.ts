@@ -60,6 +60,8 @@ export function disconnectFor({ code, reason }: Pick<CloseCode, 'code' | 'reason
 
 /** What the protocol ends a subscription with: below 2500 for good, from there on the client subscribes anew. */
 export const UNSUBSCRIBE = {
+  byClient: { code: 0, reason: 'client unsubscribed' },
+  disconnected: { code: 1, reason: 'disconnect' },
   byServer: { code: 2000, reason: 'server unsubscribe' },
   insufficientState: { code: 2500, reason: 'insufficient state' },
   expired: { code: 2501, reason: 'subscription expired' }

@@ -59,9 +59,16 @@ export interface SocketSession {
   /** The reader took what waited for it. */
   caughtUp(): void
   /** The connection is gone. */
-  closed(): void
+  ended(): void
   /** The node drains: nothing new is begun. What was begun, if anything, is done when the promise resolves. */
   drain(): Promise<void> | undefined
+  /** What the client is subscribed to. */
+  readonly channels: readonly string[]
+  /** The application subscribes the client to a channel, or ends a subscription. */
+  subscribe(channel: string): void
+  unsubscribe(channel: string): void
+  /** The application moved the expiry of the connection, to a time in seconds since 1970. */
+  extended(expiresAt: number): void
 }
 
 /** What the sockets need of the channels: subscriptions and publications. */

@@ -614,7 +614,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#end()
     if (this.#settings.kind === 'refused') return
     if (this.session === undefined) streams.closed(this)
-    else this.session.closed()
+    else this.session.ended()
     // After a fault of the peer's ws says 1006, whatever the close frame was that it answered with.
     observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.#sentCode ?? eventCode) : eventCode)
   }

@@ -1,0 +1,76 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { SessionServices, Verdict } from './channels/services.ts'
+import { Session } from './channels/session.ts'
+import { UpgradeRequiredError } from './errors.ts'
+import type { Admission } from './handshake/admission.ts'
+import { isExpired, verifyToken } from './handshake/authentication.ts'
+import type { Node } from './node.ts'
+import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from './options.ts'
+import type { RealtimeSocket } from './socket/realtime-socket.ts'
+import { kSessions } from './socket-routes.ts'
+
+/** The route where the channel protocol is spoken; it exists once there is something to speak about. */
+export class ChannelEndpoint {
+  readonly #app: FastifyInstance
+  readonly #url: string
+  readonly #services: SessionServices
+  #declared = false
+
+  constructor(app: FastifyInstance, node: Node, options: ResolvedOptions, admission: Admission) {
+    const { channels, auth } = options
+    this.#app = app
+    this.#url = channels.url
+    this.#services = {
+      broker: node.broker,
+      hub: node.hub,
+      presence: node.presence,
+      wheel: node.wheel,
+      turn: node.context.turn,
+      hooks: channels,
+      authenticated: auth !== false,
+      authTimeout: (auth === false ? DEFAULTS.auth : auth).timeout,
+      maxCalls: channels.maxCalls,
+      findChannel: (name) => node.channels.find(name),
+      findMethod: (name) => node.methods.find(name),
+      verify: (token, request) => verdictOn(token, request, auth as ResolvedAuth),
+      admit: (request, claims) => admission.admitUser(request, claims)
+    }
+    app.addHook('onReady', async () => {
+      node.channels.compile()
+      node.methods.compile()
+    })
+  }
+
+  /** A channel or a method was declared. */
+  declare(): void {
+    if (this.#declared) return
+    this.#declared = true
+    this.#app.route({
+      method: 'GET',
+      url: this.#url,
+      schema: { hide: true },
+      config: { [kSessions]: true },
+      handler: (_request: FastifyRequest, reply: FastifyReply) => {
+        const { code, statusCode, message } = new UpgradeRequiredError()
+        reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+        return reply.code(426).send({ statusCode, code, error: 'Upgrade Required', message })
+      },
+      wsHandler: (socket: unknown, request: FastifyRequest) => {
+        const realtimeSocket = socket as RealtimeSocket
+        realtimeSocket.session = new Session(realtimeSocket, request, this.#services)
+      }
+    } as never)
+  }
+}
+
+async function verdictOn(token: string, request: FastifyRequest, auth: ResolvedAuth): Promise<Verdict> {
+  try {
+    return { claims: await verifyToken(token, request, auth) }
+  } catch (error) {
+    const { code, statusCode } = error as FastifyError
+    if (statusCode === 503) return { fault: 'unavailable' }
+    const fault = isExpired(error) ? 'expired' : 'invalid'
+    request.log.info({ code, fault }, 'token refused')
+    return { fault }
+  }
+}

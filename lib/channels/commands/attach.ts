@@ -1,0 +1,152 @@
+import type { Publication } from '../../broker/broker.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { isChannelName } from '../../protocol/channel-name.ts'
+import type { Since } from '../../protocol/commands.ts'
+import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
+import { clientInfo, subscribeResult } from '../../protocol/replies.ts'
+import type { StreamPosition, SubscribeResult } from '../../socket/context.ts'
+import { stringify } from '../../socket/stringify.ts'
+import { runValidator } from '../../socket/validator.ts'
+import { channelFormat } from '../channel-format.ts'
+import type { ChannelDefinition, SubscribeGrant } from '../definition.ts'
+import type { Session } from '../session.ts'
+import { SessionSubscription } from '../session-subscription.ts'
+import { timeToLive } from '../time-to-live.ts'
+
+/** What an application has declared for a channel, and the parameters of its name. */
+export interface Target {
+  readonly definition: ChannelDefinition
+  readonly params: Readonly<Record<string, string>>
+}
+
+/** Finds what was declared for a channel. Throws 107 for what is no name, 102 for one that nobody declared. */
+export function findTarget({ services }: Session, channel: string): Target {
+  if (!isChannelName(channel)) throw new ChannelError(ERROR.badRequest.code)
+  const match = services.findChannel(channel)
+  if (match === undefined) throw new ChannelError(ERROR.unknownChannel.code)
+  const { definition, params } = match
+  const validator = definition.validators.params
+  if (validator === undefined) return { definition, params }
+  const result = runValidator(validator, { ...params })
+  if ('issues' in result) throw new ChannelError(ERROR.unknownChannel.code)
+  return { definition, params: result.value as Target['params'] }
+}
+
+/** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
+export function openSubscription(session: Session, channel: string, byServer: boolean): SessionSubscription {
+  const { definition, params } = findTarget(session, channel)
+  const { subscriptions } = session
+  if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
+  if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
+  const subscription = new SessionSubscription({
+    channel,
+    definition,
+    params,
+    byServer,
+    expired: () => session.end(subscription, UNSUBSCRIBE.expired)
+  })
+  subscriptions.set(channel, subscription)
+  return subscription
+}
+
+/** Sends the client what became of its subscription. */
+type Told = (result: string) => void | Promise<void>
+
+export interface AttachOptions extends SubscribeGrant {
+  /** Refuse (112) where what was missed can't be had. */
+  readonly rejectUnrecovered?: boolean
+}
+
+/**
+ * Makes a subscription: presence first, then the stream, then the others are told. Nothing of the channel is sent
+ * before `told` is done. Rejects where it can't be made; then nothing is left of it.
+ */
+export async function attach(
+  session: Session,
+  subscription: SessionSubscription,
+  since: Since | undefined,
+  told: Told,
+  options: AttachOptions = {}
+): Promise<void> {
+  const { channel } = subscription
+  const { hub } = session.services
+  try {
+    await attend(session, subscription, options)
+    const position = since && (await withEpoch(session, subscription, since))
+    await hub.subscribe(session, channel, channelFormat, { since: position }, async (result, missed) => {
+      if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
+      const publications = missed.slice(0, fitting(session, missed))
+      const text = resultText(subscription, result, { since, publications, options })
+      subscription.live = true
+      await told(text)
+      return publications.length
+    })
+    // It was ended by the server, or by the connection's end, while it was being made.
+    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+    subscription.attendance?.join()
+  } catch (error) {
+    subscription.live = false
+    session.drop(subscription, UNSUBSCRIBE.byServer)
+    throw error
+  }
+}
+
+async function attend(session: Session, subscription: SessionSubscription, { info }: AttachOptions): Promise<void> {
+  const { socket, services, user } = session
+  const { channel, definition } = subscription
+  subscription.info = describe(session, info)
+  const { presenceTtl: ttl, joinLeave } = definition
+  if (ttl === undefined && !joinLeave) return
+  const entry = { connection: socket.id, user: user?.sub ?? '', info: subscription.info }
+  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave })
+  await subscription.attendance.enter()
+  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+}
+
+/** What the others are told of a client. */
+export function describe({ user, socket, info: connection }: Session, info?: unknown): Buffer {
+  const channel = info === undefined ? undefined : stringify(info)
+  return Buffer.from(clientInfo({ user: user?.sub ?? '', client: socket.id, connection, channel }))
+}
+
+/** A client that has seen nothing yet knows no epoch: it wants all there is since the beginning. */
+async function withEpoch(
+  { services }: Session,
+  { channel, definition }: SessionSubscription,
+  since: Since
+): Promise<StreamPosition> {
+  if (since.epoch !== '' || since.offset !== 0 || definition.history === undefined) return since
+  const { position } = await services.broker.history(channel, { limit: 0 })
+  return { offset: 0, epoch: position.epoch }
+}
+
+/** How many publications go into one reply: what is more comes as pushes, as fast as the client reads. */
+export function fitting({ socket }: Session, publications: readonly Publication[]): number {
+  let bytes = socket.settings.limits.buffered.hard
+  const count = publications.findIndex(({ data }) => {
+    bytes -= data.length
+    return bytes < 0
+  })
+  return count < 0 ? publications.length : Math.max(1, count)
+}
+
+interface Outcome {
+  readonly since: Since | undefined
+  readonly publications: readonly Publication[]
+  readonly options: AttachOptions
+}
+
+function resultText(
+  { definition }: SessionSubscription,
+  { recovered, offset, epoch }: SubscribeResult,
+  { since, publications, options: { data, expiresAt } }: Outcome
+): string {
+  return subscribeResult({
+    ttl: timeToLive(expiresAt),
+    // With what was missed the client counts on from where it was.
+    position: definition.history && { offset: recovered ? (since as Since).offset : offset, epoch },
+    recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
+    publications,
+    data: data === undefined ? undefined : stringify(data)
+  })
+}

@@ -1,0 +1,29 @@
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
+import { rpcResult } from '../../protocol/replies.ts'
+import { stringify } from '../../socket/stringify.ts'
+import { runValidator } from '../../socket/validator.ts'
+import type { Session } from '../session.ts'
+import type { CommandOf } from './index.ts'
+
+/** `rpc`: calls a method of the application's. */
+export async function rpc(session: Session, command: CommandOf<'rpc'>): Promise<void> {
+  const { method, data } = command.request
+  const definition = session.services.findMethod(method)
+  if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
+  const { validator, serializer = stringify } = definition
+  const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
+  if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
+  const result = await definition.handler({ ...session.client(), data: validation.value })
+  session.reply(command, rpcResult(result === undefined ? 'null' : serializer(result)))
+}
+
+/** `send`: a message that isn't answered. */
+export async function send(session: Session, command: CommandOf<'send'>): Promise<void> {
+  const { onMessage } = session.services.hooks
+  if (onMessage === undefined) {
+    // Else the client would never learn that nobody listens.
+    throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
+  }
+  await onMessage({ ...session.client(), data: command.request.data })
+}

@@ -1,0 +1,52 @@
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
+import type { Session } from '../session.ts'
+import { findTarget, fitting, type Target } from './attach.ts'
+import type { CommandOf } from './index.ts'
+
+// Publications in one reply.
+const PAGE = 1_000
+
+/** `history`: a page of what is kept, or the newest position alone. */
+export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
+  const { channel, limit, since, reverse } = command.request
+  const { definition, params } = findTarget(session, channel)
+  if (definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  const { onHistory } = definition.hooks
+  if (onHistory === undefined) subscribersOnly(session, channel)
+  else await onHistory({ ...session.client(), channel, params, limit, since, reverse })
+  if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
+  const query = { limit: limit < 0 ? PAGE : Math.min(limit, PAGE), reverse, ...(since && { since }) }
+  const { publications, position } = await session.services.broker.history(channel, query)
+  if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
+    throw new ChannelError(ERROR.unrecoverablePosition.code)
+  }
+  session.reply(command, historyResult(publications.slice(0, fitting(session, publications)), position))
+}
+
+/** `presence`: every connection on the channel. */
+export async function presence(session: Session, command: CommandOf<'presence'>): Promise<void> {
+  const { channel } = command.request
+  await allowPresence(session, channel, findTarget(session, channel))
+  const entries = await session.services.broker.presence(channel)
+  session.reply(command, presenceResult(entries.map(({ connection, info }) => [connection, info.toString()])))
+}
+
+/** `presence_stats`: how many connections, of how many users. */
+export async function presenceStats(session: Session, command: CommandOf<'presence_stats'>): Promise<void> {
+  const { channel } = command.request
+  await allowPresence(session, channel, findTarget(session, channel))
+  const { connections, users } = await session.services.broker.presenceStats(channel)
+  session.reply(command, presenceStatsResult(connections, users))
+}
+
+async function allowPresence(session: Session, channel: string, { definition, params }: Target): Promise<void> {
+  if (definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  const { onPresence } = definition.hooks
+  if (onPresence === undefined) subscribersOnly(session, channel)
+  else await onPresence({ ...session.client(), channel, params })
+}
+
+function subscribersOnly({ subscriptions }: Session, channel: string): void {
+  if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
+}

@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { rawMember } from '../../protocol/raw-json.ts'
+import { stringify } from '../../socket/stringify.ts'
+import { runValidator } from '../../socket/validator.ts'
+import type { Session } from '../session.ts'
+import { describe, findTarget } from './attach.ts'
+import type { CommandOf } from './index.ts'
+
+/** `publish`: validated, allowed by the application, then published to all. */
+export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
+  const { channel } = command.request
+  const { definition, params } = findTarget(session, channel)
+  const { onPublish } = definition.hooks
+  if (onPublish === undefined) throw new ChannelError(ERROR.permissionDenied.code)
+  if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
+  const validator = definition.validators.publication
+  const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
+  if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
+  const data = validation === undefined ? command.request.data : validation.value
+  const grant = (await onPublish({ ...session.client(), channel, params, data })) ?? {}
+  let published: string
+  if (grant.data !== undefined) published = stringify(grant.data)
+  // A schema may have changed it; without one it goes out as it came.
+  else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
+  const info = session.subscriptions.get(channel)?.info ?? describe(session)
+  const idempotencyKey = grant.idempotencyKey === undefined ? undefined : keyOf(session, grant.idempotencyKey)
+  await session.services.hub.publishText(channel, published, { idempotencyKey }, info)
+  session.reply(command, '{}')
+}
+
+/** A user's own key: another's of the same name is another key. */
+function keyOf({ user }: Session, key: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([user?.sub ?? '', key]))
+    .digest('base64url')
+}

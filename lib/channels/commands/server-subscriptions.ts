@@ -1,0 +1,56 @@
+import { ChannelError } from '../../protocol/channel-errors.ts'
+import type { Since } from '../../protocol/commands.ts'
+import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
+import { subscribePush } from '../../protocol/replies.ts'
+import type { Session } from '../session.ts'
+import { attach, openSubscription } from './attach.ts'
+
+/**
+ * Makes the subscriptions that a client is connected with. `told` sends the connect reply with their results, before
+ * anything of their channels is sent.
+ */
+export async function subscribeAtConnect(
+  session: Session,
+  channels: readonly string[],
+  positions: ReadonlyMap<string, Since | undefined>,
+  told: (results: ReadonlyMap<string, string>) => void
+): Promise<void> {
+  const wanted = new Set(channels)
+  if (wanted.size > session.maxSubscriptions) {
+    throw new ChannelError(DISCONNECT.channelLimit.code, DISCONNECT.channelLimit.reason)
+  }
+  const results = new Map<string, string>()
+  let release: () => void = () => {}
+  const replied = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const subscriptions = [...wanted].map((channel) => openSubscription(session, channel, true))
+  const attached: Promise<void>[] = []
+  const ready = subscriptions.map(
+    (subscription) =>
+      new Promise<void>((resolve, reject) => {
+        const { channel } = subscription
+        const done = attach(session, subscription, positions.get(channel), async (result) => {
+          results.set(channel, result)
+          resolve()
+          await replied
+        })
+        attached.push(done)
+        done.then(resolve, reject)
+      })
+  )
+  try {
+    await Promise.all(ready)
+    if (!session.closed) told(results)
+  } finally {
+    release()
+    await Promise.allSettled(attached)
+  }
+}
+
+/** The application subscribes a client that is connected already. */
+export async function subscribeByServer(session: Session, channel: string): Promise<void> {
+  if (session.subscriptions.has(channel)) return
+  const subscription = openSubscription(session, channel, true)
+  await attach(session, subscription, undefined, (result) => session.push(subscribePush(channel, result)))
+}

@@ -1,0 +1,83 @@
+import type { Claims } from '../../options.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
+import { subRefreshResult } from '../../protocol/replies.ts'
+import type { Session } from '../session.ts'
+import type { SessionSubscription } from '../session-subscription.ts'
+import { timeToLive } from '../time-to-live.ts'
+import { attach, openSubscription } from './attach.ts'
+import type { CommandOf } from './index.ts'
+
+/** `subscribe`: asks the application, then makes the subscription. */
+export async function subscribe(session: Session, command: CommandOf<'subscribe'>): Promise<void> {
+  const { channel, token, data, since, rejectUnrecovered } = command.request
+  const subscription = openSubscription(session, channel, false)
+  const { definition, params } = subscription
+  try {
+    const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
+    const context = { ...session.client(), channel, params, data, token, claims }
+    const grant = (await definition.hooks.onSubscribe?.(context)) ?? {}
+    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+    const { info = claims?.info, expiresAt = claims?.exp } = grant
+    if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+    const options = { data: grant.data, info, expiresAt, rejectUnrecovered: rejectUnrecovered && since !== undefined }
+    const told = (result: string) => {
+      session.reply(command, result)
+      session.seal()
+    }
+    await attach(session, subscription, since, told, options)
+    expireAt(session, subscription, expiresAt)
+  } catch (error) {
+    session.drop(subscription, UNSUBSCRIBE.byServer)
+    throw error
+  }
+}
+
+/** `unsubscribe`: what isn't subscribed is none afterwards either. */
+export async function unsubscribe(session: Session, command: CommandOf<'unsubscribe'>): Promise<void> {
+  const subscription = session.subscriptions.get(command.request.channel)
+  if (subscription !== undefined) session.drop(subscription, UNSUBSCRIBE.byClient)
+  session.reply(command, '{}')
+}
+
+/** `sub_refresh`: the client comes with a new token before its subscription expires. */
+export async function subRefresh(session: Session, command: CommandOf<'sub_refresh'>): Promise<void> {
+  const { channel, token } = command.request
+  const subscription = session.subscriptions.get(channel)
+  if (subscription === undefined) throw new ChannelError(ERROR.permissionDenied.code)
+  const { definition, params } = subscription
+  const { onRefresh } = definition.hooks
+  if (!definition.token && onRefresh === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  if (token === '') throw new ChannelError(ERROR.badRequest.code)
+  const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
+  const grant = (await onRefresh?.({ ...session.client(), channel, params, token, claims })) ?? {}
+  const { expiresAt = claims?.exp } = grant
+  if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+  expireAt(session, subscription, expiresAt)
+  session.reply(command, subRefreshResult(timeToLive(expiresAt)))
+}
+
+/** A token for one channel: the claims `sub` and `channel` say whose and for which. */
+async function verifySubscription(
+  { services, request, user }: Session,
+  { channel }: SessionSubscription,
+  token: string
+): Promise<Claims> {
+  if (token === '') throw new ChannelError(ERROR.permissionDenied.code)
+  const verdict = await services.verify(token, request)
+  if ('fault' in verdict) {
+    if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code)
+    throw new ChannelError(verdict.fault === 'invalid' ? ERROR.permissionDenied.code : ERROR.internal.code)
+  }
+  const { claims } = verdict
+  if (claims.sub !== user?.sub || claims.channel !== channel) throw new ChannelError(ERROR.permissionDenied.code)
+  return claims
+}
+
+function expireAt({ services: { wheel } }: Session, subscription: SessionSubscription, expiresAt: number | undefined) {
+  wheel.set(
+    subscription,
+    expiresAt === undefined ? Number.POSITIVE_INFINITY : wheel.now() + expiresAt * 1000 - Date.now()
+  )
+}

@@ -1,0 +1,35 @@
+import { ChannelError, ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
+import type { Disconnect } from '../protocol/disconnect-codes.ts'
+
+/** What a client is told of an error. */
+export type Failure =
+  | {
+      readonly error: ErrorReply
+      /** Nobody has foreseen it: it is logged. */
+      readonly unexpected: boolean
+    }
+  | { readonly disconnect: Disconnect }
+
+// Errors of our own that say what is to be said. While the broker is away each change of its state is logged, and that
+// is enough.
+const KNOWN: Readonly<Record<string, ErrorReply>> = {
+  FST_RT_SUBSCRIPTION_LIMIT: ERROR.limitExceeded,
+  FST_RT_INVALID_CHANNEL: ERROR.badRequest,
+  FST_RT_CONFLICT: ERROR.badRequest,
+  FST_RT_UNAVAILABLE: ERROR.internal,
+  FST_RT_UNKNOWN_OUTCOME: ERROR.internal,
+  FST_RT_SOCKET_CLOSED: ERROR.internal
+}
+
+/** What a client is told of whatever a command, a hook or a handler threw. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof ChannelError) {
+    const { code, message, temporary } = error
+    return error.disconnects
+      ? { disconnect: { code, reason: message } }
+      : { error: { code, message, temporary }, unexpected: false }
+  }
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  const known = typeof code === 'string' && Object.hasOwn(KNOWN, code) ? KNOWN[code] : undefined
+  return known === undefined ? { error: ERROR.internal, unexpected: true } : { error: known, unexpected: false }
+}

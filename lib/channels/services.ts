@@ -1,0 +1,58 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { Broker } from '../broker/broker.ts'
+import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { Outbox } from '../socket/outbox.ts'
+import type { TimerWheel } from '../socket/timer-wheel.ts'
+import type { Turn } from '../socket/turn.ts'
+import type { Presence } from './attendance.ts'
+import type { ChannelDefinition, EndpointHooks, MethodDefinition } from './definition.ts'
+import type { Hub } from './hub.ts'
+import type { PatternMatch } from './patterns.ts'
+
+/** What became of a token: its claims, or why there are none. */
+export type Verdict = { readonly claims: Claims } | { readonly fault: 'expired' | 'invalid' | 'unavailable' }
+
+/** What all sessions of one node share. */
+export interface SessionServices {
+  readonly broker: Broker
+  readonly hub: Hub
+  readonly presence: Presence
+  readonly wheel: TimerWheel
+  readonly turn: Turn
+  readonly hooks: EndpointHooks
+  /** Whether clients have to say who they are. */
+  readonly authenticated: boolean
+  /** Milliseconds that a connection may take to. */
+  readonly authTimeout: number
+  /** Calls of one connection that run at a time. */
+  readonly maxCalls: number
+  findChannel(name: string): PatternMatch<ChannelDefinition> | undefined
+  findMethod(name: string): MethodDefinition | undefined
+  verify(token: string, request: FastifyRequest): Promise<Verdict>
+  /** Takes one of the user's places for a connection that became theirs after the handshake; false: none is free. */
+  admit(request: FastifyRequest, claims: Claims): Promise<boolean>
+}
+
+/** What a session needs of its socket. */
+export interface SessionSocket {
+  readonly id: string
+  readonly user: Claims | null
+  readonly closed: boolean
+  readonly outbox: Outbox
+  readonly maxSubscriptions: number
+  readonly settings: {
+    /** When the handshake's token expires, by the wheel's clock. */
+    readonly expiresAt: number
+    readonly heartbeat: ResolvedHeartbeat
+    readonly limits: ResolvedLimits
+    readonly log: FastifyBaseLogger
+  }
+  sendText(text: string): void
+  close(code: number, reason: string): void
+  identify(user: Claims, expiresAt: number): void
+  extend(expiresAt: number): void
+  takeCommand(): boolean
+  pingAnswered(): boolean
+  holdMessages(): void
+  releaseMessages(): void
+}

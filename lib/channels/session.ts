@@ -1,0 +1,309 @@
+import type { FastifyRequest } from 'fastify'
+import type { Claims } from '../options.ts'
+import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
+import { type Command, splitFrame } from '../protocol/commands.ts'
+import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
+import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } from '../protocol/replies.ts'
+import type { SocketSession } from '../socket/context.ts'
+import type { Outbox } from '../socket/outbox.ts'
+import type { Timed } from '../socket/timer-wheel.ts'
+import type { Batch } from '../socket/turn.ts'
+import { COMMANDS, laneOf } from './commands/index.ts'
+import { subscribeByServer } from './commands/server-subscriptions.ts'
+import type { ClientContext } from './definition.ts'
+import { failureOf } from './failure.ts'
+import type { Member } from './hub.ts'
+import { Lanes } from './lanes.ts'
+import { readLine } from './line.ts'
+import type { SessionServices, SessionSocket } from './services.ts'
+import type { SessionSubscription } from './session-subscription.ts'
+import { timeToLive } from './time-to-live.ts'
+
+/**
+ * `new` until the client sends `connect`, which makes it `connected` or, where it is refused, leaves it to hang up
+ * (`refused`); `ended` once nothing the client sends matters any more.
+ */
+type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
+
+/** One connection that speaks the channel protocol. */
+export class Session implements Member, SocketSession, Batch, Timed {
+  readonly socket: SessionSocket
+  readonly request: FastifyRequest
+  readonly services: SessionServices
+  readonly subscriptions = new Map<string, SessionSubscription>()
+  user: Claims | null
+  /** Describes the client to others; JSON text. */
+  info: string | undefined
+  wheelTick = -1
+  readonly #lanes: Lanes
+  #state: State = 'new'
+  /** What came while `connect` was under way. */
+  #early: { readonly command: Command; readonly text: string }[] = []
+  /** Replies of this turn. */
+  #replies: string[] = []
+
+  constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
+    this.socket = socket
+    this.request = request
+    this.services = services
+    this.user = socket.user
+    this.#lanes = new Lanes({
+      capacity: socket.settings.limits.maxQueue,
+      full: () => socket.holdMessages(),
+      free: () => socket.releaseMessages()
+    })
+    socket.outbox.droppedNotice = laggingPush
+    services.wheel.set(this, services.wheel.now() + services.authTimeout)
+  }
+
+  get outbox(): Outbox {
+    return this.socket.outbox
+  }
+
+  get closed(): boolean {
+    return this.#state === 'ended' || this.socket.closed
+  }
+
+  get maxSubscriptions(): number {
+    return this.socket.maxSubscriptions
+  }
+
+  get channels(): string[] {
+    return [...this.subscriptions.keys()]
+  }
+
+  /** The wheel calls this: the connection has not connected in time. */
+  onDue(): number {
+    this.disconnect(DISCONNECT.stale)
+    return Number.POSITIVE_INFINITY
+  }
+
+  receive(data: Buffer, isBinary: boolean): void {
+    if (!this.#listens) return
+    if (isBinary) {
+      this.disconnect(DISCONNECT.inappropriateProtocol)
+      return
+    }
+    const lines = splitFrame(data.toString())
+    if (lines === undefined) {
+      this.disconnect(DISCONNECT.badRequest)
+      return
+    }
+    for (const line of lines) if (this.#listens) this.#take(line)
+  }
+
+  get #listens(): boolean {
+    return this.#state !== 'ended' && this.#state !== 'draining' && this.#state !== 'refused'
+  }
+
+  #take(text: string): void {
+    const line = readLine(text, this.socket.settings.limits.maxDepth)
+    if ('refused' in line) this.#answer(line.refused, ERROR.badRequest)
+    else if (line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
+    else if (line.parsed === 'pong') this.#pong()
+    else if (this.socket.takeCommand()) this.#accept(line.parsed, text)
+    else this.#answer(line.parsed.id, ERROR.tooManyRequests)
+  }
+
+  #pong(): void {
+    // One that nobody asked for is harmless; before connect it can't be one.
+    if (this.#state === 'connected') this.socket.pingAnswered()
+    else this.disconnect(DISCONNECT.badRequest)
+  }
+
+  #accept(command: Command, text: string): void {
+    const isConnect = command.name === 'connect'
+    if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
+    else if (this.#state === 'connecting') this.#early.push({ command, text })
+    else {
+      if (isConnect) this.#startConnecting()
+      this.#run(command, text)
+    }
+  }
+
+  // What follows waits in the kernel: an unauthenticated client gets no more memory than this.
+  #startConnecting(): void {
+    this.#state = 'connecting'
+    this.socket.holdMessages()
+  }
+
+  #run(command: Command, text: string): void {
+    const { lane, concurrency } = laneOf(command, this.services)
+    this.#lanes.run(lane, concurrency, () => this.#handle(command, text))
+  }
+
+  async #handle(command: Command, text: string): Promise<void> {
+    if (this.closed) return
+    try {
+      await COMMANDS[command.name](this, command as never, text)
+    } catch (error) {
+      this.fail(command, error)
+    }
+  }
+
+  /** Answers a command with what became of it. */
+  fail({ id, name }: Pick<Command, 'id' | 'name'>, error: unknown): void {
+    const failure = failureOf(error)
+    if ('error' in failure && failure.unexpected) {
+      this.socket.settings.log.error(
+        { err: error, connection: this.socket.id, command: name },
+        'channel command failed'
+      )
+    }
+    if (this.closed) return
+    if ('disconnect' in failure) this.disconnect(failure.disconnect)
+    else this.#answer(id, failure.error)
+    if (name === 'connect' && this.#state === 'connecting') this.#refuse()
+  }
+
+  #answer(id: number, error: ErrorReply): void {
+    // Id 0 is a message, which nobody waits for.
+    if (id > 0) this.#say(errorReply(id, error))
+  }
+
+  reply({ id, name }: Pick<Command, 'id' | 'name'>, result: string): void {
+    this.#say(reply(id, name, result))
+  }
+
+  /** Sends what stands by itself, behind the replies before it. */
+  push(text: string): void {
+    this.seal()
+    this.socket.sendText(text)
+  }
+
+  // Replies of one turn leave in one frame.
+  #say(text: string): void {
+    if (this.#replies.push(text) === 1) this.services.turn.addBatch(this)
+  }
+
+  /** Sends the replies of this turn. */
+  seal(): void {
+    const replies = this.#replies
+    if (replies.length === 0) return
+    this.#replies = []
+    this.socket.sendText(replies.join('\n'))
+  }
+
+  reaches(outbox: Outbox): boolean {
+    return outbox === this.outbox
+  }
+
+  /** The client has connected, and been told so. */
+  connected(): void {
+    this.#state = 'connected'
+    this.services.wheel.delete(this)
+    this.socket.releaseMessages()
+    for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
+  }
+
+  /** The client couldn't connect: it hangs up, or is hung up on once its time is over. */
+  #refuse(): void {
+    this.#state = 'refused'
+    this.#early = []
+    this.socket.releaseMessages()
+  }
+
+  disconnect({ code, reason }: Disconnect): void {
+    if (this.#state === 'ended') return
+    this.seal()
+    this.#state = 'ended'
+    this.#lanes.clear()
+    this.socket.close(code, reason)
+  }
+
+  ping(): boolean {
+    if (this.#state !== 'connected') return false
+    this.push(PING)
+    return true
+  }
+
+  caughtUp(): void {
+    this.services.hub.caughtUp(this)
+  }
+
+  drain(): Promise<void> | undefined {
+    if (this.#state === 'connected') this.#state = 'draining'
+    return this.#lanes.idle()
+  }
+
+  /** The connection is gone. */
+  ended(): void {
+    this.#state = 'ended'
+    this.#early = []
+    this.#lanes.clear()
+    this.services.wheel.delete(this)
+    for (const subscription of [...this.subscriptions.values()]) this.drop(subscription, UNSUBSCRIBE.disconnected)
+  }
+
+  /** Ends a subscription, without a word to the client. */
+  drop(subscription: SessionSubscription, { code, reason }: Disconnect): void {
+    const { channel, definition, params, live } = subscription
+    if (!this.holds(subscription)) return
+    this.subscriptions.delete(channel)
+    this.services.wheel.delete(subscription)
+    this.services.hub.unsubscribe(this, channel)
+    subscription.attendance?.leave()
+    if (!live || definition.hooks.onUnsubscribe === undefined) return
+    const context = { ...this.client(), channel, params, code, reason }
+    this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)
+  }
+
+  /** Whether that subscription is still wanted. */
+  holds(subscription: SessionSubscription): boolean {
+    return this.subscriptions.get(subscription.channel) === subscription
+  }
+
+  /** Runs a hook that nobody waits for. */
+  #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
+    const failed = (err: unknown) =>
+      this.socket.settings.log.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
+    try {
+      Promise.resolve(hook(context)).catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** Ends a subscription and tells the client, if it knows of it. */
+  end(subscription: SessionSubscription, reason: Disconnect): void {
+    if (!this.holds(subscription)) return
+    const { channel, live } = subscription
+    this.drop(subscription, reason)
+    if (live) this.push(unsubscribePush(channel, reason))
+  }
+
+  /** What was published can't be had any more: the client subscribes anew, and learns that it did not recover. */
+  insufficientState(channel: string): void {
+    const subscription = this.subscriptions.get(channel)
+    if (subscription?.byServer) this.disconnect(DISCONNECT.insufficientState)
+    else if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.insufficientState)
+  }
+
+  /** The application ends the subscription. */
+  unsubscribe(channel: string): void {
+    const subscription = this.subscriptions.get(channel)
+    if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.byServer)
+  }
+
+  /** The application subscribes the client. */
+  subscribe(channel: string): void {
+    if (this.#state !== 'connected') return
+    this.#lanes.run(channel, 1, async () => {
+      try {
+        if (!this.closed) await subscribeByServer(this, channel)
+      } catch (err) {
+        this.socket.settings.log.error({ err, connection: this.socket.id }, 'subscription by the server failed')
+      }
+    })
+  }
+
+  /** The application moved the expiry of the connection, to a time in seconds since 1970. */
+  extended(expiresAt: number): void {
+    if (this.#state === 'connected') this.push(refreshPush(timeToLive(expiresAt)))
+  }
+
+  /** Which client hooks are told that it is. */
+  client(): ClientContext {
+    return { user: this.user, connection: this.socket.id, request: this.request }
+  }
+}
