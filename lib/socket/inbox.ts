@@ -10,8 +10,9 @@ export const BINARY = Symbol('binary')
 const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
 
 export interface InboxOptions {
-  /** Messages that may wait; past it the socket is paused. */
+  /** Messages that may wait, and their bytes; past either the socket is paused. */
   readonly maxQueue: number
+  readonly maxBytes: number
   readonly maxDepth: number
   readonly validator: CompiledValidator | undefined
 }
@@ -44,6 +45,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #owner: InboxOwner
   #queue: (Buffer | typeof BINARY)[] = []
   #start = 0
+  #bytes = 0
   /** Calls of `next()` that nothing has come for: one, unless somebody iterates by hand. */
   readonly #waiting: Waiting[] = []
   #paused = false
@@ -73,7 +75,9 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       return
     }
     this.#queue.push(data)
-    if (!this.#paused && this.length >= this.#options.maxQueue) {
+    this.#bytes += bytesOf(data)
+    const { maxQueue, maxBytes } = this.#options
+    if (!this.#paused && (this.length >= maxQueue || this.#bytes >= maxBytes)) {
       this.#paused = true
       this.#owner.pause()
     }
@@ -113,11 +117,14 @@ export class Inbox implements AsyncIterableIterator<unknown> {
 
   #take(): Buffer | typeof BINARY {
     const data = this.#queue[this.#start++] as Buffer | typeof BINARY
-    if (this.#start === this.#queue.length) {
-      this.#queue = []
+    this.#bytes -= bytesOf(data)
+    // Now and then, or what was taken would be kept for as long as anything waits.
+    if (this.#start >= this.length) {
+      this.#queue = this.#queue.slice(this.#start)
       this.#start = 0
     }
-    if (this.#paused && this.length <= this.#options.maxQueue / 2) {
+    const { maxQueue, maxBytes } = this.#options
+    if (this.#paused && this.length <= maxQueue / 2 && this.#bytes <= maxBytes / 2) {
       this.#paused = false
       this.#owner.resume()
     }
@@ -157,4 +164,8 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       return { ...refusal('internal'), cause }
     }
   }
+}
+
+function bytesOf(data: Buffer | typeof BINARY): number {
+  return data === BINARY ? 0 : data.length
 }

@@ -7,7 +7,7 @@ function make(options: Partial<InboxOptions> = {}) {
   const sent: { error: { code: string; message: string; issues?: unknown } }[] = []
   const causes: unknown[] = []
   const inbox = new Inbox(
-    { maxQueue: 64, maxDepth: 64, validator: undefined, ...options },
+    { maxQueue: 64, maxBytes: 1_048_576, maxDepth: 64, validator: undefined, ...options },
     {
       sendText: (text) => void sent.push(JSON.parse(text)),
       pause: () => void calls.push('pause'),
@@ -194,6 +194,28 @@ t.test('the socket is paused while the queue is full, and read again when half i
   for (const expected of [5, 6, 7, 8]) t.equal(await next(), expected)
   t.equal(calls.at(-1), 'resume')
   t.equal(inbox.length, 0)
+})
+
+t.test('so it is while the messages that wait are as large as one may be', async (t) => {
+  const { add, next, calls } = make({ maxBytes: 10 })
+  add('"12345"')
+  t.same(calls, [])
+  add('"12345"')
+  t.same(calls, ['pause'])
+  await next()
+  t.same(calls, ['pause'])
+  await next()
+  t.same(calls, ['pause', 'resume'])
+})
+
+t.test('under steady load what was taken is let go', async (t) => {
+  const { inbox, add, next } = make()
+  add('0')
+  for (let i = 1; i < 1_000; i++) {
+    add(String(i))
+    t.equal(await next(), i - 1)
+  }
+  t.equal(inbox.length, 1)
 })
 
 t.test('what arrived before the end is handed out, and nothing after it', async (t) => {
