@@ -122,8 +122,9 @@ export class Outbox {
   flush(): void {
     const chunks = this.#chunks
     if (chunks.length === 0 || this.#held || this.#closed) return
-    const chunk = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, this.#chunkBytes)
-    this.#chunks = []
+    // One frame is the usual case: its array is kept for the next.
+    const chunk = chunks.length === 1 ? (chunks.pop() as Buffer) : Buffer.concat(chunks, this.#chunkBytes)
+    if (chunks.length > 0) this.#chunks = []
     this.#chunkBytes = 0
     this.#write(chunk)
   }
@@ -175,9 +176,10 @@ export class Outbox {
   // Before something is added: one message larger than the limit goes out where nothing else waits.
   #checkHard(): void {
     const { detour } = this
-    const buffered = detour === undefined ? this.#stream.writableLength : detour.buffered
     const isSlow = this.#stream.writableNeedDrain || this.#held || detour !== undefined
-    if (isSlow && buffered + this.waiting > this.#limits.hard && !this.#closed) this.#owner.overflowed()
+    if (!isSlow || this.#closed) return
+    const buffered = detour === undefined ? this.#stream.writableLength : detour.buffered
+    if (buffered + this.waiting > this.#limits.hard) this.#owner.overflowed()
   }
 
   #keepBack(offer: Offer): void {
