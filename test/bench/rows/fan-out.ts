@@ -1,8 +1,8 @@
 import type { Bench, Measured, Row, Subject } from '../row.ts'
 
 const SUBSCRIBERS = 1_000
-const WARM_UP = 1_200
-const TIME = 1_800
+const WARM_UP = 1_000
+const TIME = 1_600
 
 const subjects: readonly Subject[] = [
   { name: 'app.ws + socket.publish', server: 'ours', path: '/sub', publisher: '/pub' },
