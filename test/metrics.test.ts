@@ -117,6 +117,9 @@ t.test('what happens on sockets and handshakes', async (t) => {
   metrics.roundTrip(20)
   metrics.repaired(true)
   metrics.repaired(false)
+  metrics.recovered(true)
+  metrics.recovered(false)
+  metrics.delivered(30)
   metrics.drained({ closed: 7, terminated: 2, milliseconds: 100 })
   const found = await lines()
   for (const line of [
@@ -128,6 +131,9 @@ t.test('what happens on sockets and handshakes', async (t) => {
     'realtime_round_trip_seconds_sum 0.02',
     'realtime_position_repairs_total{outcome="complete"} 1',
     'realtime_position_repairs_total{outcome="hole"} 1',
+    'realtime_recoveries_total{outcome="recovered"} 1',
+    'realtime_recoveries_total{outcome="not_recovered"} 1',
+    'realtime_delivery_lag_seconds_sum 0.03',
     'realtime_drain_connections_total{how="closed"} 7',
     'realtime_drain_connections_total{how="terminated"} 2'
   ]) {
@@ -139,6 +145,7 @@ t.test('without a registry it counts all the same', async (t) => {
   const { metrics, target, open, close, lines } = make()
   close(open(socketOf('/a')), 1000)
   metrics.roundTrip(1)
+  metrics.delivered(1)
   metrics.export(prom, target)
   t.ok((await lines()).includes('realtime_closes_total{code="1000"} 1'))
 })

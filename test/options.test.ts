@@ -98,6 +98,8 @@ t.test('a wrong option is named, with what mends it', async (t) => {
     [{ auth: { verify: 'yes' } }, 'auth.verify'],
     [{ channels: { url: 'live' } }, 'channels.url'],
     [{ channels: { url: 5 } }, 'channels.url'],
+    [{ channels: { onConnect: true } }, 'channels.onConnect'],
+    [{ channels: { onMessage: {} } }, 'channels.onMessage'],
     [{ prefix: '' }, 'prefix'],
     [{ prefix: 'a{b}' }, 'prefix'],
     [{ prefix: 'x'.repeat(65) }, 'prefix'],
@@ -124,8 +126,9 @@ t.test('what stays as it was given', async (t) => {
   const verify = () => ({ sub: 'ada' })
   const metrics = new Registry()
   const redis = { host: 'localhost' }
-  const options = resolve({ auth: { verify }, metrics, redis, prefix: 'my-app_1.0', channels: { url: '/live' } })
-  t.match(options, { prefix: 'my-app_1.0', channels: { url: '/live' } })
+  const channels = { url: '/live', onConnect: () => undefined, onMessage: () => undefined }
+  const options = resolve({ auth: { verify }, metrics, redis, prefix: 'my-app_1.0', channels })
+  t.match(options, { prefix: 'my-app_1.0', channels })
   t.match(options.auth, { verify })
   t.equal(options.metrics, metrics)
   t.equal(options.redis, redis)

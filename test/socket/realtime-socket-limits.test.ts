@@ -52,6 +52,13 @@ t.test('without a limit nothing is refused', async (t) => {
   for (let i = 0; i < 500; i++) client.send(i)
   await client.expectNothing()
   t.equal(socket.stats.queued, 500)
+
+  const plain = await socketRig(t, { kind: 'raw', limits: { messages: false } })
+  const other = await plain.accept()
+  for (let i = 0; i < 500; i++) other.client.send(i)
+  await other.client.expectNothing()
+  t.match(other.socket.stats, { messagesIn: 500, queued: 0, rejected: 0 })
+  t.notOk(other.socket.isPaused)
 })
 
 t.test('a user’s messages count over all connections', async (t) => {
