@@ -74,10 +74,14 @@ export class Control {
   /** Listens to the other nodes. Called whenever the broker has become usable. */
   async listen(): Promise<void> {
     if (this.#position !== undefined) return
-    const { broker, failed } = this.#options
+    const { broker, failed, registry } = this.#options
     try {
       await broker.subscribe(CONTROL_CHANNEL)
-      this.#position = (await broker.history(CONTROL_CHANNEL, { limit: 0 })).position
+      const { position } = await broker.history(CONTROL_CHANNEL, { limit: 0 })
+      const isLate = registry.size > 0
+      this.#position = isLate ? { ...position, offset: 0 } : position
+      // Connections came before this node could listen: what was asked meanwhile may concern them.
+      if (isLate) await this.audit()
     } catch (error) {
       failed('control', error)
     }
