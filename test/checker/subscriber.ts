@@ -15,6 +15,8 @@ export interface SubscriberOptions {
   ports(): readonly number[]
   readonly random: () => number
   readonly user?: string
+  /** Milliseconds without a word after which it gives its connection up. @default 3000 */
+  readonly silence?: number
 }
 
 /** A client as it should be: it connects again with backoff and jitter, to any node, and goes on from its positions. */
@@ -33,6 +35,8 @@ export class Subscriber implements ClientLog {
   #port = 0
   #lostAt: number | undefined
   #stopped = false
+  /** Visible pings of the server. */
+  pings = 0
   /** Milliseconds from the loss of each connection until all channels were subscribed again. */
   readonly gaps: number[] = []
 
@@ -111,7 +115,7 @@ export class Subscriber implements ClientLog {
 
   #listen(): void {
     if (this.#silence) this.#silence.refresh()
-    else this.#silence = setTimeout(() => this.#socket?.terminate(), SILENCE)
+    else this.#silence = setTimeout(() => this.#socket?.terminate(), this.#options.silence ?? SILENCE)
   }
 
   #heard(message: Record<string, never>): void {
@@ -130,6 +134,7 @@ export class Subscriber implements ClientLog {
       this.events.push({ type: 'publication', channel, offset, epoch, id: data.id, hash: hashOf(data) })
     } else if (subscribed) this.#subscribed(subscribed)
     else if (refused) setTimeout(() => this.#ask(refused.channel), MOST_DELAY * this.#options.random())
+    else if (message.ping !== undefined) this.pings++
     else if (notice?.code === 'insufficient_state') {
       const place = { offset: notice.offset, epoch: notice.epoch }
       this.#positions.set(notice.channel, place)

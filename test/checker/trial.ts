@@ -146,7 +146,8 @@ async function settle(clients: readonly Subscriber[], finals: readonly Final[], 
   }))
 }
 
-async function readFinals(
+/** What Redis has of the channels. */
+export async function readFinals(
   redis: ServerSettings['redis'],
   prefix: string,
   channels: readonly string[]
