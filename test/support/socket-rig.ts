@@ -6,7 +6,7 @@ import type { Claims } from '../../lib/options.ts'
 import { DEFAULTS } from '../../lib/options.ts'
 import type { SocketContext, SocketSettings } from '../../lib/socket/context.ts'
 import { kContext, RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
-import { systemClock, TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { Turn } from '../../lib/socket/turn.ts'
 import { type ConnectOptions, connect, disposeAll, type TestSocket } from '../../lib/testing/index.ts'
 import { FakeClock } from './clock.ts'
@@ -18,8 +18,6 @@ export interface RigOptions extends Partial<Omit<SocketSettings, 'limits' | 'hea
   perMessageDeflate?: boolean
   /** As `ws` has it. @default true */
   autoPong?: boolean
-  /** The system's clock instead of one that stands. @default false */
-  realTime?: boolean
   /** What `context.userRate` says. @default 0 */
   userRate?: () => number
 }
@@ -37,12 +35,12 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
     heartbeat,
     perMessageDeflate = false,
     autoPong = true,
-    realTime = false,
+
     userRate = () => 0,
     ...rest
   } = options
   const clock = new FakeClock(10_000)
-  const wheel = new TimerWheel(realTime ? systemClock : clock, 50)
+  const wheel = new TimerWheel(clock, 50)
   const turn = new Turn()
   const events: Event[] = []
   const logs: [level: string, details: Record<string, unknown>, message: string][] = []
