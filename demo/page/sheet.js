@@ -110,9 +110,15 @@ function draw(context, { points, colour, width = DEFAULT_WIDTH }) {
   for (let at = 2; at < last; at += 2) {
     context.quadraticCurveTo(x(at), y(at), (x(at) + x(at + 2)) / 2, (y(at) + y(at + 2)) / 2)
   }
-  // To itself where there is one point only, which makes a dot.
-  context.lineTo(x(last), y(last))
-  context.stroke()
+  if (last > 0) {
+    context.lineTo(x(last), y(last))
+    context.stroke()
+  } else {
+    // A line of no length has no ink.
+    context.fillStyle = context.strokeStyle
+    context.arc(x(0), y(0), context.lineWidth / 2, 0, 2 * Math.PI)
+    context.fill()
+  }
 }
 
 function inkOf(colour) {
