@@ -1,7 +1,10 @@
+// Not a type: only so do the declarations bring along what it adds to routes (`websocket: true`).
+import '@fastify/websocket'
 import type {
   FastifyBaseLogger,
   FastifyRequest,
   FastifySchema,
+  FastifySchemaCompiler,
   FastifyTypeProvider,
   FastifyTypeProviderDefault,
   RawReplyDefaultExpression,
@@ -85,9 +88,11 @@ export type SocketRouteOptions<
     TypeProvider,
     Logger
   >,
-  'schema' | 'handler' | 'websocket' | 'wsHandler' | 'config'
+  'schema' | 'handler' | 'websocket' | 'wsHandler' | 'config' | 'validatorCompiler'
 > & {
   schema?: Schema & SocketSchema
+  /** Compiles this route's schemas, whatever kind of schema it takes. */
+  validatorCompiler?: FastifySchemaCompiler<never>
   config?: { realtime?: RealtimeRouteOptions; [key: string]: unknown }
 }
 

@@ -1,0 +1,141 @@
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
+import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Claims, MessageOf, RealtimeSocket } from 'fastify-realtime'
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { Type } from 'typebox'
+import type { WebSocket } from 'ws'
+import { z } from 'zod'
+import { type Equal, expect } from './equal.ts'
+
+/* What a handler of `app.ws` is given, as TypeScript sees it. Nothing here runs: `tsc` is the test. */
+
+export function withoutProvider(app: FastifyInstance) {
+  app.ws('/a', async (socket, request) => {
+    expect<Equal<typeof socket, RealtimeSocket<unknown>>>()
+    expect<Equal<typeof request.params, unknown>>()
+    expect<Equal<typeof request.query, unknown>>()
+    expect<Equal<typeof socket.user, Claims | null>>()
+    for await (const message of socket.messages()) expect<Equal<typeof message, unknown>>()
+  })
+  app.ws('/b', { schema: { message: { type: 'string' } } }, async (socket) => {
+    for await (const message of socket.messages()) expect<Equal<typeof message, unknown>>()
+  })
+  app.ws('/this', async function (socket) {
+    const prefix: string = this.prefix
+    // @ts-expect-error: the instance, not just anything
+    const wrong: number = this.prefix
+    this.log.info({ prefix, wrong }, socket.id)
+  })
+  expect<Equal<ReturnType<typeof app.ws>, FastifyInstance>>()
+  app.ws('/c', { onRequest: async (request) => request.log.info(request.url) }, (socket) => {
+    const raw: WebSocket = socket
+    raw.on('message', (data, isBinary) => raw.send(data, { binary: isBinary }))
+  })
+  app.get('/raw', { websocket: true }, (socket, request) => {
+    expect<Equal<typeof socket.send, WebSocket['send']>>()
+    expect<Equal<typeof request extends FastifyRequest ? true : false, true>>()
+  })
+}
+
+export function withTypeBox(plain: FastifyInstance) {
+  const app = plain.withTypeProvider<TypeBoxTypeProvider>()
+  const schema = {
+    params: Type.Object({ board: Type.String() }),
+    querystring: Type.Object({ since: Type.Optional(Type.Integer()) }),
+    headers: Type.Object({ 'x-tenant': Type.String() }),
+    message: Type.Object({ points: Type.Array(Type.Number()), colour: Type.String() })
+  }
+  app.ws('/boards/:board', { schema }, async (socket, request) => {
+    expect<Equal<typeof request.params, { board: string }>>()
+    expect<Equal<typeof request.query, { since?: number }>>()
+    expect<Equal<(typeof request.headers)['x-tenant'], string>>()
+    for await (const message of socket.messages()) {
+      expect<Equal<typeof message, { points: number[]; colour: string }>>()
+      // @ts-expect-error: not in the schema
+      message.thickness
+    }
+  })
+  app.ws('/inline', { schema: { message: Type.Union([Type.Literal('a'), Type.Literal('b')]) } }, async (socket) => {
+    for await (const message of socket.messages()) expect<Equal<typeof message, 'a' | 'b'>>()
+  })
+  app.ws('/params', { schema: { params: Type.Object({ id: Type.Number() }) } }, async (socket, request) => {
+    expect<Equal<typeof request.params, { id: number }>>()
+    for await (const message of socket.messages()) expect<Equal<typeof message, unknown>>()
+  })
+  app.ws('/plain', async (_, request) => {
+    expect<Equal<typeof request.query, unknown>>()
+  })
+  expect<Equal<MessageOf<TypeBoxTypeProvider, { message: ReturnType<typeof Type.Boolean> }>, boolean>>()
+}
+
+export function withZod(plain: FastifyInstance) {
+  const app = plain.withTypeProvider<ZodTypeProvider>()
+  const schema = {
+    params: z.object({ board: z.string() }),
+    querystring: z.object({ since: z.coerce.number().optional() }),
+    message: z.object({ at: z.string().transform((text) => new Date(text)) })
+  }
+  app.ws('/boards/:board', { schema }, async (socket, request) => {
+    expect<Equal<typeof request.params, { board: string }>>()
+    expect<Equal<typeof request.query, { since?: number | undefined }>>()
+    for await (const message of socket.messages()) expect<Equal<typeof message, { at: Date }>>()
+  })
+  app.ws('/own-compiler', { validatorCompiler, schema: { message: z.string() } }, async (socket) => {
+    for await (const message of socket.messages()) expect<Equal<typeof message, string>>()
+  })
+}
+
+export function withJsonSchema(plain: FastifyInstance) {
+  const app = plain.withTypeProvider<JsonSchemaToTsProvider>()
+  app.ws(
+    '/boards/:board',
+    {
+      schema: {
+        params: { type: 'object', properties: { board: { type: 'string' } }, required: ['board'] },
+        message: {
+          type: 'object',
+          properties: { kind: { enum: ['line', 'dot'] }, at: { type: 'array', items: { type: 'number' } } },
+          required: ['kind'],
+          additionalProperties: false
+        }
+      }
+    },
+    async (socket, request) => {
+      const board: string = request.params.board
+      // @ts-expect-error: a string
+      const wrong: number = request.params.board
+      for await (const message of socket.messages()) {
+        expect<Equal<typeof message, { kind: 'line' | 'dot'; at?: number[] | undefined }>>()
+      }
+      return void [board, wrong]
+    }
+  )
+}
+
+export function inChildScopes(plain: FastifyInstance) {
+  const plugin: FastifyPluginAsyncTypebox = async (child) => {
+    child.ws('/child', { schema: { message: Type.String() } }, async (socket) => {
+      for await (const message of socket.messages()) expect<Equal<typeof message, string>>()
+    })
+  }
+  plain.register(plugin)
+}
+
+export function whatIsRefused(app: FastifyInstance) {
+  const handler = async () => undefined
+  // @ts-expect-error: a route without a handler
+  app.ws('/a')
+  // @ts-expect-error: an option that there isn't
+  app.ws('/b', { config: { realtime: { hearbeat: {} } } }, handler)
+  // @ts-expect-error: not per route
+  app.ws('/c', { config: { realtime: { limits: { connections: { total: 1 } } } } }, handler)
+  // @ts-expect-error: Fastify's handler
+  app.ws('/d', { handler }, handler)
+  // @ts-expect-error: of the wrong type
+  app.ws('/e', { config: { realtime: { heartbeat: { interval: '25s' } } } }, handler)
+  app.ws('/f', { config: { realtime: { auth: false, origins: /x/, limits: { maxPayload: 1 } }, mine: 1 } }, handler)
+  // @ts-expect-error: of the wrong type
+  app.get('/g', { websocket: true, config: { realtime: { heartbeat: { interval: '25s' } } } }, handler)
+  app.get('/h', { websocket: true, config: { realtime: { auth: false } } }, handler)
+}
