@@ -206,9 +206,8 @@ export class Session implements Member, SocketSession, Batch, Timed {
   disconnect({ code, reason }: Disconnect): void {
     if (this.#state === 'ended') return
     this.seal()
-    this.#state = 'ended'
-    this.#lanes.clear()
     this.socket.close(code, reason)
+    this.ended()
   }
 
   ping(): boolean {

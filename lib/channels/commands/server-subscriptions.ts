@@ -1,6 +1,6 @@
 import { ChannelError } from '../../protocol/channel-errors.ts'
 import type { Since } from '../../protocol/commands.ts'
-import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
+import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
 import { attach, openSubscription } from './attach.ts'
@@ -42,6 +42,9 @@ export async function subscribeAtConnect(
   try {
     await Promise.all(ready)
     if (!session.closed) told(results)
+  } catch (error) {
+    for (const subscription of subscriptions) session.drop(subscription, UNSUBSCRIBE.byServer)
+    throw error
   } finally {
     release()
     await Promise.allSettled(attached)
