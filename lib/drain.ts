@@ -19,7 +19,6 @@ export interface DrainerOptions {
   readonly random: () => number
   readonly log: FastifyBaseLogger
   readonly drain: ResolvedDrain
-  started(): void
   finished(summary: DrainSummary): void
 }
 
@@ -57,7 +56,6 @@ export class Drainer {
 
   async #drain(): Promise<DrainSummary> {
     const { registry, clock, drain, log } = this.#options
-    this.#options.started()
     const start = clock.now()
     const deadline = start + drain.timeout
     if (drain.delay > 0) await this.#wait(drain.delay)

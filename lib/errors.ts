@@ -52,7 +52,7 @@ export const SubscriptionLimitError = createError('FST_RT_SUBSCRIPTION_LIMIT', '
 export const SocketClosedError = createError('FST_RT_SOCKET_CLOSED', 'The socket is closed', 410)
 export const MessagesTakenError = createError(
   'FST_RT_MESSAGES_TAKEN',
-  'messages() may be called once per socket: two loops would take each other’s messages'
+  'messages() belongs to app.ws routes, and to one loop at a time: two would take each other’s messages'
 )
 export const ConflictError = createError('FST_RT_CONFLICT', 'The idempotency key was used for other data', 409)
 /** The broker can't be reached: nothing was done. */

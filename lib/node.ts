@@ -92,9 +92,6 @@ export class Node implements SocketObserver {
       random,
       log,
       drain,
-      started: () => {
-        this.context.ignoresBareClose = false
-      },
       finished: (summary) => this.metrics.drained(summary)
     })
     const { control, drainer } = this

@@ -43,6 +43,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission)
   app.addHook('preClose', async () => {
+    node.context.ignoresBareClose = false
     await drainer.drain()
     server.close()
   })

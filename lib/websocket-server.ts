@@ -30,12 +30,12 @@ export async function takeSockets(app: FastifyInstance, context: SocketContext):
 
 /**
  * The application registered @fastify/websocket itself, whose hook closes every client at once, without a code, before
- * ours can drain. From the call of `app.close()` to the start of the drain a bare `close()` is therefore not obeyed.
+ * ours can drain. From the call of `app.close()` to our own hook a bare `close()` is therefore not obeyed.
  */
 function standInForPreClose(app: FastifyInstance, sockets: Sockets, context: SocketContext): void {
   const close = app.close as () => Promise<undefined>
   app.close = (() => {
-    context.ignoresBareClose = !app.realtime.draining
+    context.ignoresBareClose = true
     return close()
   }) as FastifyInstance['close']
   const closeSockets = sockets.close.bind(sockets)

@@ -70,10 +70,12 @@ export class Feed implements Batch {
     this.#live.set(subscription.subscriber.outbox, subscription)
   }
 
-  /** The subscription gets what was added up to here. */
+  /** The subscription gets what was added up to here, but for what its slow reader has not been given yet. */
   leave(subscription: Subscription): void {
+    const { outbox } = subscription.subscriber
     this.seal()
-    this.#live.delete(subscription.subscriber.outbox)
+    this.#live.delete(outbox)
+    outbox.withdraw(this)
   }
 
   /** Queues a frame for every live subscriber. */
@@ -97,7 +99,7 @@ export class Feed implements Batch {
     const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
     for (const [outbox, subscription] of this.#live) {
       if (outbox.lagging && fellBehind !== undefined) fellBehind(subscription, before)
-      else outbox.offer(chunk, count)
+      else outbox.offer(chunk, count, this)
     }
   }
 

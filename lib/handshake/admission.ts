@@ -95,13 +95,10 @@ export class Admission {
       checkRate,
       checkSubprotocol,
       authenticate,
-      (attempt) => this.#checkUserCapacity(attempt)
+      (attempt) => this.#checkUserCapacity(attempt),
+      // Once more: the drain may have begun, and ended, while one of those took its time.
+      () => this.#checkDraining()
     ]
-  }
-
-  /** Connections and handshakes under way. */
-  get used(): number {
-    return this.#capacity.used
   }
 
   /** A route is declared: no message needs more room than the largest that one of them takes. */

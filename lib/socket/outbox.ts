@@ -29,6 +29,7 @@ export interface Detour {
 interface Offer {
   readonly chunk: Buffer
   readonly count: number
+  readonly source: object | undefined
 }
 
 /**
@@ -91,10 +92,20 @@ export class Outbox {
     this.#append(frame, 1)
   }
 
-  /** Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader. */
-  offer(chunk: Buffer, count: number): void {
-    if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count })
+  /**
+   * Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader.
+   * @param source What may be withdrawn together.
+   */
+  offer(chunk: Buffer, count: number, source?: object): void {
+    if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count, source })
     else this.#append(chunk, count)
+  }
+
+  /** Forgets what is kept back of a source: its subscription is over. */
+  withdraw(source: object): void {
+    if (this.#backlog.length === 0) return
+    this.#backlog = this.#backlog.filter((offer) => offer.source !== source)
+    this.#backlogBytes = this.#backlog.reduce((bytes, { chunk }) => bytes + chunk.length, 0)
   }
 
   /** Accounts for a message that is written past the outbox, after having written what stands before it. */

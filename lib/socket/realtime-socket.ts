@@ -142,7 +142,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   #makeInbox({ limits, validator }: SocketSettings): Inbox {
     return new Inbox(
-      { maxQueue: limits.maxQueue, maxDepth: limits.maxDepth, validator },
+      { maxQueue: limits.maxQueue, maxBytes: limits.maxPayload, maxDepth: limits.maxDepth, validator },
       {
         sendText: (text) => this.sendText(text),
         pause: () => this.#pause(BY_INBOX),
@@ -241,25 +241,30 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** As `ws`'s; small messages of one turn leave in one write. */
   override send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
+    if (typeof options === 'function') {
+      this.send(data, undefined, options)
+      return
+    }
+    const guarded = callback && ((error?: Error) => void this.#dispatch('send', [error], [callback]))
     if (this.readyState !== WebSocket.OPEN) {
-      super.send(data as Buffer, options as SendOptions, callback)
+      super.send(data as Buffer, options as SendOptions, guarded)
       return
     }
     const { detour, held } = this.#outbox
     const direct = callback === undefined && detour === undefined && !held
     const frame = direct ? frameOf(data, options) : undefined
-    if (frame === undefined) this.#sendPast(data, options, callback)
+    if (frame === undefined) this.#sendPast(data, options, guarded)
     else this.#outbox.push(frame)
   }
 
   // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
-  #sendPast(data: unknown, options: SendOptions | SendCallback | undefined, callback: SendCallback | undefined): void {
+  #sendPast(data: unknown, options: SendOptions | null | undefined, callback: SendCallback | undefined): void {
     this.#outbox.bypass(sizeOf(data))
     // ws reads a Blob later and queues what it is given meanwhile: from here on everything takes that queue.
     if (data instanceof Blob) this.#outbox.detour ??= this.#makeDetour()
     super.send(data as Buffer, options as SendOptions, callback)
     // What is sent without `fin: false` ends the fragmented message.
-    if (typeof options === 'object' && options?.fin === false) this.#outbox.hold()
+    if (options?.fin === false) this.#outbox.hold()
     else this.#outbox.release()
   }
 
@@ -632,8 +637,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 }
 
 /** The frame of what can be written without ws: small, whole and at hand. */
-function frameOf(data: unknown, options: SendOptions | SendCallback | null | undefined): Buffer | undefined {
-  if (typeof options === 'function' || options?.fin !== undefined) return undefined
+function frameOf(data: unknown, options: SendOptions | null | undefined): Buffer | undefined {
+  if (options?.fin !== undefined) return undefined
   const binary = options?.binary ?? typeof data !== 'string'
   if (typeof data === 'string') return data.length <= COPY_LIMIT && !binary ? textFrame(data) : undefined
   return data instanceof Uint8Array && data.byteLength <= COPY_LIMIT ? dataFrame(data, binary) : undefined

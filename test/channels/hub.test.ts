@@ -156,6 +156,25 @@ t.test('what is sent to one socket and what is published keep their order', asyn
   )
 })
 
+t.test('C72: nothing of a channel comes after its end, however slow the reader', async (t) => {
+  const rig = await makeRig(t)
+  const slow = rig.reader()
+  for (const name of ['news', 'sports']) await rig.subscribe(slow, name)
+  slow.slow = true
+  for (let i = 0; i < 4; i++) {
+    await rig.publish('news', [i, 'x'.repeat(600)])
+    await rig.written()
+  }
+  await rig.publish('sports', 'kept')
+  await rig.publish('news', 'never')
+  await rig.written()
+  rig.hub.unsubscribe(slow, 'news')
+  slow.read()
+  await rig.written()
+  t.ok(slow.data.includes('kept'))
+  t.notOk(slow.data.includes('never'))
+})
+
 t.test('without history a slow reader loses the oldest, and is told how many', async (t) => {
   const rig = await makeRig(t)
   const slow = rig.reader()
