@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Test } from 'tap'
 import { FAULTS } from './faults.ts'
@@ -11,7 +11,7 @@ import { runTrial, type TrialResult } from './trial.ts'
  *
  *   npm run check:faults -- --only SIGKILL --seconds 10 --seed 7
  *
- * A whole run writes results.json. --mutate puts a seeded fault into the library first.
+ * A whole run, or one with --write, notes its figures in results.json. --mutate puts a seeded fault into the library.
  */
 const RESULTS = new URL('results.json', import.meta.url)
 const { values } = parseArgs({
@@ -22,11 +22,13 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '60' },
     channels: { type: 'string', default: '20' },
     rate: { type: 'string', default: '300' },
-    mutate: { type: 'string' }
+    mutate: { type: 'string' },
+    write: { type: 'boolean', default: false }
   }
 })
 
 const settings = {
+  nodes: 3,
   seed: Number(values.seed),
   seconds: Number(values.seconds),
   clients: Number(values.clients),
@@ -39,6 +41,7 @@ const results: TrialResult[] = []
 for (const fault of faults) {
   const result = await attended(async (t) => runTrial(t, fault, { ...settings, mutation }))
   results.push(result)
+  if ((values.write || values.only === '') && mutation === undefined) note(result)
   const { figures, recoveryGap, violations, seconds } = result
   console.log(`${violations.length === 0 ? 'ok    ' : 'FAILED'} ${fault.name} (${seconds} s)`)
   console.log(`       ${JSON.stringify(figures)}`)
@@ -50,12 +53,14 @@ const violations = results.reduce((sum, result) => sum + result.violations.lengt
 console.log(`${results.length} faults, ${violations} violations`)
 process.exitCode = violations === 0 ? 0 : 1
 
-if (values.only === '' && mutation === undefined) {
-  const trials = results.map((result) => ({ ...result, violations: result.violations.length }))
-  writeFileSync(
-    RESULTS,
-    `${JSON.stringify({ versions: versions(), nodes: 3, ...settings, violations, trials }, null, 2)}\n`
-  )
+/** Puts a result into the file, in place of an earlier one of the same fault. */
+function note({ violations, ...result }: TrialResult): void {
+  const trial = { ...result, settings, versions: versions(), violations: violations.length }
+  const before: (typeof trial)[] = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : []
+  const trials = [...before.filter((one) => one.fault !== trial.fault), trial]
+  const order = FAULTS.map(({ name }) => name)
+  trials.sort((a, b) => order.indexOf(a.fault) - order.indexOf(b.fault))
+  writeFileSync(RESULTS, `${JSON.stringify(trials, null, 2)}\n`)
 }
 
 /** Runs what expects a test, for its teardown, outside of one. */
