@@ -1,0 +1,175 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Centrifuge, Subscription } from 'centrifuge'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { createPublisher } from '../../lib/publisher.ts'
+import { testToken } from '../../lib/testing/index.ts'
+import { centrifuge, next, record } from '../support/centrifuge.ts'
+import { RedisServer, until } from '../support/redis-server.ts'
+
+/* The published client against three nodes, which go one after another, politely or not. */
+
+const redis = await RedisServer.start(t)
+let prefixes = 0
+
+interface ChannelNode {
+  readonly process: ChildProcess
+  readonly url: string
+}
+
+async function startNode(t: Test, prefix: string): Promise<ChannelNode> {
+  const program = new URL('../support/channel-node.ts', import.meta.url)
+  const child = fork(program, [redis.url, prefix], {
+    execArgv: process.execArgv,
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  return { process: child, url: `ws://127.0.0.1:${port}/connection/websocket` }
+}
+
+/** Nodes behind what stands for a load balancer: each connection of a client goes to the next that lives. */
+async function cluster(t: Test) {
+  const prefix = `channels${process.pid}-${prefixes++}`
+  const nodes = await Promise.all([1, 2, 3].map(() => startNode(t, prefix)))
+  let turn = 0
+  class Balanced extends WebSocket {
+    constructor() {
+      super((nodes[turn++ % nodes.length] as ChannelNode).url)
+    }
+  }
+  const publisher = await createPublisher({
+    redis: redis.url,
+    prefix,
+    history: (channel) => ({ size: channel.startsWith('short/') ? 5 : 1_000, ttl: 60_000 })
+  })
+  t.teardown(() => publisher.close())
+  return {
+    nodes,
+    publisher,
+    client: (sub: string) =>
+      centrifuge(t, 'ws://cluster', { websocket: Balanced as unknown as typeof WebSocket, token: testToken({ sub }) }),
+    async end(node: ChannelNode, signal: NodeJS.Signals) {
+      nodes.splice(nodes.indexOf(node), 1)
+      const exited = once(node.process, 'exit')
+      node.process.kill(signal)
+      return (await exited) as [number | null, NodeJS.Signals | null]
+    }
+  }
+}
+
+async function join(client: Centrifuge, room: string): Promise<Subscription> {
+  client.connect()
+  const subscription = client.newSubscription(room)
+  subscription.subscribe()
+  await subscription.ready()
+  return subscription
+}
+
+t.test('three nodes are one', async (t) => {
+  const { client, publisher } = await cluster(t)
+  const clients = ['ada', 'bob', 'eve'].map(client)
+  const rooms = await Promise.all(clients.map((each) => join(each, 'rooms/1')))
+  const pids = await Promise.all(
+    clients.map(async (each) => ((await each.rpc('whoami', null)).data as { pid: number }).pid)
+  )
+  t.equal(new Set(pids).size, 3)
+  const heard = rooms.map(record)
+  const [ada, bob] = rooms as [Subscription, Subscription]
+  await ada.publish(1)
+  await heard[2]?.upTo(1)
+  await bob.publish(2)
+  await heard[2]?.upTo(2)
+  await publisher.publish('rooms/1', 3)
+  for (const each of heard) t.same(await each.upTo(3), [1, 2, 3])
+  t.match(await ada.presenceStats(), { numClients: 3, numUsers: 3 })
+  const left = next(ada, 'leave')
+  clients[2]?.disconnect()
+  t.match(await left, { info: { user: 'eve' } })
+  t.match(await bob.presenceStats(), { numClients: 2, numUsers: 2 })
+  const page = await bob.history({ limit: 2, reverse: true })
+  t.same(
+    page.publications.map(({ data, offset }) => [data, offset]),
+    [
+      [3, 3],
+      [2, 2]
+    ]
+  )
+  const mine = next(clients[0] as Centrifuge, 'publication')
+  await publisher.publish('users/ada', 'for you')
+  t.match(await mine, { channel: 'users/ada', data: 'for you' })
+})
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  t.test(`nothing is lost, and nothing comes twice, when nodes end by ${signal}`, async (t) => {
+    const { nodes, client, publisher, end } = await cluster(t)
+    const clients = ['ada', 'bob', 'eve'].map(client)
+    const rooms = await Promise.all(clients.map((each) => join(each, 'rooms/1')))
+    const heard = rooms.map(record)
+    const codes: number[] = []
+    for (const each of clients) each.on('connecting', ({ code }) => codes.push(code))
+    const resubscribed: boolean[] = []
+    for (const room of rooms) room.on('subscribed', ({ recovered }) => resubscribed.push(recovered))
+
+    let count = 0
+    let publishing = true
+    const published = (async () => {
+      while (publishing) await publisher.publish('rooms/1', ++count)
+    })()
+    const [first, second] = [...nodes] as [ChannelNode, ChannelNode]
+    for (const node of [first, second]) {
+      const back = once(rooms[0] as never, 'subscribed')
+      const others = Promise.race(rooms.map((room) => once(room as never, 'subscribed')))
+      const [code] = await end(node, signal)
+      if (signal === 'SIGTERM') t.equal(code, 0)
+      await Promise.race([back, others])
+    }
+    publishing = false
+    await published
+    const all = Array.from({ length: count }, (_, n) => n + 1)
+    for (const each of heard) t.same(await each.upTo(count), all)
+    t.ok(resubscribed.length >= 2)
+    t.notOk(resubscribed.includes(false), 'each time everything was recovered')
+    if (signal === 'SIGTERM') t.same([...new Set(codes)], [3001], 'shutdown')
+    // Who went with a node is gone at once where it drained, and after the entry's life where it was killed.
+    const stats = () => (rooms[0] as Subscription).presenceStats()
+    await until(async () => (await stats()).numClients === 3)
+    t.match(await stats(), { numClients: 3, numUsers: 3 })
+  })
+}
+
+t.test('a drained node takes its presence along', async (t) => {
+  const { nodes, client, end } = await cluster(t)
+  const [ada, bob] = ['ada', 'bob'].map(client) as [Centrifuge, Centrifuge]
+  const room = await join(ada, 'rooms/1')
+  const bobs = await join(bob, 'rooms/1')
+  const first = (await bobs.presence()).clients
+  const events: string[] = []
+  bobs.on('leave', ({ info }) => events.push(`leave ${info.user}`))
+  bobs.on('join', ({ info }) => events.push(`join ${info.user}`))
+  const again = next(room, 'subscribed')
+  await end(nodes[0] as ChannelNode, 'SIGTERM')
+  await again
+  await until(async () => events.includes('join ada'))
+  t.same(events, ['leave ada', 'join ada'])
+  const { clients } = await bobs.presence()
+  t.equal(Object.keys(clients).length, 2)
+  t.notSame(Object.keys(clients).sort(), Object.keys(first).sort())
+})
+
+t.test('recovered: false where history was trimmed while the client was away', async (t) => {
+  const { client, publisher } = await cluster(t)
+  const ada = client('ada')
+  const room = await join(ada, 'short/1')
+  const heard = record(room)
+  await publisher.publish('short/1', 1)
+  await heard.upTo(1)
+  ada.disconnect()
+  for (let n = 2; n <= 10; n++) await publisher.publish('short/1', n)
+  const again = next(room, 'subscribed')
+  ada.connect()
+  t.match(await again, { wasRecovering: true, recovered: false, streamPosition: { offset: 10 } })
+  await publisher.publish('short/1', 11)
+  t.same(await heard.upTo(2), [1, 11])
+})
