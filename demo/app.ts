@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import boards from './routes/boards.ts'
 import operations from './routes/operations.ts'
 import page from './routes/page.ts'
+import rooms from './routes/rooms.ts'
 import sockets from './routes/sockets.ts'
 import tokens from './routes/tokens.ts'
 import type { Settings } from './settings.ts'
@@ -46,6 +47,7 @@ export async function buildApp(
   await app.register(tokens)
   await app.register(sockets)
   await app.register(boards)
+  await app.register(rooms)
   await app.register(operations, { registry })
   return app
 }

@@ -16,6 +16,15 @@ export const Stroke = Type.Object({
 })
 export type Stroke = Static<typeof Stroke>
 
+/** The name in a room's address. */
+export const RoomParams = Type.Object({ room: Type.String({ minLength: 1, maxLength: 100 }) })
+
+/** `<epoch>:<offset>`, where the client was before. */
+export const RoomQuery = Type.Object({ since: Type.Optional(Type.String({ maxLength: 200 })) })
+
+/** Any JSON object. */
+export const RoomMessage = Type.Object({}, { additionalProperties: true })
+
 export const Token = Type.Object({ user: Type.String({ minLength: 1, maxLength: 64 }) })
 
 export const Text = Type.Object({ text: Type.String({ maxLength: 1000 }) })

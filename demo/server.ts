@@ -1,7 +1,10 @@
+import cluster from 'node:cluster'
+import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 import { endOnFaults, endOnSignals } from './shutdown.ts'
+import { runWorkers } from './workers.ts'
 
 /*
  * Runs the demo: `npm start`. It logs JSON lines to stdout; Fastify's own says "Server listening at" and the address.
@@ -11,14 +14,35 @@ import { endOnFaults, endOnSignals } from './shutdown.ts'
 const MIN_SECRET_BYTES = 32
 // At most one line in this many milliseconds about connections that could not be accepted.
 const ACCEPT_LOG_INTERVAL = 10_000
+const NO_REDIS =
+  'several workers know each other through Redis only: start one (Debian: apt-get install redis-server; ' +
+  'macOS: brew install redis, then redis-server) and set REDIS_URL=redis://127.0.0.1:6379'
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env)
+  const workers = readWorkers(process.argv.slice(2))
+  if (workers > 0 && cluster.isPrimary) {
+    if (settings.redisUrl === undefined) throw new SettingsError(NO_REDIS)
+    await runWorkers(workers, settings)
+    return
+  }
   const app = await buildApp(settings)
   endOnFaults(app)
   endOnSignals(app, settings.drain.timeout)
   warnOfSecret(app, settings)
   await listen(app, settings)
+}
+
+/** `--workers N`; 0 for this process alone. */
+function readWorkers(args: string[]): number {
+  try {
+    const { values } = parseArgs({ args, options: { workers: { type: 'string' } } })
+    if (values.workers === undefined) return 0
+    if (/^[1-9]\d?$/.test(values.workers)) return Number(values.workers)
+  } catch {
+    // Said below: it is the only option there is.
+  }
+  throw new SettingsError('the only option is --workers N, with N from 1 to 99')
 }
 
 async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {

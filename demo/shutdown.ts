@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { constants } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 
@@ -33,6 +34,8 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
 
 async function end(app: FastifyInstance): Promise<void> {
   try {
+    // One of several workers: those who reconnect are not to be handed to the one that goes.
+    if (cluster.isWorker) app.server.close()
     await app.realtime.drain()
     setTimeout(() => app.server.closeAllConnections(), REQUESTS_GRACE).unref()
     await app.close()

@@ -31,23 +31,30 @@ export class DemoProcess {
   static async start(
     t: { teardown(fn: () => unknown): void },
     env: Record<string, string> = {},
-    shell?: string
+    shell?: string,
+    args: string[] = []
   ): Promise<DemoProcess> {
-    const demo = DemoProcess.spawn(t, env, shell)
+    const demo = DemoProcess.spawn(t, env, shell, args)
     const { msg } = await demo.line(({ msg }) => msg?.startsWith('Server listening at ') === true)
     demo.#address = (msg as string).slice('Server listening at '.length)
     return demo
   }
 
   /** Starts it, and doesn't wait. */
-  static spawn(t: { teardown(fn: () => unknown): void }, env: Record<string, string> = {}, shell?: string) {
-    const demo = new DemoProcess(env, shell)
+  static spawn(
+    t: { teardown(fn: () => unknown): void },
+    env: Record<string, string> = {},
+    shell?: string,
+    args: string[] = []
+  ) {
+    const demo = new DemoProcess(env, shell, args)
     t.teardown(() => demo.kill())
     return demo
   }
 
-  private constructor(env: Record<string, string>, shell: string | undefined) {
-    const command = shell === undefined ? NODE : ['/bin/sh', '-c', `${shell}; exec "$@"`, 'sh', ...NODE]
+  private constructor(env: Record<string, string>, shell: string | undefined, args: string[]) {
+    const demo = [...NODE, ...args]
+    const command = shell === undefined ? demo : ['/bin/sh', '-c', `${shell}; exec "$@"`, 'sh', ...demo]
     const child = spawn(command[0] as string, command.slice(1), {
       cwd: root,
       env: { PATH: process.env.PATH, PORT: '0', ...env },

@@ -1,0 +1,77 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { RealtimeSocket, RouteOptions, StreamPosition } from 'fastify-realtime'
+import { authenticate } from '../authenticate.ts'
+import { publishOrExplain } from '../publishing.ts'
+import { RoomMessage, RoomParams, RoomQuery } from '../schemas.ts'
+
+const MESSAGE_BYTES = 16 * 1024
+const SOCKET: RouteOptions = { limits: { maxPayload: MESSAGE_BYTES } }
+const LIMIT = { max: 6_000, timeWindow: '1 minute' }
+const HISTORY = { size: 1_000, ttl: 600_000 }
+
+const channelOf = (room: string) => `rooms/${room}`
+
+/** Rooms: what one says is published to all, and whoever was away is given what it missed. */
+const rooms: FastifyPluginAsyncTypebox = async (app) => {
+  app.channel('rooms/:room', {
+    history: HISTORY,
+    presence: true,
+    joinLeave: true,
+    // Whoever has a token may come in and speak.
+    onSubscribe: () => {},
+    onPublish: () => {}
+  })
+
+  app.ws(
+    '/ws/rooms/:room',
+    {
+      schema: { params: RoomParams, querystring: RoomQuery, message: RoomMessage },
+      config: { realtime: SOCKET }
+    },
+    async (socket, request) => {
+      const channel = channelOf(request.params.room)
+      if (!(await enter(socket, channel, parsePosition(request.query.since)))) return
+      for await (const message of socket.messages()) await publishOrExplain(socket, channel, message)
+    }
+  )
+
+  app.post(
+    '/api/rooms/:room',
+    {
+      schema: { params: RoomParams, body: RoomMessage },
+      bodyLimit: MESSAGE_BYTES,
+      onRequest: authenticate,
+      config: { rateLimit: LIMIT }
+    },
+    (request) => app.realtime.publish(channelOf(request.params.room), request.body)
+  )
+}
+
+/**
+ * Subscribes, and says where the client stands: after what it missed, where that could be given, and before anything
+ * new. False where the broker is away: then the connection is closed with 1013, try again later.
+ */
+async function enter(socket: RealtimeSocket, channel: string, since: StreamPosition | undefined): Promise<boolean> {
+  try {
+    const { recovered, offset, epoch } = await socket.subscribe(channel, { since })
+    socket.sendJson({ notice: { code: 'subscribed', channel, recovered, offset, epoch } })
+    return true
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code !== 'FST_RT_UNAVAILABLE' && code !== 'FST_RT_UNKNOWN_OUTCOME') throw error
+    socket.close(1013, 'unavailable')
+    return false
+  }
+}
+
+/** `<epoch>:<offset>`. An epoch may hold a colon, an offset is digits. */
+function parsePosition(text: string | undefined): StreamPosition | undefined {
+  if (text === undefined) return undefined
+  const colon = text.lastIndexOf(':')
+  const offset = text.slice(colon + 1)
+  // Whoever gives a position is told that it was none: no epoch is empty.
+  if (colon < 1 || !/^\d{1,15}$/.test(offset)) return { epoch: '', offset: 0 }
+  return { epoch: text.slice(0, colon), offset: Number(offset) }
+}
+
+export default rooms
