@@ -17,7 +17,7 @@ const FOUND_BY: Record<MutationName, { readonly fault: string; readonly rules: r
   }
 }
 
-const SMALL = { seed: 5, seconds: 3, nodes: 2, clients: 10, channels: 2, perClient: 2, rate: 120, settleTimeout: 3000 }
+const SMALL = { seed: 5, seconds: 3, nodes: 1, clients: 10, channels: 2, perClient: 2, rate: 120, settleTimeout: 3000 }
 
 for (const [name, { fault, rules }] of Object.entries(FOUND_BY)) {
   t.test(`${name}, found under: ${fault}`, async (t) => {
