@@ -115,7 +115,11 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     let count = 0
     let publishing = true
     const published = (async () => {
-      while (publishing) await publisher.publish('rooms/1', ++count)
+      while (publishing) {
+        await publisher.publish('rooms/1', ++count)
+        // At the pace of whoever is connected, so that history holds all that someone may miss.
+        await Promise.race(heard.map((each) => each.upTo(count)))
+      }
     })()
     const [first, second] = [...nodes] as [ChannelNode, ChannelNode]
     for (const node of [first, second]) {

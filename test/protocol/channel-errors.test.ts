@@ -1,0 +1,26 @@
+import t from 'tap'
+import { ChannelError, ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
+
+t.test('the codes of the protocol have its words', async (t) => {
+  t.same(
+    Object.values(ERROR).map(({ code }) => code),
+    [100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112]
+  )
+  t.match(new ChannelError(100), { code: 100, message: 'internal server error', temporary: true, disconnects: false })
+  t.match(new ChannelError(103), { code: 103, message: 'permission denied', temporary: false })
+  t.match(forbidden('read only'), { code: 103, message: 'read only', name: 'ChannelError' })
+})
+
+t.test("an application's own", async (t) => {
+  const cause = new Error('why')
+  t.match(new ChannelError(400, 'own', { temporary: true, cause }), {
+    code: 400,
+    message: 'own',
+    temporary: true,
+    cause
+  })
+  t.equal(new ChannelError(1999).message, 'error')
+  t.ok(new ChannelError(3000).disconnects)
+  t.ok(new ChannelError(4999).disconnects)
+  for (const code of [99, 2000, 2999, 5000, 100.5, Number.NaN]) t.throws(() => new ChannelError(code), RangeError)
+})

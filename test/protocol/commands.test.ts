@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { parseCommand, splitFrame } from '../../lib/protocol/commands.ts'
+
+/* What each field may be; what a server answers stands in test/channels/protocol-table.test.ts. */
+
+t.test('a frame is lines', async (t) => {
+  t.same(splitFrame('a'), ['a'])
+  t.same(splitFrame('a\nb\n'), ['a', 'b'])
+  for (const frame of ['', '\n', 'a\n\nb', '\na', 'a\n\n']) t.equal(splitFrame(frame), undefined, JSON.stringify(frame))
+})
+
+t.test('absent and null fields have their defaults', async (t) => {
+  t.same(parseCommand({ id: 1, connect: { token: null, subs: null, data: null } }), {
+    id: 1,
+    name: 'connect',
+    request: { token: '', data: null, name: '', version: '', subs: new Map() }
+  })
+  t.same(parseCommand({ id: 2, subscribe: { channel: 'a', recover: null, flag: null } }), {
+    id: 2,
+    name: 'subscribe',
+    request: { channel: 'a', token: '', data: undefined, since: undefined, rejectUnrecovered: false }
+  })
+  t.same(parseCommand({ id: 3, history: { channel: 'a', since: null } }), {
+    id: 3,
+    name: 'history',
+    request: { channel: 'a', limit: 0, since: undefined, reverse: false }
+  })
+  t.same(parseCommand({ id: 4, history: { channel: 'a', since: { offset: null }, limit: -1, reverse: true } }), {
+    id: 4,
+    name: 'history',
+    request: { channel: 'a', limit: -1, since: { offset: 0, epoch: '' }, reverse: true }
+  })
+  t.equal(parseCommand({}), 'pong')
+  t.equal(parseCommand({ id: 0, connect: null }), 'pong')
+})
+
+t.test('where a client was in streams that the server subscribed it to', async (t) => {
+  const subs = { a: { recover: true, offset: '5', epoch: 'x' }, b: { offset: 5 }, c: { recover: true } }
+  const command = parseCommand({ id: 1, connect: { subs } })
+  t.match(command, {
+    request: {
+      subs: new Map([
+        ['a', { offset: 5, epoch: 'x' }],
+        ['b', undefined],
+        ['c', { offset: 0, epoch: '' }]
+      ])
+    }
+  })
+})
+
+t.test('of several requests the first counts, in the order of the definition', async (t) => {
+  t.match(parseCommand({ id: 1, rpc: { method: 'a' }, subscribe: { channel: 'a' } }), { name: 'subscribe' })
+})
+
+t.test('whatever comes, nothing is thrown', async (t) => {
+  const names = ['id', 'connect', 'subscribe', 'history', 'refresh', 'sub_refresh', 'send', 'rpc', 'publish', 'ping']
+  const fields = fc.dictionary(
+    fc.constantFrom(
+      'channel',
+      'token',
+      'data',
+      'recover',
+      'offset',
+      'epoch',
+      'since',
+      'limit',
+      'subs',
+      'flag',
+      'method'
+    ),
+    fc.oneof(fc.jsonValue(), fc.string(), fc.integer())
+  )
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...names), fc.oneof(fields, fc.jsonValue(), fc.integer())), (value) => {
+      const parsed = parseCommand(value)
+      t.ok(typeof parsed === 'string' || Number.isInteger(parsed.id))
+    }),
+    { numRuns: 500 }
+  )
+})

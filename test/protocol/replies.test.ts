@@ -1,0 +1,97 @@
+import t from 'tap'
+import { framePayloads } from '../../lib/protocol/frame.ts'
+import * as replies from '../../lib/protocol/replies.ts'
+
+/* Every reply and push, as it goes out. */
+
+const info = replies.clientInfo({ user: 'ada', client: 'c1', connection: '{"nick":"A"}', channel: '[1]' })
+const plain = replies.clientInfo({ user: '', client: 'c"2' })
+
+t.test('descriptions of clients', async (t) => {
+  t.equal(info, '{"user":"ada","client":"c1","conn_info":{"nick":"A"},"chan_info":[1]}')
+  t.equal(plain, '{"user":"","client":"c\\"2"}')
+})
+
+t.test('replies', async (t) => {
+  t.equal(
+    replies.reply(7, 'presence_stats', replies.presenceStatsResult(2, 1)),
+    '{"id":7,"presence_stats":{"num_clients":2,"num_users":1}}'
+  )
+  t.equal(
+    replies.errorReply(1, { code: 103, message: 'no', temporary: false }),
+    '{"id":1,"error":{"code":103,"message":"no"}}'
+  )
+  t.equal(
+    replies.errorReply(1, { code: 100, message: 'no', temporary: true }),
+    '{"id":1,"error":{"code":100,"message":"no","temporary":true}}'
+  )
+  const connect = { client: 'c1', version: 'v', ping: 25 }
+  t.equal(
+    replies.connectResult({ ...connect, ttl: undefined, data: undefined, subs: new Map() }),
+    '{"client":"c1","version":"v","ping":25,"pong":true}'
+  )
+  t.equal(
+    replies.connectResult({ ...connect, ttl: 60, data: '{"a":1}', subs: new Map([['x"', '{}']]) }),
+    '{"client":"c1","version":"v","expires":true,"ttl":60,"data":{"a":1},"subs":{"x\\"":{}},"ping":25,"pong":true}'
+  )
+  t.equal(
+    replies.subscribeResult({
+      ttl: undefined,
+      position: undefined,
+      recovery: 'none',
+      publications: [],
+      data: undefined
+    }),
+    '{}'
+  )
+  t.equal(
+    replies.subscribeResult({
+      ttl: 5,
+      position: { offset: 2, epoch: 'e' },
+      recovery: 'done',
+      publications: [{ data: Buffer.from('1.0'), offset: 3, info: Buffer.from(plain) }],
+      data: 'null'
+    }),
+    `{"expires":true,"ttl":5,"recoverable":true,"epoch":"e","offset":2,"positioned":true,"publications":[{"data":1.0,"offset":3,"info":${plain}}],"was_recovering":true,"recovered":true,"data":null}`
+  )
+  t.equal(
+    replies.subscribeResult({
+      ttl: undefined,
+      position: undefined,
+      recovery: 'failed',
+      publications: [],
+      data: undefined
+    }),
+    '{"was_recovering":true}'
+  )
+  t.equal(replies.refreshResult('c1', 'v', 9), '{"client":"c1","version":"v","expires":true,"ttl":9}')
+  t.equal(replies.subRefreshResult(undefined), '{}')
+  t.equal(replies.subRefreshResult(3), '{"expires":true,"ttl":3}')
+  t.equal(replies.historyResult([], { offset: 4, epoch: 'e' }), '{"publications":[],"epoch":"e","offset":4}')
+  t.equal(replies.presenceResult([['c1', info]]), `{"presence":{"c1":${info}}}`)
+  t.equal(replies.rpcResult('[]'), '{"data":[]}')
+})
+
+t.test('pushes', async (t) => {
+  t.equal(
+    replies.unsubscribePush('a"', { code: 2500, reason: 'r' }),
+    '{"push":{"channel":"a\\"","unsubscribe":{"code":2500,"reason":"r"}}}'
+  )
+  t.equal(replies.subscribePush('a', '{}'), '{"push":{"channel":"a","subscribe":{}}}')
+  t.equal(replies.refreshPush(5), '{"push":{"refresh":{"expires":true,"ttl":5}}}')
+  t.equal(replies.refreshPush(undefined), '{"push":{"refresh":{}}}')
+  t.equal(replies.presencePush('a', 'join', info), `{"push":{"channel":"a","join":{"info":${info}}}}`)
+  t.equal(replies.laggingPush(3), '{"push":{"message":{"data":{"notice":{"code":"lagging","dropped":3}}}}}')
+})
+
+t.test('publications are frames, their data as it is', async (t) => {
+  const frames = replies.publicationFrames('a"')
+  const text = (publication: replies.ReplyPublication) =>
+    Array.from(framePayloads(frames(publication)), ({ payload }) => payload.toString())
+  const data = Buffer.from('{"n":1.0}')
+  t.same(text({ data, offset: 0 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0}}}}'])
+  t.same(text({ data, offset: 7 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"offset":7}}}'])
+  t.same(text({ data, offset: 0, info: Buffer.from(info) }), [
+    `{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"info":${info}}}}`
+  ])
+})
