@@ -78,6 +78,13 @@ t.test('a handler', async (t) => {
       waiting?.()
       throw new Error('late')
     })
+    .ws('/nothing', async (socket) => {
+      await new Promise<void>((resolve) => {
+        socket.signal.addEventListener('abort', () => resolve())
+      })
+      waiting?.()
+      throw undefined
+    })
 
   t.test('that returns closes with 1000', async (t) => {
     for (const path of ['/done', '/sync'])
@@ -101,7 +108,7 @@ t.test('a handler', async (t) => {
   })
 
   t.test('whose client goes may stop with an AbortError, and is blamed for anything else', async (t) => {
-    for (const [path, errors] of Object.entries({ '/aborted': 0, '/late': 1 })) {
+    for (const [path, errors] of Object.entries({ '/aborted': 0, '/late': 1, '/nothing': 1 })) {
       logs.length = 0
       const socket = await connect(app, path)
       const settled = new Promise<void>((resolve) => {
@@ -188,6 +195,12 @@ t.test('what a hook refuses with', async (t) => {
     { config: { realtime: { auth: { refuse: 'close' } } }, preHandler: async () => Promise.reject(refuse(403)) },
     async () => undefined
   )
+  const realtime = { auth: false } as const
+  app.get(
+    '/own',
+    { websocket: true, config: { realtime }, preHandler: async () => Promise.reject(refuse(401)) },
+    () => undefined
+  )
   const token = testToken()
   const told: Record<number, number> = { 400: 4400, 401: 4401, 403: 4403 }
   for (const how of ['throws', 'sends']) {
@@ -199,6 +212,7 @@ t.test('what a hook refuses with', async (t) => {
       else t.match(await (browser as Awaited<ReturnType<typeof connect>>).closed(), { code: told[code] })
     }
   }
+  t.match(await (await connect(app, '/own', { origin: true })).closed(), { code: 4401, reason: 'unauthorized' })
   t.match(await connect(app, '/http', { token, origin: true }).catch((error: unknown) => error), { statusCode: 403 })
   t.match(await (await connect(app, '/close', { token })).closed(), { code: 4403, reason: 'forbidden' })
   t.same(

@@ -18,10 +18,6 @@ export class Capacity {
     this.#limits = limits
   }
 
-  get used(): number {
-    return this.#total
-  }
-
   /** Takes a slot; false where none is free. */
   take(stream: Duplex, address: string | undefined): boolean {
     const ofAddress = (address !== undefined && this.#addresses.get(address)) || 0

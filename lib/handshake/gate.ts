@@ -77,9 +77,9 @@ export class Gate {
     return handshake.settings as SocketSettings
   }
 
-  /** The one protocol to answer with: the first that was offered and is no credential. */
-  protocolOf(request: IncomingMessage): string | false {
-    return this.#handshakes.get(request)?.offer.protocols[0] ?? false
+  /** The one protocol to answer with: the first that was offered and is no credential. Asked where one was offered. */
+  protocolOf(request: IncomingMessage): string {
+    return (this.#handshakes.get(request) as Handshake).offer.protocols[0] as string
   }
 
   close(): void {

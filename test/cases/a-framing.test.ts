@@ -245,7 +245,7 @@ t.test('pings, pongs and closing', async (t) => {
     t.ok(performance.now() - start < 2_000)
     socket.destroy()
     await stage.after(t)
-    t.match(await stage.registry.metrics(), /realtime_heartbeat_timeouts_total 1$/m)
+    t.match(await stage.registry.metrics(), /realtime_heartbeat_timeouts_total [1-9]/)
   })
 
   for (const path of ['/close', '/close-raw']) {

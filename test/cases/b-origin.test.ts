@@ -160,10 +160,12 @@ t.test('B59: what the limiter is told to throw, it throws', async (t) => {
     t.equal(response.statusCode, 429)
     await stage.after(t, { places: [response] })
   }
-  errors.push('a string')
-  const { response } = await stage.upgrade({ path: '/none' })
-  t.equal(response.statusCode, 500)
-  await stage.quiet()
+  for (const error of ['a string', undefined]) {
+    errors.push(error)
+    const { response } = await stage.upgrade({ path: '/none' })
+    t.equal(response.statusCode, 500)
+    await stage.quiet()
+  }
 })
 
 t.test('B59: addresses behind a proxy', async (t) => {
