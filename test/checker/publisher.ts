@@ -4,7 +4,8 @@ import { hashOf } from './subscriber.ts'
 
 // Longer than the broker takes to say that it doesn't know.
 const ANSWER_TIMEOUT = 4000
-const RETRY_DELAY = 200
+// Hundreds that try again at once would be an outage of their own: the delay doubles up to the second.
+const RETRY_DELAY = [200, 3000] as const
 const PERIOD = 20
 const MAX_PADDING = 2000
 
@@ -69,8 +70,11 @@ export class Publisher {
     let answer = await this.#ask(body)
     if (answer.outcome === 'unknown') this.retried++
     // Once it may have been done, only a confirmation settles it.
+    let [delay] = RETRY_DELAY as readonly [number, number]
     for (let known = answer.outcome !== 'unknown'; !known && !this.#givingUp; ) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY * (0.5 + random())))
+      const wait = delay * (0.5 + random())
+      await new Promise((resolve) => setTimeout(resolve, wait))
+      delay = Math.min(2 * delay, RETRY_DELAY[1])
       const again = await this.#ask(body)
       known = again.outcome === 'ok'
       if (known) answer = again
