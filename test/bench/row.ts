@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LoadProcess, ServerProcess } from './processes.ts'
 
+// How often it is looked how much CPU time the server has used, and how long at most it may take to.
+const POLL = 50
+const PATIENCE = 15_000
+
 /** What is measured of one server in one run. */
 export interface Measured {
   /** The row's figure. */
@@ -88,11 +92,18 @@ export class Bench {
     }
   }
 
-  /** Messages per CPU second of the server, once it is warm. */
-  async throughput(warmUp: number, milliseconds: number): Promise<Measured> {
-    await sleep(warmUp)
-    const { messages, cpu, ...rest } = await this.watch(() => sleep(milliseconds))
+  /** Messages per CPU second of the server, once it is warm. Both times are the server's CPU seconds. */
+  async throughput(warmUp: number, time: number): Promise<Measured> {
+    await this.#spend(warmUp)
+    const { messages, cpu, ...rest } = await this.watch(() => this.#spend(time))
     if (messages === 0) throw new Error('No message arrived')
     return { value: messages / cpu, ...rest }
+  }
+
+  /** Waits until the server has used so many CPU seconds: where others have the CPU, that takes longer. */
+  async #spend(seconds: number): Promise<void> {
+    const until = performance.now() + PATIENCE
+    const { cpu } = await this.server.usage()
+    while ((await this.server.usage()).cpu - cpu < seconds && performance.now() < until) await sleep(POLL)
   }
 }

@@ -15,7 +15,7 @@ import { rows } from './rows/index.ts'
 const RESULTS = new URL('./results.json', import.meta.url)
 const PACKAGES = ['fastify', '@fastify/websocket', '@fastify/jwt', 'ws']
 // How often a run is measured again because another process had the CPU.
-const RETRIES = 2
+const RETRIES = 1
 
 interface Results {
   readonly node: string
@@ -77,24 +77,24 @@ function keepOthers(results: Results): Results {
   } catch {
     return results
   }
-  const conditions = ({ rows: _, ...rest }: Results) => JSON.stringify(rest)
-  if (conditions(before) !== conditions(results)) return results
+  const withoutRows = ({ rows: _, ...rest }: Results) => JSON.stringify(rest)
+  if (withoutRows(before) !== withoutRows(results)) return results
   const find = (from: Results, name: string) => from.rows.find((row) => row.name === name)
   return { ...results, rows: rows.flatMap(({ name }) => find(results, name) ?? find(before, name) ?? []) }
 }
 
+const conditions = {
+  node: process.version,
+  cpus: availableParallelism(),
+  pinned,
+  versions: Object.fromEntries(PACKAGES.map((name) => [name, installedVersion(name)]))
+}
 const measured: RowResult[] = []
 for (const row of chosen) {
   const result = await measureRow(row)
   measured.push(result)
   if (!args.json) console.log(`${table(result)}\n`)
+  // After each row: what has been measured is kept where somebody stops the rest.
+  writeFileSync(RESULTS, `${JSON.stringify(keepOthers({ ...conditions, rows: measured }), null, 2)}\n`)
 }
-const results: Results = {
-  node: process.version,
-  cpus: availableParallelism(),
-  pinned,
-  versions: Object.fromEntries(PACKAGES.map((name) => [name, installedVersion(name)])),
-  rows: measured
-}
-if (args.json) console.log(JSON.stringify(results, null, 2))
-writeFileSync(RESULTS, `${JSON.stringify(keepOthers(results), null, 2)}\n`)
+if (args.json) console.log(JSON.stringify({ ...conditions, rows: measured }, null, 2))
