@@ -25,6 +25,9 @@ import { timeToLive } from './time-to-live.ts'
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
+// Characters.
+const MAX_JOINED = 16_384
+
 /** One connection that speaks the channel protocol. */
 export class Session implements Member, SocketSession, Batch, Timed {
   readonly socket: SessionSocket
@@ -41,6 +44,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
   #early: { readonly command: Command; readonly text: string }[] = []
   /** Replies of this turn. */
   #replies: string[] = []
+  #replyLength = 0
 
   constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
     this.socket = socket
@@ -171,9 +175,12 @@ export class Session implements Member, SocketSession, Batch, Timed {
     this.socket.sendText(text)
   }
 
-  // Replies of one turn leave in one frame.
+  // Replies of one turn leave in one frame, or in several where they are large: the outbox's limit is on what waits
+  // behind a frame, whatever the size of that.
   #say(text: string): void {
     if (this.#replies.push(text) === 1) this.services.turn.addBatch(this)
+    this.#replyLength += text.length
+    if (this.#replyLength >= MAX_JOINED) this.seal()
   }
 
   /** Sends the replies of this turn. */
@@ -181,6 +188,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
     const replies = this.#replies
     if (replies.length === 0) return
     this.#replies = []
+    this.#replyLength = 0
     this.socket.sendText(replies.join('\n'))
   }
 

@@ -1,0 +1,68 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import t from 'tap'
+import { Lanes } from '../../lib/channels/lanes.ts'
+
+function rig(capacity = 100) {
+  const log: string[] = []
+  const open = new Map<string, () => void>()
+  const lanes = new Lanes({ capacity, full: () => log.push('full'), free: () => log.push('free') })
+  const run = (lane: string, name: string, concurrency = 1) =>
+    lanes.run(lane, concurrency, () => {
+      log.push(name)
+      return new Promise<void>((resolve) => open.set(name, resolve))
+    })
+  const end = async (name: string) => {
+    open.get(name)?.()
+    await nextTurn()
+  }
+  return { lanes, log, run, end }
+}
+
+t.test('one lane in order, lanes beside each other', async (t) => {
+  const { lanes, log, run, end } = rig()
+  run('a', 'a1')
+  run('a', 'a2')
+  run('b', 'b1')
+  t.same(log, ['a1', 'b1'])
+  t.equal(lanes.size, 3)
+  await end('b1')
+  await end('a1')
+  t.same(log, ['a1', 'b1', 'a2'])
+  const idle = lanes.idle()
+  await end('a2')
+  await idle
+  t.equal(lanes.idle(), undefined)
+  t.equal(lanes.size, 0)
+})
+
+t.test('so many at a time', async (t) => {
+  const { log, run, end } = rig()
+  for (const name of ['1', '2', '3', '4']) run('a', name, 2)
+  t.same(log, ['1', '2'])
+  await end('2')
+  t.same(log, ['1', '2', '3'])
+  await end('1')
+  await end('3')
+  t.same(log, ['1', '2', '3', '4'])
+})
+
+t.test('full, and free again at half', async (t) => {
+  const { log, run, end } = rig(4)
+  for (const name of ['1', '2', '3', '4', '5']) run(name, name)
+  t.same(log, ['1', '2', '3', '4', 'full', '5'])
+  await end('1')
+  await end('2')
+  t.notOk(log.includes('free'))
+  await end('3')
+  t.equal(log.at(-1), 'free')
+})
+
+t.test('what waits can be forgotten', async (t) => {
+  const { lanes, log, run, end } = rig()
+  run('a', '1')
+  run('a', '2')
+  lanes.clear()
+  t.equal(lanes.size, 1)
+  await end('1')
+  t.same(log, ['1'])
+})
