@@ -26,12 +26,14 @@ export class RpcRoutes {
   #uncompiled: (() => void)[] = []
 
   /** Throws `FST_RT_INVALID_METHOD`. */
-  add(method: string, { schema = {} }: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
+  add(method: string, options: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
     const fail = (mend: string): never => {
       throw new InvalidMethodError(String(method), mend)
     }
     if (typeof method !== 'string' || method === '') fail('name it')
     if (typeof handler !== 'function') fail('give a handler, as the last argument')
+    if (typeof options !== 'object' || options === null) fail('give the options as an object')
+    const { schema = {} } = options
     if (this.#methods.has(method)) fail('it is declared already')
     for (const name of Object.keys(schema)) {
       if (!SCHEMAS.includes(name)) fail(`there is no schema.${name}; ${SCHEMAS.join(' and ')} are`)
@@ -78,7 +80,8 @@ export function rpcDecorator(routes: RpcRoutes, declared: () => void) {
     method: string,
     ...rest: [MethodHandler] | [MethodOptions, MethodHandler]
   ): FastifyInstance {
-    const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
+    const [options, handler] =
+      rest.length < 2 ? [{}, rest[0] as MethodHandler] : (rest as [MethodOptions, MethodHandler])
     const name = typeof method === 'string' && method !== '' ? withPrefix(this, method) : method
     routes.add(name, options, handler, this)
     declared()
