@@ -27,8 +27,9 @@ const MAX_GAP = 500
 const STEP = 10
 // Time at the end for those whose handler took long to answer the close; ws cuts them after as much.
 const CLOSE_TIME = 2_000
-// A handler that isn't in the middle of a message gets this long to return once its signal aborts.
-const IDLE_HANDLER_TIME = 1_000
+// A handler that isn't in the middle of a message gets this long to return once its signal aborts: half a second more
+// than its socket waits for messages that were on their way.
+const IDLE_HANDLER_TIME = 1_500
 const MAX_RECONNECT_AFTER = 5_000
 
 /** Empties this node: tells each connection to go, spread over a window, and waits until all have gone. */

@@ -83,8 +83,7 @@ export class Node implements SocketObserver {
       streams: streamsOf(hub),
       observer: this,
       userRate: (user, rate) => userRates.take(user, rate),
-      settingsOf,
-      ignoresBareClose: false
+      settingsOf
     }
     this.drainer = new Drainer({
       registry,

@@ -3,6 +3,7 @@ import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ChannelEndpoint } from './channel-endpoint.ts'
 import { channelDecorator } from './channel-routes.ts'
+import type { Drainer } from './drain.ts'
 import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
 import { hasJwt } from './handshake/authentication.ts'
@@ -42,8 +43,8 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission)
+  drainBeforeClose(app, drainer)
   app.addHook('preClose', async () => {
-    node.context.ignoresBareClose = false
     await drainer.drain()
     server.close()
   })
@@ -53,6 +54,19 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
     await broker.close()
   })
   await node.start()
+}
+
+/**
+ * Fastify gives a preClose hook `pluginTimeout` (10 s), less than a drain may take, and then `app.close()` rejects. And
+ * the preClose hook of an @fastify/websocket that the application registered itself closes all clients at once, without
+ * a code. So the drain comes before everything that `app.close()` does; the hook is for a close that came another way.
+ */
+function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
+  const close = app.close as (callback?: () => void) => Promise<undefined>
+  app.close = ((callback?: () => void) => {
+    const closing = drainer.drain().then(() => close(callback))
+    return callback === undefined ? closing : undefined
+  }) as FastifyInstance['close']
 }
 
 /** Mistakes of whoever registers, each with a sentence that says how to mend it. */

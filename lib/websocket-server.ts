@@ -24,25 +24,12 @@ export async function takeSockets(app: FastifyInstance, context: SocketContext):
   }
   const sockets = app.websocketServer as Sockets
   Object.assign(sockets.options, ours)
-  standInForPreClose(app, sockets, context)
-  return sockets
-}
-
-/**
- * The application registered @fastify/websocket itself, whose hook closes every client at once, without a code, before
- * ours can drain. From the call of `app.close()` to our own hook a bare `close()` is therefore not obeyed.
- */
-function standInForPreClose(app: FastifyInstance, sockets: Sockets, context: SocketContext): void {
-  const close = app.close as () => Promise<undefined>
-  app.close = (() => {
-    context.ignoresBareClose = true
-    return close()
-  }) as FastifyInstance['close']
-  const closeSockets = sockets.close.bind(sockets)
-  // It calls back a second time once the server is closed, which would end Fastify's own close early.
+  // Its preClose hook calls back a second time once the server is closed, which would end Fastify's own close early.
+  const close = sockets.close.bind(sockets)
   sockets.close = (callback?: unknown) => {
-    if (callback === undefined) closeSockets()
+    if (callback === undefined) close()
   }
+  return sockets
 }
 
 /** A plain route's handler threw or rejected. Faults of peers don't come here: the socket sees to them. */

@@ -164,7 +164,7 @@ t.test('a client cannot make new series', async (t) => {
   t.notMatch(await target.metrics(), /a user/)
 })
 
-t.test('collecting with 5,000 connections', async (t) => {
+t.test('F116: collecting with 5,000 connections', async (t) => {
   const { metrics, target, open } = make()
   metrics.export(prom, target)
   for (let i = 0; i < 5_000; i++) open(socketOf(`/route/${i % 10}`, { messagesOut: 1 }))

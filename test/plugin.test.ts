@@ -281,3 +281,39 @@ t.test('a registration without a metrics registry, with a token in the header', 
   t.same(await socket.next(), ['ada', '127.0.0.1'])
   t.match(await socket.closed(), { code: 1000, reason: 'done' })
 })
+
+t.test('a drain that outlasts pluginTimeout is no failure of app.close()', async (t) => {
+  const drain = { window: 1_200, timeout: 4_000 }
+  const { app } = await buildApp(t, { auth: false, drain }, { fastify: { pluginTimeout: 300 } })
+  app.ws('/live', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  const clients = await Promise.all(Array.from({ length: 12 }, () => connect(app, '/live')))
+  const closing = app.close()
+  for (const client of clients) t.match(await client.closed(), { code: 1012 })
+  await t.resolves(closing)
+})
+
+t.test('app.close() takes a callback, too', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  await app.ready()
+  await new Promise<void>((resolve) => app.close(() => resolve()))
+  t.equal(app.realtime.draining, true)
+})
+
+t.test('what was sent before the notice of a drain was seen is answered', async (t) => {
+  const { app } = await buildApp(t, { auth: false, limits: { messages: false } })
+  app.ws('/live', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  const client = await connect(app, '/live')
+  client.raw.on('message', (data) => {
+    // At the moment of the notice, before its ping is answered: the server has not read these.
+    if (String(data).includes('draining')) for (let i = 0; i < 50; i++) client.send(i)
+  })
+  const draining = app.realtime.drain()
+  t.match(await client.next(), { notice: { code: 'draining' } })
+  for (let i = 0; i < 50; i++) t.equal(await client.next(), i)
+  t.match(await client.closed(), { code: 1012 })
+  await draining
+})

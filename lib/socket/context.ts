@@ -105,6 +105,4 @@ export interface SocketContext {
   userRate(user: string, rate: Rate): number
   /** What the handshake settled for the connection on that stream. */
   settingsOf(stream: Duplex): SocketSettings
-  /** True where a `close()` without a code is not the application's: see `plugin.ts`. */
-  ignoresBareClose: boolean
 }

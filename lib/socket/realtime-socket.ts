@@ -71,6 +71,10 @@ const OVERFLOW_GRACE = 1_000
 // past it are not answered, so that a peer that doesn't read can't make us buffer pongs.
 const CONTROL_RATE = { rate: 100, burst: 200 }
 
+// The ping that follows the notice of a drain, and how long its pong is waited for.
+const FAREWELL = Buffer.from('drain')
+const FAREWELL_TIME = 1_000
+
 // Who has paused reading.
 const BY_USER = 1
 const BY_RATE = 2
@@ -94,6 +98,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #taken = false
   #pauses = 0
   #resumeTimer: Timed | undefined
+  /** Ends the inbox, once the node drains, where no pong does. */
+  #farewell: Timed | undefined
   #openedAt = 0
   #expiresAt = Number.POSITIVE_INFINITY
   #terminateAt = Number.POSITIVE_INFINITY
@@ -296,7 +302,6 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** As `ws`'s, after all that was sent before; a reason longer than 123 bytes is cut. */
   override close(code?: number, reason?: string | Buffer): void {
-    if (code === undefined && this.#context.ignoresBareClose) return
     const wasOpen = this.readyState === WebSocket.OPEN
     if (wasOpen) {
       this.#sentCode = code
@@ -423,8 +428,27 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     const handled = this.handled ?? this.session?.drain()
     const busy = this.#inbox?.busy ?? (this.session !== undefined && handled !== undefined)
     this.#draining = true
-    this.#end()
+    this.#ended = true
+    this.#abort?.abort()
+    if (this.#inbox !== undefined) this.#endAfterNotice(this.#inbox)
     return { handled, busy }
+  }
+
+  /**
+   * The client may have sent messages before it saw the notice. Its pong to a ping that follows the notice comes after
+   * all of them, so that each is still answered; who is slow to pong is not waited for.
+   */
+  #endAfterNotice(inbox: Inbox): void {
+    const { wheel } = this.#context
+    this.#farewell = {
+      wheelTick: -1,
+      onDue: () => {
+        inbox.end()
+        return Number.POSITIVE_INFINITY
+      }
+    }
+    wheel.set(this.#farewell, wheel.now() + FAREWELL_TIME)
+    this.ping(FAREWELL)
   }
 
   /** @internal The hard limit of what waits for a slow reader is passed. */
@@ -592,7 +616,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #onPong(payload: Buffer): void {
     const { wheel, observer } = this.#context
     const now = wheel.now()
-    if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    if (this.#farewell !== undefined && payload.equals(FAREWELL)) this.#inbox?.end()
+    else if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
     else this.#countControl(now)
   }
 
@@ -614,7 +639,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #onClose(eventCode: number): void {
     const { wheel, streams, observer } = this.#context
     wheel.delete(this)
-    if (this.#resumeTimer !== undefined) wheel.delete(this.#resumeTimer)
+    for (const timer of [this.#resumeTimer, this.#farewell]) if (timer !== undefined) wheel.delete(timer)
     this.#outbox.close()
     this.#end()
     if (this.#settings.kind === 'refused') return

@@ -24,7 +24,7 @@ async function tcp(t: Test, demo: DemoProcess, text = ''): Promise<Socket> {
   return socket
 }
 
-test('SIGTERM and SIGINT with nobody there: it ends within a second, with 0', async (t) => {
+test('F107: SIGTERM and SIGINT with nobody there: it ends within a second, with 0', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const demo = await DemoProcess.start(t)
     const { code, milliseconds } = await demo.end(signal)
@@ -82,7 +82,7 @@ test('while it drains it answers, and is not ready; then it ends', async (t) => 
   holdsNoToken(t, token, demo.logs, demo.noise)
 })
 
-test('a second signal ends it at once, and says so by its code', async (t) => {
+test('F110: a second signal ends it at once, and says so by its code', async (t) => {
   const demo = await DemoProcess.start(t, { DRAIN_WINDOW: '20000', DRAIN_TIMEOUT: '30000' })
   const sockets = await Promise.all([1, 2, 3].map(() => connected(t, demo, '/ws/echo')))
   for (const socket of sockets) socket.pause()
@@ -128,7 +128,7 @@ test('secrets: a random one is said to be, a short one too, and none is shown', 
   t.same([...atLeast(random.logs, 'error'), ...atLeast(short.logs, 'error')], [])
 })
 
-test('out of file descriptors, what is connected stays, and there is room again once some have gone', async (t) => {
+test('F113: out of file descriptors, what is connected stays, and there is room again once some have gone', async (t) => {
   const demo = await DemoProcess.start(t, {}, 'ulimit -n 80')
   const socket = await connected(t, demo, '/ws/echo')
   const many = Array.from({ length: 120 }, () => {

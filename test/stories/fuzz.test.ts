@@ -80,64 +80,68 @@ async function many(count: number, one: () => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
 }
 
-t.test('after 20,000 mutated inputs everything is as before', { timeout: 110_000 }, async (t) => {
-  const metrics = new Registry()
-  const { app, logs } = await buildApp(t, { metrics, limits: { messages: false, upgradeTimeout: 2_000 } })
-  // A line for each of them would be most of the test's time.
-  app.log.level = 'warn'
-  const unhandled: unknown[] = []
-  const onUnhandled = (error: unknown) => unhandled.push(error)
-  for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) process.on(event, onUnhandled)
-  t.teardown(() => {
-    for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) process.off(event, onUnhandled)
-  })
-  app.ws('/json', async (socket) => {
-    for await (const message of socket.messages()) socket.sendJson({ echo: message })
-  })
-  app.get('/raw', { websocket: true, config: { realtime: { auth: false } } }, (socket) => {
-    socket.on('message', (data, binary) => socket.send(data, { binary }))
-  })
-  await app.listen({ port: 0, host: '127.0.0.1' })
-  const { port } = app.server.address() as AddressInfo
-  const token = testToken()
+t.test(
+  'F115: after 20,000 mutated inputs everything is as before, and nothing was unhandled',
+  { timeout: 110_000 },
+  async (t) => {
+    const metrics = new Registry()
+    const { app, logs } = await buildApp(t, { metrics, limits: { messages: false, upgradeTimeout: 2_000 } })
+    // A line for each of them would be most of the test's time.
+    app.log.level = 'warn'
+    const unhandled: unknown[] = []
+    const onUnhandled = (error: unknown) => unhandled.push(error)
+    for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) process.on(event, onUnhandled)
+    t.teardown(() => {
+      for (const event of ['uncaughtExceptionMonitor', 'unhandledRejection']) process.off(event, onUnhandled)
+    })
+    app.ws('/json', async (socket) => {
+      for await (const message of socket.messages()) socket.sendJson({ echo: message })
+    })
+    app.get('/raw', { websocket: true, config: { realtime: { auth: false } } }, (socket) => {
+      socket.on('message', (data, binary) => socket.send(data, { binary }))
+    })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as AddressInfo
+    const token = testToken()
 
-  const good = [
-    handshake(`realtime.v1, bearer.${token}`),
-    handshake(`bearer, ${token}, realtime.v1`, 'Origin: http://localhost\r\n'),
-    handshake('realtime.v1', `Authorization: Bearer ${token}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n`)
-  ]
-  await many(HANDSHAKES, () => send(port, mutate(pick(good))))
+    const good = [
+      handshake(`realtime.v1, bearer.${token}`),
+      handshake(`bearer, ${token}, realtime.v1`, 'Origin: http://localhost\r\n'),
+      handshake('realtime.v1', `Authorization: Bearer ${token}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n`)
+    ]
+    await many(HANDSHAKES, () => send(port, mutate(pick(good))))
 
-  const raw = Buffer.from(good[0]?.toString().replace('/json', '/raw') as string)
-  const frames = [
-    frame({ payload: '{"text":"a"}' }),
-    frame({ opcode: 2, payload: Buffer.alloc(200) }),
-    frame({ opcode: 9, payload: 'ping' }),
-    frame({ fin: false, payload: 'a' }),
-    frame({ opcode: 8, payload: Buffer.from([3, 232]) })
-  ]
-  await many(FRAMES, () =>
-    send(port, pick([raw, good[0] as Buffer]), mutate(Buffer.concat([pick(frames), pick(frames)])))
-  )
+    const raw = Buffer.from(good[0]?.toString().replace('/json', '/raw') as string)
+    const frames = [
+      frame({ payload: '{"text":"a"}' }),
+      frame({ opcode: 2, payload: Buffer.alloc(200) }),
+      frame({ opcode: 9, payload: 'ping' }),
+      frame({ fin: false, payload: 'a' }),
+      frame({ opcode: 8, payload: Buffer.from([3, 232]) })
+    ]
+    await many(FRAMES, () =>
+      send(port, pick([raw, good[0] as Buffer]), mutate(Buffer.concat([pick(frames), pick(frames)])))
+    )
 
-  const client = await connect(app, '/json', { token, timeout: 20_000 })
-  const texts = ['{"text":"a","list":[1,2,{"b":null}]}', '[1,"\\u0041",true]', '"x"', '-1.5e3']
-  for (let i = 0; i < TEXTS; i++) {
-    // Through a string and back: the bytes of a text message must be UTF-8.
-    client.sendRaw(mutate(Buffer.from(pick(texts))).toString())
-    const answer = await client.next<Record<string, unknown>>()
-    if (!('echo' in answer) && !('error' in answer)) t.fail(`answered with ${JSON.stringify(answer)}`)
+    const client = await connect(app, '/json', { token, timeout: 20_000 })
+    const texts = ['{"text":"a","list":[1,2,{"b":null}]}', '[1,"\\u0041",true]', '"x"', '-1.5e3']
+    for (let i = 0; i < TEXTS; i++) {
+      // Through a string and back: the bytes of a text message must be UTF-8.
+      client.sendRaw(mutate(Buffer.from(pick(texts))).toString())
+      const answer = await client.next<Record<string, unknown>>()
+      if (!('echo' in answer) && !('error' in answer)) t.fail(`answered with ${JSON.stringify(answer)}`)
+    }
+    await client.close()
+
+    const ordinary = await connect(app, '/json', { token })
+    ordinary.send({ text: 'still here' })
+    t.strictSame(await ordinary.next(), { echo: { text: 'still here' } })
+    await ordinary.close()
+    await app.realtime.drain()
+    t.strictSame(app.realtime.connections(), [])
+    const { values } = (await metrics.getMetricsAsJSON()).find(({ name }) => name === 'realtime_connections') ?? {}
+    t.strictSame(values, [])
+    t.strictSame(atLeast(logs, 'error'), [])
+    t.strictSame(unhandled, [])
   }
-  await client.close()
-
-  const ordinary = await connect(app, '/json', { token })
-  ordinary.send({ text: 'still here' })
-  t.strictSame(await ordinary.next(), { echo: { text: 'still here' } })
-  await ordinary.close()
-  await app.realtime.drain()
-  t.strictSame(app.realtime.connections(), [])
-  const { values } = (await metrics.getMetricsAsJSON()).find(({ name }) => name === 'realtime_connections') ?? {}
-  t.strictSame(values, [])
-  t.strictSame(atLeast(logs, 'error'), [])
-  t.strictSame(unhandled, [])
-})
+)

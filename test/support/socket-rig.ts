@@ -72,7 +72,6 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
       heartbeatTimeout: tell('heartbeat timeout')
     },
     userRate,
-    ignoresBareClose: false,
     settingsOf: (): SocketSettings => ({
       id: `socket-${++ids}`,
       kind: 'messages',
