@@ -14,7 +14,7 @@ function makeSocket(id: string, sub: string, age = 0) {
     id,
     user: { sub },
     stats: { age },
-    close: (code: number, reason: string) => did.push(['close', code, reason]),
+    closeWith: ({ code, reason }: { code: number; reason: string }) => did.push(['close', code, reason]),
     extend: (at: number) => did.push(['extend', Math.round(at)])
   }
   return { did, socket: socket as unknown as RealtimeSocket }
