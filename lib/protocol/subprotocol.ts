@@ -12,8 +12,8 @@ const BEARER_PREFIX = 'bearer.'
 const ENCODED_PREFIX = 'base64url.bearer.'
 // RFC 7230 token, which RFC 6455 section 11.3.4 asks of each entry.
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/
-// A compact JWS header is a JSON object, so it starts with {" in base64url.
-const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
+// A compact JWS header is a JSON object, so it starts with {" in base64url. Whatever stands before it, it is a token.
+const JWT = /(?:^|[^\w-])eyJ[\w-]*\.[\w-]+\.[\w-]*$/
 
 export interface SubprotocolOffer {
   /** The offered protocols that are not credentials, in order. Empty where the header was faulty. */

@@ -25,6 +25,7 @@ import type {
 } from './context.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
+import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
@@ -85,6 +86,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   readonly #context: SocketContext
   readonly #answersPings: boolean
   #settings!: SocketSettings
+  #stream: Duplex | undefined
   #outbox!: Outbox
   #inbox: Inbox | undefined
   #heartbeat!: Heartbeat
@@ -139,6 +141,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     if (limits.messages !== false) this.#bucket = new TokenBucket(limits.messages, now)
     if (kind === 'messages') this.#inbox = this.#makeInbox(settings)
     const { maxPayload, maxFragments, maxBufferedChunks } = limits
+    this.#stream = stream
     super.setSocket(stream, head, { ...options, maxPayload, maxFragments, maxBufferedChunks })
     if (this.extensions !== '') this.#outbox.detour = this.#makeDetour()
     if (kind === 'refused') return
@@ -631,6 +634,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   #onFault(error: NodeJS.ErrnoException): boolean {
     this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
+    new Linger(this.#stream as Duplex, this.#context.wheel)
     const listeners = this.rawListeners('error').filter((listener) => !isRouteGuard(listener))
     this.#dispatch('error', [error], listeners)
     return true

@@ -10,6 +10,9 @@ import type { StreamPosition, SubscribeResult } from '../../lib/socket/context.t
 import { Outbox } from '../../lib/socket/outbox.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { Turn } from '../../lib/socket/turn.ts'
+import { FakeClock } from '../support/clock.ts'
+
+export { FakeClock }
 
 /** A memory broker whose deliveries can be lost, whose history can be held back, and which can be away. */
 export class FaultyBroker extends MemoryBroker {
@@ -109,27 +112,6 @@ export class Reader implements Member {
 
   get offsets(): (number | undefined)[] {
     return this.messages.map(({ offset }) => offset)
-  }
-}
-
-export class FakeClock {
-  time = 0
-  #callback: (() => void) | undefined
-
-  now(): number {
-    return this.time
-  }
-
-  every(_milliseconds: number, callback: () => void): () => void {
-    this.#callback = callback
-    return () => {
-      this.#callback = undefined
-    }
-  }
-
-  advance(milliseconds: number): void {
-    this.time += milliseconds
-    this.#callback?.()
   }
 }
 

@@ -26,6 +26,8 @@ t.test('the credential is taken out, wherever it stands and however it is writte
   t.same(parseOffer(subprotocols(jwt).join(', ')), { protocols: [REALTIME_PROTOCOL], offered: true, token: jwt })
   t.same(parseOffer(`bearer.${jwt}`), { protocols: [], offered: true, token: jwt }, 'alone')
   t.equal(parseOffer('bearer.opaque-token').token, 'opaque-token', 'it need not be a JWT')
+  const labelled = parseOffer('realtime.v1, access_token.eyJhbGciOiJIUzI1NiJ9.e30.c2ln')
+  t.match(labelled, { protocols: ['realtime.v1'], fault: 'credential' }, 'a label of its own makes it no protocol')
 })
 
 t.test('no credential or several where one is meant', async (t) => {
