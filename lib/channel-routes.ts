@@ -92,7 +92,8 @@ function define(options: ChannelOptions, app: unknown): ChannelDefinition {
   const hooks = Object.fromEntries(
     HOOKS.flatMap((name) => (rest[name] === undefined ? [] : [[name, (rest[name] as () => unknown).bind(app)]]))
   ) as ChannelHooks
-  const presenceTtl = presence === true ? PRESENCE_TTL : presence ? (presence.ttl ?? PRESENCE_TTL) : undefined
+  const { ttl = PRESENCE_TTL } = typeof presence === 'object' ? presence : {}
+  const presenceTtl = presence === false ? undefined : ttl
   return { history, presenceTtl, joinLeave, token, hooks, validators: {} }
 }
 

@@ -25,8 +25,9 @@ import { timeToLive } from './time-to-live.ts'
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
-// Characters.
+// Characters of replies that are joined, and of commands that wait for `connect`.
 const MAX_JOINED = 16_384
+const MAX_EARLY = 65_536
 
 /** One connection that speaks the channel protocol. */
 export class Session implements Member, SocketSession, Batch, Timed {
@@ -42,6 +43,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
   #state: State = 'new'
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
+  #earlyLength = 0
   /** Replies of this turn. */
   #replies: string[] = []
   #replyLength = 0
@@ -118,17 +120,18 @@ export class Session implements Member, SocketSession, Batch, Timed {
   #accept(command: Command, text: string): void {
     const isConnect = command.name === 'connect'
     if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
-    else if (this.#state === 'connecting') this.#early.push({ command, text })
+    else if (this.#state === 'connecting') this.#keep(command, text)
     else {
-      if (isConnect) this.#startConnecting()
+      if (isConnect) this.#state = 'connecting'
       this.#run(command, text)
     }
   }
 
-  // What follows waits in the kernel: an unauthenticated client gets no more memory than this.
-  #startConnecting(): void {
-    this.#state = 'connecting'
-    this.socket.holdMessages()
+  /** Keeps what came early. A client that isn't known yet gets little memory: the rest waits in the kernel. */
+  #keep(command: Command, text: string): void {
+    this.#early.push({ command, text })
+    this.#earlyLength += text.length
+    if (this.#earlyLength >= MAX_EARLY) this.socket.holdMessages()
   }
 
   #run(command: Command, text: string): void {

@@ -73,6 +73,7 @@ export async function attach(
   try {
     await attend(session, subscription, options)
     const position = since && (await withEpoch(session, subscription, since))
+    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     await hub.subscribe(session, channel, channelFormat, { since: position }, async (result, missed) => {
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
@@ -100,7 +101,6 @@ async function attend(session: Session, subscription: SessionSubscription, { inf
   const entry = { connection: socket.id, user: user?.sub ?? '', info: subscription.info }
   subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave })
   await subscription.attendance.enter()
-  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
 /** What the others are told of a client. */
