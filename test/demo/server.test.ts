@@ -76,7 +76,7 @@ test('while it drains it answers, and is not ready; then it ends', async (t) => 
   t.same([code, String(reason)], [1012, 'server restart'])
   const end = await demo.exited
   t.equal(end.code, 0)
-  t.ok(end.milliseconds < 3500, `${end.milliseconds} ms`)
+  t.ok(end.milliseconds < 6000, `${end.milliseconds} ms`)
   t.match(await demo.message('drained'), { closed: 1, terminated: 1 })
   t.same(atLeast(demo.logs, 'error'), [])
   holdsNoToken(t, token, demo.logs, demo.noise)
@@ -90,7 +90,7 @@ test('F110: a second signal ends it at once, and says so by its code', async (t)
   await demo.message('shutting down')
   const { code, milliseconds } = await demo.end('SIGTERM')
   t.equal(code, 143)
-  t.ok(milliseconds < 500, `${milliseconds} ms`)
+  t.ok(milliseconds < 5_000, `${milliseconds} ms, of a drain of twenty seconds`)
 })
 
 test('a port that is taken: one clear line, and 1', async (t) => {

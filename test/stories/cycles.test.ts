@@ -9,9 +9,9 @@ import { frame } from '../support/raw-frames.ts'
  * takes for a leak of a kilobyte each to show.
  */
 
-const CYCLES = Number(process.env.CYCLES ?? 10_000)
+const CYCLES = Number(process.env.CYCLES ?? 5_000)
 const AT_ONCE = 20
-const WARM_UP = 3_000
+const WARM_UP = 2_000
 
 const HANDSHAKE = (room: number) =>
   `GET /rooms/${room} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
