@@ -169,9 +169,9 @@ t.test('the connection ends while subscriptions are made for it', async (t) => {
 t.test('the application subscribes clients to what there is not, twice, and before they are connected', async (t) => {
   const { app, logs } = await buildApp(t, { auth: { ...auth, verify: () => ada } })
   app.channel('a')
-  const early = await Speaker.open(app, { memory, connect: false })
+  const early = await Speaker.open(app, { connect: false })
   const [{ id: earlyId = '' } = {}] = app.realtime.connections()
-  const speaker = await Speaker.open(app, { memory, connect: { token: 'x' } })
+  const speaker = await Speaker.open(app, { connect: { token: 'x' } })
   await app.realtime.subscribe({ connection: earlyId }, 'a')
   await app.realtime.subscribe({ user: 'ada' }, 'a')
   t.same(await speaker.next(), { push: { channel: 'a', subscribe: {} } })
@@ -196,11 +196,24 @@ t.test('a key of its own for each user; keys that cannot be had', async (t) => {
   app.channel('once', { history, onPublish: () => ({ idempotencyKey: 'k' }) })
   app.channel('tokens', { token: true })
   const speakers = [
-    await Speaker.open(app, { memory, connect: { token: 'ada' } }),
-    await Speaker.open(app, { memory, connect: { token: 'bob' } })
+    await Speaker.open(app, { connect: { token: 'ada' } }),
+    await Speaker.open(app, { connect: { token: 'bob' } })
   ]
   for (const speaker of speakers) t.same(await speaker.call({ publish: { channel: 'once', data: 1 } }), { publish: {} })
   for (const speaker of speakers) t.same(await speaker.call({ publish: { channel: 'once', data: 1 } }), { publish: {} })
   t.equal((await app.realtime.history('once')).offset, 2)
   t.same(await speakers[0]?.call({ subscribe: { channel: 'tokens', token: 'away' } }), { error: ERROR.internal })
+})
+
+t.test('much that comes before the client is known waits outside', async (t) => {
+  const slow = gate(ada)
+  const { app } = await buildApp(t, { auth: { ...auth, verify: slow.pass } })
+  app.channel('a')
+  const speaker = await Speaker.open(app, { connect: false })
+  const data = 'x'.repeat(40_000)
+  speaker.send({ id: 1, connect: { token: 'x' } })
+  for (let id = 2; id <= 6; id++) speaker.send({ id, rpc: { method: 'none', data } })
+  await slow.reached()
+  slow.open()
+  for (let id = 1; id <= 6; id++) t.equal((await speaker.next()).id, id)
 })

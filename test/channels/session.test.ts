@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { Session } from '../../lib/channels/session.ts'
-import { ERROR } from '../../lib/protocol/channel-errors.ts'
+import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
@@ -257,4 +257,30 @@ t.test('what is lost for good ends the subscription, and the client learns it wh
   t.match(await client.call({ subscribe: { channel: 'kept', recover: true, offset: 1, epoch: 'before' } }), {
     subscribe: { was_recovering: true, recovered: undefined, offset: 1 }
   })
+})
+
+t.test('what fails when nobody waits for it any more', async (t) => {
+  const { opened, open } = gate()
+  let calls = 0
+  const { app, logs } = await buildApp(t, {
+    auth: false,
+    channels: {
+      onMessage: async ({ data }) => {
+        calls++
+        if (data === 'slow') await opened
+        throw data === 'slow' ? new Error('late') : forbidden()
+      }
+    }
+  })
+  app.channel('a')
+  const speaker = await Speaker.open(app)
+  speaker.send({ send: { data: 'refused' } })
+  t.same(await speaker.call({ ping: {} }), { ping: {} })
+  speaker.send({ send: { data: 'slow' } })
+  await until(() => calls === 2)
+  await speaker.socket.close(1000)
+  await until(() => app.realtime.connections().length === 0)
+  open()
+  await nextTurn()
+  t.match(atLeast(logs, 'error'), [{ msg: 'channel command failed', err: { message: 'late' } }])
 })

@@ -20,7 +20,7 @@ export async function subscribeAtConnect(
     throw new ChannelError(DISCONNECT.channelLimit.code, DISCONNECT.channelLimit.reason)
   }
   const results = new Map<string, string>()
-  let release: () => void = () => {}
+  let release!: () => void
   const replied = new Promise<void>((resolve) => {
     release = resolve
   })
