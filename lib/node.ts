@@ -17,7 +17,7 @@ import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
-import { systemClock, TimerWheel } from './socket/timer-wheel.ts'
+import { holdingClock, systemClock, TimerWheel } from './socket/timer-wheel.ts'
 import { Turn } from './socket/turn.ts'
 
 // Deadlines are met this many milliseconds late at most.
@@ -87,7 +87,7 @@ export class Node implements SocketObserver {
     }
     this.drainer = new Drainer({
       registry,
-      clock: systemClock,
+      clock: holdingClock,
       random,
       log,
       drain,

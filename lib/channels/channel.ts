@@ -73,10 +73,6 @@ export class Channel {
     return { offset: this.#offset, epoch: this.#epoch }
   }
 
-  has(subscriber: Subscriber): boolean {
-    return this.#subscriptions.has(subscriber)
-  }
-
   /**
    * Adds a subscriber. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
    * await this have had their turn, or, with a `welcome`, after that is done. Rejects where the broker can't be

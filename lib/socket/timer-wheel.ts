@@ -9,8 +9,17 @@ export interface Timed {
 /** A monotonic clock in milliseconds, and the one timer: what tests put a fake in for. */
 export interface Clock {
   now(): number
-  /** Calls back every so many milliseconds until told to stop. Must not keep the process alive. */
+  /** Calls back every so many milliseconds until told to stop. */
   every(milliseconds: number, callback: () => void): () => void
+}
+
+/** As `systemClock`, but its timers keep the process alive: for what must be waited for. */
+export const holdingClock: Clock = {
+  now: () => performance.now(),
+  every(milliseconds, callback) {
+    const timer = setInterval(callback, milliseconds)
+    return () => clearInterval(timer)
+  }
 }
 
 export const systemClock: Clock = {
