@@ -13,7 +13,10 @@ export type LoadCommand =
   /** Opens `count` connections, so many at a time; `protocols` are used in turn. */
   | { readonly do: 'open'; readonly target: Target; readonly count: number; readonly protocols?: readonly string[] }
   | { readonly do: 'closeAll' }
-  /** One more connection sends bursts to be fanned out to all the others, and keeps so many bursts in flight. */
+  /**
+   * One more connection sends so many bursts to be fanned out to all the others, and as many again once all of them
+   * have arrived. One by one, it would be luck whether a burst comes in time to be joined with the one before.
+   */
   | { readonly do: 'publish'; readonly target: Target; readonly burst: number; readonly inFlight: number }
   /** Each connection sends a message, and the next one when the answer is there. */
   | { readonly do: 'echo' }
@@ -89,15 +92,14 @@ async function publish(target: Target, burst: number, inFlight: number): Promise
   connections.push(publisher)
   await publisher.opened
   let due = messages
-  const send = () => {
-    due += burst * subscribers
-    publisher.write(Buffer.concat(Array.from({ length: burst }, () => clientFrame(message()))))
-  }
-  for (let i = 0; i < inFlight; i++) send()
-  const ahead = (inFlight - 1) * burst * subscribers
   onMessages = () => {
-    if (messages >= due - ahead) send()
+    if (messages < due) return
+    due += inFlight * burst * subscribers
+    for (let i = 0; i < inFlight; i++) {
+      publisher.write(Buffer.concat(Array.from({ length: burst }, () => clientFrame(message()))))
+    }
   }
+  onMessages(publisher)
 }
 
 function echo(): void {
