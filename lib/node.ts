@@ -104,7 +104,8 @@ export class Node implements SocketObserver {
   async start(): Promise<void> {
     const started = this.broker.start(this.#listener())
     started.catch((err) => {
-      if (this.#wasAway) this.#log.error({ err }, 'broker cannot be used')
+      // A start that the application's own end cut short is no failure.
+      if (this.#wasAway && !this.drainer.draining) this.#log.error({ err }, 'broker cannot be used')
     })
     await Promise.race([started, this.#firstFailure])
   }
