@@ -40,7 +40,7 @@ export class Node implements SocketObserver {
   readonly context: SocketContext
   readonly realtime: Realtime
   readonly #firstFailure: Promise<void>
-  #failedFirst: () => void = () => {}
+  #failedFirst!: () => void
   #wasAway = false
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */

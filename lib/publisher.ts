@@ -1,5 +1,5 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { BrokerListener, HistoryPolicy } from './broker/broker.ts'
+import type { HistoryPolicy } from './broker/broker.ts'
 import { RedisBroker } from './broker/redis.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import { isChannelName } from './protocol/channel-name.ts'
@@ -30,14 +30,6 @@ export interface Publisher {
   close(): Promise<void>
 }
 
-// A publisher hears nothing: it subscribes to no channel.
-const LISTENER: BrokerListener = {
-  publication() {},
-  presence() {},
-  state() {},
-  audit() {}
-}
-
 /**
  * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, and with `FST_RT_BROKER` where Redis refuses us for good.
  * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`.
@@ -46,7 +38,7 @@ export async function createPublisher({ redis, prefix, history }: PublisherOptio
   if (redis === undefined) throw new InvalidOptionError('redis', 'give a URL, ioredis options or an ioredis client')
   const broker = new RedisBroker({ redis, prefix })
   try {
-    await broker.start(LISTENER)
+    await broker.start()
   } catch (error) {
     await broker.close()
     throw error

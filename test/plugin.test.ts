@@ -317,3 +317,15 @@ t.test('what was sent before the notice of a drain was seen is answered', async 
   t.match(await client.closed(), { code: 1012 })
   await draining
 })
+
+t.test('a source that was not named is no source', async (t) => {
+  const { app } = await buildApp(t, { auth: { sources: ['subprotocol'] } })
+  app.ws('/live', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  const headers = { authorization: `Bearer ${testToken()}` }
+  await t.rejects(connect(app, '/live', { headers }), { statusCode: 401 })
+  const client = await connect(app, '/live', { token: testToken() })
+  client.send(1)
+  t.equal(await client.next(), 1)
+})

@@ -79,7 +79,8 @@ export class RedisBroker implements Broker {
     return this.#connections.up
   }
 
-  async start(listener: BrokerListener): Promise<void> {
+  /** @param listener None: for who publishes only, and hears nothing. */
+  async start(listener?: BrokerListener): Promise<void> {
     this.#listener = listener
     await this.#connections.start()
     this.#audits.start()
@@ -252,8 +253,8 @@ export class RedisBroker implements Broker {
   }
 
   #heard(wire: string, message: Buffer): void {
-    const channel = this.#channels.get(wire)
-    if (channel === undefined) return
+    // Right after an unsubscribe it may be unknown here, as it is to the listener, which ignores it then.
+    const channel = this.#channels.get(wire) as string
     const envelope = readEnvelope(message)
     if (envelope?.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
     else if (envelope) this.#listener?.presence(channel, envelope.kind, envelope.info)

@@ -83,8 +83,6 @@ export class Hub {
     } catch (error) {
       this.unsubscribe(member, name)
       throw error
-    } finally {
-      this.#leaveIfEmpty(name)
     }
   }
 

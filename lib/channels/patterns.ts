@@ -20,7 +20,7 @@ export class ChannelPatterns<Definition> {
 
   /** Throws where the pattern is malformed or declared already. */
   add(pattern: string, definition: Definition): void {
-    this.#router.on('GET', toPath(pattern), noHandler, definition)
+    this.#router.on('GET', toPath(pattern), NO_HANDLER, definition)
   }
 
   find(name: string): PatternMatch<Definition> | undefined {
@@ -32,9 +32,10 @@ export class ChannelPatterns<Definition> {
   }
 }
 
+// The router wants one; what it finds is the definition.
+const NO_HANDLER = Function.prototype as () => void
+
 // A leading slash of the name's own stays: it makes two.
 function toPath(name: string): string {
   return `/${name}`
 }
-
-function noHandler(): void {}

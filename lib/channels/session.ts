@@ -215,7 +215,6 @@ export class Session implements Member, SocketSession, Batch, Timed {
   }
 
   disconnect({ code, reason }: Disconnect): void {
-    if (this.#state === 'ended') return
     this.seal()
     this.socket.close(code, reason)
     this.ended()
@@ -276,7 +275,6 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   /** Ends a subscription and tells the client, if it knows of it. */
   end(subscription: SessionSubscription, reason: Disconnect): void {
-    if (!this.holds(subscription)) return
     const { channel, live } = subscription
     this.drop(subscription, reason)
     if (live) this.push(unsubscribePush(channel, reason))

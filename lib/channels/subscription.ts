@@ -45,7 +45,7 @@ export class Subscription {
 
   /** Hands out what was buffered and is newer than what was given. */
   release(): void {
-    const buffer = this.buffer ?? []
+    const buffer = this.buffer as Encoded[]
     this.buffer = undefined
     for (const encoded of buffer) if (encoded.offset > this.offset) this.give(encoded)
   }

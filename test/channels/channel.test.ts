@@ -1,4 +1,5 @@
 import t from 'tap'
+import { socketFormat } from '../../lib/channels/feed.ts'
 import { makeRig } from './rig.ts'
 
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
@@ -336,4 +337,59 @@ t.test('publications without a position pass beside those with one', async (t) =
   slow.read()
   await rig.written()
   t.strictSame(slow.offsets, range(3, 12))
+})
+
+t.test('a subscriber that leaves when it is told of a hole is not joined', async (t) => {
+  const rig = await makeRig(t)
+  const first = rig.reader()
+  const { epoch } = await rig.subscribe(first, 'h')
+  await rig.publish('h', 1, 2)
+  const second = rig.reader()
+  second.insufficientState = (channel) => rig.hub.unsubscribe(second, channel)
+  const release = rig.broker.holdHistory()
+  const subscribing = rig.subscribe(second, 'h', { offset: 1, epoch })
+  await rig.broker.called('history 1 100')
+  await rig.broker.removeHistory('h')
+  await rig.publish('h', 3)
+  release()
+  await subscribing
+  await rig.written()
+  await rig.publish('h', 4)
+  await rig.written()
+  t.strictSame(rig.hub.channelsOf(second), [])
+  t.notOk(second.data.includes(4))
+})
+
+t.test('a slow reader that leaves while it catches up gets nothing more', async (t) => {
+  const rig = await makeRig(t)
+  const slow = rig.reader()
+  await rig.subscribe(slow, 'h')
+  slow.slow = true
+  for (let i = 0; i < 10; i++) {
+    await rig.publish('h', 'x'.repeat(600))
+    await rig.written()
+  }
+  const before = slow.offsets.length
+  const release = rig.broker.holdHistory()
+  slow.read()
+  await rig.written()
+  rig.hub.unsubscribe(slow, 'h')
+  release()
+  await rig.written()
+  t.ok(slow.offsets.length <= before + 2, 'but for what was written already')
+})
+
+t.test('a welcome that does not say how much it took took all', async (t) => {
+  const rig = await makeRig(t)
+  const { epoch } = await rig.subscribe(rig.reader(), 'h')
+  await rig.publish('h', 1, 2)
+  const reader = rig.reader()
+  const told: unknown[] = []
+  await rig.hub.subscribe(reader, 'h', socketFormat, { since: { offset: 0, epoch } }, (result, missed) => {
+    told.push(result.recovered, missed.length)
+  })
+  t.strictSame(told, [true, 2])
+  await rig.publish('h', 3)
+  await rig.written()
+  t.strictSame(reader.data, [3])
 })

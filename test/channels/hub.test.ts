@@ -41,6 +41,18 @@ t.test(
   }
 )
 
+t.test(
+  'who is on no channel has nothing to catch up with, and a channel without history nothing to audit',
+  async (t) => {
+    const rig = await makeRig(t)
+    rig.hub.caughtUp(rig.reader())
+    await rig.subscribe(rig.reader(), 'news')
+    rig.broker.calls.length = 0
+    rig.hub.audit(['news'])
+    t.strictSame(rig.broker.calls, [])
+  }
+)
+
 t.test('C73: names that are no names are refused', async (t) => {
   const rig = await makeRig(t)
   const bad = ['', '\0', 'a\nb', 'x'.repeat(256), 'é'.repeat(128), '\ud800', 5 as unknown as string]

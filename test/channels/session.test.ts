@@ -1,9 +1,10 @@
+import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { Session } from '../../lib/channels/session.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
-import { testToken } from '../../lib/testing/index.ts'
+import { connect, testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
 import { until } from '../support/redis-server.ts'
 import { Speaker } from '../support/speaker.ts'
@@ -283,4 +284,12 @@ t.test('what fails when nobody waits for it any more', async (t) => {
   open()
   await nextTurn()
   t.match(atLeast(logs, 'error'), [{ msg: 'channel command failed', err: { message: 'late' } }])
+})
+
+t.test('who has not connected is pinged as WebSockets are', async (t) => {
+  const { app } = await buildApp(t, { auth: false, heartbeat: { interval: 50, timeout: 5_000 } })
+  app.channel('a')
+  const client = await connect(app, '/connection/websocket')
+  await once(client.raw, 'ping')
+  await client.expectNothing()
 })

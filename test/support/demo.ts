@@ -6,7 +6,7 @@ import type { LogLine } from './app.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const NODE = [process.execPath, '--import=./scripts/typescript.js', 'demo/server.ts']
-const START_TIMEOUT = 30_000
+const START_TIMEOUT = 100_000
 
 export interface DemoExit {
   code: number | null
