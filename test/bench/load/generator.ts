@@ -14,11 +14,11 @@ export type LoadCommand =
   | { readonly do: 'open'; readonly target: Target; readonly count: number; readonly protocols?: readonly string[] }
   | { readonly do: 'closeAll' }
   /**
-   * One more connection sends so many bursts to be fanned out to all the others, and as many again once all of them
-   * have arrived. One by one, it would be luck whether a burst comes in time to be joined with the one before.
+   * One more connection sends so many messages in one write, to be fanned out to all the others, and as many again once
+   * all have arrived. Were they written one burst after another, it would be luck which of them meet in one turn of the
+   * server, and that is what decides the figure.
    */
-  | { readonly do: 'publish'; readonly target: Target; readonly burst: number; readonly inFlight: number }
-  /** Each connection sends a message, and the next one when the answer is there. */
+  | { readonly do: 'publish'; readonly target: Target; readonly burst: number }
   | { readonly do: 'echo' }
   | { readonly do: 'sample' }
 
@@ -86,7 +86,7 @@ function message(): string {
   return `${start.padEnd(MESSAGE_BYTES - 2, 'x')}"}`
 }
 
-async function publish(target: Target, burst: number, inFlight: number): Promise<void> {
+async function publish(target: Target, burst: number): Promise<void> {
   const subscribers = connections.length
   const publisher = new Connection(target, () => {})
   connections.push(publisher)
@@ -94,10 +94,8 @@ async function publish(target: Target, burst: number, inFlight: number): Promise
   let due = messages
   onMessages = () => {
     if (messages < due) return
-    due += inFlight * burst * subscribers
-    for (let i = 0; i < inFlight; i++) {
-      publisher.write(Buffer.concat(Array.from({ length: burst }, () => clientFrame(message()))))
-    }
+    due += burst * subscribers
+    publisher.write(Buffer.concat(Array.from({ length: burst }, () => clientFrame(message()))))
   }
   onMessages(publisher)
 }
@@ -126,7 +124,7 @@ async function run(command: LoadCommand): Promise<LoadSample> {
       closeAll()
       break
     case 'publish':
-      await publish(command.target, command.burst, command.inFlight)
+      await publish(command.target, command.burst)
       break
     case 'echo':
       echo()
