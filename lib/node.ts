@@ -55,34 +55,35 @@ export class Node implements SocketObserver {
     })
     const broker = redis === undefined ? new MemoryBroker() : new RedisBroker({ redis, prefix })
     const historyOf = (channel: string) => channels.historyOf(channel)
+    const metrics = new Metrics({
+      registry,
+      channels: () => hub.channels,
+      brokerUp: () => broker.up,
+      draining: () => this.drainer.draining
+    })
+    this.metrics = metrics
     const hub = new Hub({
       broker,
       turn,
       wheel,
       historyOf,
       failed,
-      repaired: (complete) => this.metrics.repaired(complete),
-      delivered: (lag) => this.metrics.delivered(lag),
-      recovered: (complete) => this.metrics.recovered(complete)
+      repaired: metrics.repaired.bind(metrics),
+      delivered: metrics.delivered.bind(metrics),
+      recovered: metrics.recovered.bind(metrics)
     })
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
     this.hub = hub
     this.presence = new Presence({ broker, wheel, failed })
     this.control = new Control({ broker, hub, registry, wheel, failed })
-    this.metrics = new Metrics({
-      registry,
-      channels: () => hub.channels,
-      brokerUp: () => broker.up,
-      draining: () => this.drainer.draining
-    })
     this.context = {
       wheel,
       turn,
       random,
       streams: streamsOf(hub),
       observer: this,
-      userRate: (user, rate) => userRates.take(user, rate),
+      userRate: userRates.take.bind(userRates),
       settingsOf
     }
     this.drainer = new Drainer({
@@ -171,6 +172,6 @@ function streamsOf(hub: Hub): Streams {
     unsubscribe: (socket, channel) => hub.unsubscribe(socket, channel),
     publish: (channel, data, options) => hub.publish(channel, data, options),
     closed: (socket) => hub.unsubscribeAll(socket),
-    caughtUp: (socket) => hub.caughtUp(socket)
+    caughtUp: hub.caughtUp.bind(hub)
   }
 }
