@@ -96,7 +96,7 @@ t.test('C63, C64: deep, wide and long texts are answered, by schema or as they a
   const client = await open(app, '/json')
   client.sendRaw('['.repeat(10_000) + ']'.repeat(10_000))
   t.equal(await codeOf(client), 'too_deep')
-  client.sendRaw('{"a":'.repeat(65) + '1' + '}'.repeat(65))
+  client.sendRaw(`${'{"a":'.repeat(65)}1${'}'.repeat(65)}`)
   t.equal(await codeOf(client), 'too_deep')
   const wide = [
     JSON.stringify(Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, i]))),

@@ -57,6 +57,22 @@ t.test('what is newer waits until whoever subscribed has heard the result', asyn
   t.strictSame(reader.offsets, [2])
 })
 
+t.test('what is published while the channel is being opened comes once, in order', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.publish('h', 1)
+  const release = rig.broker.holdHistory()
+  const subscribing = rig.subscribe(reader, 'h')
+  await rig.broker.called('history - 0')
+  // Not before the position that history answers, and held until it has.
+  await rig.publish('h', 2, 3)
+  release()
+  t.match(await subscribing, { recovered: false, offset: 3 })
+  await rig.publish('h', 4)
+  await rig.written()
+  t.strictSame(reader.offsets, [4])
+})
+
 t.test('C79: a position that cannot be is answered with the present one', async (t) => {
   const rig = await makeRig(t, { size: 2, ttl: 60_000 })
   const { epoch } = await rig.subscribe(rig.reader(), 'h')
