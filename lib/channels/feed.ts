@@ -60,21 +60,19 @@ export class Feed implements Batch {
     return this.#live.size
   }
 
-  reaches(outbox: Outbox): boolean {
-    return this.#live.has(outbox)
-  }
-
   /** From here on the subscription gets what is added, and nothing of what was added before. */
   join(subscription: Subscription): void {
+    const { outbox } = subscription.subscriber
     this.seal()
-    this.#live.set(subscription.subscriber.outbox, subscription)
+    this.#live.set(outbox, subscription)
+    outbox.addSource(this)
   }
 
   /** The subscription gets what was added up to here, but for what its slow reader has not been given yet. */
   leave(subscription: Subscription): void {
     const { outbox } = subscription.subscriber
     this.seal()
-    this.#live.delete(outbox)
+    this.drop(subscription)
     outbox.withdraw(this)
   }
 
@@ -110,7 +108,8 @@ export class Feed implements Batch {
   }
 
   /** Takes a subscription out without giving it what was added. */
-  drop(subscription: Subscription): void {
-    this.#live.delete(subscription.subscriber.outbox)
+  drop({ subscriber: { outbox } }: Subscription): void {
+    this.#live.delete(outbox)
+    outbox.removeSource(this)
   }
 }

@@ -59,6 +59,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
       free: () => socket.releaseMessages()
     })
     socket.outbox.droppedNotice = laggingPush
+    socket.outbox.addSource(this)
     services.wheel.set(this, services.wheel.now() + services.authTimeout)
   }
 
@@ -193,10 +194,6 @@ export class Session implements Member, SocketSession, Batch, Timed {
     this.#replies = []
     this.#replyLength = 0
     this.socket.sendText(replies.join('\n'))
-  }
-
-  reaches(outbox: Outbox): boolean {
-    return outbox === this.outbox
   }
 
   /** The client has connected, and been told so. */

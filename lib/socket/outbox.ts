@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { textFrame } from '../protocol/frame.ts'
 import { laggingNotice } from '../protocol/messages.ts'
-import type { Turn } from './turn.ts'
+import type { Batch, Turn } from './turn.ts'
 
 // Written before the end of the turn past this: joining larger pieces saves nothing and costs memory.
 const JOIN_LIMIT = 65_536
@@ -44,6 +44,8 @@ export class Outbox {
   readonly #turn: Turn
   readonly #owner: OutboxOwner
   readonly #limits: OutboxLimits
+  /** What gathers frames for this outbox; none for most of those that only ever answer. */
+  #sources: Set<Batch> | undefined
   /** This turn's frames. */
   #chunks: Buffer[] = []
   #chunkBytes = 0
@@ -86,9 +88,19 @@ export class Outbox {
     return this.#held
   }
 
+  /** The batch gathers frames for this outbox from here on. */
+  addSource(batch: Batch): void {
+    this.#sources ??= new Set()
+    this.#sources.add(batch)
+  }
+
+  removeSource(batch: Batch): void {
+    this.#sources?.delete(batch)
+  }
+
   /** Queues a frame that must not be dropped. */
   push(frame: Buffer): void {
-    this.#turn.settle(this)
+    this.#settle()
     this.#append(frame, 1)
   }
 
@@ -110,7 +122,7 @@ export class Outbox {
 
   /** Accounts for a message that is written past the outbox, after having written what stands before it. */
   bypass(bytes: number): void {
-    this.#turn.settle(this)
+    this.#settle()
     this.flush()
     this.messages++
     this.bytes += bytes
@@ -142,7 +154,7 @@ export class Outbox {
 
   /** Writes all that waits, publications for a slow reader included: what comes next is the close frame. */
   finish(): void {
-    this.#turn.settle(this)
+    this.#settle()
     this.flush()
     this.#writeBacklog()
   }
@@ -154,6 +166,12 @@ export class Outbox {
     this.#backlog = []
     this.#chunkBytes = 0
     this.#backlogBytes = 0
+  }
+
+  /** Takes what was gathered so far, so that what is sent next stands behind what was published before. */
+  #settle(): void {
+    if (this.#sources === undefined || !this.#turn.gathers) return
+    for (const source of this.#sources) source.seal()
   }
 
   #append(chunk: Buffer, count: number): void {

@@ -1,11 +1,9 @@
 import type { Outbox } from './outbox.ts'
 
-/** Frames of one channel that all its subscribers get, gathered during one turn of the event loop. */
+/** Frames for one outbox or many (a channel's subscribers), gathered during one turn of the event loop. */
 export interface Batch {
-  /** Hands what was gathered to each subscriber's outbox, and starts anew. */
+  /** Hands what was gathered to each outbox, and starts anew. */
   seal(): void
-  /** Whether that outbox is one of the subscribers'. */
-  reaches(outbox: Outbox): boolean
 }
 
 /**
@@ -30,12 +28,9 @@ export class Turn {
     this.#arm()
   }
 
-  /**
-   * Hands out now what this outbox would get at the end of the turn, so that what is sent to it next stands behind
-   * what was published before.
-   */
-  settle(outbox: Outbox): void {
-    for (const batch of this.#batches) if (batch.reaches(outbox)) batch.seal()
+  /** True while there may be something to hand out. */
+  get gathers(): boolean {
+    return this.#batches.length > 0
   }
 
   flush(): void {

@@ -118,7 +118,9 @@ t.test('publications of the turn in which the reader catches up stand behind tho
   lag(rig)
   outbox.offer(frameOf('old'), 1)
   const fresh = frameOf('new', 70_000)
-  turn.addBatch({ reaches: () => true, seal: () => outbox.offer(fresh, 1) })
+  const batch = { seal: () => outbox.offer(fresh, 1) }
+  outbox.addSource(batch)
+  turn.addBatch(batch)
   stream.once('drain', () => turn.flush())
   await stream.drain()
   await stream.drain()
