@@ -13,6 +13,7 @@ import {
   insufficientStateNotice,
   visiblePing
 } from '../protocol/messages.ts'
+import { AbuseWatch } from './abuse-watch.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -29,7 +30,7 @@ import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
-import { AbuseWatch, TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')

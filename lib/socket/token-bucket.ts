@@ -41,20 +41,3 @@ export class TokenBucket {
     return Math.ceil((tokens - this.#tokens) / this.#perMillisecond)
   }
 }
-
-// Refusals less than this apart are one abuse.
-const PAUSE = 1_000
-const PATIENCE = 10_000
-
-/** Tells when a peer has run into a limit for 10 s on end: its refusals never stopped for a second. */
-export class AbuseWatch {
-  #since = 0
-  #last = Number.NEGATIVE_INFINITY
-
-  /** Notes a refusal; true once the patience is at its end. */
-  refused(now: number): boolean {
-    if (now - this.#last > PAUSE) this.#since = now
-    this.#last = now
-    return now - this.#since >= PATIENCE
-  }
-}

@@ -1,6 +1,6 @@
 import { assert as holds, integer, property, record } from 'fast-check'
 import t from 'tap'
-import { AbuseWatch, TokenBucket } from '../../lib/socket/token-bucket.ts'
+import { TokenBucket } from '../../lib/socket/token-bucket.ts'
 
 t.test('a burst, then the rate', async (t) => {
   const bucket = new TokenBucket({ rate: 100, burst: 3 }, 1_000)
@@ -51,19 +51,4 @@ t.test('who waits as long as told gets one', async () => {
       }
     )
   )
-})
-
-t.test('abuse is ten seconds of refusals without a pause of more than one', async (t) => {
-  const steady = new AbuseWatch()
-  const told: number[] = []
-  for (let now = 50; now <= 12_050; now += 1_000) if (steady.refused(now)) told.push(now)
-  t.same(told, [10_050, 11_050, 12_050])
-
-  const pausing = new AbuseWatch()
-  const pauses = Array.from({ length: 60_000 }, (_, now) => now).filter((now) => now % 9_000 < 7_998)
-  t.notOk(pauses.some((now) => pausing.refused(now)))
-})
-
-t.test('one refusal is no abuse, however late it comes', async (t) => {
-  t.notOk(new AbuseWatch().refused(1_000_000))
 })
