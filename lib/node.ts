@@ -8,6 +8,7 @@ import { Presence } from './channels/attendance.ts'
 import { CONTROL_CHANNEL, Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
+import { Limiter } from './channels/limiter.ts'
 import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
 import { Metrics } from './metrics.ts'
@@ -22,6 +23,8 @@ import { Turn } from './socket/turn.ts'
 
 // Deadlines are met this many milliseconds late at most.
 const RESOLUTION = 50
+// Questions to the broker at a time on behalf of those who subscribe. With more the broker would not be quicker.
+const SUBSCRIBING_AT_ONCE = 256
 const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
@@ -48,6 +51,7 @@ export class Node implements SocketObserver {
     const { redis, prefix, drain } = options
     const { wheel, registry, channels } = this
     const turn = new Turn()
+    const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
     const failed = (stage: string, err: unknown) => log.warn({ err, stage }, 'broker failed')
     this.#log = log
     this.#firstFailure = new Promise((resolve) => {
@@ -66,6 +70,7 @@ export class Node implements SocketObserver {
       broker,
       turn,
       wheel,
+      limiter,
       historyOf,
       failed,
       repaired: metrics.repaired.bind(metrics),
@@ -75,7 +80,7 @@ export class Node implements SocketObserver {
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
     this.hub = hub
-    this.presence = new Presence({ broker, wheel, failed })
+    this.presence = new Presence({ broker, wheel, limiter, failed })
     this.control = new Control({ broker, hub, registry, wheel, failed })
     this.context = {
       wheel,

@@ -71,6 +71,8 @@ export interface HistoryQuery {
   readonly since?: Position
   /** At most this many; 0 asks for the position alone. */
   readonly limit: number
+  /** At most this many bytes of data together, or one publication that is larger. None: no limit. */
+  readonly maxBytes?: number
   /** Newest first. */
   readonly reverse?: boolean
 }

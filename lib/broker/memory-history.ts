@@ -45,7 +45,7 @@ export class MemoryHistory {
     return publication
   }
 
-  page(channel: string, { since, limit, reverse = false }: HistoryQuery, now: number): HistoryPage {
+  page(channel: string, { since, limit, maxBytes, reverse = false }: HistoryQuery, now: number): HistoryPage {
     const stream = this.#stream(channel, now)
     dropOld(stream, now, Number.POSITIVE_INFINITY)
     const position = { offset: stream.offset, epoch: stream.epoch }
@@ -59,7 +59,8 @@ export class MemoryHistory {
     const found = reverse
       ? entries.slice(Math.max(0, before - limit), before).reverse()
       : entries.slice(after, after + limit)
-    return { publications: found.map((entry) => entry.publication), position }
+    const publications = found.map((entry) => entry.publication)
+    return { publications: maxBytes === undefined ? publications : firstOf(publications, maxBytes), position }
   }
 
   remove(channel: string): void {
@@ -101,6 +102,16 @@ function dropOld({ entries, ttl }: Stream, now: number, size: number): void {
   let drop = Math.max(0, entries.length - size)
   while (drop < entries.length && (entries[drop] as Entry).at + ttl <= now) drop++
   if (drop > 0) entries.splice(0, drop)
+}
+
+/** The first publications, with so many bytes of data together; one at least. */
+function firstOf(publications: readonly Publication[], maxBytes: number): readonly Publication[] {
+  let bytes = 0
+  const end = publications.findIndex(({ data }, at) => {
+    bytes += data.length
+    return bytes > maxBytes && at > 0
+  })
+  return end < 0 ? publications : publications.slice(0, end)
 }
 
 function clamp(place: number, length: number): number {

@@ -118,7 +118,7 @@ export class RedisBroker implements Broker {
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
-    const { since, limit, reverse = false } = query
+    const { since, limit, maxBytes = 0, reverse = false } = query
     // Nothing lies after what is no offset, nor before the first: the position alone is asked for.
     const isEmpty = since !== undefined && (!isOffset(since.offset) || (reverse && since.offset === 0))
     const range = reverse
@@ -133,7 +133,8 @@ export class RedisBroker implements Broker {
         ...(isEmpty ? ['XRANGE', '-', '+'] : range),
         this.#times.positionTtl,
         replid,
-        freshEpoch
+        freshEpoch,
+        maxBytes
       )
     )
     const position = { offset, epoch: epoch.toString() }
@@ -243,7 +244,18 @@ export class RedisBroker implements Broker {
     const options = { history: { size: 1, ttl: 1000 }, idempotencyKey: name, idempotencyTtl: 1000 }
     const meta = keys.meta(name)
     await this.#publish(client, keys, name, Buffer.from('0'), options, this.#marks())
-    await client.rtHistoryBuffer(meta, keys.stream(name), 1, 'XRANGE', '-', '+', 1000, this.#connections.replid, name)
+    await client.rtHistoryBuffer(
+      meta,
+      keys.stream(name),
+      1,
+      'XRANGE',
+      '-',
+      '+',
+      1000,
+      this.#connections.replid,
+      name,
+      0
+    )
     await client.rtPresenceAdd(...keys.presence(name), name, name, name, 1000)
     await client.rtPresenceRemove(...keys.presence(name), name)
     await client.rtLeaseAcquire(keys.lease(name), name, 1, 1000)

@@ -1,9 +1,11 @@
 import type { Broker, PresenceEntry } from '../broker/broker.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import type { Limiter } from './limiter.ts'
 
 export interface PresenceOptions {
   readonly broker: Broker
   readonly wheel: TimerWheel
+  readonly limiter: Limiter
   failed(stage: string, error: unknown): void
 }
 
@@ -65,7 +67,8 @@ export class Attendance implements Timed {
     const { channel, entry, ttl } = this.#options
     if (ttl === undefined) return
     this.#entered = true
-    const added = this.#node.broker.addPresence(channel, entry, ttl)
+    const { broker, limiter } = this.#node
+    const added = limiter.run(() => broker.addPresence(channel, entry, ttl))
     // What comes after waits for it, whether it succeeds or not.
     this.#tail = added.catch(() => undefined)
     await added
@@ -102,7 +105,8 @@ export class Attendance implements Timed {
   }
 
   #queue(job: () => Promise<void>): void {
-    this.#tail = this.#tail.then(job).catch((error) => this.#node.failed('presence', error))
+    const { limiter } = this.#node
+    this.#tail = this.#tail.then(() => limiter.run(job)).catch((error) => this.#node.failed('presence', error))
     this.#track(this.#tail)
   }
 }

@@ -1,14 +1,17 @@
-import type { Broker, HistoryPage, HistoryPolicy, Position, PresenceEventKind, Publication } from '../broker/broker.ts'
-import { UnavailableError } from '../errors.ts'
+import type { Broker, HistoryPolicy, Position, PresenceEventKind, Publication } from '../broker/broker.ts'
 import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
 import type { Turn } from '../socket/turn.ts'
 import { Feed, type Format } from './feed.ts'
+import type { Limiter } from './limiter.ts'
+import { continuityOf, Recovery, type Since, type Welcome } from './recovery.ts'
 import { type Subscriber, Subscription } from './subscription.ts'
 
 export interface ChannelOptions {
   readonly name: string
   readonly broker: Broker
   readonly turn: Turn
+  /** Bounds how many ask the broker at a time. */
+  readonly limiter: Limiter
   /** Undefined: publications have no position, and what is missed is missed. */
   readonly history: HistoryPolicy | undefined
   /** The broker could not be asked. The channel tries again when it is told to audit. */
@@ -21,23 +24,8 @@ export interface ChannelOptions {
   recovered(complete: boolean): void
 }
 
-/**
- * Tells a subscriber where it stands, and hands over what it missed, before anything newer is queued for it. Gives how
- * many of those it took (all, unless told): the rest comes as frames, as fast as its reader takes them. Called at most
- * once; while its promise is pending, what is published is kept for the subscriber.
- */
-export type Welcome = (
-  result: SubscribeResult,
-  missed: readonly Publication[]
-  // biome-ignore lint/suspicious/noConfusingVoidType: whoever takes everything need not say so
-) => number | void | Promise<number | void>
-
-// Read from history in pieces of so many, so that a slow reader's catching up takes no more memory than that.
-const PAGE = 256
 // Publications kept while the channel's own position is being repaired; beyond it they are read from history.
 const MAX_HELD = 4_096
-// Reads of history that may meet another epoch than the channel's before the broker counts as unusable.
-const MAX_READS = 4
 
 /**
  * One channel on this node: its subscribers, and how far they are. Every subscriber that is live has been given
@@ -51,6 +39,7 @@ export class Channel {
   /** Subscriptions that are not live. */
   readonly #joining = new Set<Subscription>()
   #opened: Promise<void> | undefined
+  readonly #recovery: Recovery
   #offset = 0
   #epoch = ''
   /** What arrives while the position is being found out. */
@@ -63,6 +52,12 @@ export class Channel {
   constructor(options: ChannelOptions) {
     this.name = options.name
     this.#options = options
+    this.#recovery = new Recovery(options, {
+      position: () => this.position,
+      isCurrent: (subscription) => this.#isCurrent(subscription),
+      repair: () => this.#repair(),
+      promote: () => this.#promote()
+    })
   }
 
   get size(): number {
@@ -81,7 +76,7 @@ export class Channel {
   async subscribe(
     subscriber: Subscriber,
     format: Format,
-    since: StreamPosition | undefined,
+    since: Since | undefined,
     welcome?: Welcome
   ): Promise<SubscribeResult> {
     const subscription = new Subscription(subscriber, this.#feed(format))
@@ -89,7 +84,10 @@ export class Channel {
     try {
       await this.open()
       if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
-      if (this.#options.history !== undefined) return await this.#recover(subscription, since, welcome)
+      if (this.#options.history !== undefined) {
+        this.#joining.add(subscription)
+        return await this.#recovery.begin(subscription, since, welcome)
+      }
       const result = { recovered: false, offset: 0, epoch: '' }
       await welcome?.(result, [])
       if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
@@ -169,7 +167,7 @@ export class Channel {
   /** The subscriber's reader has caught up: what it missed meanwhile comes from history. */
   caughtUp(subscriber: Subscriber): void {
     const subscription = this.#subscriptions.get(subscriber)
-    if (subscription?.behind && !subscriber.outbox.lagging) void this.#catchUp(subscription)
+    if (subscription?.behind && !subscriber.outbox.lagging) void this.#recovery.catchUp(subscription)
   }
 
   #feed(format: Format): Feed {
@@ -194,11 +192,11 @@ export class Channel {
   }
 
   async #open(): Promise<void> {
-    const { broker, history } = this.#options
+    const { broker, history, limiter } = this.#options
     if (history !== undefined) this.#held = []
     await broker.subscribe(this.name)
     if (history === undefined) return
-    const { position } = await broker.history(this.name, { limit: 0 })
+    const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
     // Nothing was published to a feed yet: whoever falls behind at once has been given all before this.
     for (const feed of this.#feeds.values()) feed.skipTo(position.offset)
     this.#goOnFrom(position)
@@ -229,21 +227,24 @@ export class Channel {
     return this.#repairing
   }
 
-  /** Reads what was missed from history, once for all subscribers. */
+  /** Reads what was missed from history, page by page, once for all subscribers. */
   async #readMissed(): Promise<void> {
-    const { broker, history, failed, repaired } = this.#options
-    // What was held so far is in history by now; what comes from here on may not be in what is read.
-    this.#held = []
+    const { failed, repaired } = this.#options
     try {
-      const since = this.position
-      const limit = (history as HistoryPolicy).size
-      const { publications, position } = await broker.history(this.name, { since, limit })
-      const complete = follows(since, publications, position)
-      if (complete) for (const publication of publications) this.#step(publication)
-      else this.#declareHole(position)
-      this.#repairing = undefined
-      repaired(complete)
-      this.#goOnFrom(position)
+      for (;;) {
+        // What was held so far is in history by now; what comes from here on may not be in what is read.
+        this.#held = []
+        const since = this.position
+        const page = await this.#recovery.read(since)
+        const continuity = continuityOf(since, page)
+        if (continuity === 'hole') this.#declareHole(page.position)
+        else for (const publication of page.publications) this.#step(publication)
+        if (continuity === 'partial') continue
+        this.#repairing = undefined
+        repaired(continuity === 'complete')
+        this.#goOnFrom(page.position)
+        return
+      }
     } catch (error) {
       this.#repairing = undefined
       failed('repair', error)
@@ -265,18 +266,13 @@ export class Channel {
       if (subscription.buffer !== undefined) {
         subscription.buffer = []
         subscription.hole = position
-      } else if (!this.#isPast(subscription, position)) this.#tellHole(subscription, position)
+      } else if (!this.#isPast(subscription, position)) subscription.tellHole(this.name, position)
     }
   }
 
   /** True for one that has read further from history than this node has. */
   #isPast(subscription: Subscription, { offset, epoch }: Position): boolean {
     return this.#joining.has(subscription) && epoch === this.#epoch && subscription.offset >= offset
-  }
-
-  #tellHole(subscription: Subscription, { offset, epoch }: Position): void {
-    subscription.offset = offset
-    subscription.subscriber.insufficientState(this.name, { offset, epoch })
   }
 
   #spread(publication: Publication): void {
@@ -307,135 +303,10 @@ export class Channel {
     }
   }
 
-  async #recover(
-    subscription: Subscription,
-    since: StreamPosition | undefined,
-    welcome: Welcome | undefined
-  ): Promise<SubscribeResult> {
-    this.#joining.add(subscription)
-    if (!isPosition(since)) {
-      const result = { recovered: false, ...this.position }
-      subscription.offset = result.offset
-      if (welcome !== undefined) await this.#introduce(subscription, result, [], welcome)
-      else this.#promote()
-      return result
-    }
-    const { publications, position } = await this.#read(
-      subscription,
-      since,
-      (this.#options.history as HistoryPolicy).size
-    )
-    const { offset, epoch } = position
-    if (!this.#isCurrent(subscription)) return { recovered: false, offset, epoch }
-    const recovered = follows(since, publications, position)
-    this.#options.recovered(recovered)
-    const result = { recovered, offset, epoch }
-    subscription.offset = recovered ? since.offset : offset
-    if (welcome !== undefined) await this.#introduce(subscription, result, recovered ? publications : [], welcome)
-    else {
-      if (recovered) this.#give(subscription, publications)
-      // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
-      setImmediate(() => this.#goLive(subscription))
-    }
-    return result
-  }
-
-  /** Lets the subscriber be told where it stands, and what it missed, while what is newer is kept back. */
-  async #introduce(
-    subscription: Subscription,
-    result: SubscribeResult,
-    missed: readonly Publication[],
-    welcome: Welcome
-  ): Promise<void> {
-    subscription.buffer ??= []
-    const taken = (await welcome(result, missed)) ?? missed.length
-    subscription.offset += taken
-    if (taken < missed.length) subscription.behind = true
-    this.#goLive(subscription)
-  }
-
-  /**
-   * Reads history for a subscription, and buffers what is published meanwhile. Both are of the channel's epoch then:
-   * a page that knows of a new one before the node does, or not yet, can't be joined to what the node is given.
-   */
-  async #read(subscription: Subscription, since: StreamPosition, limit: number): Promise<HistoryPage> {
-    for (let reads = 0; reads < MAX_READS; reads++) {
-      subscription.buffer = []
-      subscription.hole = undefined
-      const page = await this.#options.broker.history(this.name, { since, limit })
-      if (page.position.epoch !== this.#epoch) await this.#repair()
-      else if (subscription.hole === undefined) return page
-    }
-    throw new UnavailableError()
-  }
-
-  /** Gives publications until the reader is slow; the rest is left to history. */
-  #give(subscription: Subscription, publications: readonly Publication[]): void {
-    const { feed, subscriber } = subscription
-    for (const publication of publications) {
-      if (subscriber.outbox.lagging) {
-        subscription.behind = true
-        return
-      }
-      subscription.give({ offset: publication.offset, frame: feed.encode(publication) })
-    }
-  }
-
-  #goLive(subscription: Subscription): void {
-    if (!this.#isCurrent(subscription)) return
-    if (subscription.hole !== undefined) this.#tellHole(subscription, subscription.hole)
-    subscription.hole = undefined
-    // Whoever has no use for a stream with a hole in it has left.
-    if (!this.#isCurrent(subscription)) return
-    if (subscription.behind) subscription.buffer = undefined
-    else subscription.release()
-    this.#promote()
-    if (subscription.behind) void this.#catchUp(subscription)
-  }
-
   #fallBehind(subscription: Subscription, offset: number): void {
     subscription.feed.drop(subscription)
     subscription.offset = offset
     subscription.behind = true
     this.#joining.add(subscription)
   }
-
-  async #catchUp(subscription: Subscription): Promise<void> {
-    const { outbox } = subscription.subscriber
-    try {
-      while (this.#isCurrent(subscription) && !outbox.lagging) {
-        const since = { offset: subscription.offset, epoch: this.#epoch }
-        subscription.behind = false
-        const { publications, position } = await this.#read(subscription, since, PAGE)
-        if (!this.#isCurrent(subscription)) return
-        const complete = follows(since, publications, position)
-        const more = !complete && publications.length === PAGE && leadsOn(since, publications, position)
-        if (complete || more) this.#give(subscription, publications)
-        else this.#tellHole(subscription, position)
-        if (more || subscription.behind) continue
-        this.#goLive(subscription)
-        return
-      }
-    } catch (error) {
-      this.#options.failed('catch up', error)
-    }
-    subscription.buffer = undefined
-    subscription.behind = true
-  }
-}
-
-/** True where the publications lead from one position to the other without a gap. */
-function follows(since: StreamPosition, publications: readonly Publication[], top: Position): boolean {
-  return top.offset - since.offset === publications.length && leadsOn(since, publications, top)
-}
-
-/** True where the publications go on from a position without a gap. */
-function leadsOn(since: StreamPosition, publications: readonly Publication[], { epoch }: Position): boolean {
-  return since.epoch === epoch && publications.every(({ offset }, index) => offset === since.offset + index + 1)
-}
-
-/** A client's position may be anything. */
-function isPosition(since: StreamPosition | null | undefined): since is StreamPosition {
-  if (since === undefined || since === null) return false
-  return Number.isSafeInteger(since.offset) && since.offset >= 0 && typeof since.epoch === 'string'
 }

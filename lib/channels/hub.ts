@@ -1,18 +1,14 @@
 import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
 import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
-import type {
-  PublishOptions,
-  PublishResult,
-  StreamPosition,
-  SubscribeOptions,
-  SubscribeResult
-} from '../socket/context.ts'
+import type { PublishOptions, PublishResult, StreamPosition, SubscribeResult } from '../socket/context.ts'
 import { stringify } from '../socket/stringify.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
-import { Channel, type Welcome } from './channel.ts'
+import { Channel } from './channel.ts'
 import type { Format } from './feed.ts'
+import type { Limiter } from './limiter.ts'
+import type { Since, Welcome } from './recovery.ts'
 import type { Subscriber } from './subscription.ts'
 
 /** Whoever is subscribed through the hub. */
@@ -25,6 +21,7 @@ export interface HubOptions {
   readonly broker: Broker
   readonly turn: Turn
   readonly wheel: TimerWheel
+  readonly limiter: Limiter
   /** How much of a channel is kept, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
   /** A failure of the broker that nobody waits for. */
@@ -64,7 +61,7 @@ export class Hub {
     member: Member,
     name: string,
     format: Format,
-    options: SubscribeOptions | undefined,
+    options: { readonly since?: Since } | undefined,
     welcome?: Welcome
   ): Promise<SubscribeResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
@@ -143,11 +140,11 @@ export class Hub {
   }
 
   #enter(name: string): Entry {
-    const { wheel, broker, turn, failed, repaired, delivered, recovered, historyOf } = this.#options
+    const { wheel, broker, turn, limiter, failed, repaired, delivered, recovered, historyOf } = this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
       const history = historyOf(name)
-      const channel = new Channel({ name, broker, turn, history, failed, repaired, delivered, recovered })
+      const channel = new Channel({ name, broker, turn, limiter, history, failed, repaired, delivered, recovered })
       entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
       this.#entries.set(name, entry)
     }

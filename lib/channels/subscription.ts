@@ -50,6 +50,13 @@ export class Subscription {
     for (const encoded of buffer) if (encoded.offset > this.offset) this.give(encoded)
   }
 
+  /** Publications before this position are lost to it: it goes on from there. */
+  tellHole(channel: string, { offset, epoch }: StreamPosition): void {
+    this.hole = undefined
+    this.offset = offset
+    this.subscriber.insufficientState(channel, { offset, epoch })
+  }
+
   give({ frame, offset }: Encoded): void {
     this.subscriber.outbox.push(frame)
     this.offset = offset

@@ -176,6 +176,30 @@ async function positions(t: Test, open: OpenBenches): Promise<void> {
     t.not(neighbour.position.epoch, asked.position.epoch)
   })
 
+  await t.test('a page ends with its bytes, and holds one publication at least', async (t) => {
+    const { bench, other } = await open(t)
+    const history = { size: 100, ttl: 60_000 }
+    for (let n = 0; n < 70; n++) {
+      const text = n === 60 ? `"${'y'.repeat(1_000)}"` : `"${'x'.repeat(98)}"`
+      await other.broker.publish('room', Buffer.from(text), { history })
+    }
+    const { position } = await bench.broker.history('room', { limit: 0 })
+    const offsetsOf = async (query: { offset?: number; limit?: number; maxBytes: number; reverse?: boolean }) => {
+      const { offset, limit = 100, ...rest } = query
+      const since = offset === undefined ? undefined : { ...position, offset }
+      const { publications } = await bench.broker.history('room', { limit, since, ...rest })
+      return [publications[0]?.offset, publications.at(-1)?.offset, publications.length]
+    }
+    t.strictSame(await offsetsOf({ maxBytes: 1_000 }), [1, 10, 10])
+    t.strictSame(await offsetsOf({ maxBytes: 1_099 }), [1, 10, 10])
+    t.strictSame(await offsetsOf({ maxBytes: 4_500, offset: 10 }), [11, 55, 45])
+    t.strictSame(await offsetsOf({ maxBytes: 4_500, offset: 10, limit: 40 }), [11, 50, 40])
+    t.strictSame(await offsetsOf({ maxBytes: 250, reverse: true }), [70, 69, 2])
+    t.strictSame(await offsetsOf({ maxBytes: 1, offset: 60 }), [61, 61, 1], 'one that is larger than all may be')
+    t.strictSame(await offsetsOf({ maxBytes: 1_000_000, offset: 60 }), [61, 70, 10])
+    t.strictSame(await offsetsOf({ maxBytes: 1, offset: 70 }), [undefined, undefined, 0])
+  })
+
   await t.test('removed history starts again with a new epoch (case 102)', async (t) => {
     const { bench } = await open(t)
     const before = await bench.broker.publish('room', Buffer.from('1'), { history: KEEP })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { Presence } from '../../lib/channels/attendance.ts'
+import { Limiter } from '../../lib/channels/limiter.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
@@ -26,7 +27,12 @@ function rig() {
   const clock = new FakeClock(1_000)
   const broker = new Scribe()
   const failures: string[] = []
-  const presence = new Presence({ broker, wheel: new TimerWheel(clock, 50), failed: (stage) => failures.push(stage) })
+  const presence = new Presence({
+    broker,
+    wheel: new TimerWheel(clock, 50),
+    limiter: new Limiter(8),
+    failed: (stage) => failures.push(stage)
+  })
   const attend = (options: { ttl?: number; joinLeave?: boolean } = {}) =>
     presence.attendance({
       channel: 'a',

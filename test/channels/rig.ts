@@ -5,6 +5,7 @@ import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../.
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { socketFormat } from '../../lib/channels/feed.ts'
 import { Hub, type Member } from '../../lib/channels/hub.ts'
+import { Limiter } from '../../lib/channels/limiter.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
 import type { StreamPosition, SubscribeResult } from '../../lib/socket/context.ts'
 import { Outbox } from '../../lib/socket/outbox.ts'
@@ -34,7 +35,7 @@ export class FaultyBroker extends MemoryBroker {
   }
 
   override async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
-    this.#note(`history ${query.since?.offset ?? '-'} ${query.limit}`)
+    this.#note(query.since === undefined ? 'position' : `history ${query.since.offset}`)
     if (this.away) throw new Error('away')
     const page = await super.history(channel, query)
     if (this.#held !== undefined) await new Promise<void>((resolve) => this.#held?.push(resolve))
@@ -147,6 +148,7 @@ export async function makeRig(
     broker,
     turn,
     wheel: new TimerWheel(clock, 50),
+    limiter: new Limiter(8),
     historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),

@@ -7,6 +7,7 @@
 -- ARGV[3]  where to begin, ARGV[4] where to end: arguments of that command
 -- ARGV[5]  position ttl, ms
 -- ARGV[6]  replication id, ARGV[7] fresh epoch (position.lua)
+-- ARGV[8]  most bytes of data together, or one publication that is larger; 0 for no limit
 --
 -- Reply: { epoch, offset, entries as the command gives them }
 --
@@ -35,4 +36,19 @@ if oldest and expired(oldest) then
   end
   redis.call('XTRIM', KEYS[2], 'MINID', whole(low))
 end
-return { epoch, offset, redis.call(ARGV[2], KEYS[2], ARGV[3], ARGV[4], 'COUNT', limit) }
+
+local maxBytes = tonumber(ARGV[8])
+if maxBytes == 0 then return { epoch, offset, redis.call(ARGV[2], KEYS[2], ARGV[3], ARGV[4], 'COUNT', limit) } end
+-- A few at a time: what is past the limit has been read for nothing.
+local entries, bytes, from = {}, 0, ARGV[3]
+repeat
+  local count = math.min(32, limit - #entries)
+  local few = redis.call(ARGV[2], KEYS[2], from, ARGV[4], 'COUNT', count)
+  for _, entry in ipairs(few) do
+    bytes = bytes + #entry[2][2]
+    if bytes > maxBytes and #entries > 0 then return { epoch, offset, entries } end
+    entries[#entries + 1] = entry
+    from = '(' .. entry[1]
+  end
+until #few < count or #entries == limit
+return { epoch, offset, entries }

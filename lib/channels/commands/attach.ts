@@ -72,9 +72,8 @@ export async function attach(
   const { hub } = session.services
   try {
     await attend(session, subscription, options)
-    const position = since && (await withEpoch(session, subscription, since))
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
-    await hub.subscribe(session, channel, channelFormat, { since: position }, async (result, missed) => {
+    await hub.subscribe(session, channel, channelFormat, { since: since && startOf(since) }, async (result, missed) => {
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
       const text = resultText(subscription, result, { since, publications, options })
@@ -110,18 +109,12 @@ export function describe({ user, socket, info: connection }: Session, info?: unk
 }
 
 /** A client that has seen nothing yet knows no epoch: it wants all there is since the beginning. */
-async function withEpoch(
-  { services }: Session,
-  { channel, definition }: SessionSubscription,
-  since: Since
-): Promise<StreamPosition> {
-  if (since.epoch !== '' || since.offset !== 0 || definition.history === undefined) return since
-  const { position } = await services.broker.history(channel, { limit: 0 })
-  return { offset: 0, epoch: position.epoch }
+function startOf(since: Since): StreamPosition | 'start' {
+  return since.epoch === '' && since.offset === 0 ? 'start' : since
 }
 
 /** How many publications go into one reply: what is more comes as pushes, as fast as the client reads. */
-export function fitting({ socket }: Session, publications: readonly Publication[]): number {
+function fitting({ socket }: Session, publications: readonly Publication[]): number {
   let bytes = socket.settings.limits.buffered.hard
   const count = publications.findIndex(({ data }) => {
     bytes -= data.length

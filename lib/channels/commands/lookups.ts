@@ -1,7 +1,7 @@
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
-import { findTarget, fitting, type Target } from './attach.ts'
+import { findTarget, type Target } from './attach.ts'
 import type { CommandOf } from './index.ts'
 
 // Publications in one reply.
@@ -16,12 +16,17 @@ export async function history(session: Session, command: CommandOf<'history'>): 
   if (onHistory === undefined) subscribersOnly(session, channel)
   else await onHistory({ ...session.client(), channel, params, limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
-  const query = { limit: limit < 0 ? PAGE : Math.min(limit, PAGE), reverse, ...(since && { since }) }
+  const query = {
+    limit: limit < 0 ? PAGE : Math.min(limit, PAGE),
+    maxBytes: session.socket.settings.limits.buffered.hard,
+    reverse,
+    ...(since && { since })
+  }
   const { publications, position } = await session.services.broker.history(channel, query)
   if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
     throw new ChannelError(ERROR.unrecoverablePosition.code)
   }
-  session.reply(command, historyResult(publications.slice(0, fitting(session, publications)), position))
+  session.reply(command, historyResult(publications, position))
 }
 
 /** `presence`: every connection on the channel. */
