@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { HookDeadline } from './channels/hook-deadline.ts'
 import type { SessionServices, Verdict } from './channels/services.ts'
 import { Session } from './channels/session.ts'
 import { UpgradeRequiredError } from './errors.ts'
@@ -20,6 +21,7 @@ export class ChannelEndpoint {
     const { channels, auth } = options
     this.#app = app
     this.#url = channels.url
+    const deadline = new HookDeadline(node.wheel, channels.hookTimeout)
     this.#services = {
       broker: node.broker,
       hub: node.hub,
@@ -27,12 +29,13 @@ export class ChannelEndpoint {
       wheel: node.wheel,
       turn: node.context.turn,
       hooks: channels,
+      deadline,
       authenticated: auth !== false,
       authTimeout: (auth === false ? DEFAULTS.auth : auth).timeout,
       maxCalls: channels.maxCalls,
       findChannel: (name) => node.channels.find(name),
       findMethod: (name) => node.methods.find(name),
-      verify: (token, request) => verdictOn(token, request, auth as ResolvedAuth),
+      verify: (token, request) => deadline.wait(verdictOn(token, request, auth as ResolvedAuth)),
       admit: (request, claims) => admission.admitUser(request, claims)
     }
     app.addHook('onReady', async () => {

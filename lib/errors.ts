@@ -54,6 +54,8 @@ export const MessagesTakenError = createError(
   'FST_RT_MESSAGES_TAKEN',
   'messages() belongs to app.ws routes, and to one loop at a time: two would take each other’s messages'
 )
+/** What a hook or a handler promised did not come within `channels.hookTimeout`. Logged; the client gets the error 100. */
+export const HookTimeoutError = createError('FST_RT_HOOK_TIMEOUT', 'A hook or a handler took too long')
 export const ConflictError = createError('FST_RT_CONFLICT', 'The idempotency key was used for other data', 409)
 /** The broker can't be reached: nothing was done. */
 export const UnavailableError = createError('FST_RT_UNAVAILABLE', 'The broker is unavailable', 503)

@@ -198,6 +198,12 @@ export interface RealtimeOptions {
      * @default 16
      */
     maxCalls?: number
+    /**
+     * Milliseconds that a hook of a channel or a handler of a call may take, 100 to 600,000; past it the client gets
+     * the error 100.
+     * @default 30000
+     */
+    hookTimeout?: number
     /** A client has shown who it is: describes it, subscribes it, or throws to refuse it. */
     onConnect?: EndpointHooks['onConnect']
     /** Takes the messages that clients send without waiting for an answer; none: such clients are disconnected. */
@@ -239,7 +245,7 @@ export interface ResolvedOptions extends RouteSettings {
   readonly redis: RealtimeOptions['redis']
   readonly prefix: string
   readonly drain: ResolvedDrain
-  readonly channels: { readonly url: string; readonly maxCalls: number } & EndpointHooks
+  readonly channels: { readonly url: string; readonly maxCalls: number; readonly hookTimeout: number } & EndpointHooks
   readonly metrics: Registry | undefined
 }
 
@@ -271,7 +277,7 @@ export const DEFAULTS = {
     upgradeTimeout: 10_000
   } as ResolvedLimits,
   drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
-  channels: { url: '/connection/websocket', maxCalls: 16 }
+  channels: { url: '/connection/websocket', maxCalls: 16, hookTimeout: 30_000 }
 }
 
 const MAX_INT = 2 ** 31 - 1
@@ -300,6 +306,7 @@ export const BOUNDS: Readonly<Record<string, readonly [least: number, most: numb
   'limits.subscriptions': [1, 1_000_000, 'channels'],
   'limits.upgradeTimeout': [50, 600_000, 'ms'],
   'channels.maxCalls': [1, 1_024, 'calls'],
+  'channels.hookTimeout': [100, 600_000, 'ms'],
   'drain.delay': [0, 600_000, 'ms'],
   'drain.window': [0, 3_600_000, 'ms'],
   'drain.timeout': [100, 7_200_000, 'ms']

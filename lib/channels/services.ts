@@ -6,6 +6,7 @@ import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
 import type { Presence } from './attendance.ts'
 import type { ChannelDefinition, EndpointHooks, MethodDefinition } from './definition.ts'
+import type { HookDeadline } from './hook-deadline.ts'
 import type { Hub } from './hub.ts'
 import type { PatternMatch } from './patterns.ts'
 
@@ -20,6 +21,8 @@ export interface SessionServices {
   readonly wheel: TimerWheel
   readonly turn: Turn
   readonly hooks: EndpointHooks
+  /** Bounds what an application's hooks and handlers may take. */
+  readonly deadline: HookDeadline
   /** Whether clients have to say who they are. */
   readonly authenticated: boolean
   /** Milliseconds that a connection may take to. */

@@ -53,6 +53,37 @@ t.test('commands that wait hold up the socket, not the process', async (t) => {
   t.equal(most, 1)
 })
 
+t.test('C68: what never settles is answered with an error, and holds up nothing', async (t) => {
+  const { app, logs } = await buildApp(t, { auth: false, channels: { maxCalls: 1, hookTimeout: 100 } })
+  const { opened, open } = gate()
+  let isStuck = true
+  const wait = () => (isStuck ? opened : undefined)
+  app.channel('a', { history, onSubscribe: wait, onPublish: wait, onHistory: wait })
+  app.rpc('wait', wait)
+  const speaker = await Speaker.open(app, { memory })
+  for (const command of [
+    { id: 1, subscribe: { channel: 'a' } },
+    { id: 2, rpc: { method: 'wait' } },
+    { id: 3, publish: { channel: 'a', data: 1 } },
+    { id: 4, history: { channel: 'a' } }
+  ]) {
+    speaker.send(command)
+    t.match(await speaker.next(), { id: command.id, error: ERROR.internal })
+  }
+  isStuck = false
+  speaker.send({ id: 5, subscribe: { channel: 'a' } }, { id: 6, rpc: { method: 'wait' } })
+  const answers = [await speaker.next(), await speaker.next()]
+  t.match(
+    answers.find(({ id }) => id === 5),
+    { subscribe: { offset: 0 } }
+  )
+  open()
+  speaker.send({ id: 7, rpc: { method: 'wait' } })
+  t.match(await speaker.next(), { id: 7, rpc: { data: null } })
+  const timeouts = logs.filter(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_RT_HOOK_TIMEOUT')
+  t.equal(timeouts.length, 4)
+})
+
 t.test('a subscription that nobody waits for any more is none', async (t) => {
   const { app } = await buildApp(t, { auth: false })
   const { opened, open } = gate()

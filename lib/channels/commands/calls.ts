@@ -9,21 +9,23 @@ import type { CommandOf } from './index.ts'
 /** `rpc`: calls a method of the application's. */
 export async function rpc(session: Session, command: CommandOf<'rpc'>): Promise<void> {
   const { method, data } = command.request
-  const definition = session.services.findMethod(method)
+  const { deadline, findMethod } = session.services
+  const definition = findMethod(method)
   if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
   const { validator, serializer = stringify } = definition
   const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
   if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
-  const result = await definition.handler({ ...session.client(), data: validation.value })
+  const result = await deadline.wait(definition.handler({ ...session.client(), data: validation.value }))
   session.reply(command, rpcResult(result === undefined ? 'null' : serializer(result)))
 }
 
 /** `send`: a message that isn't answered. */
 export async function send(session: Session, command: CommandOf<'send'>): Promise<void> {
-  const { onMessage } = session.services.hooks
+  const { deadline, hooks } = session.services
+  const { onMessage } = hooks
   if (onMessage === undefined) {
     // Else the client would never learn that nobody listens.
     throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
   }
-  await onMessage({ ...session.client(), data: command.request.data })
+  await deadline.wait(onMessage({ ...session.client(), data: command.request.data }))
 }

@@ -22,7 +22,8 @@ export async function connect(session: Session, command: CommandOf<'connect'>): 
   if (session.closed) return
   const { data, name, version } = request
   if (claims !== undefined) await become(session, claims)
-  const grant = (await services.hooks.onConnect?.({ ...session.client(), data, name, version })) ?? {}
+  const context = { ...session.client(), data, name, version }
+  const grant = (await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
   session.info = infoOf(session.user, grant)
   await subscribeAtConnect(session, grant.subscriptions ?? [], request.subs, (subs) => {

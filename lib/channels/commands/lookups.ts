@@ -12,9 +12,10 @@ export async function history(session: Session, command: CommandOf<'history'>): 
   const { channel, limit, since, reverse } = command.request
   const { definition, params } = findTarget(session, channel)
   if (definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  const { broker, deadline } = session.services
   const { onHistory } = definition.hooks
   if (onHistory === undefined) subscribersOnly(session, channel)
-  else await onHistory({ ...session.client(), channel, params, limit, since, reverse })
+  else await deadline.wait(onHistory({ ...session.client(), channel, params, limit, since, reverse }))
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
   const query = {
     limit: limit < 0 ? PAGE : Math.min(limit, PAGE),
@@ -22,7 +23,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
     reverse,
     ...(since && { since })
   }
-  const { publications, position } = await session.services.broker.history(channel, query)
+  const { publications, position } = await broker.history(channel, query)
   if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
     throw new ChannelError(ERROR.unrecoverablePosition.code)
   }
@@ -49,7 +50,7 @@ async function allowPresence(session: Session, channel: string, { definition, pa
   if (definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
   const { onPresence } = definition.hooks
   if (onPresence === undefined) subscribersOnly(session, channel)
-  else await onPresence({ ...session.client(), channel, params })
+  else await session.services.deadline.wait(onPresence({ ...session.client(), channel, params }))
 }
 
 function subscribersOnly({ subscriptions }: Session, channel: string): void {

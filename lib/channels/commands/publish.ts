@@ -18,14 +18,15 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const data = validation === undefined ? command.request.data : validation.value
-  const grant = (await onPublish({ ...session.client(), channel, params, data })) ?? {}
+  const { deadline, hub } = session.services
+  const grant = (await deadline.wait(onPublish({ ...session.client(), channel, params, data }))) ?? {}
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
   const info = session.subscriptions.get(channel)?.info ?? describe(session)
   const idempotencyKey = grant.idempotencyKey === undefined ? undefined : keyOf(session, grant.idempotencyKey)
-  await session.services.hub.publishText(channel, published, { idempotencyKey }, info)
+  await hub.publishText(channel, published, { idempotencyKey }, info)
   session.reply(command, '{}')
 }
 

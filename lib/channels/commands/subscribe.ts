@@ -16,7 +16,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   try {
     const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
     const context = { ...session.client(), channel, params, data, token, claims }
-    const grant = (await definition.hooks.onSubscribe?.(context)) ?? {}
+    const grant = (await session.services.deadline.wait(definition.hooks.onSubscribe?.(context))) ?? {}
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
@@ -50,7 +50,8 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   if (!definition.token && onRefresh === undefined) throw new ChannelError(ERROR.notAvailable.code)
   if (token === '') throw new ChannelError(ERROR.badRequest.code)
   const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
-  const grant = (await onRefresh?.({ ...session.client(), channel, params, token, claims })) ?? {}
+  const context = { ...session.client(), channel, params, token, claims }
+  const grant = (await session.services.deadline.wait(onRefresh?.(context))) ?? {}
   const { expiresAt = claims?.exp } = grant
   if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
   if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
