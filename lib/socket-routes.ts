@@ -11,8 +11,9 @@ import type {
 import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
 import { type Admission, kRoute, type Route } from './handshake/admission.ts'
 import { hasJwt } from './handshake/authentication.ts'
-import { type RouteOptions as RealtimeRouteOptions, type RouteSettings, resolveRoute } from './options.ts'
+import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
+import { resolveRoute } from './resolve-options.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import type { CompiledValidator } from './socket/validator.ts'
 

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { BOUNDS, DEFAULTS, type RealtimeOptions, resolveOptions, resolveRoute } from '../lib/options.ts'
+import { BOUNDS, DEFAULTS, type RealtimeOptions } from '../lib/options.ts'
+import { resolveOptions, resolveRoute } from '../lib/resolve-options.ts'
 
 /** Options as JavaScript may pass them. */
 const resolve = (options: unknown) => resolveOptions(options as RealtimeOptions)

@@ -1,0 +1,163 @@
+import type { Registry } from 'prom-client'
+import { InvalidOptionError } from './errors.ts'
+import {
+  BOUNDS,
+  DEFAULTS,
+  type LimitOptions,
+  type OriginMatcher,
+  type Rate,
+  type RealtimeOptions,
+  type ResolvedAuth,
+  type ResolvedOptions,
+  type RouteOptions,
+  type RouteSettings
+} from './options.ts'
+import type { EndpointHooks } from './types.ts'
+
+/*
+ * From what an application gives to what the package goes by: every name and number is checked, and the defaults fill
+ * in the rest. A mistake is an error that says how to mend it, never a default in silence.
+ */
+
+// Fractions make sense for a rate only.
+const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
+// They have no default, not even `undefined`.
+const OPTIONAL = new Set(['auth.verify', 'channels.onConnect', 'channels.onMessage'])
+const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query'])
+const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
+const PREFIX = /^[\w.-]{1,64}$/
+// What `false` turns off, and what it then falls back to when a route turns it on in part.
+const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.userMessages'])
+
+/** Checks a registration's options and fills in the defaults. Throws `FST_RT_INVALID_OPTION`. */
+export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
+  // fastify-plugin hands on what Fastify's own register() options add.
+  const { redis, prefix, metrics, origins, ...rest } = options as RealtimeOptions & Record<string, unknown>
+  for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
+  const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
+  if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
+  for (const hook of ['onConnect', 'onMessage'] as const) {
+    const given = (channels as EndpointHooks)[hook]
+    if (given !== undefined && typeof given !== 'function') fail(`channels.${hook}`, 'give a function')
+  }
+  if (prefix !== undefined && !(typeof prefix === 'string' && PREFIX.test(prefix)))
+    fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
+  if (redis !== undefined && (!redis || !['string', 'object'].includes(typeof redis))) {
+    fail('redis', 'give a URL, ioredis options or an ioredis client')
+  }
+  if (metrics !== undefined && typeof (metrics as Registry)?.registerMetric !== 'function') {
+    fail('metrics', 'give a prom-client Registry')
+  }
+  const { drain, ...settings } = others
+  if (drain.timeout < drain.delay + drain.window) {
+    fail('drain.timeout', 'make it at least drain.delay + drain.window, or connections are cut before their turn')
+  }
+  return {
+    ...checked(settings),
+    origins: resolveOrigins(origins),
+    drain,
+    channels,
+    redis,
+    prefix: prefix ?? DEFAULTS.prefix,
+    metrics
+  }
+}
+
+/** What a route goes by: the registration's settings with those of its `config.realtime` over them. */
+export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | undefined): RouteSettings {
+  if (overrides === undefined) return settings
+  const { origins, ...rest } = overrides as RouteOptions & Record<string, unknown>
+  const limits = rest.limits as LimitOptions | undefined
+  if (limits?.connections !== undefined || limits?.upgradeTimeout !== undefined) {
+    fail('limits', 'connections and upgradeTimeout concern the whole server: set them where the plugin is registered')
+  }
+  const { auth, heartbeat, limits: base } = settings
+  return {
+    ...checked(merge('', { auth, heartbeat, limits: base }, rest)),
+    origins: origins === undefined ? settings.origins : resolveOrigins(origins)
+  }
+}
+
+function route() {
+  const { auth, heartbeat, limits } = DEFAULTS
+  return { auth: auth as ResolvedAuth | false, heartbeat, limits }
+}
+
+function fail(option: string, mend: string): never {
+  throw new InvalidOptionError(option, mend)
+}
+
+/** `over` over `base`, level by level, with every name and number checked. */
+function merge<T extends object>(path: string, base: T, over: unknown): T {
+  if (typeof over !== 'object' || over === null || Array.isArray(over)) fail(path.slice(0, -1), 'give an object')
+  const result = { ...base } as Record<string, unknown>
+  for (const [key, value] of Object.entries(over)) {
+    const option = path + key
+    if (!Object.hasOwn(result, key) && !OPTIONAL.has(option)) {
+      fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
+    }
+    if (value !== undefined) result[key] = mergeValue(option, result[key], value)
+  }
+  return result as T
+}
+
+function mergeValue(option: string, base: unknown, value: unknown): unknown {
+  const bounds = BOUNDS[option]
+  if (bounds !== undefined) return checkNumber(option, value, bounds)
+  if (value === false && SWITCHABLE.has(option)) return false
+  if (base === false && SWITCHABLE.has(option)) {
+    // Turned on in part where it was off: the rest comes from the defaults; a rate has none, and is given whole.
+    return option === 'auth' ? merge('auth.', DEFAULTS.auth, value) : wholeRate(option, value)
+  }
+  if (typeof base === 'object' && !Array.isArray(base)) return merge(`${option}.`, base as object, value)
+  return value
+}
+
+function wholeRate(option: string, value: unknown): object {
+  const rate = merge<Partial<Rate>>(`${option}.`, { rate: undefined, burst: undefined }, value)
+  if (rate.rate === undefined || rate.burst === undefined) fail(option, 'give both rate and burst')
+  return rate
+}
+
+function checkNumber(option: string, value: unknown, [least, most, unit]: readonly [number, number, string]): number {
+  const whole = FRACTIONS.has(option) || Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+  const limitless = option.startsWith('limits.connections.') && value === Number.POSITIVE_INFINITY
+  if (typeof value === 'number' && whole && value >= least && (value <= most || limitless)) return value
+  return fail(
+    option,
+    `give ${FRACTIONS.has(option) ? 'a number' : 'a whole number'} from ${least} to ${most} (${unit})`
+  )
+}
+
+/** The checks that merging doesn't make. */
+function checked<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
+  const { auth, heartbeat, limits } = settings
+  if (typeof heartbeat.visible !== 'boolean') fail('heartbeat.visible', 'give true or false')
+  if (limits.buffered.hard < limits.buffered.soft) fail('limits.buffered.hard', 'make it at least limits.buffered.soft')
+  if (auth === false) return settings
+  if (!isListOf(auth.sources, (source) => SOURCES.has(source)) || auth.sources.length === 0) {
+    fail('auth.sources', 'list one or more of subprotocol, authorization, query')
+  }
+  if (!isListOf(auth.requiredClaims, (claim) => typeof claim === 'string')) {
+    fail('auth.requiredClaims', 'list names of claims')
+  }
+  if (!REFUSALS.has(auth.refuse)) fail('auth.refuse', 'give auto, http or close')
+  if (auth.verify !== undefined && typeof auth.verify !== 'function') fail('auth.verify', 'give a function')
+  return settings
+}
+
+function isListOf(value: unknown, test: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(test)
+}
+
+function resolveOrigins(origins: RealtimeOptions['origins']): readonly OriginMatcher[] | undefined {
+  if (origins === undefined) return undefined
+  return (Array.isArray(origins) ? origins : [origins]).map((matcher) => {
+    if (typeof matcher === 'function') return matcher
+    // A global or sticky RegExp remembers where it stopped: every other test would fail.
+    if (matcher instanceof RegExp) return new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, ''))
+    if (matcher === '*') return matcher
+    const origin = typeof matcher === 'string' && URL.canParse(matcher) ? new URL(matcher).origin : 'null'
+    return origin === 'null' ? fail('origins', "write an origin whole, like 'https://example.com'") : origin
+  })
+}
