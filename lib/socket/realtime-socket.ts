@@ -4,7 +4,7 @@ import { MessagesTakenError } from '../errors.ts'
 import type { Claims } from '../options.ts'
 import { CLOSE, type CloseCode, truncateReason } from '../protocol/close-codes.ts'
 import { disconnectFor } from '../protocol/disconnect-codes.ts'
-import { dataFrame, framePayloads, textFrame } from '../protocol/frame.ts'
+import { framePayloads, textFrame } from '../protocol/frame.ts'
 import {
   drainingNotice,
   type ErrorCode,
@@ -13,7 +13,6 @@ import {
   insufficientStateNotice,
   visiblePing
 } from '../protocol/messages.ts'
-import { AbuseWatch } from './abuse-watch.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -28,9 +27,10 @@ import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
 import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
+import { frameOf, type SendOptions, sizeOf } from './payload.ts'
+import { Rates } from './rates.ts'
 import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
@@ -62,17 +62,10 @@ export interface SocketStats {
   readonly age: number
 }
 
-type SendOptions = { mask?: boolean; binary?: boolean; compress?: boolean; fin?: boolean }
 type SendCallback = (error?: Error) => void
 
-// Copied into a frame and joined with others up to this; larger payloads are written where they lie.
-const COPY_LIMIT = 16_384
 // A peer that does not answer a close, or does not take it, is given this long.
 const OVERFLOW_GRACE = 1_000
-// Pings and pongs have a bucket of their own: a route without a message limit is not open to a flood of them. Pings
-// past it are not answered, so that a peer that doesn't read can't make us buffer pongs.
-const CONTROL_RATE = { rate: 100, burst: 200 }
-
 // The ping that follows the notice of a drain, and how long its pong is waited for.
 const FAREWELL = Buffer.from('drain')
 const FAREWELL_TIME = 1_000
@@ -91,9 +84,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #outbox!: Outbox
   #inbox: Inbox | undefined
   #heartbeat!: Heartbeat
-  #bucket: TokenBucket | undefined
-  #controlBucket: TokenBucket | undefined
-  #abuse: AbuseWatch | undefined
+  #rates!: Rates
   #abort: AbortController | undefined
   #ended = false
   #draining = false
@@ -129,7 +120,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** @internal `ws` calls this with the stream, once the 101 is written. */
   override setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void {
-    const { wheel, turn, random, observer } = this.#context
+    const { wheel, turn, random, observer, userRate } = this.#context
     const settings = this.#context.settingsOf(stream)
     const { limits, kind } = settings
     const now = wheel.now()
@@ -139,7 +130,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#expiresAt = settings.expiresAt
     this.#outbox = new Outbox(stream, turn, limits.buffered, this)
     this.#heartbeat = new Heartbeat(settings.heartbeat, now, random())
-    if (limits.messages !== false) this.#bucket = new TokenBucket(limits.messages, now)
+    this.#rates = new Rates(limits, userRate, now)
     if (kind === 'messages') this.#inbox = this.#makeInbox(settings)
     const { maxPayload, maxFragments, maxBufferedChunks } = limits
     this.#stream = stream
@@ -552,7 +543,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** The protocol of a raw route is unknown: it is answered with TCP backpressure, and loses nothing. */
   #slowDown(now: number): void {
-    const wait = Math.max(this.#bucket?.charge(now) ?? 0, this.#userRate())
+    const wait = this.#rates.charge(this.#user, now)
     if (wait === 0 || (this.#pauses & BY_RATE) !== 0) return
     this.#reject('rate_limited')
     this.#pause(BY_RATE)
@@ -567,7 +558,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 
   #overRate(now: number): boolean {
-    const retryAfter = this.#charge(now)
+    const retryAfter = this.#rates.take(this.#user, now)
     if (retryAfter === 0) return false
     this.#reject('rate_limited')
     this.sendError('rate_limited', { retryAfter })
@@ -578,7 +569,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   /** @internal One command of the session's came; false where there are too many. */
   takeCommand(): boolean {
     const now = this.#context.wheel.now()
-    if (this.#charge(now) === 0) return true
+    if (this.#rates.take(this.#user, now) === 0) return true
     this.#reject('rate_limited')
     this.#watchAbuse(now)
     return false
@@ -596,19 +587,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     return true
   }
 
-  #charge(now: number): number {
-    return (this.#bucket?.take(now) ?? 0) || this.#userRate()
-  }
-
-  #userRate(): number {
-    const { limits } = this.#settings
-    const user = this.#user
-    return user === null || limits.userMessages === false ? 0 : this.#context.userRate(user.sub, limits.userMessages)
-  }
-
   #watchAbuse(now: number): void {
-    this.#abuse ??= new AbuseWatch()
-    if (this.#abuse.refused(now) && this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.rateLimited)
+    if (this.#rates.refused(now) && this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.rateLimited)
   }
 
   #onPing(payload: Buffer): void {
@@ -627,8 +607,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** Counts a ping, or a pong that nobody asked for; true where there are too many. */
   #countControl(now: number): boolean {
-    this.#controlBucket ??= new TokenBucket(CONTROL_RATE, now)
-    if (this.#controlBucket.take(now) === 0) return false
+    if (this.#rates.takeControl(now)) return false
     this.#watchAbuse(now)
     return true
   }
@@ -666,26 +645,10 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 }
 
-/** The frame of what can be written without ws: small, whole and at hand. */
-function frameOf(data: unknown, options: SendOptions | null | undefined): Buffer | undefined {
-  if (options?.fin !== undefined) return undefined
-  const binary = options?.binary ?? typeof data !== 'string'
-  if (typeof data === 'string') return data.length <= COPY_LIMIT && !binary ? textFrame(data) : undefined
-  return data instanceof Uint8Array && data.byteLength <= COPY_LIMIT ? dataFrame(data, binary) : undefined
-}
-
 /**
  * @fastify/websocket's listener for errors, known by its source: its default logs at level error what a client did,
  * and cuts off the close frame that says so.
  */
 function isRouteGuard(listener: unknown): boolean {
   return String(listener).includes('errorHandler.call(this, error, socket, request, reply)')
-}
-
-/** Bytes of what `ws` emits or takes. */
-function sizeOf(data: unknown): number {
-  if (typeof data === 'string') return Buffer.byteLength(data)
-  if (Array.isArray(data)) return data.reduce((sum: number, part) => sum + sizeOf(part), 0)
-  if (data instanceof Blob) return data.size
-  return (data as { byteLength?: number } | null)?.byteLength ?? 0
 }

@@ -1,0 +1,23 @@
+import { dataFrame, textFrame } from '../protocol/frame.ts'
+
+/** Options of `ws`'s `send`. */
+export type SendOptions = { mask?: boolean; binary?: boolean; compress?: boolean; fin?: boolean }
+
+// Copied into a frame and joined with others up to this; larger payloads are written where they lie.
+const COPY_LIMIT = 16_384
+
+/** The frame of what can be written without `ws`: small, whole and at hand. */
+export function frameOf(data: unknown, options: SendOptions | null | undefined): Buffer | undefined {
+  if (options?.fin !== undefined) return undefined
+  const binary = options?.binary ?? typeof data !== 'string'
+  if (typeof data === 'string') return data.length <= COPY_LIMIT && !binary ? textFrame(data) : undefined
+  return data instanceof Uint8Array && data.byteLength <= COPY_LIMIT ? dataFrame(data, binary) : undefined
+}
+
+/** Bytes of what `ws` emits or takes. */
+export function sizeOf(data: unknown): number {
+  if (typeof data === 'string') return Buffer.byteLength(data)
+  if (Array.isArray(data)) return data.reduce((sum: number, part) => sum + sizeOf(part), 0)
+  if (data instanceof Blob) return data.size
+  return (data as { byteLength?: number } | null)?.byteLength ?? 0
+}
