@@ -23,28 +23,20 @@ import type {
   SubscribeOptions,
   SubscribeResult
 } from './context.ts'
+import { Farewell } from './farewell.ts'
+import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
 import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 import { Rates } from './rates.ts'
+import { HELD_BY, Reading, type ReadingOwner } from './reading.ts'
 import { stringify } from './stringify.ts'
 import type { Timed } from './timer-wheel.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
-
-interface ReceiverOptions {
-  maxPayload: number
-  maxFragments: number
-  maxBufferedChunks: number
-}
-
-// `ws` makes server sockets through `options.WebSocket` and hands them their stream in setSocket(), which its types
-// leave out.
-type ServerSocket = WebSocket & { setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void }
-const ServerSocket = WebSocket as unknown as new (address: null, protocols: undefined, options: object) => ServerSocket
 
 /** Counts of one connection. */
 export interface SocketStats {
@@ -66,17 +58,9 @@ type SendCallback = (error?: Error) => void
 
 // A peer that does not answer a close, or does not take it, is given this long.
 const OVERFLOW_GRACE = 1_000
-// The ping that follows the notice of a drain, and how long its pong is waited for.
-const FAREWELL = Buffer.from('drain')
-const FAREWELL_TIME = 1_000
-
-// Who has paused reading.
-const BY_USER = 1
-const BY_RATE = 2
-const BY_INBOX = 4
 
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
-export class RealtimeSocket<Message = unknown> extends ServerSocket implements Timed {
+export class RealtimeSocket<Message = unknown> extends GuardedSocket implements Timed, ReadingOwner {
   readonly #context: SocketContext
   readonly #answersPings: boolean
   #settings!: SocketSettings
@@ -90,10 +74,9 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #draining = false
   /** messages() was called: the route reads by it, and not by a listener. */
   #taken = false
-  #pauses = 0
-  #resumeTimer: Timed | undefined
-  /** Ends the inbox, once the node drains, where no pong does. */
-  #farewell: Timed | undefined
+  /** Made once somebody wants the socket not to be read. */
+  #reading: Reading | undefined
+  #farewell: Farewell | undefined
   #openedAt = 0
   #expiresAt = Number.POSITIVE_INFINITY
   #terminateAt = Number.POSITIVE_INFINITY
@@ -146,8 +129,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       { maxQueue: limits.maxQueue, maxBytes: limits.maxPayload, maxDepth: limits.maxDepth, validator },
       {
         sendText: (text) => this.sendText(text),
-        pause: () => this.#pause(BY_INBOX),
-        resume: () => this.#resume(BY_INBOX),
+        pause: () => this.#hold(HELD_BY.inbox),
+        resume: () => this.#release(HELD_BY.inbox),
         rejected: (code, cause) => {
           if (cause !== undefined) this.#settings.log.error({ err: cause }, 'message validator failed')
           this.#reject(code)
@@ -246,7 +229,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
       this.send(data, undefined, options)
       return
     }
-    const guarded = callback && ((error?: Error) => void this.#dispatch('send', [error], [callback]))
+    const guarded = callback && ((error?: Error) => void this.callListeners('send', [error], [callback]))
     if (this.readyState !== WebSocket.OPEN) {
       super.send(data as Buffer, options as SendOptions, guarded)
       return
@@ -308,7 +291,7 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#outbox.close()
     this.#inbox?.end()
     // Else the answer to the close frame would never be read.
-    this.#pauses = 0
+    this.#reading?.end()
     super.resume()
   }
 
@@ -318,23 +301,30 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   }
 
   override pause(): void {
-    this.#pause(BY_USER)
+    this.#hold(HELD_BY.application)
   }
 
   override resume(): void {
-    this.#resume(BY_USER)
+    this.#release(HELD_BY.application)
   }
 
-  #pause(by: number): void {
+  #hold(by: Parameters<Reading['hold']>[0]): void {
+    this.#reading ??= new Reading(this, this.#context.wheel)
+    this.#reading.hold(by)
+  }
+
+  #release(by: Parameters<Reading['release']>[0]): void {
+    this.#reading?.release(by)
+  }
+
+  /** @internal */
+  pauseReading(): void {
     // Else the answer to the close frame would never be read.
-    if (this.readyState !== WebSocket.OPEN) return
-    this.#pauses |= by
-    super.pause()
+    if (!this.closed) super.pause()
   }
 
-  #resume(by: number): void {
-    this.#pauses &= ~by
-    if (this.#pauses !== 0) return
+  /** @internal */
+  resumeReading(): void {
     this.#heartbeat.resumed(this.#context.wheel.now())
     super.resume()
   }
@@ -374,12 +364,12 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
 
   /** @internal The application asks its session to take no more messages for now. */
   holdMessages(): void {
-    this.#pause(BY_INBOX)
+    this.#hold(HELD_BY.inbox)
   }
 
   /** @internal */
   releaseMessages(): void {
-    this.#resume(BY_INBOX)
+    this.#release(HELD_BY.inbox)
   }
 
   /** @internal The handler has returned: its connection is done. */
@@ -425,25 +415,15 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#draining = true
     this.#ended = true
     this.#abort?.abort()
-    if (this.#inbox !== undefined) this.#endAfterNotice(this.#inbox)
-    return { handled, busy }
-  }
-
-  /**
-   * The client may have sent messages before it saw the notice. Its pong to a ping that follows the notice comes after
-   * all of them, so that each is still answered; who is slow to pong is not waited for.
-   */
-  #endAfterNotice(inbox: Inbox): void {
-    const { wheel } = this.#context
-    this.#farewell = {
-      wheelTick: -1,
-      onDue: () => {
-        inbox.end()
-        return Number.POSITIVE_INFINITY
-      }
+    const inbox = this.#inbox
+    if (inbox !== undefined) {
+      this.#farewell = new Farewell(
+        this.#context.wheel,
+        (payload) => this.ping(payload),
+        () => inbox.end()
+      )
     }
-    wheel.set(this.#farewell, wheel.now() + FAREWELL_TIME)
-    this.ping(FAREWELL)
+    return { handled, busy }
   }
 
   /** @internal The hard limit of what waits for a slow reader is passed. */
@@ -497,23 +477,11 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     else if (event === 'pong') this.#onPong(args[0] as Buffer)
     else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
     else if (event === 'close') this.#onClose(args[0] as number)
-    return this.#dispatch(event, args, this.rawListeners(event))
+    return this.callListeners(event, args)
   }
 
-  #dispatch(event: string | symbol, args: unknown[], listeners: unknown[]): boolean {
-    for (const listener of listeners) {
-      try {
-        const result: unknown = Reflect.apply(listener as () => unknown, this, args)
-        if (result instanceof Promise) result.catch((error) => this.#listenerFailed(event, error))
-      } catch (error) {
-        this.#listenerFailed(event, error)
-      }
-    }
-    return listeners.length > 0
-  }
-
-  // What a listener throws would be an uncaughtException, and end the process.
-  #listenerFailed(event: string | symbol, error: unknown): void {
+  /** @internal */
+  override listenerFailed(event: string | symbol, error: unknown): void {
     this.#settings.log.error({ err: error, connection: this.id, event: String(event) }, 'socket listener failed')
     if (this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.internalError)
   }
@@ -532,29 +500,21 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     const inbox = this.#inbox
     if (inbox === undefined) {
       this.#slowDown(wheel.now())
-      return this.#dispatch('message', [data, isBinary], this.rawListeners('message'))
+      return this.callListeners('message', [data, isBinary])
     }
     if (this.#overRate(wheel.now())) return true
-    const listeners = this.rawListeners('message')
+    const listeners = this.listenersFor('message')
     // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
     if (this.#taken || listeners.length === 0) inbox.add(isBinary ? BINARY : (data as Buffer))
-    return this.#dispatch('message', [data, isBinary], listeners)
+    return this.callListeners('message', [data, isBinary], listeners)
   }
 
   /** The protocol of a raw route is unknown: it is answered with TCP backpressure, and loses nothing. */
   #slowDown(now: number): void {
     const wait = this.#rates.charge(this.#user, now)
-    if (wait === 0 || (this.#pauses & BY_RATE) !== 0) return
-    this.#reject('rate_limited')
-    this.#pause(BY_RATE)
-    this.#resumeTimer ??= {
-      wheelTick: -1,
-      onDue: () => {
-        this.#resume(BY_RATE)
-        return Number.POSITIVE_INFINITY
-      }
-    }
-    this.#context.wheel.set(this.#resumeTimer, now + wait)
+    if (wait === 0) return
+    this.#reading ??= new Reading(this, this.#context.wheel)
+    if (this.#reading.holdFor(wait)) this.#reject('rate_limited')
   }
 
   #overRate(now: number): boolean {
@@ -600,8 +560,8 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #onPong(payload: Buffer): void {
     const { wheel, observer } = this.#context
     const now = wheel.now()
-    if (this.#farewell !== undefined && payload.equals(FAREWELL)) this.#inbox?.end()
-    else if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    if (this.#farewell?.ponged(payload)) return
+    if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
     else this.#countControl(now)
   }
 
@@ -615,15 +575,15 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
   #onFault(error: NodeJS.ErrnoException): boolean {
     this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
     new Linger(this.#stream as Duplex, this.#context.wheel)
-    const listeners = this.rawListeners('error').filter((listener) => !isRouteGuard(listener))
-    this.#dispatch('error', [error], listeners)
+    this.callListeners('error', [error])
     return true
   }
 
   #onClose(eventCode: number): void {
     const { wheel, streams, observer } = this.#context
     wheel.delete(this)
-    for (const timer of [this.#resumeTimer, this.#farewell]) if (timer !== undefined) wheel.delete(timer)
+    this.#reading?.end()
+    this.#farewell?.cancel()
     this.#outbox.close()
     this.#end()
     if (this.#settings.kind === 'refused') return
@@ -643,12 +603,4 @@ export class RealtimeSocket<Message = unknown> extends ServerSocket implements T
     this.#rejected++
     this.#context.observer.rejected(reason)
   }
-}
-
-/**
- * @fastify/websocket's listener for errors, known by its source: its default logs at level error what a client did,
- * and cuts off the close frame that says so.
- */
-function isRouteGuard(listener: unknown): boolean {
-  return String(listener).includes('errorHandler.call(this, error, socket, request, reply)')
 }

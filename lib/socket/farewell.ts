@@ -1,0 +1,41 @@
+import type { Timed, TimerWheel } from './timer-wheel.ts'
+
+// The ping that follows the notice of a drain, and how long its pong is waited for, in milliseconds.
+const PAYLOAD = Buffer.from('drain')
+const PATIENCE = 1_000
+
+/**
+ * The end of what a draining connection takes. Its client may have sent messages before it saw the notice. Its pong to a
+ * ping that follows the notice comes after all of them, so that each is still answered; who is slow to pong is not
+ * waited for.
+ */
+export class Farewell implements Timed {
+  readonly #wheel: TimerWheel
+  readonly #end: () => void
+  wheelTick = -1
+
+  constructor(wheel: TimerWheel, ping: (payload: Buffer) => void, end: () => void) {
+    this.#wheel = wheel
+    this.#end = end
+    wheel.set(this, wheel.now() + PATIENCE)
+    ping(PAYLOAD)
+  }
+
+  /** A pong came; true where it is the one that was waited for. */
+  ponged(payload: Buffer): boolean {
+    if (!payload.equals(PAYLOAD)) return false
+    this.#end()
+    return true
+  }
+
+  /** The wheel calls this. */
+  onDue(): number {
+    this.#end()
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** The connection is gone. */
+  cancel(): void {
+    this.#wheel.delete(this)
+  }
+}

@@ -1,0 +1,43 @@
+import t from 'tap'
+import { Farewell } from '../../lib/socket/farewell.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { FakeClock } from '../support/clock.ts'
+
+function make() {
+  const clock = new FakeClock(1_000)
+  const wheel = new TimerWheel(clock, 50)
+  const pings: Buffer[] = []
+  let ends = 0
+  const farewell = new Farewell(
+    wheel,
+    (payload) => pings.push(payload),
+    () => void ends++
+  )
+  return { clock, wheel, pings, farewell, ends: () => ends }
+}
+
+t.test('ends with the pong to its ping, and with no other', async (t) => {
+  const { pings, farewell, ends } = make()
+  t.equal(pings.length, 1)
+  t.notOk(farewell.ponged(Buffer.from('another')))
+  t.equal(ends(), 0)
+  t.ok(farewell.ponged(Buffer.from(pings[0] as Buffer)))
+  t.equal(ends(), 1)
+})
+
+t.test('does not wait for who is slow to pong', async (t) => {
+  const { clock, wheel, ends } = make()
+  clock.advance(900)
+  t.equal(ends(), 0)
+  clock.advance(150)
+  t.equal(ends(), 1)
+  t.equal(wheel.size, 0)
+})
+
+t.test('a connection that is gone leaves no timer', async (t) => {
+  const { clock, wheel, farewell, ends } = make()
+  farewell.cancel()
+  t.equal(wheel.size, 0)
+  clock.advance(2_000)
+  t.equal(ends(), 0)
+})
