@@ -4,12 +4,15 @@ import { parseArgs } from 'node:util'
 import type { Test } from 'tap'
 import { FAULTS } from './faults.ts'
 import { MUTATIONS, type MutationName } from './mutations.ts'
-import { runTrial, type TrialResult } from './trial.ts'
+import { type Protocol, runTrial, type TrialResult } from './trial.ts'
 
 /*
  * `npm run check:faults` runs every fault, or those whose name has a text in it:
  *
  *   npm run check:faults -- --only SIGKILL --seconds 10 --seed 7
+ *
+ * --protocol says what the clients speak: sockets (of an `app.ws` route), channels (by the published client of the
+ * channel protocol), or both, half of them each; one after the other unless told.
  *
  * A whole run, or one with --write, notes its figures in results.json. --mutate puts a seeded fault into the library.
  */
@@ -23,6 +26,7 @@ const { values } = parseArgs({
     channels: { type: 'string', default: '20' },
     rate: { type: 'string', default: '300' },
     mutate: { type: 'string' },
+    protocol: { type: 'string', default: 'sockets,channels' },
     write: { type: 'boolean', default: false }
   }
 })
@@ -38,28 +42,30 @@ const settings = {
 const mutation = values.mutate === undefined ? undefined : MUTATIONS[values.mutate as MutationName]
 const faults = FAULTS.filter(({ name }) => name.includes(values.only))
 const results: TrialResult[] = []
-for (const fault of faults) {
-  const result = await attended(async (t) => runTrial(t, fault, { ...settings, mutation }))
+const protocols = values.protocol.split(',') as Protocol[]
+for (const [protocol, fault] of protocols.flatMap((one) => faults.map((fault) => [one, fault] as const))) {
+  const result = await attended(async (t) => runTrial(t, fault, { ...settings, protocol, mutation }))
   results.push(result)
   if ((values.write || values.only === '') && mutation === undefined) note(result)
   const { figures, recoveryGap, violations, seconds } = result
-  console.log(`${violations.length === 0 ? 'ok    ' : 'FAILED'} ${fault.name} (${seconds} s)`)
+  console.log(`${violations.length === 0 ? 'ok    ' : 'FAILED'} ${fault.name}, ${protocol} (${seconds} s)`)
   console.log(`       ${JSON.stringify(figures)}`)
   console.log(`       recovery gap, ms: ${JSON.stringify(recoveryGap)}`)
   for (const { rule, message } of violations.slice(0, 20)) console.log(`       ${rule}: ${message.slice(0, 400)}`)
   if (violations.length > 20) console.log(`       and ${violations.length - 20} more`)
 }
 const violations = results.reduce((sum, result) => sum + result.violations.length, 0)
-console.log(`${results.length} faults, ${violations} violations`)
+console.log(`${results.length} trials, ${violations} violations`)
 process.exitCode = violations === 0 ? 0 : 1
 
 /** Puts a result into the file, in place of an earlier one of the same fault. */
 function note({ violations, ...result }: TrialResult): void {
   const trial = { ...result, settings, versions: versions(), violations: violations.length }
   const before: (typeof trial)[] = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : []
-  const trials = [...before.filter((one) => one.fault !== trial.fault), trial]
+  const trials = [...before.filter((one) => one.fault !== trial.fault || one.protocol !== trial.protocol), trial]
   const order = FAULTS.map(({ name }) => name)
-  trials.sort((a, b) => order.indexOf(a.fault) - order.indexOf(b.fault))
+  const place = ({ fault, protocol }: typeof trial) => order.indexOf(fault) + (protocol === 'sockets' ? 0 : 0.5)
+  trials.sort((a, b) => place(a) - place(b))
   writeFileSync(RESULTS, `${JSON.stringify(trials, null, 2)}\n`)
 }
 
@@ -82,6 +88,7 @@ function versions(): Record<string, string> {
     redis,
     fastify: manifest('fastify'),
     ws: manifest('ws'),
-    ioredis: manifest('ioredis')
+    ioredis: manifest('ioredis'),
+    centrifuge: manifest('centrifuge')
   }
 }

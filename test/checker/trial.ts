@@ -1,8 +1,9 @@
 import type { Test } from 'tap'
 import { RedisBroker } from '../../lib/broker/redis.ts'
 import { until } from '../support/redis-server.ts'
+import { ChannelSubscriber } from './channel-subscriber.ts'
 import { check, type Figures, type Violation } from './check.ts'
-import type { Final, History } from './history.ts'
+import type { ClientLog, Final, History, Place } from './history.ts'
 import type { Mutation } from './mutations.ts'
 import { NodeProcess } from './node-process.ts'
 import { Publisher } from './publisher.ts'
@@ -10,8 +11,23 @@ import { seeded } from './random.ts'
 import { HISTORY, type ServerSettings } from './server.ts'
 import { hashOf, Subscriber } from './subscriber.ts'
 
+/** What clients speak: as `app.ws` routes have it, the channel protocol by its published client, or half of each. */
+export type Protocol = 'sockets' | 'channels' | 'both'
+
+/** A client of a trial. */
+export interface TrialClient extends ClientLog {
+  readonly channels: readonly string[]
+  readonly isSettled: boolean
+  readonly gaps: readonly number[]
+  positionOf(channel: string): Place | undefined
+  drop(): void
+  stop(): void
+}
+
 export interface TrialOptions {
   readonly seed: number
+  /** @default 'sockets' */
+  readonly protocol?: Protocol
   /** How long faults are injected, in seconds. */
   readonly seconds: number
   readonly clients: number
@@ -30,7 +46,7 @@ export interface TrialOptions {
 /** What a fault has to work on. */
 export interface Arena {
   readonly nodes: readonly NodeProcess[]
-  readonly clients: readonly Subscriber[]
+  readonly clients: readonly TrialClient[]
   readonly random: () => number
   /** Of the channels' names in Redis. */
   readonly prefix: string
@@ -51,6 +67,7 @@ export interface Fault {
 
 export interface TrialResult {
   readonly fault: string
+  readonly protocol: Protocol
   readonly seconds: number
   readonly figures: Figures & { readonly retried: number; readonly disconnects: number }
   /** Milliseconds from the loss of a connection until all of the client's channels were subscribed again. */
@@ -89,10 +106,13 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   await Promise.all(nodes.map((node) => node.start()))
   const channels = Array.from({ length: options.channels }, (_, n) => `ch/${n}`)
   const ports = () => nodes.map(({ port }) => port)
-  const clients = Array.from({ length: options.clients }, (_, n) => {
+  const { protocol = 'sockets' } = options
+  const clients = Array.from({ length: options.clients }, (_, n): TrialClient => {
+    const speaksChannels = protocol === 'channels' || (protocol === 'both' && n % 2 === 1)
+    const Client = speaksChannels ? ChannelSubscriber : Subscriber
     const perClient = Math.min(options.perClient ?? 5, channels.length)
     const own = Array.from({ length: perClient }, (_, k) => channels[(n + k * 7) % channels.length] as string)
-    return new Subscriber({ name: `client-${n}`, channels: [...new Set(own)], ports, random })
+    return new Client({ name: `client-${n}`, channels: [...new Set(own)], ports, random })
   })
   t.teardown(() => {
     for (const client of clients) client.stop()
@@ -122,6 +142,7 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   const gaps = clients.flatMap((client) => client.gaps)
   return {
     fault: fault.name,
+    protocol,
     seconds: Math.round((performance.now() - started) / 100) / 10,
     figures: { ...figures, retried: publisher.retried, disconnects: gaps.length },
     recoveryGap: percentiles(gaps),
@@ -130,9 +151,9 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
 }
 
 /** Waits until every client has come to where Redis is. What doesn't is the checker's to find. */
-async function settle(clients: readonly Subscriber[], finals: readonly Final[], timeout: number) {
+async function settle(clients: readonly TrialClient[], finals: readonly Final[], timeout: number) {
   const deadline = performance.now() + timeout
-  const isDone = (client: Subscriber) =>
+  const isDone = (client: TrialClient) =>
     client.isSettled &&
     finals.every(({ channel, offset, epoch }) => {
       const position = client.positionOf(channel)
