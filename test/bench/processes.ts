@@ -3,6 +3,9 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
+import { redisServerPath } from '../../scripts/requirements.ts'
+import { freePort } from '../support/redis-server.ts'
 import type { LoadCommand, LoadSample } from './load/generator.ts'
 import type { ServerAnswer, ServerQuestion } from './servers/support.ts'
 
@@ -18,13 +21,15 @@ const PATIENCE = 60_000
 /** Whether the server and the generator can be kept apart. */
 export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0
 
-function start(file: string, core: number): ChildProcess {
+function start(file: string, core: number, more: NodeJS.ProcessEnv = {}): ChildProcess {
   const script = fileURLToPath(new URL(file, import.meta.url))
-  const command = [process.execPath, ...PREPARED, script]
-  if (pinned) command.unshift('taskset', '-c', String(core))
-  const [program, ...args] = command as [string, ...string[]]
-  const env = { ...process.env, NODE_ENV: 'production' }
+  const [program, ...args] = onCore(core, [process.execPath, ...PREPARED, script])
+  const env = { ...process.env, NODE_ENV: 'production', ...more }
   return spawn(program, args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+}
+
+function onCore(core: number, command: readonly string[]): [string, ...string[]] {
+  return (pinned ? ['taskset', '-c', String(core), ...command] : command) as [string, ...string[]]
 }
 
 /** The child's next message. */
@@ -86,8 +91,9 @@ export class ServerProcess {
     this.port = port
   }
 
-  static async start(name: string): Promise<ServerProcess> {
-    const child = start(`./servers/${name}.ts`, 0)
+  /** @param redis Where its Redis is. */
+  static async start(name: string, redis?: string): Promise<ServerProcess> {
+    const child = start(`./servers/${name}.ts`, 0, redis === undefined ? {} : { REDIS_URL: redis })
     const { port } = await hear<{ port: number }>(child)
     return new ServerProcess(child, port)
   }
@@ -103,6 +109,39 @@ export class ServerProcess {
 
   #ask(question: ServerQuestion): Promise<ServerAnswer> {
     return ask(this.#child, question)
+  }
+
+  stop(): Promise<void> {
+    return end(this.#child)
+  }
+}
+
+/** A Redis of the benchmark's own, on the servers' core. */
+export class RedisProcess {
+  readonly url: string
+  readonly #child: ChildProcess
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child
+    this.url = url
+  }
+
+  static async start(): Promise<RedisProcess> {
+    const port = await freePort()
+    const server = [redisServerPath(), '--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+    const [program, ...args] = onCore(0, server)
+    const child = spawn(program, args, { stdio: 'ignore' })
+    const url = `redis://127.0.0.1:${port}`
+    const client = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
+    // It connects again until the server is there.
+    client.on('error', () => undefined)
+    await client.ping()
+    client.disconnect()
+    return new RedisProcess(child, url)
+  }
+
+  async usage(): Promise<Usage> {
+    return usageOf(this.#child.pid as number) ?? { cpu: 0, delay: 0 }
   }
 
   stop(): Promise<void> {

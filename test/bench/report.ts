@@ -22,6 +22,7 @@ export interface RowResult {
   readonly name: string
   readonly title: string
   readonly unit: string
+  readonly better: Row['better']
   readonly runs: number
   readonly subjects: readonly SubjectResult[]
 }
@@ -50,7 +51,8 @@ export function summarize(row: Row, runs: ReadonlyMap<string, readonly Measured[
       contention: round(Math.max(...measured.map(({ contention }) => contention)))
     }
   })
-  return { name: row.name, title: row.title, unit: row.unit, runs: subjects.length === 0 ? 0 : sizeOf(runs), subjects }
+  const { name, title, unit, better } = row
+  return { name, title, unit, better, runs: subjects.length === 0 ? 0 : sizeOf(runs), subjects }
 }
 
 function sizeOf(runs: ReadonlyMap<string, readonly Measured[]>): number {
@@ -69,13 +71,13 @@ function round(value: number): number {
 }
 
 /** A row as a table of Markdown, with a line for what should be known of it. */
-export function table({ title, unit, runs, subjects }: RowResult): string {
+export function table({ title, unit, better, runs, subjects }: RowResult): string {
   const lines = subjects.map(({ name, median, least, most, ratio, expected, server, generator }) => [
     name,
     count(median),
     `${count(least)}–${count(most)}`,
     `${ratio.toFixed(2)} ×`,
-    expected === undefined ? '' : `≥ ${expected} ×${ratio < expected ? ' MISSED' : ''}`,
+    expected === undefined ? '' : expectation(better, ratio, expected),
     percent(server),
     percent(generator)
   ])
@@ -87,6 +89,11 @@ export function table({ title, unit, runs, subjects }: RowResult): string {
     `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`
   const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`
   return [`## ${title}`, '', draw(head), rule, ...lines.map(draw), ...remarks(subjects)].join('\n')
+}
+
+function expectation(better: Row['better'], ratio: number, expected: number): string {
+  const isMissed = better === 'more' ? ratio < expected : ratio > expected
+  return `${better === 'more' ? '≥' : '≤'} ${expected} ×${isMissed ? ' MISSED' : ''}`
 }
 
 function remarks(subjects: readonly SubjectResult[]): string[] {

@@ -13,7 +13,15 @@ import { rows } from './rows/index.ts'
  */
 
 const RESULTS = new URL('./results.json', import.meta.url)
-const PACKAGES = ['fastify', '@fastify/websocket', '@fastify/jwt', 'ws']
+const PACKAGES = [
+  'fastify',
+  '@fastify/websocket',
+  '@fastify/jwt',
+  'ws',
+  'ioredis',
+  'socket.io',
+  '@socket.io/redis-adapter'
+]
 // How often a run is measured again because another process had the CPU.
 const RETRIES = 1
 

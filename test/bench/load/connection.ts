@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { FrameCounter } from './frame-counter.ts'
+import { clientFrame, FrameCounter } from './frame-counter.ts'
 
 /** Where a connection goes, and what it says there. */
 export interface Target {
@@ -7,6 +7,15 @@ export interface Target {
   readonly path: string
   /** Given as Sec-WebSocket-Protocol. */
   readonly protocols?: string
+  readonly greeting?: Greeting
+}
+
+/** What a protocol wants said before a connection is of use. */
+export interface Greeting {
+  /** Messages that the client sends first. */
+  readonly texts: readonly string[]
+  /** How many the server sends until it is done. */
+  readonly answers: number
 }
 
 // All connections read into the same bytes: what was read is counted before the next read.
@@ -20,14 +29,18 @@ export class Connection {
   readonly #counter = new FrameCounter()
   /** Called for each read, with the messages that it completed. */
   readonly #received: (connection: Connection, messages: number) => void
+  readonly #greeting: Greeting
   #head = ''
   #open = false
   #resolve!: () => void
   #reject!: (error: Error) => void
   #closing = false
+  /** Messages received since the handshake. */
+  messages = 0
 
   constructor(target: Target, received: (connection: Connection, messages: number) => void) {
     this.#received = received
+    this.#greeting = target.greeting ?? { texts: [], answers: 0 }
     this.opened = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -60,7 +73,10 @@ export class Connection {
 
   #onRead(length: number): boolean {
     const at = this.#open ? 0 : this.#readHead(length)
-    this.#received(this, at < length ? this.#counter.feed(SHARED, at, length) : 0)
+    const messages = at < length ? this.#counter.feed(SHARED, at, length) : 0
+    this.messages += messages
+    if (this.#open && this.messages >= this.#greeting.answers) this.#resolve()
+    this.#received(this, messages)
     return true
   }
 
@@ -73,7 +89,7 @@ export class Connection {
     if (end < 0) return length
     if (this.#head.startsWith('HTTP/1.1 101')) {
       this.#open = true
-      this.#resolve()
+      if (this.#greeting.texts.length > 0) this.write(Buffer.concat(this.#greeting.texts.map(clientFrame)))
     } else {
       this.#closing = true
       this.#reject(new Error(`The handshake was refused: ${this.#head.slice(0, 200)}`))

@@ -1,5 +1,6 @@
 import { Connection, type Target } from './connection.ts'
 import { clientFrame } from './frame-counter.ts'
+import { Latencies } from './latencies.ts'
 
 /*
  * The load generator: a process of its own, which the runner tells what to do over Node's IPC channel. It never
@@ -10,17 +11,32 @@ import { clientFrame } from './frame-counter.ts'
 
 export type LoadCommand =
   | { readonly do: 'spin' }
-  /** Opens `count` connections, so many at a time; `protocols` are used in turn. */
-  | { readonly do: 'open'; readonly target: Target; readonly count: number; readonly protocols?: readonly string[] }
+  /** Opens `count` connections, so many at a time; targets and `protocols` are used in turn. */
+  | {
+      readonly do: 'open'
+      readonly targets: readonly Target[]
+      readonly count: number
+      readonly protocols?: readonly string[]
+    }
   | { readonly do: 'closeAll' }
   /**
    * One more connection sends so many messages in one write, to be fanned out to all the others, and as many again once
    * all have arrived. Were they written one burst after another, it would be luck which of them meet in one turn of the
    * server, and that is what decides the figure.
    */
-  | { readonly do: 'publish'; readonly target: Target; readonly burst: number }
+  | ({ readonly do: 'publish'; readonly target: Target; readonly burst: number } & Wording)
+  /** One more connection sends so many messages a second, for so many seconds, whatever becomes of them. */
+  | ({ readonly do: 'rate'; readonly target: Target; readonly perSecond: number; readonly seconds: number } & Wording)
+  /** Every connection sends one of these messages, in turn; done once each has been sent so many. */
+  | { readonly do: 'ask'; readonly texts: readonly string[]; readonly answers: number }
   | { readonly do: 'echo' }
   | { readonly do: 'sample' }
+
+/** What stands around a message of the application, where the protocol wants something there. */
+export interface Wording {
+  readonly before?: string
+  readonly after?: string
+}
 
 export interface LoadSample {
   /** Messages received since the start. */
@@ -28,6 +44,8 @@ export interface LoadSample {
   /** Seconds spent on what had arrived, and seconds since the start. */
   readonly busy: number
   readonly time: number
+  /** Milliseconds from when a message was due to be sent to its arrival at each subscriber. */
+  readonly latency?: { readonly p50: number; readonly p99: number; readonly most: number }
 }
 
 const OPENING_AT_ONCE = 64
@@ -64,13 +82,13 @@ function spin(): void {
   turn()
 }
 
-async function open(target: Target, count: number, protocols: readonly string[] = []): Promise<void> {
+async function open(targets: readonly Target[], count: number, protocols: readonly string[] = []): Promise<void> {
   let started = 0
   const next = async (): Promise<void> => {
     while (started < count) {
-      const offer = protocols[started % protocols.length]
+      const target = targets[started % targets.length] as Target
+      const connection = new Connection({ ...target, protocols: protocols[started % protocols.length] }, received)
       started++
-      const connection = new Connection({ ...target, protocols: offer }, received)
       connections.push(connection)
       await connection.opened
     }
@@ -86,18 +104,78 @@ function message(): string {
   return `${start.padEnd(MESSAGE_BYTES - 2, 'x')}"}`
 }
 
-async function publish(target: Target, burst: number): Promise<void> {
-  const subscribers = connections.length
+/** One more connection, which publishes. */
+async function openPublisher(target: Target): Promise<Connection> {
   const publisher = new Connection(target, () => {})
   connections.push(publisher)
   await publisher.opened
+  return publisher
+}
+
+async function publish(target: Target, burst: number, wording: Wording): Promise<void> {
+  const subscribers = connections.length
+  const publisher = await openPublisher(target)
   let due = messages
   onMessages = () => {
     if (messages < due) return
     due += burst * subscribers
-    publisher.write(Buffer.concat(Array.from({ length: burst }, () => clientFrame(message()))))
+    publisher.write(Buffer.concat(Array.from({ length: burst }, () => frameOf(wording))))
   }
   onMessages(publisher)
+}
+
+function frameOf({ before = '', after = '' }: Wording): Buffer {
+  return clientFrame(before + message() + after)
+}
+
+/**
+ * Messages come to each connection in the order in which they were sent, so the first to arrive is the first that was
+ * due. From when it was due, not from when it was sent: a server that holds up its publisher must not look quick.
+ */
+async function rate(target: Target, perSecond: number, seconds: number, wording: Wording) {
+  const subscribers = [...connections]
+  const publisher = await openPublisher(target)
+  const latencies = new Latencies()
+  const before = new Map(subscribers.map((connection) => [connection, connection.messages]))
+  const seen = new Map(subscribers.map((connection) => [connection, 0]))
+  const due: number[] = []
+  const start = performance.now()
+  const all = perSecond * seconds
+  let left = all * subscribers.length
+  await new Promise<void>((resolve) => {
+    onMessages = (connection) => {
+      const now = performance.now()
+      const arrived = connection.messages - (before.get(connection) as number)
+      for (let at = seen.get(connection) as number; at < arrived; at++, left--) latencies.add(now - (due[at] as number))
+      seen.set(connection, arrived)
+      if (left <= 0) resolve()
+    }
+    const send = () => {
+      while (due.length < all && start + (due.length * 1000) / perSecond <= performance.now()) {
+        due.push(start + (due.length * 1000) / perSecond)
+        publisher.write(frameOf(wording))
+      }
+      if (due.length < all) setImmediate(send)
+    }
+    send()
+  })
+  onMessages = () => {}
+  return latencies.summary()
+}
+
+async function ask(texts: readonly string[], answers: number): Promise<void> {
+  const waiting = new Map(connections.map((connection) => [connection, connection.messages + answers]))
+  await new Promise<void>((resolve) => {
+    onMessages = (connection) => {
+      if (connection.messages < (waiting.get(connection) ?? Number.POSITIVE_INFINITY)) return
+      waiting.delete(connection)
+      if (waiting.size === 0) resolve()
+    }
+    for (const [at, connection] of connections.entries()) {
+      connection.write(clientFrame(texts[at % texts.length] as string))
+    }
+  })
+  onMessages = () => {}
 }
 
 function echo(): void {
@@ -113,23 +191,30 @@ function closeAll(): void {
 }
 
 async function run(command: LoadCommand): Promise<LoadSample> {
+  let latency: LoadSample['latency']
   switch (command.do) {
     case 'spin':
       spin()
       break
     case 'open':
-      await open(command.target, command.count, command.protocols)
+      await open(command.targets, command.count, command.protocols)
       break
     case 'closeAll':
       closeAll()
       break
     case 'publish':
-      await publish(command.target, command.burst)
+      await publish(command.target, command.burst, command)
+      break
+    case 'rate':
+      latency = await rate(command.target, command.perSecond, command.seconds, command)
+      break
+    case 'ask':
+      await ask(command.texts, command.answers)
       break
     case 'echo':
       echo()
   }
-  return { messages, busy: busy / 1000, time: performance.now() / 1000 }
+  return { messages, busy: busy / 1000, time: performance.now() / 1000, latency }
 }
 
 process.on('message', (command: LoadCommand) => {

@@ -1,4 +1,5 @@
 import type { Bench, Measured, Row, Subject } from '../row.ts'
+import { channelGreeting } from '../servers/support.ts'
 
 const SUBSCRIBERS = 1_000
 // CPU seconds of the server.
@@ -13,10 +14,9 @@ const subjects: readonly Subject[] = [
 ]
 
 function fanOut(burst: number): (bench: Bench, subject: Subject) => Promise<Measured> {
-  return async (bench, { path, publisher }) => {
+  return async (bench, { path }) => {
     await bench.open(path, SUBSCRIBERS)
-    const target = { port: bench.server.port, path: publisher as string }
-    await bench.load.run({ do: 'publish', target, burst })
+    await bench.publish(burst)
     return bench.throughput(WARM_UP, TIME)
   }
 }
@@ -38,6 +38,26 @@ export const burst: Row = {
   subjects: subjects.filter(({ name }) => ['app.ws + socket.publish', common.control].includes(name)),
   expected: {},
   measure: fanOut(8)
+}
+
+/** The same publications, to clients of the channel protocol. */
+export const channels: Row = {
+  ...common,
+  name: 'fan-out-channels',
+  title: `Fan-out to ${SUBSCRIBERS} clients of the channel protocol beside as many sockets, 16 messages at a time`,
+  subjects: [
+    { name: 'app.ws + socket.publish', server: 'ours', path: '/sub', publisher: '/pub' },
+    {
+      name: 'channel protocol',
+      server: 'ours',
+      path: '/connection/websocket',
+      publisher: '/pub',
+      greeting: channelGreeting('bench')
+    }
+  ],
+  control: 'app.ws + socket.publish',
+  expected: { 'channel protocol': 0.9 },
+  measure: fanOut(16)
 }
 
 export const single: Row = {

@@ -8,18 +8,29 @@ import { BACKLOG, HOST, listening, MESSAGE, SECRET } from './support.ts'
  * is above.
  */
 const CHANNEL = 'bench'
+const KEPT = 'kept'
 const open = { realtime: { auth: false } } as const
 
 const app = Fastify()
 await app.register(jwt, { secret: SECRET })
-await app.register(realtime, { limits: { messages: false } })
+await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false } })
+app.channel(CHANNEL)
+app.channel(KEPT, { history: { size: 1_000, ttl: 600_000 } })
 
 app.ws('/sub', { config: open }, async (socket) => {
   await socket.subscribe(CHANNEL)
   for await (const _ of socket.messages());
 })
 app.ws('/pub', { config: open }, async (socket) => {
-  for await (const message of socket.messages()) await socket.publish(CHANNEL, message)
+  // What is sent in one turn is published in one: awaiting each would wait for Redis in between.
+  for await (const message of socket.messages()) void socket.publish(CHANNEL, message)
+})
+app.ws('/sub-kept', { config: open }, async (socket) => {
+  await socket.subscribe(KEPT)
+  for await (const _ of socket.messages());
+})
+app.ws('/pub-kept', { config: open }, async (socket) => {
+  for await (const message of socket.messages()) void socket.publish(KEPT, message)
 })
 // Publishing from elsewhere in the application: the plain route stands for a queue's consumer.
 app.get('/pub-api', { websocket: true, config: open }, (socket) => {

@@ -1,4 +1,6 @@
 import type { AddressInfo, Server } from 'node:net'
+import { testToken } from 'fastify-realtime/testing'
+import type { Greeting } from '../load/connection.ts'
 
 /*
  * What each server of the benchmark has in common: it listens on a port of its own, tells the runner, and answers the
@@ -23,6 +25,18 @@ export const MESSAGE = {
     data: { type: 'string', maxLength: 4096 }
   }
 } as const
+
+const numbered = (count: number) => Array.from({ length: count }, (_, n) => `storm/${n}`)
+/** What is there to come back to: channels, and the publications that each has kept. */
+export const STORM = { channels: numbered(1_000), kept: 10 }
+
+/** What a client of the channel protocol says first, subscribed to these channels. */
+export function channelGreeting(...channels: readonly string[]): Greeting {
+  const token = testToken({ sub: 'bench' }, { secret: SECRET })
+  const commands = channels.map((channel, at) => ({ id: at + 2, subscribe: { channel } }))
+  const texts = [{ id: 1, connect: { token } }, ...commands].map((command) => JSON.stringify(command))
+  return { texts, answers: texts.length }
+}
 
 export type ServerQuestion = 'memory' | 'cpu'
 export interface ServerAnswer {
