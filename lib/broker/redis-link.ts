@@ -63,7 +63,8 @@ export class RedisLink {
   async #connect(first: boolean): Promise<void> {
     for (let tries = 0; !this.#closing.signal.aborted; tries++) {
       const { client, error } = await this.#try()
-      if (client) return this.#adopt(client)
+      // Closed in the moment in which it became ready: nobody else would end it.
+      if (client) return this.#closing.signal.aborted ? client.disconnect() : this.#adopt(client)
       if (first && this.#options.isFatal(error)) throw error
       this.#drop(error)
       await this.#pause(tries)
