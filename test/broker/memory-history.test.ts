@@ -1,0 +1,103 @@
+import t from 'tap'
+import type { HistoryQuery } from '../../lib/broker/broker.ts'
+import { MemoryHistory } from '../../lib/broker/memory-history.ts'
+
+const POSITION_TTL = 10_000
+const KEEP = { size: 3, ttl: 1_000 }
+
+function rig() {
+  let epochs = 0
+  const history = new MemoryHistory(POSITION_TTL, () => `e${++epochs}`)
+  const append = (channel: string, now = 0, policy = KEEP) => {
+    const { offset } = history.append(channel, Buffer.from(`${now}`), undefined, policy, now)
+    return offset
+  }
+  const offsets = (query: Partial<HistoryQuery> & { after?: number } = {}, now = 0) => {
+    const { after, limit = 100, reverse } = query
+    const since = after === undefined ? undefined : { offset: after, epoch: '' }
+    return history.page('room', { limit, reverse, since }, now).publications.map(({ offset }) => offset)
+  }
+  return { history, append, offsets }
+}
+
+t.test('publications are numbered by channel, and carry what they were given', async (t) => {
+  const { history, append } = rig()
+  append('hall')
+  const data = Buffer.from('"x"')
+  const info = Buffer.from('"me"')
+  t.strictSame(history.append('room', data, info, KEEP, 5), { offset: 1, epoch: 'e2', data, info })
+  t.equal(append('room'), 2)
+  t.equal(append('hall'), 2)
+  const { publications, position } = history.page('room', { limit: 1 }, 5)
+  t.equal(publications[0]?.data, data, 'not copied')
+  t.equal(publications[0]?.info, info)
+  t.strictSame(position, { offset: 2, epoch: 'e2' })
+})
+
+t.test('the newest are kept, by number and by age', async (t) => {
+  const { append, offsets } = rig()
+  for (const now of [0, 100, 200, 300]) append('room', now)
+  t.strictSame(offsets({}, 300), [2, 3, 4])
+  t.strictSame(offsets({}, 1_099), [2, 3, 4])
+  t.strictSame(offsets({}, 1_100), [3, 4], 'each goes when its own time is over')
+  append('room', 1_150, { size: 2, ttl: 60_000 })
+  t.strictSame(offsets({}, 1_200), [4, 5], 'by the policy that was given last')
+  t.strictSame(offsets({}, 50_000), [4, 5])
+})
+
+t.test('pages lie where the offsets say, although what came before is gone', async (t) => {
+  const { append, offsets } = rig()
+  for (let n = 1; n <= 6; n++) append('room', 0, { size: 4, ttl: 1_000 })
+  t.strictSame(offsets(), [3, 4, 5, 6])
+  t.strictSame(offsets({ limit: 2 }), [3, 4])
+  t.strictSame(offsets({ after: 0 }), [3, 4, 5, 6], 'from before what is kept')
+  t.strictSame(offsets({ after: 4 }), [5, 6])
+  t.strictSame(offsets({ after: 4, limit: 1 }), [5])
+  for (const after of [6, 7, -1, 1.5]) t.strictSame(offsets({ after }), [], `after ${after}`)
+  for (const limit of [0, -1]) t.strictSame(offsets({ limit }), [], `limit ${limit}`)
+  t.strictSame(offsets({ reverse: true }), [6, 5, 4, 3])
+  t.strictSame(offsets({ reverse: true, limit: 2 }), [6, 5])
+  t.strictSame(offsets({ reverse: true, after: 5, limit: 1 }), [4])
+  t.strictSame(offsets({ reverse: true, after: 100 }), [6, 5, 4, 3])
+  for (const after of [3, 0, -1]) t.strictSame(offsets({ reverse: true, after }), [], `before ${after}`)
+})
+
+t.test('the counter outlives its publications, and a channel that is removed begins anew', async (t) => {
+  const { history, append, offsets } = rig()
+  append('room')
+  t.strictSame(offsets({}, 1_000), [])
+  t.strictSame(history.page('room', { limit: 0 }, 1_000).position, { offset: 1, epoch: 'e1' })
+  t.equal(append('room', 1_000), 2)
+  history.remove('room')
+  t.equal(history.size, 0)
+  t.strictSame(history.page('room', { limit: 9 }, 1_000), { publications: [], position: { offset: 0, epoch: 'e2' } })
+  t.equal(append('room', 1_000), 1)
+})
+
+t.test('a counter that nobody used for long is dropped, unless it is held', async (t) => {
+  const { history, append } = rig()
+  for (const channel of ['quiet', 'held', 'read', 'kept']) append(channel)
+  append('kept', POSITION_TTL - 1)
+  const sweep = (now: number) => history.sweep(now, 100, (channel) => channel === 'held')
+  sweep(POSITION_TTL - 1)
+  t.equal(history.size, 4)
+  history.page('read', { limit: 0 }, 1)
+  sweep(POSITION_TTL)
+  t.equal(history.size, 3, 'quiet is gone; read was used a moment later, kept has a publication yet')
+  t.strictSame(history.page('quiet', { limit: 0 }, POSITION_TTL).position, { offset: 0, epoch: 'e5' })
+})
+
+t.test('a sweep goes on where the last one stopped, then begins again', async (t) => {
+  const { history, append } = rig()
+  const channels = Array.from({ length: 5 }, (_, n) => `room ${n}`)
+  for (const channel of channels) append(channel)
+  const looked: string[] = []
+  const sweep = () => {
+    history.sweep(POSITION_TTL, 2, (channel) => looked.push(channel) > 0)
+    return looked.splice(0)
+  }
+  t.strictSame(sweep(), ['room 0', 'room 1'])
+  t.strictSame(sweep(), ['room 2', 'room 3'])
+  t.strictSame(sweep(), ['room 4'])
+  t.strictSame(sweep(), ['room 0', 'room 1'])
+})
