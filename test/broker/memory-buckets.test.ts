@@ -9,6 +9,7 @@ t.test('a bucket begins full, and fills at its rate up to its burst', async (t) 
   t.strictSame(buckets.take('u', 3, BUCKET, 0), { granted: 2, retryAfter: 100 }, 'what there is, of what is wanted')
   t.strictSame(buckets.take('u', 1, BUCKET, 50), { granted: 0, retryAfter: 50 }, 'half a token is none, and stays')
   t.strictSame(buckets.take('u', 1, BUCKET, 100), { granted: 1, retryAfter: 0 })
+  t.strictSame(buckets.take('u', 1, BUCKET, 100), { granted: 0, retryAfter: 100 }, 'no time counts twice')
   t.strictSame(buckets.take('u', 9, BUCKET, 60_000), { granted: 5, retryAfter: 100 }, 'never more than the burst')
 })
 

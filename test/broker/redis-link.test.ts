@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { RedisLink } from '../../lib/broker/redis-link.ts'
+import { chance } from '../support/chance.ts'
 import { fakeTimers } from '../support/timers.ts'
 import { FakeClient, pending, said } from './fake-client.ts'
 
@@ -76,6 +77,32 @@ t.test('what can’t be reached is told of once, and tried again after twice as 
     ['adopt', 4, true]
   ])
   for (const client of made.slice(0, 4)) t.ok(client.calls.includes('disconnect'), 'nothing is left open')
+})
+
+t.test('half of the wait is by chance', async (t) => {
+  chance(t, 0.99)
+  const { made, link, pass } = rig(t, refusing('away'))
+  void link.start()
+  await pass(FIRST * 0.99)
+  t.equal(made.length, 1)
+  await pass(FIRST * 0.01)
+  t.equal(made.length, 2)
+})
+
+t.test('each loss is told', async (t) => {
+  const { link, made, told, pass } = rig(t, new FakeClient(), refusing('once'), new FakeClient(), refusing('twice'))
+  await link.start()
+  for (const client of [0, 2]) {
+    made[client]?.end()
+    await pass(FIRST)
+  }
+  t.strictSame(told, [
+    ['adopt', 0, true],
+    ['lost', 'Connection is closed.'],
+    ['adopt', 2, true],
+    ['lost', 'Connection is closed.'],
+    ['adopt', 4, true]
+  ])
 })
 
 t.test('an error that nothing mends ends the start', async (t) => {

@@ -105,6 +105,21 @@ t.test('every connection that listens must hear', async (t) => {
   t.equal(state.deaf, 1)
 })
 
+t.test('a channel that is no longer listened to is not missed', async (t) => {
+  const { sent, state, pass } = rig(t, ['old'])
+  state.hears = false
+  await pass(LONGEST)
+  state.wires = ['new']
+  state.hears = true
+  await pass(UNHEARD)
+  t.strictSame(sent.splice(0), [
+    ['old', '1'],
+    ['new', '2']
+  ])
+  await pass(UNHEARD)
+  t.equal(state.deaf, 0)
+})
+
 t.test('without a subscriber there is nothing to probe', async (t) => {
   const { sent, state, pass } = rig(t, [])
   await pass(LONGEST)
@@ -139,9 +154,9 @@ t.test('once it is stopped it is silent', async (t) => {
 
 t.test('each server of a cluster gets a tag in a slot of its own', async (t) => {
   const [a, b, c] = [
-    ['10.0.0.1', '6379'],
-    ['10.0.0.2', '6379'],
-    ['10.0.0.1', '6380']
+    ['10.0.0.1', 6379],
+    ['10.0.0.2', 6379],
+    ['10.0.0.1', 6380]
   ] as const
   const ranges: SlotRange[] = [
     [0, 99, a],
@@ -159,8 +174,8 @@ t.test('each server of a cluster gets a tag in a slot of its own', async (t) => 
 t.test('a server whose slots no tag falls on is passed over, not waited for', async (t) => {
   const slotOf = (tag: string) => Number(tag) % 100
   const ranges: SlotRange[] = [
-    [50, 60, ['a', '1']],
-    [100, 200, ['b', '1']]
+    [50, 60, ['a', 1]],
+    [100, 200, ['b', 1]]
   ]
   t.strictSame(tagsByServer(ranges, slotOf), ['50'])
 })
