@@ -2,6 +2,10 @@ import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { InvalidOptionError } from '../errors.ts'
 import type { RedisBrokerOptions, RedisBrokerTimes, RedisClient } from './redis-options.ts'
 
+// Which server of a cluster a late answer should have come from isn't known here; ioredis judges by a timer, which takes
+// a stall of our own for the server's silence, so it gets this many times as long.
+const SILENCES = 3
+
 /** Makes the clients of a broker, each not yet connected, all by the same settings. */
 export interface RedisClients {
   readonly isCluster: boolean
@@ -25,7 +29,7 @@ function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes):
   const own = ownOptions(times)
   if (isInstance(redis)) {
     if (!isCluster(redis)) return ofSingle({ ...redis.options, ...own })
-    const create = () => redis.duplicate([], clusterOptions(own, redis))
+    const create = () => redis.duplicate([], clusterOptions(own, times, redis))
     return { isCluster: true, database: 0, create }
   }
   if (typeof redis === 'string') {
@@ -56,7 +60,7 @@ function ofSingle(options: RedisOptions): RedisClients {
  * ioredis reconnects and sends again what had no answer, so that a publish whose answer was lost happens twice. Here
  * each client lives for one connection: it ends with it, rejecting what waits, and `RedisLink` makes another.
  */
-function ownOptions({ commandTimeout, connectTimeout }: RedisBrokerTimes): RedisOptions {
+function ownOptions({ connectTimeout, commandTimeout }: RedisBrokerTimes): RedisOptions {
   return {
     lazyConnect: true,
     retryStrategy: null,
@@ -70,10 +74,10 @@ function ownOptions({ commandTimeout, connectTimeout }: RedisBrokerTimes): Redis
     maxRetriesPerRequest: 0,
     connectTimeout,
     disconnectTimeout: 200,
-    commandTimeout,
+    // `RedisDeadlines` sees to both.
+    commandTimeout: undefined,
+    socketTimeout: undefined,
     sentinelCommandTimeout: commandTimeout,
-    // A server that has stopped answering is left: what is sent to it would only pile up.
-    socketTimeout: commandTimeout,
     keyPrefix: '',
     role: 'master',
     readOnly: false,
@@ -84,12 +88,12 @@ function ownOptions({ commandTimeout, connectTimeout }: RedisBrokerTimes): Redis
   }
 }
 
-function clusterOptions(own: RedisOptions, { options }: Cluster) {
+function clusterOptions(own: RedisOptions, { commandTimeout }: RedisBrokerTimes, { options }: Cluster) {
   return {
     lazyConnect: true,
     clusterRetryStrategy: null,
     clusterNodeRetryStrategy: null,
-    // Connections to single nodes come and go; commands wait for them, no longer than commandTimeout.
+    // Connections to single nodes come and go; commands wait for them.
     enableOfflineQueue: true,
     enableReadyCheck: true,
     enableAutoPipelining: false,
@@ -101,7 +105,14 @@ function clusterOptions(own: RedisOptions, { options }: Cluster) {
     shardedSubscribers: true,
     keyPrefix: '',
     scripts: undefined,
-    redisOptions: { ...options.redisOptions, ...own, lazyConnect: undefined, enableOfflineQueue: true }
+    redisOptions: {
+      ...options.redisOptions,
+      ...own,
+      lazyConnect: undefined,
+      enableOfflineQueue: true,
+      // One server of several that has stopped answering is left: what is sent to it would only pile up.
+      socketTimeout: SILENCES * commandTimeout
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisClients } from './redis-clients.ts'
+import { isLate, RedisDeadlines } from './redis-deadlines.ts'
 import { callerError, errorWord, fatalError } from './redis-errors.ts'
 import { RedisLink } from './redis-link.ts'
 import type { RedisBrokerTimes, RedisClient } from './redis-options.ts'
@@ -35,6 +36,7 @@ export class RedisConnections {
   readonly #commands: RedisLink
   readonly #subscriber: RedisLink
   readonly #probe: RedisProbe
+  readonly #deadlines: RedisDeadlines
   readonly #node = randomBytes(9).toString('base64url')
   #probeWires: string[] = []
   #replid = ''
@@ -47,6 +49,7 @@ export class RedisConnections {
   constructor(options: RedisConnectionsOptions) {
     this.#options = options
     const { clients, times } = options
+    this.#deadlines = new RedisDeadlines(times.commandTimeout)
     const common = {
       isFatal: (error: unknown) => fatalError(error) !== undefined,
       attemptTimeout: times.connectTimeout + 2 * times.commandTimeout,
@@ -66,7 +69,11 @@ export class RedisConnections {
       adopt: (client) => this.#adoptSubscriber(client),
       lost: (error) => this.#lost('subscriber', error)
     })
-    this.subscriptions = new RedisSubscriptions(clients.isCluster, () => this.#subscriber.client)
+    this.subscriptions = new RedisSubscriptions({
+      isCluster: clients.isCluster,
+      current: () => this.#subscriber.client,
+      deadlines: this.#deadlines
+    })
     this.#probe = new RedisProbe({
       interval: times.probeInterval,
       wires: () => (this.#subscriber.client ? this.#probeWires : []),
@@ -103,7 +110,7 @@ export class RedisConnections {
     this.#pending++
     let reply: Reply
     try {
-      reply = await command(client as ScriptedClient)
+      reply = await this.#deadlines.within(command(client as ScriptedClient))
     } catch (error) {
       this.#release()
       this.#refused(client, error)
@@ -169,6 +176,8 @@ export class RedisConnections {
   }
 
   #refused(client: RedisClient, error: unknown): void {
+    // A server that has stopped answering is left: what is sent to it would only pile up.
+    if (isLate(error) && !client.isCluster) client.disconnect()
     const word = errorWord(error)
     if ((word !== 'READONLY' && word !== 'NOT_MASTER') || client !== this.#commands.client) return
     this.#commands.replace()

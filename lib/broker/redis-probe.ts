@@ -61,6 +61,8 @@ export class RedisProbe {
       return false
     }
     await Promise.race([answered, this.#wait(this.#options.interval / 4)])
+    // What has arrived while the process was busy is read before it is judged.
+    await new Promise(setImmediate)
     return this.#unheard.size > 0 && !this.#stopping.signal.aborted
   }
 

@@ -1,9 +1,17 @@
 import { UnavailableError } from '../errors.ts'
+import type { RedisDeadlines } from './redis-deadlines.ts'
 import type { RedisClient } from './redis-options.ts'
 import { redisSlot } from './redis-slot.ts'
 
 // Names in one SUBSCRIBE. More would hold the server for long.
 const CHUNK = 500
+
+export interface RedisSubscriptionsOptions {
+  readonly isCluster: boolean
+  /** The client in use, where there is one. */
+  current(): RedisClient | undefined
+  readonly deadlines: RedisDeadlines
+}
 
 /**
  * The pub/sub channels that a node listens to, on whichever client is there to listen. Only `replace` changes the
@@ -13,11 +21,13 @@ export class RedisSubscriptions {
   readonly #wanted = new Set<string>()
   readonly #isCluster: boolean
   readonly #current: () => RedisClient | undefined
+  readonly #deadlines: RedisDeadlines
   #prepared = new Set<string>()
 
-  constructor(isCluster: boolean, current: () => RedisClient | undefined) {
+  constructor({ isCluster, current, deadlines }: RedisSubscriptionsOptions) {
     this.#isCluster = isCluster
     this.#current = current
+    this.#deadlines = deadlines
   }
 
   /** Changes what is subscribed on every client without a call to add it: these go, those come. */
@@ -75,13 +85,14 @@ export class RedisSubscriptions {
 
   async #subscribe(client: RedisClient, wires: readonly string[]): Promise<void> {
     const chunks = this.#isCluster ? bySlot(wires) : [...chunksOf(wires)]
-    await Promise.all(
-      chunks.map((chunk) => (this.#isCluster ? client.ssubscribe(...chunk) : client.subscribe(...chunk)))
-    )
+    const subscribe = (chunk: string[]) =>
+      this.#deadlines.within(this.#isCluster ? client.ssubscribe(...chunk) : client.subscribe(...chunk))
+    await Promise.all(chunks.map(subscribe))
   }
 
   async #unsubscribe(client: RedisClient, wire: string): Promise<void> {
-    await (this.#isCluster ? client.sunsubscribe(wire) : client.unsubscribe(wire)).catch(unheard)
+    const answer = this.#isCluster ? client.sunsubscribe(wire) : client.unsubscribe(wire)
+    await this.#deadlines.within(answer).catch(unheard)
   }
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { RedisDeadlines } from '../../lib/broker/redis-deadlines.ts'
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { RedisSubscriptions } from '../../lib/broker/redis-subscriptions.ts'
 import { FakeClient, pending } from './fake-client.ts'
@@ -7,7 +8,8 @@ const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
 
 function rig(isCluster = false) {
   const state: { client: FakeClient | undefined } = { client: new FakeClient(isCluster) }
-  const subscriptions = new RedisSubscriptions(isCluster, () => state.client?.asRedis)
+  const deadlines = new RedisDeadlines(10_000)
+  const subscriptions = new RedisSubscriptions({ isCluster, current: () => state.client?.asRedis, deadlines })
   /** What a client that is made now is subscribed to before it comes into use. */
   const prepared = async () => {
     const client = new FakeClient(isCluster)

@@ -20,6 +20,8 @@ export function fakeTimers(t: { teardown(fn: () => unknown): void }) {
       await nextTurn()
       mock.timers.tick(milliseconds)
       await nextTurn()
+      // Some let a turn go by before they judge what came too late.
+      await nextTurn()
     }
   }
 }
