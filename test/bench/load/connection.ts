@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { clientFrame, FrameCounter } from './frame-counter.ts'
+import { CLIENT_PING, clientFrame, FrameCounter, type Question } from './frame-counter.ts'
 
 /** Where a connection goes, and what it says there. */
 export interface Target {
@@ -26,7 +26,7 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n')
 export class Connection {
   readonly opened: Promise<void>
   readonly #socket: Socket
-  readonly #counter = new FrameCounter()
+  readonly #counter = new FrameCounter((question) => this.#answer(question))
   /** Called for each read, with the messages that it completed. */
   readonly #received: (connection: Connection, messages: number) => void
   readonly #greeting: Greeting
@@ -69,6 +69,12 @@ export class Connection {
   close(): void {
     this.#closing = true
     this.#socket.resetAndDestroy()
+  }
+
+  // A server ends the connections of clients that no longer answer.
+  #answer(question: Question): void {
+    if (question === 'any frame') this.write(CLIENT_PING)
+    else if (question !== 'nothing') this.write(clientFrame(question))
   }
 
   #onRead(length: number): boolean {

@@ -7,8 +7,14 @@ export class FrameCounter {
   #missing = 0
   /** 1 where the current frame is a message, 0 for a control frame. */
   #current = 0
+  readonly #asked: (question: Question) => void
   /** The start of a header that was cut in two. */
   #cut: Uint8Array | undefined
+
+  /** @param asked Called for each question of whether the client is still there. */
+  constructor(asked: (question: Question) => void = () => {}) {
+    this.#asked = asked
+  }
 
   /** Takes the bytes from `at` to `end`; gives the number of messages that they complete. */
   feed(bytes: Uint8Array, at: number, end: number): number {
@@ -32,7 +38,9 @@ export class FrameCounter {
       }
       if (short > 126) throw new Error('A frame that this generator does not count: masked, or of 64 KiB and more')
       const length = short < 126 ? short : ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
-      const isMessage = ((bytes[at] as number) & 0x0f) <= 2 ? 1 : 0
+      const question = questionOf((bytes[at] as number) & 0x0f, length)
+      if (question !== undefined) this.#asked(question)
+      const isMessage = question === undefined ? 1 : 0
       at += header + length
       if (at > end) {
         this.#missing = at - end
@@ -51,8 +59,21 @@ export class FrameCounter {
   }
 }
 
+/** How a server asks whether its client is still there: by the name of what it is answered with. */
+export type Question = 'any frame' | '{}' | '3' | 'nothing'
+
+/** Undefined for a message: pings of WebSocket, of the channel protocol and of socket.io are known by their length. */
+function questionOf(opcode: number, length: number): Question | undefined {
+  if (opcode > 2) return opcode === 9 ? 'any frame' : 'nothing'
+  if (length === 2) return '{}'
+  return length === 1 ? '3' : undefined
+}
+
 const FIN_TEXT = 0x81
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
+
+/** A ping of the client's own, empty. */
+export const CLIENT_PING = Buffer.from([0x89, 0x80, ...MASK])
 
 /** One masked text frame, as clients send them. */
 export function clientFrame(text: string): Buffer {

@@ -53,7 +53,9 @@ const OPENING_AT_ONCE = 64
 const IDLE_WAIT = 0.015
 const MESSAGE_BYTES = 128
 
+/** The subscribers, and whoever publishes to them. */
 let connections: Connection[] = []
+let publishers: Connection[] = []
 let messages = 0
 let reads = 0
 let busy = 0
@@ -107,7 +109,7 @@ function message(): string {
 /** One more connection, which publishes. */
 async function openPublisher(target: Target): Promise<Connection> {
   const publisher = new Connection(target, () => {})
-  connections.push(publisher)
+  publishers.push(publisher)
   await publisher.opened
   return publisher
 }
@@ -186,8 +188,9 @@ function echo(): void {
 
 function closeAll(): void {
   onMessages = () => {}
-  for (const connection of connections) connection.close()
+  for (const connection of [...connections, ...publishers]) connection.close()
   connections = []
+  publishers = []
 }
 
 async function run(command: LoadCommand): Promise<LoadSample> {
