@@ -7,6 +7,7 @@ import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } fr
 import type { SocketSession } from '../socket/context.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
+import { TokenBucket } from '../socket/token-bucket.ts'
 import type { Batch } from '../socket/turn.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
 import { subscribeByServer } from './commands/server-subscriptions.ts'
@@ -28,6 +29,8 @@ type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ende
 // Characters of replies that are joined, and of commands that wait for `connect`.
 const MAX_JOINED = 16_384
 const MAX_EARLY = 65_536
+// Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
+const DENIALS = { rate: 1, burst: 10 }
 
 /** One connection that speaks the channel protocol. */
 export class Session implements Member, SocketSession, Batch, Timed {
@@ -47,6 +50,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
   /** Replies of this turn. */
   #replies: string[] = []
   #replyLength = 0
+  #denials: TokenBucket | undefined
 
   constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
     this.socket = socket
@@ -150,18 +154,29 @@ export class Session implements Member, SocketSession, Batch, Timed {
   }
 
   /** Answers a command with what became of it. */
-  fail({ id, name }: Pick<Command, 'id' | 'name'>, error: unknown): void {
+  fail(command: Command, error: unknown): void {
+    const { id, name } = command
     const failure = failureOf(error)
     if ('error' in failure && failure.unexpected) {
       this.socket.settings.log.error(
         { err: error, connection: this.socket.id, command: name },
         'channel command failed'
       )
-    }
+    } else if ('error' in failure && failure.error.code === ERROR.permissionDenied.code) this.#noteDenial(command)
     if (this.closed) return
     if ('disconnect' in failure) this.disconnect(failure.disconnect)
     else this.#answer(id, failure.error)
     if (name === 'connect' && this.#state === 'connecting') this.#refuse()
+  }
+
+  /** For whoever looks into it later: who was refused what. */
+  #noteDenial({ name, request }: Command): void {
+    const { wheel } = this.services
+    this.#denials ??= new TokenBucket(DENIALS, wheel.now())
+    if (this.#denials.take(wheel.now()) > 0) return
+    const { id, settings } = this.socket
+    const channel = 'channel' in request ? request.channel : undefined
+    settings.log.info({ connection: id, user: this.user?.sub, command: name, channel }, 'channel command denied')
   }
 
   #answer(id: number, error: ErrorReply): void {

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { ERROR } from '../../lib/protocol/channel-errors.ts'
 import { connect, testSecret, testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp, holdsNoToken } from '../support/app.ts'
 import { forge, goodClaims, hmac } from '../support/jwt.ts'
 import { rawUpgrade } from '../support/raw-socket.ts'
+import { Speaker } from '../support/speaker.ts'
 import { goodToken, Stage } from '../support/stage.ts'
 
 /* How long a token's connection lives, and how many a user has. The numbers are those of the list of cases. */
@@ -216,4 +218,21 @@ t.test('B56: a slot in total is given back however the connection ends', async (
   const refused = await connect(app, '/ws', { origin: true }).catch((error: unknown) => error)
   t.match(refused, { statusCode: 503 }, 'plain HTTP for a browser too')
   await last.close()
+})
+
+t.test('B48, B49: a refresh with another user’s token, or with one that is no good, changes nothing', async (t) => {
+  const { app } = await buildApp(t)
+  app.channel('a')
+  const speaker = await Speaker.open(app, { connect: { token: expiring(2_000) } })
+  const bad = {
+    'of another user': [testToken({ sub: 'eve' }), ERROR.permissionDenied],
+    expired: [testToken({ sub: 'ada' }, { expiresIn: -60_000 }), { ...ERROR.tokenExpired, temporary: true }],
+    forged: [forge(header, goodClaims({ sub: 'ada' }), hmac('another secret')), ERROR.unauthorized]
+  } as const
+  for (const [how, [token, error]] of Object.entries(bad)) {
+    t.same(await speaker.call({ refresh: { token } }), { error }, how)
+  }
+  t.equal(app.realtime.connections()[0]?.user, 'ada')
+  t.match(await speaker.call({ subscribe: { channel: 'a' } }), { subscribe: {} }, 'the connection goes on')
+  t.match(await speaker.closed(), { code: 3005 }, 'until its own token expires')
 })

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import type { RealtimeOptions } from '../../lib/options.ts'
+import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { connect, type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
+import { Speaker } from '../support/speaker.ts'
 
 /*
  * What clients send on app.ws routes, case by case: each is answered, the connection goes on, and others are as before.
@@ -302,4 +304,55 @@ t.test('C82: what is published arrives as it was', async (t) => {
     const { data } = await receiver.next<{ data: unknown }>()
     t.equal(hash(data), hash({ payload }))
   }
+})
+
+t.test('C67: a pattern that backtracks is not run on what is too long for it', async (t) => {
+  const { app } = await build(t)
+  const node = { type: 'object', properties: { next: { $ref: '#/definitions/node' } }, additionalProperties: false }
+  const schemas = {
+    pattern: { type: 'object', properties: { text: { type: 'string', maxLength: 24, pattern: '^(a+)+$' } } },
+    recursive: { definitions: { node }, ...node }
+  }
+  for (const [name, schema] of Object.entries(schemas)) {
+    app.ws(`/${name}`, { schema: { message: schema } }, async (socket) => {
+      for await (const message of socket.messages()) socket.sendJson({ echo: message })
+    })
+  }
+  const pattern = await open(app, '/pattern')
+  const busy = performance.eventLoopUtilization()
+  pattern.send({ text: `${'a'.repeat(64_000)}b` })
+  t.equal(await codeOf(pattern), 'invalid_message')
+  const recursive = await open(app, '/recursive')
+  recursive.sendRaw(`${'{"next":'.repeat(8_000)}{}${'}'.repeat(8_000)}`)
+  t.equal(await codeOf(recursive), 'too_deep')
+  // An exponential pattern on 64,000 letters would never end; a second is for machines that are busy with other things.
+  t.ok(performance.eventLoopUtilization(busy).active < 1_000)
+  await isFine(t, await open(app, '/json'))
+})
+
+t.test('C70: without a right, neither a subscription nor a word of what there is', async (t) => {
+  const { app, logs } = await build(t)
+  const present = new Set(['secret/plans'])
+  app.channel('secret/:name', {
+    history: { size: 10, ttl: 60_000 },
+    onSubscribe: ({ user }) => {
+      if (user?.sub !== 'boss') throw forbidden()
+    }
+  })
+  const speaker = await Speaker.open(app, { token: testToken({ sub: 'eve' }) })
+  const answers = []
+  for (const channel of [...present, 'secret/nothing']) answers.push(await speaker.call({ subscribe: { channel } }))
+  t.same(answers[0], { error: ERROR.permissionDenied })
+  t.same(answers[1], answers[0], 'what exists is refused like what does not')
+  for (const command of ['history', 'presence', 'presence_stats']) {
+    const answer = (await speaker.call({ [command]: { channel: 'secret/plans' } })) as { error: { code: number } }
+    t.ok([103, 108].includes(answer.error.code), command)
+  }
+  await app.realtime.publish('secret/plans', 'the plan')
+  t.same(await speaker.call({ ping: {} }), { ping: {} }, 'nothing comes')
+  const audit = logs.filter(({ msg }) => msg === 'channel command denied')
+  t.match(audit[0], { level: 30, user: 'eve', command: 'subscribe', channel: 'secret/plans' })
+  for (let i = 0; i < 50; i++) await speaker.call({ subscribe: { channel: 'secret/plans' } })
+  t.ok(logs.filter(({ msg }) => msg === 'channel command denied').length < 20, 'and no log is filled with it')
+  t.same(atLeast(logs, 'warn'), [])
 })
