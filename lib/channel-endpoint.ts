@@ -7,6 +7,7 @@ import type { Admission } from './handshake/admission.ts'
 import { isExpired, verifyToken } from './handshake/authentication.ts'
 import type { Node } from './node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from './options.ts'
+import { ScopeHooks } from './scope-hooks.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { kSessions } from './socket-routes.ts'
 
@@ -38,9 +39,10 @@ export class ChannelEndpoint {
       verify: (token, request) => deadline.wait(verdictOn(token, request, auth as ResolvedAuth)),
       admit: (request, claims) => admission.admitUser(request, claims)
     }
+    const hooks = new ScopeHooks(app)
     app.addHook('onReady', async () => {
-      node.channels.compile()
-      node.methods.compile()
+      node.channels.compile(hooks)
+      node.methods.compile(hooks)
     })
   }
 

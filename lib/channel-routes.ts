@@ -3,6 +3,7 @@ import type { HistoryPolicy } from './broker/broker.ts'
 import type { ChannelDefinition, ChannelHooks } from './channels/definition.ts'
 import { ChannelPatterns, type PatternMatch } from './channels/patterns.ts'
 import { InvalidChannelPatternError } from './errors.ts'
+import type { ScopeHooks } from './scope-hooks.ts'
 import type { CompiledValidator } from './socket/validator.ts'
 
 /** The schemas of a channel, compiled at boot by the application's own validator compiler. */
@@ -52,7 +53,7 @@ const SCHEMAS = ['params', 'publication'] as const
 /** The channels that an application has declared. */
 export class ChannelRoutes {
   readonly #patterns = new ChannelPatterns<ChannelDefinition>()
-  #uncompiled: (() => void)[] = []
+  #uncompiled: ((hooks: ScopeHooks) => void)[] = []
 
   /** @param app The scope that declares them. Throws `FST_RT_INVALID_CHANNEL_PATTERN`. */
   add(pattern: string, options: ChannelOptions, app?: FastifyInstance): void {
@@ -64,6 +65,9 @@ export class ChannelRoutes {
     } catch (cause) {
       throw Object.assign(new InvalidChannelPatternError(pattern, (cause as Error).message), { cause })
     }
+    this.#uncompiled.push((hooks) => {
+      if (app !== undefined) definition.guard = hooks.guardOf(app)
+    })
     for (const part of SCHEMAS) {
       const schema = options.schema?.[part]
       if (schema === undefined) continue
@@ -73,9 +77,9 @@ export class ChannelRoutes {
     }
   }
 
-  /** Compiles the schemas, once all plugins are loaded. */
-  compile(): void {
-    for (const compileNext of this.#uncompiled.splice(0)) compileNext()
+  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  compile(hooks: ScopeHooks): void {
+    for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
   }
 
   find(channel: string): PatternMatch<ChannelDefinition> | undefined {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { withPrefix } from './channel-routes.ts'
 import type { CallContext, MethodDefinition } from './channels/definition.ts'
 import { InvalidMethodError } from './errors.ts'
+import type { ScopeHooks } from './scope-hooks.ts'
 import type { CompiledValidator } from './socket/validator.ts'
 
 /** The schemas of a method, compiled at boot by the application's own compilers. */
@@ -23,7 +24,7 @@ const SCHEMAS = ['data', 'response']
 /** The methods that an application has declared. */
 export class RpcRoutes {
   readonly #methods = new Map<string, MethodDefinition>()
-  #uncompiled: (() => void)[] = []
+  #uncompiled: ((hooks: ScopeHooks) => void)[] = []
 
   /** Throws `FST_RT_INVALID_METHOD`. */
   add(method: string, options: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
@@ -40,12 +41,15 @@ export class RpcRoutes {
     }
     const definition: MethodDefinition = { handler: handler.bind(app) }
     this.#methods.set(method, definition)
-    this.#uncompiled.push(() => compile(app, method, schema, definition))
+    this.#uncompiled.push((hooks) => {
+      definition.guard = hooks.guardOf(app)
+      compile(app, method, schema, definition)
+    })
   }
 
-  /** Compiles the schemas, once all plugins are loaded. */
-  compile(): void {
-    for (const compileNext of this.#uncompiled.splice(0)) compileNext()
+  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  compile(hooks: ScopeHooks): void {
+    for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
   }
 
   find(method: string): MethodDefinition | undefined {

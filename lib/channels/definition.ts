@@ -132,6 +132,9 @@ export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = 
   onRefresh?: (context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>
 }
 
+/** Runs the hooks of the scope that declared something, for a client's command; throws what that is refused with. */
+export type ScopeGuard = (request: FastifyRequest) => Promise<void>
+
 /** What an application has declared for the channels of one pattern. */
 export interface ChannelDefinition {
   readonly history: HistoryPolicy | undefined
@@ -140,6 +143,8 @@ export interface ChannelDefinition {
   readonly joinLeave: boolean
   readonly token: boolean
   readonly hooks: ChannelHooks
+  /** Set once all plugins are loaded, where the scope has hooks. */
+  guard?: ScopeGuard
   /** Compiled once all plugins are loaded. */
   readonly validators: { params?: CompiledValidator; publication?: CompiledValidator }
 }
@@ -147,6 +152,8 @@ export interface ChannelDefinition {
 /** What an application has declared for one method. */
 export interface MethodDefinition {
   handler(context: CallContext): unknown
+  /** Set once all plugins are loaded, where the scope has hooks. */
+  guard?: ScopeGuard
   validator?: CompiledValidator
   /** Writes a result as JSON text. */
   serializer?: (value: unknown) => string

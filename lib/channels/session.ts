@@ -11,7 +11,7 @@ import { TokenBucket } from '../socket/token-bucket.ts'
 import type { Batch } from '../socket/turn.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
 import { subscribeByServer } from './commands/server-subscriptions.ts'
-import type { ClientContext } from './definition.ts'
+import type { ClientContext, ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import type { Member } from './hub.ts'
 import { Lanes } from './lanes.ts'
@@ -320,6 +320,11 @@ export class Session implements Member, SocketSession, Batch, Timed {
   /** The application moved the expiry of the connection, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
     if (this.#state === 'connected') this.push(refreshPush(timeToLive(expiresAt)))
+  }
+
+  /** Throws where the hooks of the scope that declared it don't let the client's command pass. */
+  pass({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
+    return guard && this.services.deadline.wait(guard(this.request))
   }
 
   /** Which client hooks are told that it is. */

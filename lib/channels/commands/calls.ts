@@ -12,6 +12,7 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>): Promise<
   const { deadline, findMethod } = session.services
   const definition = findMethod(method)
   if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
+  await session.pass(definition)
   const { validator, serializer = stringify } = definition
   const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
   if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)

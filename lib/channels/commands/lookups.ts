@@ -14,6 +14,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
   if (definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
   const { broker, deadline } = session.services
   const { onHistory } = definition.hooks
+  await session.pass(definition)
   if (onHistory === undefined) subscribersOnly(session, channel)
   else await deadline.wait(onHistory({ ...session.client(), channel, params, limit, since, reverse }))
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
@@ -49,6 +50,7 @@ export async function presenceStats(session: Session, command: CommandOf<'presen
 async function allowPresence(session: Session, channel: string, { definition, params }: Target): Promise<void> {
   if (definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
   const { onPresence } = definition.hooks
+  await session.pass(definition)
   if (onPresence === undefined) subscribersOnly(session, channel)
   else await session.services.deadline.wait(onPresence({ ...session.client(), channel, params }))
 }

@@ -13,6 +13,7 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const { definition, params } = findTarget(session, channel)
   const { onPublish } = definition.hooks
   if (onPublish === undefined) throw new ChannelError(ERROR.permissionDenied.code)
+  await session.pass(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
   const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)

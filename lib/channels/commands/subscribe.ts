@@ -14,6 +14,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   const subscription = openSubscription(session, channel, false)
   const { definition, params } = subscription
   try {
+    await session.pass(definition)
     const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
     const context = { ...session.client(), channel, params, data, token, claims }
     const grant = (await session.services.deadline.wait(definition.hooks.onSubscribe?.(context))) ?? {}
@@ -46,6 +47,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   const subscription = session.subscriptions.get(channel)
   if (subscription === undefined) throw new ChannelError(ERROR.permissionDenied.code)
   const { definition, params } = subscription
+  await session.pass(definition)
   const { onRefresh } = definition.hooks
   if (!definition.token && onRefresh === undefined) throw new ChannelError(ERROR.notAvailable.code)
   if (token === '') throw new ChannelError(ERROR.badRequest.code)

@@ -1,0 +1,138 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import t, { type Test } from 'tap'
+import { ChannelError, ERROR } from '../lib/protocol/channel-errors.ts'
+import { testToken } from '../lib/testing/index.ts'
+import { atLeast, buildApp } from './support/app.ts'
+import { Speaker } from './support/speaker.ts'
+
+/* Hooks of a scope hold for the channels and methods that it declares, as for its routes. */
+
+const memory = true
+
+function declare(scope: FastifyInstance): void {
+  scope.channel('logs', { history: { size: 10, ttl: 60_000 }, presence: true, onPublish: () => undefined })
+  scope.rpc('wipe', () => 'wiped')
+}
+
+/** An app whose scope `/admin` has these hooks; gives what a client is answered. */
+async function build(t: Test, addHooks: (scope: FastifyInstance) => unknown, claims: object = {}) {
+  const built = await buildApp(t)
+  await built.app.register(
+    async (scope) => {
+      await addHooks(scope)
+      declare(scope)
+    },
+    { prefix: '/admin' }
+  )
+  declare(built.app)
+  const speaker = await Speaker.open(built.app, { memory, token: testToken({ sub: 'ada', ...claims }) })
+  const ask = (prefix: string) => [
+    { subscribe: { channel: `${prefix}logs` } },
+    { publish: { channel: `${prefix}logs`, data: 1 } },
+    { history: { channel: `${prefix}logs` } },
+    { presence: { channel: `${prefix}logs` } },
+    { presence_stats: { channel: `${prefix}logs` } },
+    { rpc: { method: `${prefix}wipe` } }
+  ]
+  const answersOf = async (prefix: string) => {
+    const answers: Record<string, unknown>[] = []
+    for (const command of ask(prefix)) {
+      let answer = await speaker.call(command)
+      // The client's own publication comes back before its reply, where it is subscribed.
+      if ('push' in answer) answer = await speaker.next()
+      answers.push(answer)
+    }
+    return answers
+  }
+  return { ...built, speaker, answersOf }
+}
+
+const onlyAdmins = async (request: FastifyRequest) => {
+  if (!(request.user as { admin?: boolean }).admin) throw Object.assign(new Error('admins only'), { statusCode: 403 })
+}
+
+t.test('whoever a hook refuses is denied everything of the scope, and nothing else', async (t) => {
+  const { answersOf, speaker, logs } = await build(t, (scope) => scope.addHook('onRequest', onlyAdmins))
+  t.same(await answersOf('admin/'), Array(6).fill({ error: ERROR.permissionDenied }))
+  t.match(await speaker.call({ subscribe: { channel: 'logs' } }), { subscribe: {} }, 'the root has no hooks')
+  t.same(atLeast(logs, 'warn'), [])
+})
+
+t.test('whoever it lets pass is served', async (t) => {
+  const { speaker } = await build(t, (scope) => scope.addHook('onRequest', onlyAdmins), { admin: true })
+  t.match(await speaker.call({ subscribe: { channel: 'admin/logs' } }), { subscribe: {} })
+  t.match(await speaker.call({ rpc: { method: 'admin/wipe' } }), { rpc: { data: 'wiped' } })
+})
+
+t.test('hooks of all kinds, outer scopes first, as Fastify runs them', async (t) => {
+  const calls: string[] = []
+  const note = (name: string) => (_request: FastifyRequest, _reply: FastifyReply, done: () => void) => {
+    calls.push(name)
+    done()
+  }
+  const { app } = await buildApp(t, { auth: false })
+  app.addHook('onRequest', note('root'))
+  await app.register(async (outer) => {
+    outer.addHook('preHandler', note('outer preHandler'))
+    outer.addHook('onRequest', note('outer onRequest'))
+    outer.addHook('onSend', async () => calls.push('onSend') as never)
+    await outer.register(async (inner) => {
+      inner.addHook('preValidation', note('inner preValidation'))
+      await inner.register(fp(async (plugin) => void plugin.addHook('onRequest', note('inner onRequest'))))
+      inner.rpc('inner', () => 1)
+    })
+    await outer.register(async (sibling) => sibling.addHook('onRequest', note('sibling')))
+    outer.rpc('outer', () => 1)
+  })
+  const speaker = await Speaker.open(app, { memory })
+  calls.length = 0
+  await speaker.call({ rpc: { method: 'inner' } })
+  t.same(calls.splice(0), ['outer onRequest', 'inner onRequest', 'inner preValidation', 'outer preHandler'])
+  await speaker.call({ rpc: { method: 'outer' } })
+  t.same(calls, ['outer onRequest', 'outer preHandler'])
+})
+
+t.test('what a hook answers with, or throws, and what the client is told', async (t) => {
+  type Answer = (reply: FastifyReply, done: (error?: Error) => void) => unknown
+  const failing = (statusCode: number) => Object.assign(new Error('no'), { statusCode })
+  const table: Record<string, [Answer, { code: number }]> = {
+    'sends 403': [(reply) => reply.code(403).send({ error: 'no' }), ERROR.permissionDenied],
+    'sends 404': [
+      (reply) => reply.status(404).header('a', 'b').headers({}).type('text/plain').send(),
+      ERROR.notAvailable
+    ],
+    'sends 200': [(reply) => reply.send('a page'), ERROR.permissionDenied],
+    'sends an error': [(reply) => reply.send(failing(429)), ERROR.tooManyRequests],
+    'sends any error': [(reply) => reply.send(new Error('no')), ERROR.permissionDenied],
+    redirects: [(reply) => reply.redirect('/login'), ERROR.permissionDenied],
+    'calls back with an error': [(_reply, done) => done(failing(401)), ERROR.permissionDenied],
+    'throws a code of the protocol': [() => Promise.reject(new ChannelError(460, 'closed')), { code: 460 }],
+    'throws one at once': [
+      () => {
+        throw failing(400)
+      },
+      ERROR.badRequest
+    ],
+    'throws what nobody foresaw': [() => Promise.reject(new Error('a secret')), ERROR.internal],
+    'rejects with nothing': [() => Promise.reject(null), ERROR.internal]
+  }
+  for (const [how, [answer, { code }]] of Object.entries(table)) {
+    const { speaker } = await build(t, (scope) =>
+      scope.addHook('onRequest', (_request, reply, done) => answer(reply, done as () => void) as undefined)
+    )
+    const { error } = (await speaker.call({ rpc: { method: 'admin/wipe' } })) as { error: { code: number } }
+    t.equal(error.code, code, how)
+    t.notMatch(JSON.stringify(error), /secret/)
+  }
+})
+
+t.test('a hook that never settles is given up', async (t) => {
+  const { app } = await buildApp(t, { auth: false, channels: { hookTimeout: 100 } })
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', () => undefined)
+    scope.rpc('stuck', () => 1)
+  })
+  const speaker = await Speaker.open(app, { memory })
+  t.same(await speaker.call({ rpc: { method: 'stuck' } }), { error: ERROR.internal })
+})
