@@ -83,14 +83,17 @@ t.test('hooks of all kinds, outer scopes first, as Fastify runs them', async (t)
       inner.rpc('inner', () => 1)
     })
     await outer.register(async (sibling) => sibling.addHook('onRequest', note('sibling')))
+    await outer.register(async (bare) => void bare.rpc('bare', () => 1))
     outer.rpc('outer', () => 1)
   })
   const speaker = await Speaker.open(app, { memory })
   calls.length = 0
   await speaker.call({ rpc: { method: 'inner' } })
   t.same(calls.splice(0), ['outer onRequest', 'inner onRequest', 'inner preValidation', 'outer preHandler'])
-  await speaker.call({ rpc: { method: 'outer' } })
-  t.same(calls, ['outer onRequest', 'outer preHandler'])
+  for (const method of ['outer', 'bare']) {
+    await speaker.call({ rpc: { method } })
+    t.same(calls.splice(0), ['outer onRequest', 'outer preHandler'], method)
+  }
 })
 
 t.test('what a hook answers with, or throws, and what the client is told', async (t) => {
