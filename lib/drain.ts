@@ -95,7 +95,8 @@ export class Drainer {
       await new Promise<void>((resolve) => {
         const stop = clock.every(STEP, () => {
           tellDue()
-          if (told < waiting.length && clock.now() < deadline) return
+          // Whoever has gone of themselves need not be told, and nobody waits for their turn.
+          if (told < waiting.length && registry.size > 0 && clock.now() < deadline) return
           stop()
           resolve()
         })

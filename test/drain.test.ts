@@ -103,6 +103,18 @@ t.test('the delay comes before everything else', async (t) => {
   t.match(await draining, { closed: 1, terminated: 0, milliseconds: 3_000 })
 })
 
+t.test('it is over when all have gone of themselves', async (t) => {
+  const { drainer, clock, connect, events } = rig({ window: 15_000 })
+  const sockets = Array.from({ length: 100 }, (_, i) => connect(String(i)))
+  const draining = drainer.drain()
+  await clock.pass(1_000)
+  const told = events.length
+  for (const socket of sockets) if (!socket.closed) socket.leave(1001)
+  await clock.pass(20)
+  t.match(await draining, { milliseconds: 1_010 })
+  t.equal(events.length, told, 'nobody is told any more')
+})
+
 t.test('closes are spread over the window', async (t) => {
   const { drainer, clock, connect, events } = rig({ window: 10_000 })
   for (let i = 0; i < 100; i++) connect(String(i))
