@@ -4,8 +4,9 @@ import { RedisKeys } from '../../lib/broker/keys.ts'
 import { RedisConnections } from '../../lib/broker/redis-connections.ts'
 import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
 import type { ScriptedClient } from '../../lib/broker/redis-scripts.ts'
+import { pending } from '../support/pending.ts'
 import { fakeTimers } from '../support/timers.ts'
-import { FakeClient, pending, said } from './fake-client.ts'
+import { FakeClient, said } from './fake-client.ts'
 
 const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
 const UNKNOWN = { code: 'FST_RT_UNKNOWN_OUTCOME' }

@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { RedisLink } from '../../lib/broker/redis-link.ts'
 import { chance } from '../support/chance.ts'
+import { pending } from '../support/pending.ts'
 import { fakeTimers } from '../support/timers.ts'
-import { FakeClient, pending, said } from './fake-client.ts'
+import { FakeClient, said } from './fake-client.ts'
 
 const ATTEMPT = 5_000
 const FIRST = 100

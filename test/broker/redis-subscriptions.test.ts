@@ -2,7 +2,8 @@ import t from 'tap'
 import { RedisDeadlines } from '../../lib/broker/redis-deadlines.ts'
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { RedisSubscriptions } from '../../lib/broker/redis-subscriptions.ts'
-import { FakeClient, pending } from './fake-client.ts'
+import { pending } from '../support/pending.ts'
+import { FakeClient } from './fake-client.ts'
 
 const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
 

@@ -1,7 +1,14 @@
 import { EventEmitter, once } from 'node:events'
 import { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../../lib/broker/broker.ts'
+import type {
+  HistoryPage,
+  HistoryPolicy,
+  HistoryQuery,
+  PresenceEntry,
+  PresenceEventKind,
+  Publication
+} from '../../lib/broker/broker.ts'
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { socketFormat } from '../../lib/channels/feed.ts'
 import { Hub, type Member } from '../../lib/channels/hub.ts'
@@ -32,6 +39,16 @@ export class FaultyBroker extends MemoryBroker {
   override unsubscribe(channel: string): Promise<void> {
     this.#note(`unsubscribe ${channel}`)
     return this.away ? Promise.reject(new Error('away')) : super.unsubscribe(channel)
+  }
+
+  override addPresence(channel: string, entry: PresenceEntry, ttl: number): Promise<void> {
+    this.#note(`add ${channel}`)
+    return super.addPresence(channel, entry, ttl)
+  }
+
+  override publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
+    this.#note(`${kind} ${channel}`)
+    return super.publishPresence(channel, kind, info)
   }
 
   override async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {

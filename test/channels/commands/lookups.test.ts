@@ -1,0 +1,139 @@
+import t from 'tap'
+import { ERROR, forbidden } from '../../../lib/protocol/channel-errors.ts'
+import { ADA, type Client, sessionRig } from '../session-rig.ts'
+
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
+
+async function subscribed(client: Client, channel: string): Promise<Client> {
+  await client.call({ subscribe: { channel } })
+  return client
+}
+
+interface HistoryAnswer {
+  history?: { publications: { data: unknown; offset: number }[]; offset: number; epoch: string }
+}
+
+t.test('history, a page at a time', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('rooms/:room', { history: { size: 2_000, ttl: 60_000 } })
+  const { epoch } = await rig.publish('rooms/1', ...numbers(1_200))
+  const client = await subscribed(await rig.client(), 'rooms/1')
+  const page = async (query: object) => {
+    const { history } = (await client.call({ history: { channel: 'rooms/1', ...query } })) as HistoryAnswer
+    t.match(history, { offset: 1_200, epoch })
+    const offsets = history?.publications.map(({ offset }) => offset) ?? []
+    return [offsets.length, offsets[0], offsets.at(-1)]
+  }
+  t.same(await page({}), [0, undefined, undefined], 'the position alone')
+  t.same(await page({ limit: 3 }), [3, 1, 3])
+  t.same(await page({ limit: -1 }), [1_000, 1, 1_000], 'all there is, up to a thousand')
+  t.same(await page({ limit: 1_100 }), [1_000, 1, 1_000])
+  t.same(await page({ limit: 2, since: { offset: 5, epoch } }), [2, 6, 7])
+  t.same(await page({ limit: 2, since: { offset: 5 } }), [2, 6, 7], 'of whatever epoch')
+  t.same(await page({ limit: 2, reverse: true }), [2, 1_200, 1_199])
+  t.same(await page({ limit: 9, since: { offset: 3, epoch }, reverse: true }), [2, 2, 1])
+})
+
+t.test('what is asked of another epoch, or since no offset, can’t be had', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('a', { history: true })
+  await rig.publish('a', 1)
+  const client = await subscribed(await rig.client(), 'a')
+  for (const since of [{ offset: 0, epoch: 'other' }, { offset: -1 }, { offset: 1.5 }]) {
+    t.same(await client.call({ history: { channel: 'a', limit: 1, since } }), { error: ERROR.unrecoverablePosition })
+  }
+})
+
+t.test('a page holds what fits, and one publication at least', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 1_000, hard: 2_500 } } })
+  rig.channel('large', { history: true })
+  const text = 'x'.repeat(998)
+  await rig.publish('large', text, text, text, 'y'.repeat(5_000))
+  const client = await subscribed(await rig.client(), 'large')
+  const offsets = async (query: object) => {
+    const { history } = (await client.call({ history: { channel: 'large', limit: 9, ...query } })) as HistoryAnswer
+    return history?.publications.map(({ offset }) => offset)
+  }
+  t.same(await offsets({}), [1, 2])
+  t.same(await offsets({ since: { offset: 2 } }), [3])
+  t.same(await offsets({ since: { offset: 3 } }), [4], 'or a client would ask for it for ever')
+})
+
+t.test('who is on a channel', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('rooms/:room', { presenceTtl: 30_000, onSubscribe: () => ({ info: 'seat' }) })
+  const [ada, again, bob] = [
+    await rig.client(),
+    await rig.client(),
+    await rig.client({ user: { sub: 'bob', info: { nick: 'B' } } })
+  ]
+  for (const client of [ada, again, bob]) await subscribed(client, 'rooms/1')
+  t.same(await ada.call({ presence: { channel: 'rooms/1' } }), {
+    presence: {
+      presence: {
+        c1: { user: 'ada', client: 'c1', chan_info: 'seat' },
+        c2: { user: 'ada', client: 'c2', chan_info: 'seat' },
+        c3: { user: 'bob', client: 'c3', conn_info: { nick: 'B' }, chan_info: 'seat' }
+      }
+    }
+  })
+  t.same(await ada.call({ presence_stats: { channel: 'rooms/1' } }), {
+    presence_stats: { num_clients: 3, num_users: 2 }
+  })
+  await bob.call({ unsubscribe: { channel: 'rooms/1' } })
+  t.same(await ada.call({ presence_stats: { channel: 'rooms/1' } }), {
+    presence_stats: { num_clients: 2, num_users: 1 }
+  })
+})
+
+t.test('only who is subscribed may look, unless a hook says who', async (t) => {
+  const rig = await sessionRig(t)
+  const told: unknown[] = []
+  rig.channel('closed', { history: true, presenceTtl: 30_000 })
+  rig.channel('asked/:id', {
+    history: true,
+    presenceTtl: 30_000,
+    onHistory: async ({ user, connection, channel, params, limit, since, reverse }) => {
+      told.push([user, connection, channel, params.id, limit, since, reverse])
+      if (params.id === 'no') throw forbidden()
+    },
+    onPresence: async ({ user, connection, channel, params }) => {
+      told.push([user, connection, channel, params.id])
+      if (params.id === 'no') throw forbidden('nobody’s business')
+    }
+  })
+  const client = await rig.client()
+  const commands = (channel: string) => [
+    { history: { channel } },
+    { presence: { channel } },
+    { presence_stats: { channel } }
+  ]
+  for (const command of commands('closed')) t.same(await client.call(command), { error: ERROR.permissionDenied })
+  await subscribed(client, 'closed')
+  for (const command of commands('closed')) t.notOk((await client.call(command))?.error)
+  for (const command of commands('asked/1')) t.notOk((await client.call(command))?.error)
+  const since = { offset: 5, epoch: 'e' }
+  t.same(await client.call({ history: { channel: 'asked/no', limit: 2, since, reverse: true } }), {
+    error: ERROR.permissionDenied
+  })
+  t.same(await client.call({ presence: { channel: 'asked/no' } }), {
+    error: { code: 103, message: 'nobody’s business' }
+  })
+  t.same(told, [
+    [ADA, 'c1', 'asked/1', '1', 0, undefined, false],
+    [ADA, 'c1', 'asked/1', '1'],
+    [ADA, 'c1', 'asked/1', '1'],
+    [ADA, 'c1', 'asked/no', 'no', 2, since, true],
+    [ADA, 'c1', 'asked/no', 'no']
+  ])
+})
+
+t.test('what a channel doesn’t have', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('plain', { onHistory: () => undefined, onPresence: () => undefined })
+  const client = await subscribed(await rig.client(), 'plain')
+  for (const name of ['history', 'presence', 'presence_stats']) {
+    t.same(await client.call({ [name]: { channel: 'plain' } }), { error: ERROR.notAvailable }, name)
+    t.same(await client.call({ [name]: { channel: 'nowhere' } }), { error: ERROR.unknownChannel }, name)
+  }
+})

@@ -1,0 +1,233 @@
+import { Duplex } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { Presence } from '../../lib/channels/attendance.ts'
+import type { ChannelDefinition, EndpointHooks, MethodDefinition } from '../../lib/channels/definition.ts'
+import { Hub } from '../../lib/channels/hub.ts'
+import { ChannelPatterns } from '../../lib/channels/patterns.ts'
+import type { SessionServices, SessionSocket, Verdict } from '../../lib/channels/services.ts'
+import { Session } from '../../lib/channels/session.ts'
+import { type Claims, DEFAULTS } from '../../lib/options.ts'
+import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
+import { Outbox } from '../../lib/socket/outbox.ts'
+import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { Turn } from '../../lib/socket/turn.ts'
+import { FakeClock, FaultyBroker } from './rig.ts'
+
+/*
+ * Sessions without the plugin, its handshake and its sockets around them: what a client says goes in as bytes, what it
+ * is told comes out parsed, the broker is in memory and fails when told to, and time stands still until `clock` is
+ * told otherwise.
+ */
+
+/** A line that a client was sent. */
+export type Line = Readonly<Record<string, unknown>>
+
+export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authenticated' | 'maxCalls' | 'admit'>> {
+  /** Milliseconds. @default 10_000 */
+  authTimeout?: number
+  hooks?: EndpointHooks
+  limits?: Partial<SessionSocket['settings']['limits']>
+  heartbeat?: Partial<SessionSocket['settings']['heartbeat']>
+  maxSubscriptions?: number
+  /** @default The token is its owner’s name. */
+  verify?: (token: string) => Verdict | Promise<Verdict>
+}
+
+export interface ClientOptions {
+  /** Whom the handshake’s token named. @default ada */
+  user?: Claims | null
+  /** What it says to connect; false: nothing. @default {} */
+  connect?: object | false
+}
+
+type Definition = Partial<Omit<ChannelDefinition, 'hooks'>> & ChannelDefinition['hooks']
+
+export const ADA: Claims = { sub: 'ada' }
+const HISTORY = { size: 100, ttl: 60_000 }
+
+/** Somebody connected, or about to be. */
+export class Client {
+  readonly session: Session
+  readonly socket: SessionSocket
+  /** What the session asked of its socket, but for sending: hold, release, extend … */
+  readonly asked: unknown[] = []
+  /** The code and reason that it was closed with. */
+  closed: { code: number; reason: string } | undefined
+  /** Whether there is a token in its bucket. */
+  mayTake = true
+  readonly #lines: Line[] = []
+  #id = 100
+
+  constructor(id: string, user: Claims | null, options: SessionRigOptions, services: SessionServices, log: unknown) {
+    const stream = new Duplex({
+      read() {},
+      write: (chunk: Buffer, _encoding, done) => {
+        for (const { payload } of framePayloads(chunk)) this.#heard(payload.toString())
+        done()
+      }
+    })
+    const limits = { ...DEFAULTS.limits, ...options.limits }
+    const outbox = new Outbox(stream, services.turn, limits.buffered, {
+      overflowed() {},
+      caughtUp: () => this.session.caughtUp()
+    })
+    const ask =
+      (name: string) =>
+      (...details: unknown[]) =>
+        void this.asked.push([name, ...details])
+    const client = this
+    this.socket = {
+      id,
+      user,
+      get closed() {
+        return client.closed !== undefined
+      },
+      outbox,
+      maxSubscriptions: options.maxSubscriptions ?? 128,
+      settings: {
+        expiresAt: Number.POSITIVE_INFINITY,
+        heartbeat: { ...DEFAULTS.heartbeat, ...options.heartbeat },
+        limits,
+        log: log as FastifyBaseLogger
+      },
+      sendText: (text) => outbox.push(textFrame(text)),
+      close: (code, reason) => {
+        outbox.finish()
+        this.closed ??= { code, reason }
+      },
+      identify: (claims, expiresAt) => void this.asked.push(['identify', claims.sub, expiresAt]),
+      extend: ask('extend'),
+      takeCommand: () => this.mayTake,
+      pingAnswered: () => this.asked.push(['pong']) > 0,
+      holdMessages: ask('hold'),
+      releaseMessages: ask('release')
+    }
+    this.session = new Session(this.socket, { id: 'request', headers: {} } as unknown as FastifyRequest, services)
+  }
+
+  /** Says commands, in one frame; a string goes out as it is. */
+  say(...commands: (object | string)[]): void {
+    const lines = commands.map((command) => (typeof command === 'string' ? command : JSON.stringify(command)))
+    this.session.receive(Buffer.from(lines.join('\n')), false)
+  }
+
+  /** Says a command, and gives the answer to it without its id; undefined where none has come once all is quiet. */
+  async call(command: object): Promise<Line | undefined> {
+    const id = ++this.#id
+    this.say({ id, ...command })
+    await quiet()
+    const at = this.#lines.findIndex((line) => line.id === id)
+    if (at < 0) return undefined
+    const { id: _, ...answer } = this.#lines.splice(at, 1)[0] as Line
+    return answer
+  }
+
+  /** What it has heard since it was asked last, once all is quiet. */
+  async heard(): Promise<Line[]> {
+    await quiet()
+    return this.#lines.splice(0)
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.closed ??= { code: 1006, reason: '' }
+    this.session.ended()
+  }
+
+  #heard(text: string): void {
+    this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
+  }
+}
+
+/** Resolves once what was begun is done, as far as nothing holds it up: a command is a few promises and turns long. */
+export async function quiet(): Promise<void> {
+  for (let turns = 0; turns < 8; turns++) await nextTurn()
+}
+
+export async function sessionRig(t: { teardown(fn: () => unknown): void }, options: SessionRigOptions = {}) {
+  const clock = new FakeClock(10_000)
+  const wheel = new TimerWheel(clock, 50)
+  const turn = new Turn()
+  const broker = new FaultyBroker()
+  const patterns = new ChannelPatterns<ChannelDefinition>()
+  const methods = new Map<string, MethodDefinition>()
+  const failures: string[] = []
+  const logs: [details: Record<string, unknown>, message: string][] = []
+  const failed = (stage: string) => void failures.push(stage)
+  const hub = new Hub({
+    broker,
+    turn,
+    wheel,
+    historyOf: (channel) => patterns.find(channel)?.definition.history,
+    failed,
+    repaired() {},
+    delivered() {},
+    recovered() {}
+  })
+  const presence = new Presence({ broker, wheel, failed })
+  await broker.start({
+    publication: (channel, publication) => hub.receive(channel, publication),
+    presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
+    state() {},
+    audit: (channels) => hub.audit(channels)
+  })
+  t.teardown(() => broker.close())
+  const {
+    authenticated = true,
+    maxCalls = 16,
+    authTimeout = 10_000,
+    hooks = {},
+    verify = (token) => ({ claims: { sub: token } }),
+    admit = async () => true
+  } = options
+  const services: SessionServices = {
+    broker,
+    hub,
+    presence,
+    wheel,
+    turn,
+    hooks,
+    authenticated,
+    authTimeout,
+    maxCalls,
+    findChannel: (name) => patterns.find(name),
+    findMethod: (name) => methods.get(name),
+    verify: async (token) => verify(token),
+    admit
+  }
+  const log = { error: (details: Record<string, unknown>, message: string) => void logs.push([details, message]) }
+  let connections = 0
+  return {
+    broker,
+    clock,
+    /** Stages of the broker’s failures that nobody waited for. */
+    failures,
+    hub,
+    /** What was logged as an error. */
+    logs,
+    methods,
+    presence,
+    wheel,
+    /** Declares channels. With `history: true` it keeps a hundred publications. */
+    channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
+      const { presenceTtl, joinLeave = false, token = false, validators = {}, ...declared } = definition
+      const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
+      patterns.add(pattern, { history: policy, presenceTtl, joinLeave, token, validators, hooks: declared })
+    },
+    /** A client, connected unless told otherwise. */
+    async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {
+      const client = new Client(`c${++connections}`, user, options, services, log)
+      if (connect !== false) await client.call({ connect })
+      return client
+    },
+    /** Publishes as the application does. */
+    async publish(channel: string, ...values: unknown[]) {
+      let position = { offset: 0, epoch: '' }
+      for (const value of values) position = await hub.publish(channel, value, undefined)
+      return position
+    }
+  }
+}
+
+export type SessionRig = Awaited<ReturnType<typeof sessionRig>>
