@@ -49,7 +49,7 @@ export function openSubscription(session: Session, channel: string, byServer: bo
   return subscription
 }
 
-/** Sends the client what became of its subscription. */
+/** Sends the client what became of its subscription, which is live from then on. */
 type Told = (result: string) => void | Promise<void>
 
 export interface AttachOptions extends SubscribeGrant {
@@ -77,7 +77,6 @@ export async function attach(
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
       const text = resultText(subscription, result, { since, publications, options })
-      subscription.live = true
       await told(text)
       return publications.length
     })
@@ -85,7 +84,6 @@ export async function attach(
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     subscription.attendance?.join()
   } catch (error) {
-    subscription.live = false
     session.drop(subscription, UNSUBSCRIBE.byServer)
     throw error
   }

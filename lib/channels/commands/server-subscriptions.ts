@@ -41,7 +41,10 @@ export async function subscribeAtConnect(
   )
   try {
     await Promise.all(ready)
-    if (!session.closed) told(results)
+    if (!session.closed) {
+      for (const subscription of subscriptions) subscription.live = true
+      told(results)
+    }
   } catch (error) {
     for (const subscription of subscriptions) session.drop(subscription, UNSUBSCRIBE.byServer)
     throw error
@@ -55,5 +58,8 @@ export async function subscribeAtConnect(
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.has(channel)) return
   const subscription = openSubscription(session, channel, true)
-  await attach(session, subscription, undefined, (result) => session.push(subscribePush(channel, result)))
+  await attach(session, subscription, undefined, (result) => {
+    subscription.live = true
+    session.push(subscribePush(channel, result))
+  })
 }

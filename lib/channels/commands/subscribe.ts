@@ -23,6 +23,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
     const options = { data: grant.data, info, expiresAt, rejectUnrecovered: rejectUnrecovered && since !== undefined }
     const told = (result: string) => {
+      subscription.live = true
       session.reply(command, result)
       session.seal()
     }
