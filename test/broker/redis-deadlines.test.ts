@@ -1,7 +1,7 @@
 import { access } from 'node:fs'
 import t from 'tap'
 import { isLate, RedisDeadlines } from '../../lib/broker/redis-deadlines.ts'
-import { pending } from './fake-client.ts'
+import { pending } from '../support/pending.ts'
 
 /** Keeps the process busy. */
 function stall(milliseconds: number): void {

@@ -3,7 +3,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { Presence } from '../../lib/channels/attendance.ts'
 import type { ChannelDefinition, EndpointHooks, MethodDefinition } from '../../lib/channels/definition.ts'
+import { HookDeadline } from '../../lib/channels/hook-deadline.ts'
 import { Hub } from '../../lib/channels/hub.ts'
+import { Limiter } from '../../lib/channels/limiter.ts'
 import { ChannelPatterns } from '../../lib/channels/patterns.ts'
 import type { SessionServices, SessionSocket, Verdict } from '../../lib/channels/services.ts'
 import { Session } from '../../lib/channels/session.ts'
@@ -26,6 +28,8 @@ export type Line = Readonly<Record<string, unknown>>
 export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authenticated' | 'maxCalls' | 'admit'>> {
   /** Milliseconds. @default 10_000 */
   authTimeout?: number
+  /** Milliseconds. @default 30_000 */
+  hookTimeout?: number
   hooks?: EndpointHooks
   limits?: Partial<SessionSocket['settings']['limits']>
   heartbeat?: Partial<SessionSocket['settings']['heartbeat']>
@@ -149,6 +153,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
   const clock = new FakeClock(10_000)
   const wheel = new TimerWheel(clock, 50)
   const turn = new Turn()
+  const limiter = new Limiter(8)
   const broker = new FaultyBroker()
   const patterns = new ChannelPatterns<ChannelDefinition>()
   const methods = new Map<string, MethodDefinition>()
@@ -159,13 +164,14 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     broker,
     turn,
     wheel,
+    limiter,
     historyOf: (channel) => patterns.find(channel)?.definition.history,
     failed,
     repaired() {},
     delivered() {},
     recovered() {}
   })
-  const presence = new Presence({ broker, wheel, failed })
+  const presence = new Presence({ broker, wheel, limiter, failed })
   await broker.start({
     publication: (channel, publication) => hub.receive(channel, publication),
     presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
@@ -176,6 +182,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
   const {
     authenticated = true,
     maxCalls = 16,
+    hookTimeout = 30_000,
     authTimeout = 10_000,
     hooks = {},
     verify = (token) => ({ claims: { sub: token } }),
@@ -188,6 +195,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     wheel,
     turn,
     hooks,
+    deadline: new HookDeadline(wheel, hookTimeout),
     authenticated,
     authTimeout,
     maxCalls,
@@ -196,7 +204,8 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     verify: async (token) => verify(token),
     admit
   }
-  const log = { error: (details: Record<string, unknown>, message: string) => void logs.push([details, message]) }
+  const note = (details: Record<string, unknown>, message: string) => void logs.push([details, message])
+  const log = { error: note, info() {} }
   let connections = 0
   return {
     broker,

@@ -112,7 +112,7 @@ function startOf(since: Since): StreamPosition | 'start' {
 }
 
 /** How many publications go into one reply: what is more comes as pushes, as fast as the client reads. */
-function fitting({ socket }: Session, publications: readonly Publication[]): number {
+export function fitting({ socket }: Session, publications: readonly Publication[]): number {
   let bytes = socket.settings.limits.buffered.hard
   const count = publications.findIndex(({ data }) => {
     bytes -= data.length
