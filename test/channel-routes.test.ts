@@ -4,11 +4,10 @@ import t from 'tap'
 import { Type } from 'typebox'
 import realtime, { forbidden } from '../lib/index.ts'
 import { ERROR } from '../lib/protocol/channel-errors.ts'
-import { connect } from '../lib/testing/index.ts'
-import { atLeast, buildApp } from './support/app.ts'
+import { buildApp } from './support/app.ts'
 import { Speaker } from './support/speaker.ts'
 
-/* app.channel and app.rpc: how they are declared, and what becomes of that. */
+/* app.channel: how channels are declared, and what becomes of that. Methods: test/rpc-routes.test.ts. */
 
 const memory = true
 const code = 'FST_RT_INVALID_CHANNEL_PATTERN'
@@ -39,47 +38,14 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
   }
   channel('a', { presence: { ttl: 5_000 } })
   t.throws(() => channel('a', {}), { code } as never, 'declared twice')
-
-  const rpc = app.rpc.bind(app) as (...args: unknown[]) => void
-  const method = 'FST_RT_INVALID_METHOD'
-  rpc('a', () => 1)
-  for (const args of [
-    ['', () => 1],
-    [5, () => 1],
-    ['b'],
-    ['b', {}],
-    ['b', 5, () => 1],
-    ['b', null, () => 1],
-    ['a', () => 1],
-    ['b', { schema: { x: 1 } }, () => 1]
-  ]) {
-    t.throws(() => rpc(...args), { code: method } as never)
-  }
 })
 
 t.test('schemas that do not compile', async (t) => {
-  const schema = { type: 'no such type' }
-  const one = await buildApp(t, { auth: false })
-  one.app.channel('a', { schema: { publication: schema } })
-  await t.rejects(one.app.ready() as unknown as Promise<void>, { code } as never)
-  for (const part of ['data', 'response']) {
+  for (const part of ['params', 'publication']) {
     const { app } = await buildApp(t, { auth: false })
-    app.rpc('a', { schema: { [part]: part === 'data' ? schema : { $ref: 'nowhere#' } } }, () => 1 as never)
-    await t.rejects(app.ready() as unknown as Promise<void>, { code: 'FST_RT_INVALID_METHOD' } as never)
+    app.channel('a', { schema: { [part]: { type: 'no such type' } } })
+    await t.rejects(app.ready() as unknown as Promise<void>, { code, message: new RegExp(`schema.${part}`) } as never)
   }
-})
-
-t.test('there is an endpoint once there is something to speak about, where the option says', async (t) => {
-  const { app: without } = await buildApp(t, { auth: false })
-  t.match(await connect(without, '/connection/websocket', { memory }).catch((error) => error), { statusCode: 404 })
-  const { app } = await buildApp(t, { auth: false, channels: { url: '/live' } })
-  app.rpc('a', () => 1)
-  app.channel('b')
-  await t.resolves(connect(app, '/live', { memory }))
-  const response = await app.inject('/live')
-  t.equal(response.statusCode, 426)
-  t.match(response.headers, { upgrade: 'websocket' })
-  t.match(response.json(), { code: 'FST_RT_UPGRADE_REQUIRED' })
 })
 
 t.test('a scope gives its prefix, itself and its compilers', async (t) => {
@@ -138,67 +104,4 @@ t.test('typed by the provider of the application', async (t) => {
   t.same(await publish('boards/x'), { error: ERROR.unknownChannel })
   t.same(await speaker.call({ rpc: { method: 'sum', data: { points: [1, 2.5] } } }), { rpc: { data: { sum: 3.5 } } })
   await speaker.socket.close(1000)
-})
-
-t.test('what clients publish goes out as it came, or as the hook says', async (t) => {
-  const { app, logs } = await buildApp(t, { auth: false })
-  const history = { size: 100, ttl: 60_000 }
-  app.channel('raw', { history, onPublish: () => undefined })
-  app.channel('changed', { history, onPublish: ({ data }) => ({ data: { was: data } }) })
-  app.channel('broken', { onPublish: () => ({ data: 1n }) })
-  app.channel('schema', {
-    schema: { publication: { type: 'object', properties: { n: { type: 'number', default: 5 } } } },
-    onPublish: () => undefined
-  })
-  app.channel('once', { history, onPublish: ({ data }) => ({ idempotencyKey: (data as { key: string }).key }) })
-  const speaker = await Speaker.open(app, { memory })
-  const id = app.realtime.connections()[0]?.id
-  for (const channel of ['raw', 'changed', 'schema', 'once']) await speaker.call({ subscribe: { channel } })
-  const heard = async (channel: string, data: string) => {
-    speaker.raw(`{"id":9,"publish":{"channel":"${channel}","data":${data}}}`)
-    const lines = [await speaker.nextText(), await speaker.nextText()]
-    return lines.find((line) => line.startsWith('{"push"'))
-  }
-  const exact = '{"z": 1.0, "a":9007199254740993,"<b>":"\\u003cscript>\u2028 ü"}'
-  const info = `"info":{"user":"","client":"${id}"}`
-  t.equal(await heard('raw', exact), `{"push":{"channel":"raw","pub":{"data":${exact},"offset":1,${info}}}}`)
-  t.equal(await heard('changed', '1'), `{"push":{"channel":"changed","pub":{"data":{"was":1},"offset":1,${info}}}}`)
-  t.equal(await heard('schema', '{}'), `{"push":{"channel":"schema","pub":{"data":{"n":5},${info}}}}`)
-  t.match(await heard('once', '{"key":"k"}'), /"offset":1/)
-  t.same(await speaker.call({ publish: { channel: 'once', data: { key: 'k' } } }).catch(() => 'again'), { publish: {} })
-  await app.realtime.publish('once', { key: 'k' }, { idempotencyKey: 'k' })
-  t.match(await speaker.next(), { push: { pub: { offset: 2 } } })
-  t.same(await speaker.call({ publish: { channel: 'once', data: { key: 'k', other: true } } }), {
-    error: ERROR.badRequest
-  })
-  t.same(await speaker.call({ publish: { channel: 'broken', data: 1 } }), { error: ERROR.internal })
-  t.equal(atLeast(logs, 'error').length, 1)
-  t.match(await app.realtime.history('raw', { reverse: true }), { publications: [{ offset: 1 }], offset: 1 })
-  t.match(await app.realtime.history('raw', { since: { offset: 1, epoch: '' } }), { publications: [] })
-  for (const call of ['history', 'presence', 'presenceStats'] as const) {
-    await t.rejects(app.realtime[call]('\u0000') as Promise<unknown>, { code: 'FST_RT_INVALID_CHANNEL' } as never)
-  }
-})
-
-t.test('large answers come in pages, and in pushes', async (t) => {
-  const { app } = await buildApp(t, { auth: false, limits: { buffered: { soft: 1_024, hard: 40_000 } } })
-  app.channel('large', { history: { size: 100, ttl: 60_000 } })
-  const { epoch } = await app.realtime.publish('large', 'first')
-  for (let n = 0; n < 10; n++) await app.realtime.publish('large', 'x'.repeat(10_000))
-  const speaker = await Speaker.open(app, { memory })
-  const { subscribe } = (await speaker.call({ subscribe: { channel: 'large', recover: true, epoch, offset: 1 } })) as {
-    subscribe: { recovered: boolean; publications: { offset: number }[] }
-  }
-  t.equal(subscribe.recovered, true)
-  const offsets = subscribe.publications.map(({ offset }) => offset)
-  t.ok(offsets.length < 10)
-  while (offsets.length < 10) {
-    offsets.push((await speaker.next<{ push: { pub: { offset: number } } }>()).push.pub.offset)
-  }
-  t.same(offsets, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
-  const { history } = (await speaker.call({ history: { channel: 'large', limit: -1 } })) as {
-    history: { publications: object[]; offset: number }
-  }
-  t.ok(history.publications.length < 10)
-  t.equal(history.offset, 11)
 })

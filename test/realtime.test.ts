@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { Realtime, type RealtimeParts } from '../lib/realtime.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
+import { sessionRig } from './channels/session-rig.ts'
 import { buildApp } from './support/app.ts'
 
 t.test('an HTTP route publishes to sockets', async (t) => {
@@ -61,4 +63,31 @@ t.test('ready until the drain', async (t) => {
   t.match(await app.realtime.drain(), { closed: 0, terminated: 0 })
   t.equal(app.realtime.draining, true)
   t.equal(app.realtime.ready(), false)
+})
+
+t.test('what is kept of a channel, and who is on it', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true, presenceTtl: 30_000, onSubscribe: () => ({ info: 'seat 1' }) })
+  const realtime = new Realtime({ broker: rig.broker, hub: rig.hub } as unknown as RealtimeParts)
+  for (const [sub, info] of [['ada', { nick: 'A' }] as const, ['bob', undefined] as const]) {
+    const client = await rig.client({ user: { sub, ...(info && { info }) } })
+    await client.call({ subscribe: { channel: 'room' } })
+  }
+  t.strictSame(await realtime.presence('room'), [
+    { connection: 'c1', user: 'ada', connectionInfo: { nick: 'A' }, channelInfo: 'seat 1' },
+    { connection: 'c2', user: 'bob', connectionInfo: undefined, channelInfo: 'seat 1' }
+  ])
+  t.strictSame(await realtime.presenceStats('room'), { connections: 2, users: 2 })
+
+  const { epoch } = await realtime.publish('room', { n: 1 })
+  for (let n = 2; n <= 3; n++) await realtime.publish('room', { n })
+  const kept = [1, 2, 3].map((n) => ({ data: { n }, offset: n }))
+  t.strictSame(await realtime.history('room'), { publications: kept, offset: 3, epoch })
+  t.strictSame(await realtime.history('room', { limit: 0 }), { publications: [], offset: 3, epoch })
+  const since = { offset: 1, epoch }
+  t.strictSame((await realtime.history('room', { since, limit: 1 })).publications, kept.slice(1, 2))
+  t.strictSame((await realtime.history('room', { reverse: true })).publications, kept.toReversed())
+  for (const call of ['history', 'presence', 'presenceStats'] as const) {
+    await t.rejects(realtime[call]('\u0000') as Promise<unknown>, { code: 'FST_RT_INVALID_CHANNEL' } as never)
+  }
 })

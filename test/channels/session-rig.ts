@@ -60,15 +60,22 @@ export class Client {
   closed: { code: number; reason: string } | undefined
   /** Whether there is a token in its bucket. */
   mayTake = true
+  /** Each message that it was sent, as it came. */
+  readonly frames: string[] = []
+  /** Its reader takes nothing until `read()`. */
+  slow = false
   readonly #lines: Line[] = []
+  #stuck: (() => void) | undefined
   #id = 100
 
   constructor(id: string, user: Claims | null, options: SessionRigOptions, services: SessionServices, log: unknown) {
     const stream = new Duplex({
+      writableHighWaterMark: 1,
       read() {},
       write: (chunk: Buffer, _encoding, done) => {
         for (const { payload } of framePayloads(chunk)) this.#heard(payload.toString())
-        done()
+        if (this.slow) this.#stuck = done
+        else done()
       }
     })
     const limits = { ...DEFAULTS.limits, ...options.limits }
@@ -95,7 +102,9 @@ export class Client {
         limits,
         log: log as FastifyBaseLogger
       },
-      sendText: (text) => outbox.push(textFrame(text)),
+      sendText: (text) => {
+        if (this.closed === undefined) outbox.push(textFrame(text))
+      },
       close: (code, reason) => {
         outbox.finish()
         this.closed ??= { code, reason }
@@ -133,6 +142,12 @@ export class Client {
     return this.#lines.splice(0)
   }
 
+  /** The reader reads again. */
+  read(): void {
+    this.slow = false
+    this.#stuck?.()
+  }
+
   /** The connection is gone. */
   end(): void {
     this.closed ??= { code: 1006, reason: '' }
@@ -140,6 +155,7 @@ export class Client {
   }
 
   #heard(text: string): void {
+    this.frames.push(text)
     this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
   }
 }

@@ -1,326 +1,353 @@
-import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import type { Session } from '../../lib/channels/session.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
-import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
-import { atLeast, buildApp } from '../support/app.ts'
-import { until } from '../support/redis-server.ts'
-import { Speaker } from '../support/speaker.ts'
+import { DISCONNECT, UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
+import { pending } from '../support/pending.ts'
+import { ADA, type Client, quiet, sessionRig } from './session-rig.ts'
 
-/* What happens to a connection beside what it asks for. */
+/* What happens to a connection beside what it asks for. What it asks for: test/channels/commands. */
 
-const history = { size: 100, ttl: 60_000 }
-const memory = true
-const token = testToken({ sub: 'ada' })
+/** A command of so many characters. */
+const large = (id: number, length: number) => ({ id, rpc: { method: 'none', data: 'x'.repeat(length) } })
 
-function gate() {
-  let open: () => void = () => undefined
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { opened, open }
-}
-
-t.test('too many commands: the error 111, then the end', async (t) => {
-  const { app } = await buildApp(t, { auth: false, limits: { messages: { rate: 1, burst: 3 } } })
-  app.channel('a')
-  const speaker = await Speaker.open(app, { memory })
-  speaker.send({ id: 1, ping: {} }, { id: 2, ping: {} }, { id: 3, ping: {} }, { send: {} })
-  const answers = [await speaker.next(), await speaker.next(), await speaker.next()]
-  t.same(new Set(answers.map(({ id }) => id)), new Set([1, 2, 3]))
-  t.match(
-    answers.find(({ id }) => id === 3),
-    { error: ERROR.tooManyRequests }
-  )
-})
-
-t.test('commands that wait hold up the socket, not the process', async (t) => {
-  const { app } = await buildApp(t, { auth: false, limits: { maxQueue: 4 }, channels: { maxCalls: 1 } })
-  const { opened, open } = gate()
-  let most = 0
-  let running = 0
-  app.rpc('wait', async () => {
-    most = Math.max(most, ++running)
-    await opened
-    running--
-  })
-  const speaker = await Speaker.open(app, { memory })
-  for (let id = 1; id <= 20; id++) speaker.send({ id, rpc: { method: 'wait' } })
-  open()
-  for (let id = 1; id <= 20; id++) t.equal((await speaker.next()).id, id)
-  t.equal(most, 1)
-})
-
-t.test('C68: what never settles is answered with an error, and holds up nothing', async (t) => {
-  const { app, logs } = await buildApp(t, { auth: false, channels: { maxCalls: 1, hookTimeout: 100 } })
-  const { opened, open } = gate()
-  let isStuck = true
-  const wait = () => (isStuck ? opened : undefined)
-  app.channel('a', { history, onSubscribe: wait, onPublish: wait, onHistory: wait })
-  app.rpc('wait', wait)
-  const speaker = await Speaker.open(app, { memory })
-  for (const command of [
-    { id: 1, subscribe: { channel: 'a' } },
-    { id: 2, rpc: { method: 'wait' } },
-    { id: 3, publish: { channel: 'a', data: 1 } },
-    { id: 4, history: { channel: 'a' } }
-  ]) {
-    speaker.send(command)
-    t.match(await speaker.next(), { id: command.id, error: ERROR.internal })
+t.test('what is none of the protocol ends the connection', async (t) => {
+  const rig = await sessionRig(t)
+  const ends: [title: string, say: (client: Client) => void, end: object][] = [
+    [
+      'a binary message',
+      ({ session }) => session.receive(Buffer.from('{"id":1,"ping":{}}'), true),
+      DISCONNECT.inappropriateProtocol
+    ],
+    ['an empty one', (client) => client.say(''), DISCONNECT.badRequest],
+    [
+      'a line that is none',
+      (client) => client.say({ id: 1, ping: {} }, 'no', { id: 2, ping: {} }),
+      DISCONNECT.badRequest
+    ],
+    ['connecting twice', (client) => client.say({ id: 1, connect: {} }), DISCONNECT.badRequest]
+  ]
+  for (const [title, say, end] of ends) {
+    const client = await rig.client()
+    say(client)
+    await quiet()
+    t.same(client.closed, end, title)
+    client.say({ id: 3, ping: {} })
+    t.notOk(
+      (await client.heard()).some(({ id }) => (id as number) > 1),
+      'nothing that comes after it is done'
+    )
   }
-  isStuck = false
-  speaker.send({ id: 5, subscribe: { channel: 'a' } }, { id: 6, rpc: { method: 'wait' } })
-  const answers = [await speaker.next(), await speaker.next()]
-  t.match(
-    answers.find(({ id }) => id === 5),
-    { subscribe: { offset: 0 } }
-  )
-  open()
-  speaker.send({ id: 7, rpc: { method: 'wait' } })
-  t.match(await speaker.next(), { id: 7, rpc: { data: null } })
-  const timeouts = logs.filter(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_RT_HOOK_TIMEOUT')
-  t.equal(timeouts.length, 4)
 })
 
-t.test('a subscription that nobody waits for any more is none', async (t) => {
-  const { app } = await buildApp(t, { auth: false })
-  const { opened, open } = gate()
-  const calls: string[] = []
-  app.channel('slow/:id', {
-    history,
-    presence: true,
-    onSubscribe: async ({ params }) => {
-      calls.push(`subscribe ${params.id}`)
-      await opened
-    },
-    onUnsubscribe: ({ params }) => calls.push(`unsubscribe ${params.id}`)
-  })
-  const gone = await Speaker.open(app, { memory })
-  gone.send({ id: 1, subscribe: { channel: 'slow/gone' } })
-  const ended = await Speaker.open(app, { memory })
-  ended.send({ id: 1, subscribe: { channel: 'slow/ended' } })
-  await until(() => calls.length === 2)
-  await gone.socket.close(1000)
-  await until(() => app.realtime.connections().length === 1)
-  const [{ id = '' } = {}] = app.realtime.connections()
-  await app.realtime.unsubscribe({ connection: id }, 'slow/ended')
-  open()
-  t.same(await ended.next(), { id: 1, error: ERROR.permissionDenied })
-  t.same(await app.realtime.presence('slow/gone'), [])
-  t.same(await app.realtime.presence('slow/ended'), [])
-  t.same(app.realtime.connections()[0]?.subscriptions, [])
-  t.same(calls, ['subscribe gone', 'subscribe ended'])
+t.test('before connect nothing else may be said', async (t) => {
+  const rig = await sessionRig(t)
+  for (const command of [{ id: 1, ping: {} }, { send: {} }, {}]) {
+    const client = await rig.client({ connect: false })
+    client.say(command)
+    t.same(client.closed, DISCONNECT.badRequest)
+  }
+})
+
+t.test('too many commands are answered with 111, but for those that are answered with nothing', async (t) => {
+  const rig = await sessionRig(t, { hooks: { onMessage: () => t.fail('a message was handed over') as never } })
+  const client = await rig.client()
+  client.mayTake = false
+  client.say({ id: 1, ping: {} }, { send: {} }, '{"id":2,"send":{"data":{"__proto__":1}}}', {})
+  t.same(await client.heard(), [
+    { id: 1, error: ERROR.tooManyRequests },
+    { id: 2, error: ERROR.badRequest }
+  ])
+  t.same(client.asked.at(-1), ['pong'], 'an answer to a ping is no command')
+})
+
+t.test('replies of one turn leave in one message, large ones in several', async (t) => {
+  const rig = await sessionRig(t)
+  rig.methods.set('much', { handler: () => 'x'.repeat(9_000) })
+  const client = await rig.client()
+  client.frames.length = 0
+  client.say({ id: 1, ping: {} }, { id: 2, ping: {} })
+  await quiet()
+  t.same(client.frames.splice(0), ['{"id":1,"ping":{}}\n{"id":2,"ping":{}}'])
+  client.say(...[1, 2, 3].map((id) => ({ id, rpc: { method: 'much' } })))
+  await quiet()
+  t.same(
+    client.frames.map((frame) => frame.split('\n').length),
+    [2, 1]
+  )
+  client.frames.length = 0
+  client.say({ id: 4, ping: {} }, { id: 5, ping: {} })
+  await quiet()
+  t.equal(client.frames.length, 1, 'and small ones together again')
+})
+
+t.test('what is pushed stands behind the replies before it', async (t) => {
+  const rig = await sessionRig(t)
+  const client = await rig.client()
+  client.frames.length = 0
+  client.session.reply({ id: 1, name: 'ping' }, '{}')
+  client.session.push('{"push":{}}')
+  await quiet()
+  t.same(client.frames, ['{"id":1,"ping":{}}', '{"push":{}}'])
+})
+
+t.test('commands that wait hold up the socket until half of them are done', async (t) => {
+  const rig = await sessionRig(t, { limits: { maxQueue: 4 }, maxCalls: 1 })
+  const answers = Array.from({ length: 5 }, () => pending())
+  let asked = 0
+  rig.methods.set('wait', { handler: () => answers[asked++]?.promise })
+  const client = await rig.client()
+  client.asked.length = 0
+  for (let id = 1; id <= 3; id++) client.say({ id, rpc: { method: 'wait' } })
+  t.same(client.asked, [])
+  for (let id = 4; id <= 5; id++) client.say({ id, rpc: { method: 'wait' } })
+  t.same(client.asked, [['hold']])
+  for (const answer of answers.slice(0, 2)) {
+    answer.resolve()
+    await quiet()
+  }
+  t.same(client.asked, [['hold']])
+  answers[2]?.resolve()
+  await quiet()
+  t.same(client.asked, [['hold'], ['release']])
+})
+
+t.test('much that comes before the client is known waits outside', async (t) => {
+  const rig = await sessionRig(t, { verify: () => verdict.promise as never })
+  const verdict = pending<object>()
+  const client = await rig.client({ user: null, connect: false })
+  client.say({ id: 1, connect: { token: 'x' } }, large(2, 40_000))
+  await quiet()
+  t.same(client.asked, [])
+  client.say(large(3, 40_000))
+  t.same(client.asked, [['hold']])
+  verdict.resolve({ claims: ADA })
+  t.same(
+    (await client.heard()).map(({ id }) => id),
+    [1, 2, 3]
+  )
+  t.same(client.asked.at(-1), ['release'])
+})
+
+t.test('and is forgotten where the client is refused', async (t) => {
+  const rig = await sessionRig(t, { verify: () => verdict.promise as never })
+  const verdict = pending<object>()
+  const client = await rig.client({ user: null, connect: false })
+  client.say({ id: 1, connect: { token: 'x' } }, large(2, 70_000))
+  verdict.resolve({ fault: 'expired' })
+  t.same(await client.heard(), [{ id: 1, error: ERROR.tokenExpired }])
+  t.same(client.asked, [['hold'], ['release']], 'or its hanging up would never be read')
+})
+
+t.test('pings are the protocol’s own once it is connected', async (t) => {
+  const rig = await sessionRig(t)
+  const client = await rig.client({ connect: false })
+  t.equal(client.session.ping(), false)
+  await client.call({ connect: {} })
+  t.equal(client.session.ping(), true)
+  t.same(await client.heard(), [{}])
+  client.say({})
+  t.same(client.asked.at(-1), ['pong'])
 })
 
 t.test('the server ends a subscription', async (t) => {
-  const { app } = await buildApp(t)
+  const rig = await sessionRig(t)
   const ended: unknown[] = []
-  app.channel('a/:id', {
-    history,
+  rig.channel('a/:id', {
+    history: true,
+    presenceTtl: 30_000,
+    onSubscribe: () => ({ expiresAt: Date.now() / 1000 + 3_600 }),
     onUnsubscribe: ({ code, reason, user, params }) => ended.push([params.id, code, reason, user?.sub])
   })
-  const speaker = await Speaker.open(app, { memory, token })
-  for (const channel of ['a/1', 'a/2', 'a/3']) await speaker.call({ subscribe: { channel } })
-  await app.realtime.unsubscribe({ user: 'ada' }, 'a/1')
-  await app.realtime.unsubscribe({ user: 'ada' }, 'a/none')
-  t.same(await speaker.next(), { push: { channel: 'a/1', unsubscribe: { code: 2000, reason: 'server unsubscribe' } } })
-  t.same(await speaker.call({ unsubscribe: { channel: 'a/2' } }), { unsubscribe: {} })
-  t.same(app.realtime.connections()[0]?.subscriptions, ['a/3'])
-  await app.realtime.publish('a/1', 1)
-  await speaker.socket.expectNothing()
-  await speaker.socket.close(1000)
-  await until(() => ended.length === 3)
+  const client = await rig.client()
+  for (const channel of ['a/1', 'a/2', 'a/3']) await client.call({ subscribe: { channel } })
+  const subscription = client.session.subscriptions.get('a/1')
+  client.session.unsubscribe('a/1')
+  client.session.drop(subscription as NonNullable<typeof subscription>, UNSUBSCRIBE.byServer)
+  client.session.unsubscribe('a/none')
+  t.same(await client.heard(), [{ push: { channel: 'a/1', unsubscribe: UNSUBSCRIBE.byServer } }])
+  await client.call({ unsubscribe: { channel: 'a/2' } })
+  t.same(client.session.channels, ['a/3'])
+  await rig.publish('a/1', 1)
+  t.same(await client.heard(), [])
+  client.end()
+  await quiet()
   t.same(ended, [
     ['1', 2000, 'server unsubscribe', 'ada'],
     ['2', 0, 'client unsubscribed', 'ada'],
     ['3', 1, 'disconnect', 'ada']
   ])
+  for (const id of [1, 2, 3]) t.same(await rig.broker.presence(`a/${id}`), [])
+  const early = await rig.client({ connect: false })
+  early.end()
+  rig.clock.advance(5_000)
+  t.equal(rig.wheel.size, 0, 'and nothing is waited for any more')
 })
 
 t.test('hooks that nobody waits for may fail', async (t) => {
-  const { app, logs } = await buildApp(t, { auth: false })
-  app.channel('sync', {
+  const rig = await sessionRig(t)
+  rig.channel('sync', {
     onUnsubscribe: () => {
       throw new Error('sync')
     }
   })
-  app.channel('async', { onUnsubscribe: () => Promise.reject(new Error('async')) })
-  const speaker = await Speaker.open(app, { memory })
+  rig.channel('async', { onUnsubscribe: () => Promise.reject(new Error('async')) })
+  const client = await rig.client()
   for (const channel of ['sync', 'async']) {
-    await speaker.call({ subscribe: { channel } })
-    await speaker.call({ unsubscribe: { channel } })
+    await client.call({ subscribe: { channel } })
+    t.same(await client.call({ unsubscribe: { channel } }), { unsubscribe: {} })
   }
-  const lines = atLeast(logs, 'error')
-  t.same(
-    lines.map(({ msg, hook, err }) => [msg, hook, (err as Error).message]),
-    [
-      ['channel hook failed', 'onUnsubscribe', 'sync'],
-      ['channel hook failed', 'onUnsubscribe', 'async']
-    ]
-  )
+  t.match(rig.logs, [
+    [{ hook: 'onUnsubscribe', connection: 'c1', err: { message: 'sync' } }, 'channel hook failed'],
+    [{ hook: 'onUnsubscribe', connection: 'c1', err: { message: 'async' } }, 'channel hook failed']
+  ])
 })
 
-t.test('a subscription expires, or is refreshed', async (t) => {
-  const { app } = await buildApp(t, { auth: false })
-  const soon = () => Date.now() / 1000 + 1.2
-  app.channel('short/:id', {
-    onSubscribe: () => ({ expiresAt: soon() }),
-    onRefresh: ({ token, claims }) => {
-      t.equal(claims, undefined)
-      if (token === 'late') return { expiresAt: 1 }
-      return token === 'forever' ? undefined : { expiresAt: soon() + 60 }
+t.test('what is lost for good ends the subscription, or the connection that would not come back for it', async (t) => {
+  const rig = await sessionRig(t, {
+    hooks: { onConnect: ({ data }) => ({ subscriptions: data === 1 ? ['kept'] : [] }) }
+  })
+  rig.channel('kept', { history: true })
+  const client = await rig.client()
+  const byServer = await rig.client({ connect: { data: 1 } })
+  await client.call({ subscribe: { channel: 'kept' } })
+  await rig.publish('kept', 1)
+  await client.heard()
+  // Behind everybody's back.
+  await rig.broker.removeHistory('kept')
+  rig.hub.audit(['kept'])
+  t.same(await client.heard(), [{ push: { channel: 'kept', unsubscribe: UNSUBSCRIBE.insufficientState } }])
+  t.same(byServer.closed, DISCONNECT.insufficientState)
+  client.session.insufficientState('kept')
+  t.same(await client.heard(), [], 'once')
+  t.match(await client.call({ subscribe: { channel: 'kept', recover: true, offset: 1, epoch: 'before' } }), {
+    subscribe: { was_recovering: true, recovered: undefined }
+  })
+})
+
+t.test('a reader that was slow is given what it missed, or told how much that was', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 1_000, hard: 1_000_000 } } })
+  rig.channel('kept', { history: true })
+  rig.channel('lossy')
+  for (const channel of ['kept', 'lossy']) {
+    const client = await rig.client()
+    await client.call({ subscribe: { channel } })
+    await client.heard()
+    client.slow = true
+    for (let n = 1; n <= 10; n++) {
+      await rig.publish(channel, { n, text: 'x'.repeat(500) })
+      await nextTurn()
     }
-  })
-  const speaker = await Speaker.open(app, { memory })
-  t.same(await speaker.call({ subscribe: { channel: 'short/1' } }), { subscribe: { expires: true, ttl: 1 } })
-  for (const id of [2, 3]) await speaker.call({ subscribe: { channel: `short/${id}` } })
-  const refresh = (id: number, token: string) => speaker.call({ sub_refresh: { channel: `short/${id}`, token } })
-  t.match(await refresh(2, 'more'), { sub_refresh: { expires: true, ttl: Number } })
-  t.same(await refresh(3, 'forever'), { sub_refresh: {} })
-  t.same(await refresh(3, ''), { error: ERROR.badRequest })
-  t.same(await refresh(3, 'late'), { error: ERROR.expired })
-  t.same(await speaker.next(), {
-    push: { channel: 'short/1', unsubscribe: { code: 2501, reason: 'subscription expired' } }
-  })
-  t.same(app.realtime.connections()[0]?.subscriptions, ['short/2', 'short/3'])
+    client.read()
+    const lines = (await client.heard()) as { push: { pub?: { data: { n: number } }; message?: object } }[]
+    const seen = lines.flatMap(({ push }) => push.pub?.data.n ?? [])
+    if (channel === 'kept') t.same(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    else {
+      const { dropped } = client.socket.outbox
+      t.equal(seen.length + dropped, 10)
+      t.same(
+        lines.find(({ push }) => push.message !== undefined),
+        { push: { message: { data: { notice: { code: 'lagging', dropped } } } } }
+      )
+    }
+  }
 })
 
-t.test('a subscription that ends while it is refreshed', async (t) => {
-  const { app } = await buildApp(t, { auth: false })
-  const { opened, open } = gate()
-  app.channel('a', { onRefresh: () => opened })
-  const speaker = await Speaker.open(app, { memory })
-  await speaker.call({ subscribe: { channel: 'a' } })
-  speaker.send({ id: 5, sub_refresh: { channel: 'a', token: 'x' } })
-  await speaker.call({ ping: {} })
-  const [{ id = '' } = {}] = app.realtime.connections()
-  await app.realtime.unsubscribe({ connection: id }, 'a')
-  t.match(await speaker.next(), { push: { unsubscribe: { code: 2000 } } })
-  open()
-  t.same(await speaker.next(), { id: 5, error: ERROR.permissionDenied })
+t.test('the application subscribes a client, once it is connected', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('a')
+  const early = await rig.client({ connect: false })
+  const client = await rig.client()
+  for (const { session } of [early, client]) session.subscribe('a')
+  t.same(await client.heard(), [{ push: { channel: 'a', subscribe: {} } }])
+  client.session.subscribe('a')
+  client.session.subscribe('nowhere')
+  t.same(await client.heard(), [])
+  t.match(rig.logs, [[{ connection: client.socket.id, err: { code: 102 } }, 'subscription by the server failed']])
+  client.session.subscribe('a')
+  client.end()
+  await quiet()
+  t.same(await early.heard(), [])
+  t.equal(rig.logs.length, 1)
+})
+
+t.test('an expiry that was moved is told, to who is connected', async (t) => {
+  const rig = await sessionRig(t)
+  const [early, client] = [await rig.client({ connect: false }), await rig.client()]
+  for (const { session } of [early, client]) session.extended(Date.now() / 1000 + 100)
+  t.match(await client.heard(), [{ push: { refresh: { expires: true, ttl: /^(89|90)$/ } } }])
+  t.same(await early.heard(), [])
+  client.session.extended(Number.POSITIVE_INFINITY)
+  t.same(await client.heard(), [{ push: { refresh: {} } }])
 })
 
 t.test('the drain finishes what was begun, and begins nothing', async (t) => {
-  const { app } = await buildApp(t, { drain: { window: 0 } })
-  const { opened, open } = gate()
+  const rig = await sessionRig(t)
+  const answer = pending()
   const calls: unknown[] = []
-  app.rpc('wait', async ({ data }) => {
-    calls.push(data)
-    await opened
-    return data
+  rig.methods.set('wait', {
+    handler: async ({ data }) => {
+      calls.push(data)
+      await answer.promise
+      return data
+    }
   })
-  const busy = await Speaker.open(app, { memory, token })
-  const idle = await Speaker.open(app, { memory, token })
-  busy.send({ id: 1, rpc: { method: 'wait', data: 1 } })
-  await until(() => calls.length === 1)
-  const drained = app.realtime.drain()
-  t.same(await idle.closed(), DISCONNECT.shutdown)
-  busy.send({ id: 2, rpc: { method: 'wait', data: 2 } })
-  await busy.socket.expectNothing()
-  open()
-  t.same(await busy.next(), { id: 1, rpc: { data: 1 } })
-  t.same(await busy.closed(), DISCONNECT.shutdown)
-  t.match(await drained, { closed: 2, terminated: 0 })
+  const [busy, idle] = [await rig.client(), await rig.client()]
+  t.equal(idle.session.drain(), undefined, 'there is nothing to wait for')
+  busy.say({ id: 1, rpc: { method: 'wait', data: 1 } })
+  let isDone = false
+  const drained = busy.session.drain()?.then(() => {
+    isDone = true
+  })
+  busy.say({ id: 2, rpc: { method: 'wait', data: 2 } })
+  busy.session.subscribe('a')
+  t.same(await busy.heard(), [])
+  t.equal(isDone, false)
+  answer.resolve()
+  await drained
+  t.same(await busy.heard(), [{ id: 1, rpc: { data: 1 } }])
   t.same(calls, [1])
 })
 
-t.test('a slow reader without history is told what it missed, with history it misses nothing', async (t) => {
-  const { app } = await buildApp(t, { auth: false, limits: { buffered: { soft: 1_024, hard: 10_000_000 } } })
-  app.channel('kept', { history })
-  app.channel('lossy')
-  const data = 'x'.repeat(50_000)
-  for (const channel of ['kept', 'lossy']) {
-    const speaker = await Speaker.open(app)
-    await speaker.call({ subscribe: { channel } })
-    speaker.socket.raw.pause()
-    for (let n = 1; n <= 90; n++) {
-      await app.realtime.publish(channel, { n, data })
-      await nextTurn()
-    }
-    speaker.socket.raw.resume()
-    const seen: number[] = []
-    let dropped = 0
-    while (seen.at(-1) !== 90) {
-      const { push } = await speaker.next<{
-        push: { pub?: { data: { n: number } }; message?: { data: { notice: { dropped: number } } } }
-      }>()
-      if (push.pub !== undefined) seen.push(push.pub.data.n)
-      dropped += push.message?.data.notice.dropped ?? 0
-    }
-    t.equal(seen.length + dropped, 90)
-    if (channel === 'kept') t.equal(dropped, 0)
-    else t.ok(dropped > 0)
-    await speaker.socket.close(1000)
-  }
+t.test('what fails when nobody waits for it any more is logged, where nobody foresaw it', async (t) => {
+  const answers = [pending(), pending()]
+  let asked = 0
+  const rig = await sessionRig(t, { hooks: { onMessage: () => answers[asked++]?.promise } })
+  const clients = [await rig.client(), await rig.client()]
+  for (const client of clients) client.say({ id: 5, send: {} })
+  await quiet()
+  for (const client of clients) client.end()
+  answers[0]?.reject(new Error('late'))
+  answers[1]?.reject(forbidden())
+  for (const client of clients) t.same(await client.heard(), [])
+  t.match(rig.logs, [[{ command: 'send', err: { message: 'late' } }, 'channel command failed']])
+  t.equal(rig.logs.length, 1)
 })
 
-t.test('a reader that is given up', async (t) => {
-  const { app, logs } = await buildApp(t, { auth: false, limits: { buffered: { soft: 1_024, hard: 100_000 } } })
-  app.rpc('much', () => 'x'.repeat(60_000))
-  const speaker = await Speaker.open(app)
-  speaker.socket.raw.pause()
-  for (let id = 1; id <= 190; id++) speaker.send({ id, rpc: { method: 'much' } })
-  await until(() => app.realtime.connections().length === 0)
-  t.ok(atLeast(logs, 'info').some(({ msg }) => msg === 'slow reader closed'))
-})
-
-t.test('what is lost for good ends the subscription, and the client learns it when it comes back', async (t) => {
-  const { app } = await buildApp(t, {
-    auth: false,
-    channels: { onConnect: ({ data }) => ({ subscriptions: data === 1 ? ['kept'] : [] }) }
-  })
-  app.channel('kept', { history })
-  const client = await Speaker.open(app, { memory })
-  const server = await Speaker.open(app, { memory, connect: { data: 1 } })
-  await client.call({ subscribe: { channel: 'kept' } })
-  await app.realtime.publish('kept', 1)
-  t.match(await client.next(), { push: { pub: { offset: 1 } } })
-  t.match(await server.next(), { push: { pub: { offset: 1 } } })
-  // As the hub says it of a channel whose epoch changed behind everybody's back.
-  for (const { session } of app.websocketServer.clients as unknown as Set<{ session: Session }>) {
-    session.insufficientState('kept')
-    session.insufficientState('kept')
-    session.insufficientState('none')
-  }
-  t.match(await client.next(), { push: { channel: 'kept', unsubscribe: { code: 2500, reason: 'insufficient state' } } })
-  t.same(await server.closed(), DISCONNECT.insufficientState)
-  t.match(await client.call({ subscribe: { channel: 'kept', recover: true, offset: 1, epoch: 'before' } }), {
-    subscribe: { was_recovering: true, recovered: undefined, offset: 1 }
-  })
-})
-
-t.test('what fails when nobody waits for it any more', async (t) => {
-  const { opened, open } = gate()
+t.test('what waits when the connection ends is never begun', async (t) => {
+  const rig = await sessionRig(t, { maxCalls: 1 })
+  const answer = pending()
   let calls = 0
-  const { app, logs } = await buildApp(t, {
-    auth: false,
-    channels: {
-      onMessage: async ({ data }) => {
-        calls++
-        if (data === 'slow') await opened
-        throw data === 'slow' ? new Error('late') : forbidden()
-      }
+  rig.methods.set('wait', {
+    handler: () => {
+      calls++
+      return answer.promise
     }
   })
-  app.channel('a')
-  const speaker = await Speaker.open(app)
-  speaker.send({ send: { data: 'refused' } })
-  t.same(await speaker.call({ ping: {} }), { ping: {} })
-  speaker.send({ send: { data: 'slow' } })
-  await until(() => calls === 2)
-  await speaker.socket.close(1000)
-  await until(() => app.realtime.connections().length === 0)
-  open()
-  await nextTurn()
-  t.match(atLeast(logs, 'error'), [{ msg: 'channel command failed', err: { message: 'late' } }])
+  const client = await rig.client()
+  client.say({ id: 1, rpc: { method: 'wait' } }, { id: 2, rpc: { method: 'wait' } })
+  await quiet()
+  client.end()
+  answer.resolve()
+  t.same(await client.heard(), [])
+  t.equal(calls, 1)
 })
 
-t.test('who has not connected is pinged as WebSockets are', async (t) => {
-  const { app } = await buildApp(t, { auth: false, heartbeat: { interval: 50, timeout: 5_000 } })
-  app.channel('a')
-  const client = await connect(app, '/connection/websocket')
-  await once(client.raw, 'ping')
-  await client.expectNothing()
+t.test('nor is anything while the connection is closing', async (t) => {
+  const rig = await sessionRig(t)
+  rig.methods.set('late', { handler: () => t.fail('it was called') })
+  const client = await rig.client()
+  // As when the application disconnects it: its session is told once the peer has answered.
+  client.closed = { code: 4000, reason: '' }
+  client.say({ id: 1, rpc: { method: 'late' } })
+  t.same(await client.heard(), [])
 })
