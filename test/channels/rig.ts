@@ -119,6 +119,11 @@ export class Reader implements Member {
     this.#stuck?.()
   }
 
+  /** How many writes reached it. */
+  get writes(): number {
+    return this.#bytes.length
+  }
+
   /** What it was sent, parsed. */
   get messages(): { channel: string; data: unknown; offset?: number; epoch?: string; notice?: unknown }[] {
     return [...framePayloads(Buffer.concat(this.#bytes))].map(({ payload }) => JSON.parse(payload.toString()))

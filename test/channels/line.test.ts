@@ -1,0 +1,46 @@
+import t from 'tap'
+import { readLine } from '../../lib/channels/line.ts'
+
+const MALFORMED = { parsed: 'malformed' }
+const ping = { parsed: { id: 1, name: 'ping', request: {} } }
+
+t.test('a line is a command, the answer to a ping, or nothing of the protocol', async (t) => {
+  t.same(readLine('{"id":1,"ping":{}}', 8), ping)
+  t.same(readLine(' {"id":"1","ping":{},"unknown":1}\r', 8), ping)
+  t.same(readLine('{}', 8), { parsed: 'pong' })
+  for (const line of ['', '{', 'null', '5', '[]', '{"id":1}', '{"ping":{}}', '{"id":1,"dance":{}}', '\ufeff{}']) {
+    t.same(readLine(line, 8), MALFORMED, line)
+  }
+})
+
+t.test('depth is bounded, counted before anything is parsed', async (t) => {
+  const nested = (depth: number) => `{"id":1,"send":{"data":${'['.repeat(depth)}${']'.repeat(depth)}}}`
+  t.match(readLine(nested(6), 8), { parsed: { name: 'send' } })
+  t.same(readLine(nested(7), 8), MALFORMED)
+  t.same(readLine('['.repeat(100_000), 8), MALFORMED)
+})
+
+t.test('a payload that nothing may be done with is refused, by the command’s id', async (t) => {
+  const data = [
+    '{"__proto__":{"a":1}}',
+    '{"a":[{"__proto__":1}]}',
+    '{"\\u005f_proto__":1}',
+    '{"constructor":{"prototype":{}}}',
+    '{"constr\\u0075ctor":{"prototype":{}}}',
+    '1e999',
+    '"\\ud800"'
+  ]
+  for (const text of data) t.same(readLine(`{"id":7,"rpc":{"data":${text}}}`, 8), { refused: 7 }, text)
+  t.same(readLine('{"send":{"data":{"__proto__":1}}}', 8), { refused: 0 })
+})
+
+t.test('words that look like it are none', async (t) => {
+  for (const text of ['"__proto__"', '{"constructor":1}', '{"proto":"constructor"}', '"\\u00e9"', '"\\ud83d\\ude00"']) {
+    t.match(readLine(`{"id":7,"rpc":{"data":${text}}}`, 8), { parsed: { id: 7, name: 'rpc' } }, text)
+  }
+})
+
+t.test('what is malformed anyhow is not refused as well', async (t) => {
+  t.same(readLine('{"id":7,"dance":{"__proto__":1}}', 8), MALFORMED)
+  t.same(readLine('{"__proto__":1}', 8), { parsed: 'pong' })
+})
