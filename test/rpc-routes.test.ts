@@ -55,7 +55,7 @@ t.test('its schemas are compiled once all plugins are loaded, by the compilers o
   const { validator, serializer } = routes.find('both') ?? {}
   t.equal(validator?.(1), 'valid')
   t.equal(serializer?.(1), 'written')
-  t.strictSame(Object.keys(routes.find('none') ?? {}), ['handler'])
+  t.strictSame(Object.keys(routes.find('none') ?? {}), ['handler', 'guard'])
 })
 
 t.test('declarations that are wrong say how to mend them', async (t) => {
