@@ -1,0 +1,205 @@
+import { shouldReconnect } from 'fastify-realtime/client'
+import { backoff } from './backoff.ts'
+import { Connection, type ConnectionEnd, type Endpoint } from './connection.ts'
+import type { Publisher } from './publisher.ts'
+import type { Outgoing, Subscription } from './subscription.ts'
+
+/** Who is told what happens to the connections. */
+export interface ClientObserver {
+  /** It takes part, so many milliseconds after it began to connect. */
+  opened(milliseconds: number): void
+  /** It takes part again, after its connection had ended. */
+  returned(client: Client): void
+  /** An open connection ended, not by this side. */
+  closed(code: number): void
+  /** It will not take part any more. */
+  left(client: Client): void
+  /** A handshake was answered with a status, or got no further for that reason. */
+  refused(status: number): void
+  failed(reason: string): void
+  /** Any message of the application's, parsed. */
+  received(client: Client, subscription: Subscription, message: unknown): void
+  /** A subscription asked for what it had missed; it got all of it, or was told that it can't have it. */
+  recovered(all: boolean): void
+  /** The server said that it dropped publications, since this client was slow. */
+  dropped(count: number): void
+  /** The server confirmed a message. */
+  confirmed(message: Outgoing): void
+  /** The server said no to a message, to this one if it said which. */
+  rejected(client: Client, code: string, message: Outgoing | undefined): void
+}
+
+export interface ClientSetup {
+  readonly endpoint: Endpoint
+  readonly subscriptions: readonly Subscription[]
+  readonly observer: ClientObserver
+  readonly isSlow: boolean
+}
+
+// A handshake, or the commands after it, that get no answer.
+const OPEN_TIMEOUT = 20_000
+const CLOSE_PATIENCE = 3_000
+// Answers to a handshake that the same handshake would get again.
+const FINAL_STATUSES = new Set([400, 401, 403, 404])
+
+/** One client: a connection that is made again when it ends, and what it does there is up to the protocol. */
+export abstract class Client {
+  readonly subscriptions: readonly Subscription[]
+  /** Stops reading for a while, and is left out of the latencies. */
+  readonly isSlow: boolean
+  /** Those that publish over this connection. */
+  readonly publishers: Publisher[] = []
+  protected readonly observer: ClientObserver
+  protected readonly endpoint: Endpoint
+  #connection: Connection | undefined
+  #state: 'new' | 'opening' | 'ready' | 'away' | 'gone' = 'new'
+  #wasReady = false
+  #attempts = 0
+  #began = 0
+  #timer: NodeJS.Timeout | undefined
+  /** What became due while the connection was away. */
+  #waiting: Outgoing[] = []
+  /** Resolves `open`. */
+  #settled: () => void = () => {}
+
+  constructor({ endpoint, subscriptions, observer, isSlow }: ClientSetup) {
+    this.endpoint = endpoint
+    this.subscriptions = subscriptions
+    this.observer = observer
+    this.isSlow = isSlow
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready'
+  }
+
+  /** Between two connections. */
+  get isAway(): boolean {
+    return this.#wasReady && (this.#state === 'away' || this.#state === 'opening')
+  }
+
+  /** Connects for the first time. Resolves once it takes part, or doesn't: then it is told to the observer. */
+  open(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settled = resolve
+      this.#connect()
+    })
+  }
+
+  /** Sends it now, or as soon as the connection is back. */
+  send(message: Outgoing): void {
+    if (this.#state === 'ready') this.write(message)
+    else this.#waiting.push(message)
+  }
+
+  /** Ends the connection at once. True where there was one; it comes back as after any other end. */
+  cut(): boolean {
+    if (this.#state !== 'ready') return false
+    this.#connection?.reset()
+    this.#interrupt()
+    this.#goAway()
+    return true
+  }
+
+  pause(): void {
+    if (this.#state === 'ready') this.#connection?.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'ready') this.#connection?.resume()
+  }
+
+  /** For good. Resolves once the connection is closed. */
+  async close(): Promise<void> {
+    const { isReady } = this
+    this.#state = 'gone'
+    clearTimeout(this.#timer)
+    if (isReady) await this.#connection?.close(CLOSE_PATIENCE)
+    else this.#connection?.reset()
+  }
+
+  /** Where to, this time. */
+  protected path(): string {
+    return this.endpoint.path
+  }
+
+  /** The handshake is done. */
+  protected abstract onOpen(): void
+  protected abstract onMessage(text: string): void
+  protected abstract write(message: Outgoing): void
+
+  protected sendText(text: string): void {
+    this.#connection?.send(text)
+  }
+
+  /** The protocol is through with what comes before messages can, since then. */
+  protected ready(since = performance.now()): void {
+    if (this.#state !== 'opening') return
+    clearTimeout(this.#timer)
+    this.#state = 'ready'
+    this.#attempts = 0
+    if (this.#wasReady) {
+      this.observer.returned(this)
+    } else {
+      this.#wasReady = true
+      this.observer.opened(since - this.#began)
+      this.#settled()
+    }
+    for (const message of this.#waiting.splice(0)) this.write(message)
+  }
+
+  /** The protocol got an answer that leads nowhere. */
+  protected fail(reason: string): void {
+    this.#connection?.reset()
+    this.#onEnd({ how: 'failed', reason })
+  }
+
+  #connect(): void {
+    this.#state = 'opening'
+    this.#began = performance.now()
+    this.#timer = setTimeout(() => this.fail('timeout'), OPEN_TIMEOUT)
+    this.#connection = new Connection(
+      { ...this.endpoint, path: this.path() },
+      {
+        onOpen: () => this.onOpen(),
+        onMessage: (text) => this.onMessage(text),
+        onEnd: (end) => this.#onEnd(end)
+      }
+    )
+  }
+
+  #onEnd(end: ConnectionEnd): void {
+    clearTimeout(this.#timer)
+    if (this.#state === 'ready') this.#interrupt()
+    if (end.how === 'closed') this.observer.closed(end.code)
+    else if (end.how === 'refused') this.observer.refused(end.status)
+    else this.observer.failed(end.reason)
+    if (this.#wasReady && !isFinal(end)) this.#goAway()
+    else this.#leave()
+  }
+
+  #interrupt(): void {
+    this.onInterrupted()
+    for (const publisher of this.publishers) publisher.interrupted()
+  }
+
+  #goAway(): void {
+    this.#state = 'away'
+    this.#timer = setTimeout(() => this.#connect(), backoff(this.#attempts++))
+  }
+
+  /** The connection is gone, and with it the answers to what was under way. */
+  protected onInterrupted(): void {}
+
+  #leave(): void {
+    this.#state = 'gone'
+    this.observer.left(this)
+    this.#settled()
+  }
+}
+
+/** Whether there is no use in coming back. */
+function isFinal(end: ConnectionEnd): boolean {
+  if (end.how === 'closed') return !shouldReconnect(end.code)
+  return end.how === 'refused' && FINAL_STATUSES.has(end.status)
+}

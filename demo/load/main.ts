@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs'
+import { judge, type Verdict } from './expectations.ts'
+import { helpText } from './help.ts'
+import { type LoadOptions, OptionError, readOptions } from './options.ts'
+import { RunError } from './preflight.ts'
+import { Progress } from './progress.ts'
+import { reportOf } from './report/report.ts'
+import type { LoadResult } from './result.ts'
+import { runLoad } from './run.ts'
+import { tableOf, verdictLine } from './table.ts'
+
+/*
+ * `npm run load`: the load tool. Figures go to stdout, everything else to stderr.
+ */
+
+// npm passes on a Ctrl-C that the terminal has sent to everybody already: the second of the two is not a second one.
+const SAME_SIGNAL = 500
+const INTERRUPTED = 130
+
+const STATUS = { fine: 0, failed: 1, misused: 2 } as const
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2), process.env)
+  if (options === 'help') {
+    process.stdout.write(helpText())
+    return STATUS.fine
+  }
+  const result = await run(options, interruption())
+  const verdicts = options.expectations.map((expectation) => judge(expectation, result))
+  if (options.report !== undefined) writeFileSync(options.report, reportOf(result, verdicts))
+  print(options, result, verdicts)
+  return verdicts.every(({ held }) => held) ? STATUS.fine : STATUS.failed
+}
+
+async function run(options: LoadOptions, signal: AbortSignal): Promise<LoadResult> {
+  const progress = new Progress(options.quiet ? { write: () => {} } : process.stderr)
+  let phase: string | undefined
+  let since = 0
+  try {
+    return await runLoad(options, signal, {
+      onBegin: ({ run, tokens }) => progress.note(`run ${run}: ${tokens.source}`),
+      onMoment: (moment) => {
+        const now = performance.now()
+        if (moment.phase !== phase) {
+          phase = moment.phase
+          since = now
+        }
+        const duration = phase === 'sending' ? Math.min(options.duration, (options.messages / options.rate) * 1000) : 0
+        progress.show({ moment, asked: options.connections, elapsed: now - since, duration }, now)
+      }
+    })
+  } finally {
+    progress.clear()
+  }
+}
+
+/** Aborts with the first Ctrl-C; the second ends the process. */
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  let first: number | undefined
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      const now = performance.now()
+      if (first !== undefined && now - first > SAME_SIGNAL) process.exit(INTERRUPTED)
+      first ??= now
+      controller.abort()
+    })
+  }
+  return controller.signal
+}
+
+function print({ json, report }: LoadOptions, result: LoadResult, verdicts: readonly Verdict[]): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...result, expectations: verdicts })}\n`)
+    for (const verdict of verdicts) if (!verdict.held) process.stderr.write(`${verdictLine(verdict)}\n`)
+  } else {
+    process.stdout.write(`\n${tableOf(result, verdicts)}`)
+  }
+  if (report !== undefined) process.stderr.write(`report: ${report}\n`)
+}
+
+main().then(
+  (status) => {
+    // Not exit(): a pipe may have yet to take what was printed.
+    process.exitCode = status
+  },
+  (error: unknown) => {
+    if (error instanceof OptionError || error instanceof RunError) {
+      process.stderr.write(`${error.message}\n`)
+      process.exitCode = error instanceof OptionError ? STATUS.misused : STATUS.failed
+      return
+    }
+    throw error
+  }
+)

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/* What Linux tells about processes under /proc. On other systems there is none, and nothing is found. */
+
+// Of the kernel's figures for user space, on every architecture.
+const TICKS_PER_SECOND = 100
+const LISTENING = '0A'
+
+/** Processes that hold a socket which listens on this port. */
+export function listenersOf(port: number): number[] {
+  const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => read(path) ?? '')
+  const inodes = new Set(tables.flatMap((table) => listeningInodes(table, port)))
+  return inodes.size === 0 ? [] : processes().filter((pid) => holds(pid, inodes))
+}
+
+/** The inodes of the sockets that listen on a port, in the kernel's table of TCP sockets. */
+export function listeningInodes(table: string, port: number): string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return table.split('\n').flatMap((line) => {
+    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/)
+    return local?.endsWith(suffix) === true && state === LISTENING && inode !== undefined ? [inode] : []
+  })
+}
+
+/** These processes and all that they have started: of a cluster, the primary listens and the workers work. */
+export function withDescendants(pids: readonly number[]): number[] {
+  const parents = new Map(processes().map((pid) => [pid, parentOf(pid)]))
+  const found = new Set(pids)
+  for (let before = -1; before < found.size; ) {
+    before = found.size
+    for (const [pid, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(pid)
+  }
+  return [...found]
+}
+
+/** Seconds, of all threads, user and system; undefined where the process is gone. */
+export function cpuOf(pid: number): number | undefined {
+  const stat = statOf(pid)
+  return stat && (Number(stat[11]) + Number(stat[12])) / TICKS_PER_SECOND
+}
+
+/** Bytes of resident memory. */
+export function memoryOf(pid: number): number | undefined {
+  const kibibytes = /^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024
+}
+
+/** How many files a process may open. */
+export function fileLimitOf(pid: number): number | undefined {
+  const limit = /^Max open files\s+(\S+)/m.exec(read(`/proc/${pid}/limits`) ?? '')?.[1]
+  return limit === undefined || limit === 'unlimited' ? undefined : Number(limit)
+}
+
+function processes(): number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger)
+  } catch {
+    return []
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  const parent = statOf(pid)?.[1]
+  return parent === undefined ? undefined : Number(parent)
+}
+
+/** The fields after the name, which may itself hold spaces and brackets. */
+function statOf(pid: number): string[] | undefined {
+  const stat = read(`/proc/${pid}/stat`)
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
+}
+
+function holds(pid: number, inodes: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]
+      return inode !== undefined && inodes.has(inode)
+    })
+  } catch {
+    return false // another user's, or gone meanwhile
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

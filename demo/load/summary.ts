@@ -1,0 +1,144 @@
+import { whyNotCredible } from './credibility.ts'
+import type { Crew } from './crew.ts'
+import type { GeneratorUsage, LoopDelay } from './generator-usage.ts'
+import { Histogram } from './histogram.ts'
+import type { LoadOptions } from './options.ts'
+import { distributionOf, type LoadResult, type Moment, percentilesOf, rounded, type Times } from './result.ts'
+import type { ServerSample } from './server-usage.ts'
+import type { Setting } from './setting.ts'
+import { fill } from './target.ts'
+import type { Timeline } from './timeline.ts'
+
+type GeneratorTotal = ReturnType<GeneratorUsage['total']>
+
+/** All that is known at the end of a run. Times in milliseconds. */
+export interface Evidence {
+  readonly options: LoadOptions
+  readonly setting: Setting
+  readonly started: Date
+  readonly interrupted: boolean
+  readonly crew: Crew
+  readonly timeline: Timeline
+  readonly publishers: number
+  /** Undefined where nothing was sent. */
+  readonly lateness: Histogram | undefined
+  readonly connecting: { readonly took: number; readonly generator: GeneratorTotal }
+  readonly sending: {
+    readonly took: number
+    readonly generator: GeneratorTotal
+    readonly server: { readonly before: ServerSample | undefined; readonly after: ServerSample | undefined }
+  }
+}
+
+// Of a core: past this the generator may be what limits the figures.
+const BUSY = 0.9
+
+/** Sums a run up. */
+export function summarize(evidence: Evidence): LoadResult {
+  const { options, setting, crew, connecting, sending, timeline } = evidence
+  const { target } = options
+  const latency = timesOf(crew.latency, sending.generator.delay)
+  return {
+    run: setting.run,
+    started: evidence.started.toISOString(),
+    // The first room's, where there are several.
+    url: target.url.origin + fill(target.path, setting.run, 0),
+    protocol: target.protocol,
+    interrupted: evidence.interrupted,
+    asked: {
+      connections: options.connections,
+      groups: target.protocol === 'echo' ? options.connections : target.groups,
+      subscriptions: options.subscriptions,
+      rate: options.rate,
+      duration: options.duration,
+      ramp: options.ramp,
+      payload: options.payload,
+      slowReaders: options.slowReaders,
+      reconnectStorm: options.reconnectStorm,
+      tokens: setting.tokens.source
+    },
+    connections: {
+      opened: crew.everOpened,
+      atEnd: crew.present,
+      ramp: rounded(connecting.took),
+      refused: crew.refusals.toJSON(),
+      failed: crew.failures.toJSON(),
+      closes: crew.closes.toJSON(),
+      reconnections: crew.reconnections
+    },
+    connectTime: timesOf(crew.connectTime, connecting.generator.delay),
+    messages: {
+      ...crew.ledger.totals(),
+      duration: rounded(sending.took),
+      publishers: evidence.publishers,
+      rejections: crew.rejections.toJSON(),
+      announcedDrops: crew.announcedDrops
+    },
+    latency,
+    recoveries: crew.recoveries,
+    storm: crew.storm === undefined ? null : stormOf(crew.storm),
+    generator: generatorOf(evidence),
+    server: serverOf(evidence),
+    warnings: warningsOf(evidence),
+    distribution: 'notReported' in latency ? [] : distributionOf(crew.latency),
+    timeline: 'notReported' in latency ? timeline.moments.map(withoutLatency) : timeline.moments
+  }
+}
+
+function timesOf(histogram: Histogram, loopDelay: LoopDelay): Times {
+  const percentiles = percentilesOf(histogram)
+  if (histogram.count === 0) return percentiles
+  const why = whyNotCredible(loopDelay, percentiles)
+  return why === undefined ? percentiles : { notReported: why }
+}
+
+/** What is not reported of the whole is not reported of its parts. */
+function withoutLatency(moment: Moment): Moment {
+  return { ...moment, p50: null, p99: null, max: null }
+}
+
+function stormOf({ cut, back, milliseconds }: NonNullable<Crew['storm']>): LoadResult['storm'] {
+  return { cut, back, milliseconds: milliseconds === undefined ? null : rounded(milliseconds) }
+}
+
+function generatorOf({ sending, lateness = new Histogram() }: Evidence): LoadResult['generator'] {
+  const { cpu, memory, delay } = sending.generator
+  const { p50, p99, max } = percentilesOf(lateness)
+  return {
+    cpu: rounded(cpu),
+    memory,
+    loopDelay: { p50: rounded(delay.p50), p99: rounded(delay.p99), max: rounded(delay.max) },
+    lateness: { p50, p99, max }
+  }
+}
+
+function serverOf({ setting, sending, timeline }: Evidence): LoadResult['server'] {
+  const { server } = setting
+  if (server === undefined) return null
+  const { before, after } = sending.server
+  const memory = Math.max(timeline.serverMemory ?? 0, after?.memory ?? 0)
+  return {
+    source: server.source,
+    processes: server.processes ?? null,
+    cpu: before && after ? rounded((after.cpu - before.cpu) / (sending.took / 1000)) : null,
+    memory: memory === 0 ? null : memory
+  }
+}
+
+function warningsOf({ options, crew, sending, publishers, interrupted }: Evidence): string[] {
+  const warnings: string[] = []
+  if (crew.everOpened < options.connections && !interrupted) {
+    const missing = options.connections - crew.everOpened
+    warnings.push(`${missing} of ${options.connections} connections never took part`)
+  }
+  if (sending.generator.cpu > BUSY) {
+    warnings.push('the generator used a core to its end: the server may be faster than these figures say')
+  }
+  const perPublisher = options.rate / publishers
+  if (crew.rejections.total > 0 && perPublisher > 1) {
+    warnings.push(
+      `the server refused messages; each publisher sends ${rounded(perPublisher)} a second: more --publishers send fewer each`
+    )
+  }
+  return warnings
+}

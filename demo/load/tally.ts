@@ -1,0 +1,17 @@
+/** Counts by what they are counts of. */
+export class Tally<Key extends string | number = string | number> {
+  readonly #counts = new Map<Key, number>()
+
+  add(key: Key, count = 1): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + count)
+  }
+
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
+  }
+
+  /** The most frequent first. */
+  toJSON(): Record<string, number> {
+    return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
+  }
+}
