@@ -1,11 +1,11 @@
-import type { Client, ClientObserver } from './client.ts'
-import { Histogram } from './histogram.ts'
-import { Ledger } from './ledger.ts'
+import type { Client, ClientObserver } from './client/client.ts'
+import type { Outgoing, Subscription } from './client/subscription.ts'
+import { Histogram } from './measure/histogram.ts'
+import { Ledger } from './measure/ledger.ts'
+import { Tally } from './measure/tally.ts'
 import { interleave } from './plan.ts'
 import type { Outlet } from './sender.ts'
 import { readStamp } from './stamp.ts'
-import type { Outgoing, Subscription } from './subscription.ts'
-import { Tally } from './tally.ts'
 
 /** What became of a storm. */
 export interface Storm {

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs'
-import { judge, type Verdict } from './expectations.ts'
-import { helpText } from './help.ts'
-import { type LoadOptions, OptionError, readOptions } from './options.ts'
+import { judge, type Verdict } from './command/expectations.ts'
+import { helpText } from './command/help.ts'
+import { type LoadOptions, OptionError, readOptions } from './command/options.ts'
+import { Progress } from './output/progress.ts'
+import { reportOf } from './output/report/report.ts'
+import { tableOf, verdictLine } from './output/table.ts'
 import { RunError } from './preflight.ts'
-import { Progress } from './progress.ts'
-import { reportOf } from './report/report.ts'
 import type { LoadResult } from './result.ts'
 import { runLoad } from './run.ts'
-import { tableOf, verdictLine } from './table.ts'
 
 /*
  * `npm run load`: the load tool. Figures go to stdout, everything else to stderr.

@@ -1,4 +1,4 @@
-import type { LoadOptions } from './options.ts'
+import type { LoadOptions } from './command/options.ts'
 
 // A connection that publishes more often than this is a rare one; servers of ours allow 100 a second.
 const RATE_PER_PUBLISHER = 20

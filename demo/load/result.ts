@@ -1,6 +1,6 @@
-import type { LoopDelay } from './generator-usage.ts'
-import type { Histogram } from './histogram.ts'
-import type { LedgerTotals } from './ledger.ts'
+import type { LoopDelay } from './measure/generator-usage.ts'
+import type { Histogram } from './measure/histogram.ts'
+import type { LedgerTotals } from './measure/ledger.ts'
 
 /** Durations in milliseconds. */
 export interface Percentiles {
@@ -14,7 +14,7 @@ export interface Percentiles {
 }
 
 /** Percentiles that can be stood behind, or why there are none. */
-export type Times = Percentiles | { readonly notReported: string }
+export type Times = Percentiles | { readonly count: number; readonly notReported: string }
 
 /** One moment of a run; counts are of the time since the one before. */
 export interface Moment {

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { LoadOptions } from './command/options.ts'
 import { Crew } from './crew.ts'
-import { GeneratorUsage } from './generator-usage.ts'
-import type { LoadOptions } from './options.ts'
+import { GeneratorUsage } from './measure/generator-usage.ts'
+import type { ServerSample } from './measure/server-usage.ts'
+import { intervalFor, Timeline } from './measure/timeline.ts'
 import { publishersOf } from './plan.ts'
 import { RunError } from './preflight.ts'
 import type { LoadResult, Moment, Phase } from './result.ts'
 import { Sender } from './sender.ts'
-import type { ServerSample } from './server-usage.ts'
 import { makeClients, prepare, type Setting } from './setting.ts'
 import { settle } from './settling.ts'
 import { StampWriter } from './stamp.ts'
 import { summarize } from './summary.ts'
-import { intervalFor, Timeline } from './timeline.ts'
 
 /** Who wants to know how a run is going. */
 export interface RunListener {

@@ -1,8 +1,8 @@
-import type { Client } from './client.ts'
-import { Histogram } from './histogram.ts'
-import type { Publisher } from './publisher.ts'
+import type { Client } from './client/client.ts'
+import type { Subscription } from './client/subscription.ts'
+import { Histogram } from './measure/histogram.ts'
+import type { Publisher } from './measure/publisher.ts'
 import type { StampWriter } from './stamp.ts'
-import type { Subscription } from './subscription.ts'
 
 /** A publisher, and the connection that it publishes over. */
 export interface Outlet {

@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
 import { subprotocols } from 'fastify-realtime/client'
-import { ChannelClient } from './channel-client.ts'
-import type { Client, ClientObserver } from './client.ts'
-import type { Endpoint } from './connection.ts'
-import type { LoadOptions } from './options.ts'
+import { ChannelClient } from './client/channel-client.ts'
+import type { Client, ClientObserver } from './client/client.ts'
+import type { Endpoint } from './client/connection.ts'
+import { SocketClient } from './client/socket-client.ts'
+import { Subscription } from './client/subscription.ts'
+import type { LoadOptions } from './command/options.ts'
+import { fill } from './command/target.ts'
+import { findServer, type ServerUsage } from './measure/server-usage.ts'
 import { groupsOf, isSlow } from './plan.ts'
 import { checkFileLimit, checkServerFileLimit, reachableAddress, sourceAddresses } from './preflight.ts'
-import { findServer, type ServerUsage } from './server-usage.ts'
-import { SocketClient } from './socket-client.ts'
-import { Subscription } from './subscription.ts'
-import { fill } from './target.ts'
 import { provideTokens, type Tokens } from './tokens.ts'
 
 /** What a run has to know before its first connection. */
@@ -64,7 +65,8 @@ function endpointOf({ target, origin }: LoadOptions, setting: Setting, at: numbe
     address: setting.address,
     port: setting.port,
     host: url.host,
-    serverName: url.hostname,
+    // Not for addresses: RFC 6066 section 3.
+    serverName: isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : '',
     path: fill(path, setting.run, group),
     protocols: token === undefined ? [] : subprotocols(token),
     origin,

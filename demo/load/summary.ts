@@ -1,13 +1,13 @@
-import { whyNotCredible } from './credibility.ts'
+import type { LoadOptions } from './command/options.ts'
+import { fill } from './command/target.ts'
 import type { Crew } from './crew.ts'
-import type { GeneratorUsage, LoopDelay } from './generator-usage.ts'
-import { Histogram } from './histogram.ts'
-import type { LoadOptions } from './options.ts'
+import { whyNotCredible } from './measure/credibility.ts'
+import type { GeneratorUsage, LoopDelay } from './measure/generator-usage.ts'
+import { Histogram } from './measure/histogram.ts'
+import type { ServerSample } from './measure/server-usage.ts'
+import type { Timeline } from './measure/timeline.ts'
 import { distributionOf, type LoadResult, type Moment, percentilesOf, rounded, type Times } from './result.ts'
-import type { ServerSample } from './server-usage.ts'
 import type { Setting } from './setting.ts'
-import { fill } from './target.ts'
-import type { Timeline } from './timeline.ts'
 
 type GeneratorTotal = ReturnType<GeneratorUsage['total']>
 
@@ -89,7 +89,7 @@ function timesOf(histogram: Histogram, loopDelay: LoopDelay): Times {
   const percentiles = percentilesOf(histogram)
   if (histogram.count === 0) return percentiles
   const why = whyNotCredible(loopDelay, percentiles)
-  return why === undefined ? percentiles : { notReported: why }
+  return why === undefined ? percentiles : { count: histogram.count, notReported: why }
 }
 
 /** What is not reported of the whole is not reported of its parts. */

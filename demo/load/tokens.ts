@@ -1,5 +1,5 @@
 import { testToken } from 'fastify-realtime/testing'
-import type { LoadOptions } from './options.ts'
+import type { LoadOptions } from './command/options.ts'
 
 /** Where the tokens of a run come from, in words, and the token of each connection. */
 export interface Tokens {

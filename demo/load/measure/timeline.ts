@@ -1,6 +1,6 @@
-import type { Crew } from './crew.ts'
+import type { Crew } from '../crew.ts'
+import { type Moment, type Phase, rounded } from '../result.ts'
 import type { GeneratorUsage } from './generator-usage.ts'
-import { type Moment, type Phase, rounded } from './result.ts'
 import type { ServerSample, ServerUsage } from './server-usage.ts'
 
 // Points of a plot: enough for a curve, and as many as a phone shows.

@@ -1,5 +1,5 @@
+import type { Stamp } from '../stamp.ts'
 import { FATE, Publisher } from './publisher.ts'
-import type { Stamp } from './stamp.ts'
 
 /** What a run's messages came to. */
 export interface LedgerTotals {

@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { MIN_PAYLOAD } from '../stamp.ts'
 import { type Expectation, ExpectationError, parseExpectation } from './expectations.ts'
 import { OPTION_TABLE } from './option-table.ts'
-import { MIN_PAYLOAD } from './stamp.ts'
 import { chooseTarget, type Target, TargetError } from './target.ts'
 
 /** What a run is told to do. Times are in milliseconds. */
@@ -102,7 +102,7 @@ function parse(args: readonly string[]): Values {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Values
   } catch (error) {
     // Node's sentences go on to explain how positional arguments are given, of which there are none here.
-    const [said = ''] = (error as Error).message.split(/\. (?:To specify|This command)/)
+    const [said = ''] = (error as Error).message.split(/\n|\. (?:To specify|This command)/)
     throw new OptionError(`${said.replace(/\.$/, '')}; --help lists what there is`)
   }
 }

@@ -1,5 +1,5 @@
-import type { Receipt } from './ledger.ts'
-import type { Publisher } from './publisher.ts'
+import type { Receipt } from '../measure/ledger.ts'
+import type { Publisher } from '../measure/publisher.ts'
 
 /** One connection's place in a channel or room (or, on an echo route, with itself). */
 export class Subscription {

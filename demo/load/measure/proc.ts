@@ -22,13 +22,18 @@ export function listeningInodes(table: string, port: number): string[] {
   })
 }
 
-/** These processes and all that they have started: of a cluster, the primary listens and the workers work. */
+/**
+ * These processes, and those of the same program that they have started: of a cluster, the primary listens and the
+ * workers work. A tool that a server keeps running is not the server.
+ */
 export function withDescendants(pids: readonly number[]): number[] {
   const parents = new Map(processes().map((pid) => [pid, parentOf(pid)]))
   const found = new Set(pids)
   for (let before = -1; before < found.size; ) {
     before = found.size
-    for (const [pid, parent] of parents) if (parent !== undefined && found.has(parent)) found.add(pid)
+    for (const [pid, parent] of parents) {
+      if (parent !== undefined && found.has(parent) && programOf(pid) === programOf(parent)) found.add(pid)
+    }
   }
   return [...found]
 }
@@ -62,6 +67,14 @@ function processes(): number[] {
 function parentOf(pid: number): number | undefined {
   const parent = statOf(pid)?.[1]
   return parent === undefined ? undefined : Number(parent)
+}
+
+function programOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`)
+  } catch {
+    return undefined
+  }
 }
 
 /** The fields after the name, which may itself hold spaces and brackets. */

@@ -1,4 +1,4 @@
-import type { LoadResult, Moment } from '../result.ts'
+import type { LoadResult, Moment } from '../../result.ts'
 import { formatCount, formatTime } from '../units.ts'
 import { barChart, lineChart, type Mark, type Series } from './chart.ts'
 import { linearScale, logScale, type Scale, timeScale } from './scale.ts'

@@ -1,5 +1,5 @@
-import { whyNotCredible } from './credibility.ts'
-import type { Moment } from './result.ts'
+import { whyNotCredible } from '../measure/credibility.ts'
+import type { Moment } from '../result.ts'
 import { formatCount, formatTime } from './units.ts'
 
 /** What can be written to: stderr, in short. */

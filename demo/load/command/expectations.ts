@@ -1,4 +1,4 @@
-import type { LoadResult, Percentiles, Times } from './result.ts'
+import type { LoadResult, Percentiles, Times } from '../result.ts'
 
 /** A condition on a figure of the result. */
 export interface Expectation {

@@ -1,6 +1,6 @@
-import type { Verdict } from './expectations.ts'
+import type { Verdict } from '../command/expectations.ts'
+import type { LoadResult } from '../result.ts'
 import { sectionsOf, titleOf } from './figures.ts'
-import type { LoadResult } from './result.ts'
 
 const NAME_WIDTH = 24
 

@@ -1,7 +1,7 @@
 import { shouldReconnect } from 'fastify-realtime/client'
+import type { Publisher } from '../measure/publisher.ts'
 import { backoff } from './backoff.ts'
 import { Connection, type ConnectionEnd, type Endpoint } from './connection.ts'
-import type { Publisher } from './publisher.ts'
 import type { Outgoing, Subscription } from './subscription.ts'
 
 /** Who is told what happens to the connections. */

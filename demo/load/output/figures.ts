@@ -1,4 +1,4 @@
-import type { LoadResult, Percentiles, Times } from './result.ts'
+import type { LoadResult, Percentiles, Times } from '../result.ts'
 import { formatCount, formatCpu, formatMemory, formatTally, formatTime } from './units.ts'
 
 /** A name, and what was measured, as people read them. */
