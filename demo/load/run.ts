@@ -123,6 +123,8 @@ class Run {
     const timers = this.#disturb(Math.min(duration, (messages / rate) * 1000))
     await sender.run({ rate, duration, messages }, this.#signal)
     for (const timer of timers) clearTimeout(timer)
+    // On a machine that is very busy its time may have come and gone.
+    if (this.#options.reconnectStorm && this.crew.storm === undefined && !this.#signal.aborted) this.crew.cutAll()
     for (const client of this.crew.clients) if (client.isSlow) client.resume()
     return outlets.length
   }
