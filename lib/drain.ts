@@ -19,7 +19,6 @@ export interface DrainerOptions {
   readonly random: () => number
   readonly log: FastifyBaseLogger
   readonly drain: ResolvedDrain
-  finished(summary: DrainSummary): void
 }
 
 // With few connections the window is not filled: nobody waits for it.
@@ -37,8 +36,9 @@ export class Drainer {
   readonly #options: DrainerOptions
   #draining: Promise<DrainSummary> | undefined
   readonly #told = new Set<RealtimeSocket>()
-  #closed = 0
-  #terminated = 0
+  /** Connections that have answered the close so far, and those that did not. */
+  closed = 0
+  terminated = 0
 
   constructor(options: DrainerOptions) {
     this.#options = options
@@ -70,12 +70,11 @@ export class Drainer {
     await registry.empty()
     stopTelling()
     const summary = {
-      closed: this.#closed,
-      terminated: this.#terminated,
+      closed: this.closed,
+      terminated: this.terminated,
       milliseconds: Math.round(clock.now() - start)
     }
     log.info(summary, 'drained')
-    this.#options.finished(summary)
     return summary
   }
 
@@ -113,8 +112,8 @@ export class Drainer {
     if (this.#told.has(socket) || socket.closed) return
     this.#told.add(socket)
     socket.once('close', (code: number) => {
-      if (code === CLOSE.abnormal.code) this.#terminated++
-      else this.#closed++
+      if (code === CLOSE.abnormal.code) this.terminated++
+      else this.closed++
     })
     const { drain, random, clock } = this.#options
     const reconnectAfter = Math.round(random() * Math.min(drain.window, MAX_RECONNECT_AFTER))

@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
-import type { DrainSummary } from './drain.ts'
 import { CLOSE } from './protocol/close-codes.ts'
+import { DISCONNECT } from './protocol/disconnect-codes.ts'
 import type { SocketObserver } from './socket/context.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
@@ -12,10 +12,11 @@ export interface MetricSources {
   readonly registry: Registry
   channels(): number
   brokerUp(): boolean
-  draining(): boolean
+  /** How the drain goes, or what it came to. */
+  drain(): { readonly draining: boolean; readonly closed: number; readonly terminated: number }
 }
 
-const KNOWN_CODES = new Set<number>(Object.values(CLOSE).map(({ code }) => code))
+const KNOWN_CODES = new Set<number>([...Object.values(CLOSE), ...Object.values(DISCONNECT)].map(({ code }) => code))
 const LIFETIMES = [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400]
 const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
@@ -38,7 +39,6 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
   #messagesOut = 0
   #bytesOut = 0
   #dropped = 0
-  #drained: DrainSummary = { closed: 0, terminated: 0, milliseconds: 0 }
   #lifetime: Histogram | undefined
   #roundTrip: Histogram | undefined
   #lag: Histogram | undefined
@@ -94,14 +94,10 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     this.#lag?.observe(lag / 1000)
   }
 
-  drained(summary: DrainSummary): void {
-    this.#drained = summary
-  }
-
   /** Registers the metrics. */
   export(prom: PromClient, registry: PromRegistry): void {
     const registers = [registry]
-    const { registry: sockets, channels, brokerUp, draining } = this.#sources
+    const { registry: sockets, channels, brokerUp, drain } = this.#sources
     const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
       new prom.Counter({
         name: `realtime_${name}_total`,
@@ -149,8 +145,8 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     counter('position_repairs', 'Gaps found in channels with history', 'outcome', () => this.#repairs)
     counter('recoveries', 'Subscriptions that gave a position', 'outcome', () => this.#recoveries)
     counter('drain_connections', 'Connections that the drain closed or cut', 'how', () => [
-      ['closed', this.#drained.closed],
-      ['terminated', this.#drained.terminated]
+      ['closed', drain().closed],
+      ['terminated', drain().terminated]
     ])
     gauge('buffered_bytes', 'Bytes that wait for slow readers', () => {
       let bytes = 0
@@ -159,7 +155,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     })
     gauge('channels', 'Channels that this node is subscribed to', channels)
     gauge('broker_up', '1 while the broker can be used', () => Number(brokerUp()))
-    gauge('draining', '1 from the start of the drain on', () => Number(draining()))
+    gauge('draining', '1 from the start of the drain on', () => Number(drain().draining))
     this.#lifetime = new prom.Histogram({
       name: 'realtime_connection_lifetime_seconds',
       help: 'From open to close',

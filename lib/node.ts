@@ -52,7 +52,11 @@ export class Node implements SocketObserver {
     const { wheel, registry, channels } = this
     const turn = new Turn()
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
-    const failed = (stage: string, err: unknown) => log.warn({ err, stage }, 'broker failed')
+    const failed = (stage: string, err: unknown) => {
+      // That the broker is away is said once; that everything then fails goes without saying.
+      const isAway = (err as { code?: unknown }).code === 'FST_RT_UNAVAILABLE'
+      if (!isAway) log.warn({ err, stage }, 'broker failed')
+    }
     this.#log = log
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
@@ -63,7 +67,7 @@ export class Node implements SocketObserver {
       registry,
       channels: () => hub.channels,
       brokerUp: () => broker.up,
-      draining: () => this.drainer.draining
+      drain: () => this.drainer
     })
     this.metrics = metrics
     const hub = new Hub({
@@ -96,8 +100,7 @@ export class Node implements SocketObserver {
       clock: holdingClock,
       random,
       log,
-      drain,
-      finished: (summary) => this.metrics.drained(summary)
+      drain
     })
     const { control, drainer } = this
     this.realtime = new Realtime({ broker, hub, registry, drainer, control })

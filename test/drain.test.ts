@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
-import { Drainer, type DrainSummary } from '../lib/drain.ts'
+import { Drainer } from '../lib/drain.ts'
 import type { RealtimeSocket } from '../lib/socket/realtime-socket.ts'
 import { Registry } from '../lib/socket/registry.ts'
 import { FakeClock } from './support/clock.ts'
@@ -18,15 +18,13 @@ function rig(drain: { delay?: number; window?: number; timeout?: number } = {}, 
   const registry = new Registry()
   const events: { at: number; what: string }[] = []
   const note = (what: string) => void events.push({ at: clock.now() - 1_000, what })
-  const finished: DrainSummary[] = []
   const logged: unknown[] = []
   const drainer = new Drainer({
     registry,
     clock,
     random,
     drain: { delay: 0, window: 15_000, timeout: 25_000, ...drain },
-    log: { info: (summary: unknown, message: string) => logged.push([summary, message]) } as never,
-    finished: (summary) => finished.push(summary)
+    log: { info: (summary: unknown, message: string) => logged.push([summary, message]) } as never
   })
   const connect = (id: string, { handler, busy = false, deaf = false }: Behaviour = {}) => {
     const socket = Object.assign(new EventEmitter(), {
@@ -56,17 +54,16 @@ function rig(drain: { delay?: number; window?: number; timeout?: number } = {}, 
     registry.add(socket as never as RealtimeSocket)
     return socket
   }
-  return { clock, registry, drainer, events, finished, logged, connect, note }
+  return { clock, registry, drainer, events, logged, connect, note }
 }
 
 const never = new Promise<void>(() => {})
 
 t.test('nobody connected: it is over at once', async (t) => {
-  const { drainer, events, finished, logged } = rig()
+  const { drainer, events, logged } = rig()
   t.notOk(drainer.draining)
   const summary = await drainer.drain()
   t.same(summary, { closed: 0, terminated: 0, milliseconds: 0 })
-  t.same(finished, [summary])
   t.same(logged, [[summary, 'drained']])
   t.same(events, [])
 })

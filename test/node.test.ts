@@ -1,6 +1,8 @@
 import t from 'tap'
+import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
 import { RedisServer, until } from './support/redis-server.ts'
+import { Speaker } from './support/speaker.ts'
 
 t.test('a Redis that comes late, and refuses for good, is an error in the log', async (t) => {
   const redis = await RedisServer.start(t, { requirepass: 'secret' })
@@ -22,4 +24,35 @@ t.test('an end that comes before a Redis that is away is no error', async (t) =>
   await app.ready()
   await app.close()
   t.strictSame(atLeast(logs, 'error'), [])
+})
+
+t.test('while Redis is away that is said once, whatever fails for it', async (t) => {
+  const redis = await RedisServer.start(t)
+  const { app, logs } = await buildApp(t, { redis: redis.url, auth: false, prefix: freshPrefix() })
+  app.channel('room', { presence: true, joinLeave: true })
+  const clients = await Promise.all(Array.from({ length: 20 }, () => Speaker.open(app, { memory: true })))
+  for (const client of clients) {
+    client.send({ id: 1, subscribe: { channel: 'room' } })
+    while (!(await client.nextText()).includes('"subscribe"'));
+  }
+  await redis.kill()
+  await until(() => !app.realtime.ready())
+  for (const client of clients) await client.socket.close()
+  await app.close()
+  t.match(atLeast(logs, 'warn'), [{ msg: 'broker is away' }])
+  t.equal(atLeast(logs, 'warn').length, 1)
+})
+
+t.test('what else fails at the broker is said each time', async (t) => {
+  const redis = await RedisServer.start(t)
+  const prefix = freshPrefix()
+  const { app, logs } = await buildApp(t, { redis: redis.url, auth: false, prefix })
+  app.channel('room', { presence: true })
+  const client = await Speaker.open(app, { memory: true })
+  await client.call({ subscribe: { channel: 'room' } })
+  // Another's key in the place of ours.
+  for (const key of await redis.admin.keys(`${prefix}*presence`)) await redis.admin.set(key, 'something else')
+  await client.socket.close()
+  await app.close()
+  t.match(atLeast(logs, 'warn'), [{ msg: 'broker failed', stage: 'presence', err: { code: 'FST_RT_BROKER' } }])
 })

@@ -77,7 +77,10 @@ test('channels: all that was published reached all, and the report opens', async
     ]
   })
   t.ok(report.timeline.length >= 5)
-  t.match(stderr, /^run [0-9a-f]{8}: tokens signed for 50 users\n(connecting, .*\n)*(sending .*\n)*(settling, .*\n)*report: /)
+  t.match(
+    stderr,
+    /^run [0-9a-f]{8}: tokens signed for 50 users\n(connecting, .*\n)*(sending .*\n)*(settling, .*\n)*report: /
+  )
 
   const browser = await launchBrowser()
   t.teardown(() => browser.close())
