@@ -3,7 +3,9 @@ import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import realtime from 'fastify-realtime'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { isLoopback } from './loopback.ts'
 import boards from './routes/boards.ts'
+import dashboard from './routes/dashboard.ts'
 import operations from './routes/operations.ts'
 import page from './routes/page.ts'
 import rooms from './routes/rooms.ts'
@@ -44,10 +46,11 @@ export async function buildApp(
     metrics: registry
   })
   await app.register(page)
-  await app.register(tokens)
+  await app.register(tokens, { listensOnLoopback: isLoopback(settings.host) })
   await app.register(sockets)
   await app.register(boards)
   await app.register(rooms)
+  await app.register(dashboard, { registry, hasRedis: settings.redisUrl !== undefined })
   await app.register(operations, { registry })
   return app
 }

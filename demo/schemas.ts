@@ -25,6 +25,10 @@ export const RoomQuery = Type.Object({ since: Type.Optional(Type.String({ maxLen
 /** Any JSON object. */
 export const RoomMessage = Type.Object({}, { additionalProperties: true })
 
-export const Token = Type.Object({ user: Type.String({ minLength: 1, maxLength: 64 }) })
+export const Token = Type.Object({
+  user: Type.String({ minLength: 1, maxLength: 64 }),
+  /** Whether the token is to have the claim `admin`, which the dashboard wants. */
+  admin: Type.Optional(Type.Boolean())
+})
 
 export const Text = Type.Object({ text: Type.String({ maxLength: 1000 }) })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import files from '@fastify/static'
 import { buildSync } from 'esbuild'
@@ -8,8 +9,13 @@ const folder = fileURLToPath(new URL('../page', import.meta.url))
 /** Packages that the page imports, by the name under /modules/. */
 const PACKAGES = {
   'reconnecting-socket': 'partysocket/ws',
+  centrifuge: 'centrifuge',
+  uplot: 'uplot',
   'realtime-client': 'fastify-realtime/client'
 }
+
+/** Stylesheets of packages, by the name under /modules/. */
+const STYLES = { uplot: 'uplot/dist/uPlot.min.css' }
 
 // Nothing from elsewhere and nothing inline. Some browsers don't count a WebSocket to one's own host as 'self'.
 const HEADERS = {
@@ -21,10 +27,15 @@ const HEADERS = {
   'cache-control': 'no-cache'
 }
 
-/** The whiteboard: files as they lie there, and the packages they import, each as one module for the browser. */
+/** The pages: files as they lie there, and the packages they import, each as one module for the browser. */
 const page: FastifyPluginAsync = async (app) => {
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   await app.register(files, { root: folder, wildcard: false, cacheControl: false })
+  app.get('/dashboard', (_request, reply) => reply.sendFile('dashboard/index.html'))
+  for (const [name, path] of Object.entries(STYLES)) {
+    const text = readFileSync(fileURLToPath(import.meta.resolve(path)), 'utf8')
+    app.get(`/modules/${name}.css`, async (_request, reply) => reply.type('text/css; charset=utf-8').send(text))
+  }
   for (const [name, text] of bundle()) {
     app.get(`/modules/${name}.js`, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(text))
   }

@@ -1,15 +1,30 @@
+import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { isAskedFromHere } from '../loopback.ts'
 import { Token } from '../schemas.ts'
 
 const LIFETIME = '1h'
 // Enough for a load test from one address, and too little to keep a process busy with signing.
 const LIMIT = { max: 1000, timeWindow: '1 minute' }
 
+const NotFromHereError = createError(
+  'ADMIN_NOT_FROM_HERE',
+  'Tokens with the claim admin are given to who asks from the machine itself, where the demo listens on loopback only',
+  403
+)
+
+export interface TokenOptions {
+  /** Whether the demo can be reached from this machine only: then whoever is there may be its administrator. */
+  listensOnLoopback: boolean
+}
+
 /** Anyone gets a token for any name: this is where an application asks for a password. */
-const tokens: FastifyPluginAsyncTypebox = async (app) => {
+const tokens: FastifyPluginAsyncTypebox<TokenOptions> = async (app, { listensOnLoopback }) => {
   app.post('/api/token', { schema: { body: Token }, config: { rateLimit: LIMIT } }, async (request, reply) => {
+    const { user, admin = false } = request.body
     reply.header('cache-control', 'no-store')
-    return { token: app.jwt.sign({ sub: request.body.user }, { expiresIn: LIFETIME }) }
+    if (admin && !(listensOnLoopback && isAskedFromHere(request))) throw new NotFromHereError()
+    return { token: app.jwt.sign({ sub: user, ...(admin && { admin }) }, { expiresIn: LIFETIME }) }
   })
 }
 

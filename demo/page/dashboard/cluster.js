@@ -1,0 +1,118 @@
+/*
+ * What is known of the nodes: their snapshots of the last minutes (demo/dashboard/node.ts says what is in one), in
+ * order, however they came: over the channel, from its history, or from the node itself.
+ */
+
+/** Seconds that are shown. */
+export const WINDOW = 180
+// Milliseconds. A node that says nothing for so long is gone.
+const SILENCE = 5_000
+// What came before the window is what its first rates are reckoned from.
+const KEPT = (WINDOW + 40) * 1_000
+
+/**
+ * @typedef {object} Node
+ * @property {string} id
+ * @property {string} name
+ * @property {number} pid
+ * @property {number} colour the place in the palette
+ * @property {object[]} snapshots the oldest first
+ * @property {object} latest
+ * @property {number} atDrain connections when the drain began, 0 before
+ */
+
+export class Cluster {
+  /** @type {Map<string, Node>} */
+  #nodes = new Map()
+  #clock
+  /** The newest snapshot's time by its node's clock, and when it came by ours. */
+  #newest = { at: 0, came: 0 }
+
+  /** @param {{ now(): number }} clock milliseconds that never go back */
+  constructor(clock = performance) {
+    this.#clock = clock
+  }
+
+  /** The time by the nodes' clocks, in milliseconds since 1970; 0 before the first snapshot. */
+  now() {
+    const { at, came } = this.#newest
+    return at === 0 ? 0 : at + this.#clock.now() - came
+  }
+
+  /** Takes a snapshot, and says whether it is news of a node that was not known. */
+  take(snapshot) {
+    const { node: id, name, pid, at } = snapshot
+    if (at > this.#newest.at) this.#newest = { at, came: this.#clock.now() }
+    if (at < this.#newest.at - KEPT) return false
+    const known = this.#nodes.get(id)
+    if (known === undefined) {
+      const node = { id, name, pid, colour: this.#freeColour(), snapshots: [snapshot], latest: snapshot, atDrain: 0 }
+      this.#nodes.set(id, node)
+      noteDrain(node, undefined, snapshot)
+      return true
+    }
+    insert(known.snapshots, snapshot)
+    const before = known.latest
+    known.latest = known.snapshots.at(-1)
+    if (known.latest !== before) noteDrain(known, before, known.latest)
+    return false
+  }
+
+  /** Forgets what is past. */
+  trim() {
+    const oldest = this.now() - KEPT
+    for (const { id, snapshots } of this.#nodes.values()) {
+      const past = snapshots.findIndex(({ at }) => at >= oldest)
+      if (past === -1) this.#nodes.delete(id)
+      else snapshots.splice(0, past)
+    }
+  }
+
+  /** All that are known, those that are gone too. */
+  nodes() {
+    return [...this.#nodes.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
+  }
+
+  find(id) {
+    return this.#nodes.get(id)
+  }
+
+  /**
+   * `out-of-sight` is said of those who were there when we went blind: since the connection was lost, or since the node
+   * at its other end can't reach Redis. Their silence says nothing.
+   *
+   * @param {Node} node
+   * @param {{ self: string | undefined, lostAt?: number }} view by `now()`; `lostAt` only while it is lost
+   * @returns {'up' | 'draining' | 'out-of-sight' | 'gone'}
+   */
+  stateOf({ latest }, { self, lostAt = Number.POSITIVE_INFINITY }) {
+    if (latest.last) return 'gone'
+    if (this.now() - latest.at < SILENCE) return latest.draining ? 'draining' : 'up'
+    const own = this.#nodes.get(self)?.latest
+    const blindSince = own?.brokerUp === false ? Math.min(own.broker.since, lostAt) : lostAt
+    return latest.at > blindSince - SILENCE ? 'out-of-sight' : 'gone'
+  }
+
+  #freeColour() {
+    const taken = new Set(Array.from(this.#nodes.values(), ({ colour }) => colour))
+    let colour = 0
+    while (taken.has(colour)) colour++
+    return colour
+  }
+}
+
+/** Open connections of a snapshot, over all routes. */
+export function connectionsOf({ connections }) {
+  return Object.values(connections).reduce((sum, open) => sum + open, 0)
+}
+
+function noteDrain(node, before, after) {
+  if (!after.draining || node.atDrain > 0) return
+  node.atDrain = Math.max(before === undefined ? 0 : connectionsOf(before), connectionsOf(after))
+}
+
+function insert(snapshots, snapshot) {
+  let place = snapshots.length
+  while (place > 0 && snapshots[place - 1].at > snapshot.at) place--
+  if (snapshots[place - 1]?.at !== snapshot.at) snapshots.splice(place, 0, snapshot)
+}
