@@ -27,6 +27,8 @@ export interface BroadcastOptions {
   readonly realtime: Realtime
   readonly node: DashboardNode
   readonly log: FastifyBaseLogger
+  /** Milliseconds between two snapshots; 1,000 unless told. */
+  readonly period?: number
 }
 
 /**
@@ -48,7 +50,8 @@ export class Broadcast {
   start(): void {
     if (this.#stopped) return
     // All nodes at the turn of a second of the clock, so that the page finds one snapshot of each in each second.
-    this.#timer = setTimeout(() => void this.#tick().then(() => this.start()), PERIOD - (Date.now() % PERIOD))
+    const { period = PERIOD } = this.#options
+    this.#timer = setTimeout(() => void this.#tick().then(() => this.start()), period - (Date.now() % period))
     this.#timer.unref()
   }
 

@@ -18,6 +18,8 @@ const PERIOD = 1_000
 const SILENCE = 2_500
 // A node that is gone is listed for so long; its line stays in the charts.
 const GONE_FOR = 60_000
+// Milliseconds in which a client answers the close.
+const SOON = 200
 // A second token that is no good within this time is no accident.
 const SETTLED = 10_000
 
@@ -244,6 +246,8 @@ async function disconnect({ id }, who) {
   try {
     await feed.disconnect(id)
     events.add(`Disconnected ${who}`)
+    // By then it has gone, if it is on the node that is asked.
+    setTimeout(() => void feed?.ask(), SOON)
   } catch (error) {
     table.mark(id, false)
     events.add(`Could not disconnect ${who}: ${error.message}`, 'bad')
