@@ -161,9 +161,7 @@ async function ofOneProcess(whole: Test): Promise<void> {
 
     await page.getByLabel('Filter').focus()
     await page.keyboard.type('ROOMS/tea')
-    await page
-      .locator('#said', { hasText: '1 connections that match “ROOMS/tea”, of 4' })
-      .waitFor({ state: 'attached' })
+    await page.locator('#said', { hasText: '1 connection with “ROOMS/tea”, of 4' }).waitFor({ state: 'attached' })
     t.same(await users(page), ['amy'])
     await page.keyboard.press('ControlOrMeta+a')
     await page.keyboard.type('nobody of this name')

@@ -158,8 +158,9 @@ export class ConnectionTable extends EventTarget {
     const total = current.reduce((sum, answer) => sum + answer.total, 0)
     const found = current.reduce((sum, answer) => sum + answer.found, 0)
     const { search } = this.query
-    const of = search === '' ? '' : ` that match “${search}”, of ${count(total)}`
-    const text = `${shown < found ? `The first ${count(shown)} of ` : ''}${count(found)} connections${of}`
+    const many = found === 1 ? 'connection' : 'connections'
+    const of = search === '' ? '' : ` with “${search}”, of ${count(total)}`
+    const text = `${shown < found ? `The first ${count(shown)} of ` : ''}${count(found)} ${many}${of}`
     const isWhole = current.length >= nodes
     if (isWhole || this.#isSettled) write(this.#parts.summary, text)
     this.#parts.empty.hidden = shown > 0
