@@ -177,7 +177,7 @@ function noteState({ id, name, latest }, before, state) {
   if (state === 'gone' && before === undefined) states.delete(id)
   else if (state === 'up' && before === undefined) events.add(`${name} is up`)
   else if (state === 'up' && before === 'gone') events.add(`${name} is heard again`, 'good')
-  else if (state === 'draining') events.add(`${name} drains ${count(connectionsOf(latest))} connections`, 'warn')
+  else if (state === 'draining') events.add(`${name} drains, ${count(connectionsOf(latest))} to go`, 'warn')
   else if (state === 'gone') {
     const { closed = 0, terminated = 0 } = latest.drained
     if (!latest.last) events.add(`${name} is gone`, 'bad')

@@ -120,19 +120,19 @@ test('a search finds users, routes, nodes, ids and channels', async (t) => {
 })
 
 test('however many there are, a page is bounded, and holds the first of them', async (t) => {
-  const all = Array.from({ length: 5_000 }, (_, at) =>
+  const all = Array.from({ length: 1_000 }, (_, at) =>
     connection(`c${at}`, {
       user: 'u'.repeat(64),
       subscriptions: Array.from({ length: 128 }, (_, channel) => `${channel}`.padStart(255, 'x')),
-      stats: { bytesIn: (at * 7919) % 5_000 }
+      stats: { bytesIn: (at * 7919) % 1_000 }
     })
   )
   const page = pageOf(all, 'server', by('bytes', true))
   t.equal(page.rows.length, MAX_ROWS)
   t.same(
     page.rows.map((row) => row[6]),
-    Array.from({ length: MAX_ROWS }, (_, at) => 4_999 - at)
+    Array.from({ length: MAX_ROWS }, (_, at) => 999 - at)
   )
-  t.match(page, { total: 5_000, found: 5_000 })
+  t.match(page, { total: 1_000, found: 1_000 })
   t.ok(JSON.stringify(page).length < 50_000, `${JSON.stringify(page).length} bytes`)
 })
