@@ -140,7 +140,8 @@ test('secrets: a random one is said to be, a short one too, and none is shown', 
 })
 
 test('F113: out of file descriptors, what is connected stays, and there is room again once some have gone', async (t) => {
-  const demo = await DemoProcess.start(t, {}, 'ulimit -n 80')
+  // Enough to load the demo's modules, many at a time, and too few for the crowd.
+  const demo = await DemoProcess.start(t, {}, 'ulimit -n 110')
   const socket = await connected(t, demo, '/ws/echo')
   const many = Array.from({ length: 120 }, () => {
     const crowd = connectTcp(demo.port, '127.0.0.1')
