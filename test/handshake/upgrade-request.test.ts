@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import t from 'tap'
+import { BAD_VERSION, upgradeFault } from '../../lib/handshake/upgrade-request.ts'
+
+function fault(headers: IncomingHttpHeaders = {}) {
+  const good = { 'sec-websocket-version': '13', 'sec-websocket-key': randomBytes(16).toString('base64') }
+  return upgradeFault({ ...good, ...headers })
+}
+
+t.test('a handshake as browsers send it', async (t) => {
+  t.equal(fault(), undefined)
+  t.equal(fault({ 'sec-websocket-version': 13 as never }), undefined, 'a number, as injectWS() has it')
+  t.equal(fault({ 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' }), undefined)
+})
+
+t.test('another version', async (t) => {
+  for (const version of [undefined, '', '8', '14', '13, 8', ' 13']) {
+    t.equal(fault({ 'sec-websocket-version': version }), BAD_VERSION, `${version}`)
+  }
+})
+
+t.test('a key that is not sixteen bytes of base64', async (t) => {
+  const bad = [
+    undefined,
+    '',
+    'x',
+    randomBytes(15).toString('base64'),
+    randomBytes(17).toString('base64'),
+    '_'.repeat(22)
+  ]
+  for (const key of [...bad, `${'A'.repeat(22)}`, `${'_'.repeat(22)}==`, `${'A'.repeat(22)}==\n`]) {
+    t.equal(fault({ 'sec-websocket-key': key }), 'Sec-WebSocket-Key', `${key}`)
+  }
+})
+
+t.test('extensions that are none, and offers of one that can’t be', async (t) => {
+  const bad = [
+    ';',
+    'a;;b',
+    'permessage-deflate; server_max_window_bits=99',
+    'permessage-deflate; client_max_window_bits=x',
+    'permessage-deflate; unknown=1',
+    'permessage-deflate; server_no_context_takeover=1'
+  ]
+  for (const extensions of bad) {
+    t.equal(fault({ 'sec-websocket-extensions': extensions }), 'Sec-WebSocket-Extensions', extensions)
+  }
+  for (const extensions of ['x-unknown; a=1', 'x, y', 'permessage-deflate; server_max_window_bits=10']) {
+    t.equal(fault({ 'sec-websocket-extensions': extensions }), undefined, extensions)
+  }
+})
