@@ -1,14 +1,26 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { runInNewContext } from 'node:vm'
-import { build } from 'esbuild'
+import { build, transformSync } from 'esbuild'
 import { test } from 'tap'
 import { importsOf, violations } from './support/layout.ts'
 
 const lib = new URL('../lib/', import.meta.url)
+const files = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+const sources = new Map(files.map((name) => [name.replaceAll('\\', '/'), readFileSync(new URL(name, lib), 'utf8')]))
+// They hand on what others do, or hold nothing but types, or numbers.
+const WITHOUT_TEST = ['index.ts', 'testing/index.ts', 'types.ts', 'broker/redis-options.ts']
+
+test('every file of lib that does something has a test of its name', async (t) => {
+  // Types are gone at run time, and what is left of a file of types is nothing.
+  const does = (source: string) => transformSync(source, { loader: 'ts', minify: true }).code.trim() !== ''
+  const untested = [...sources].filter(([name, source]) => {
+    const own = new URL(`./${name.replace(/\.ts$/, '.test.ts')}`, import.meta.url)
+    return does(source) && !existsSync(own)
+  })
+  t.same(untested.map(([name]) => name).sort(), WITHOUT_TEST.sort())
+})
 
 test('imports of lib go one way, without cycles', async (t) => {
-  const files = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
-  const sources = new Map(files.map((name) => [name.replaceAll('\\', '/'), readFileSync(new URL(name, lib), 'utf8')]))
   t.ok(sources.has('errors.ts'))
   t.same(violations(sources), [])
 })
