@@ -116,6 +116,11 @@ export class Crew implements ClientObserver {
     return this.clients.some((client) => client.isAway)
   }
 
+  /** Nobody waits any longer for those who are away. */
+  abandonAbsentees(): void {
+    for (const client of this.clients) if (client.isAway) client.abandon()
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.clients.map((client) => client.close()))
   }

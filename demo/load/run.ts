@@ -90,6 +90,7 @@ class Run {
 
     this.#phase = 'settling'
     await settle(crew, this.#signal)
+    crew.abandonAbsentees()
     this.#timeline.stop()
     return summarize({
       options: this.#options,

@@ -51,7 +51,8 @@ export class Sender {
   run({ rate, duration, messages }: Schedule, signal: AbortSignal): Promise<void> {
     const gap = 1000 / rate
     const start = performance.now()
-    const total = Math.min(messages, Math.ceil(duration / gap))
+    // All may have left again before the first message.
+    const total = this.#outlets.length === 0 ? 0 : Math.min(messages, Math.ceil(duration / gap))
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined
       const end = () => {

@@ -41,8 +41,8 @@ export function summarize(evidence: Evidence): LoadResult {
   return {
     run: setting.run,
     started: evidence.started.toISOString(),
-    // The first room's, where there are several.
-    url: target.url.origin + fill(target.path, setting.run, 0),
+    // The first room's, where there are several; without the query, which may hold what is nobody's business.
+    url: target.url.origin + fill(target.path, setting.run, 0).replace(/\?.*/, ''),
     protocol: target.protocol,
     interrupted: evidence.interrupted,
     asked: {

@@ -41,11 +41,11 @@ export class ChannelClient extends Client {
   readonly #byChannel = new Map(this.subscriptions.map((subscription) => [subscription.channel, subscription]))
 
   protected override onOpen(): void {
-    this.#joining.clear()
     this.sendText(`{"id":${CONNECT},"connect":{"name":"load"}}`)
   }
 
-  protected override onInterrupted(): void {
+  protected override onDisconnected(): void {
+    this.#joining.clear()
     this.#unanswered.clear()
   }
 

@@ -86,16 +86,24 @@ export abstract class Client {
     })
   }
 
-  /** Sends it now, or as soon as the connection is back. */
+  /** Sends it now, or as soon as the connection is back. One that will not be back never sends it. */
   send(message: Outgoing): void {
     if (this.#state === 'ready') this.write(message)
+    else if (this.#state === 'gone') message.publisher.interrupted()
     else this.#waiting.push(message)
+  }
+
+  /** Gives up what waits for the connection: nobody will have seen it. */
+  abandon(): void {
+    this.#waiting = []
+    for (const publisher of this.publishers) publisher.interrupted()
   }
 
   /** Ends the connection at once. True where there was one; it comes back as after any other end. */
   cut(): boolean {
     if (this.#state !== 'ready') return false
     this.#connection?.reset()
+    this.onDisconnected()
     this.#interrupt()
     this.#goAway()
     return true
@@ -114,6 +122,7 @@ export abstract class Client {
     const { isReady } = this
     this.#state = 'gone'
     clearTimeout(this.#timer)
+    this.onDisconnected()
     if (isReady) await this.#connection?.close(CLOSE_PATIENCE)
     else this.#connection?.reset()
   }
@@ -126,6 +135,8 @@ export abstract class Client {
   /** The handshake is done. */
   protected abstract onOpen(): void
   protected abstract onMessage(text: string): void
+  /** The connection is gone, however far it had got. */
+  protected abstract onDisconnected(): void
   protected abstract write(message: Outgoing): void
 
   protected sendText(text: string): void {
@@ -170,6 +181,7 @@ export abstract class Client {
 
   #onEnd(end: ConnectionEnd): void {
     clearTimeout(this.#timer)
+    this.onDisconnected()
     if (this.#state === 'ready') this.#interrupt()
     if (end.how === 'closed') this.observer.closed(end.code)
     else if (end.how === 'refused') this.observer.refused(end.status)
@@ -178,8 +190,8 @@ export abstract class Client {
     else this.#leave()
   }
 
+  /** What was under way on an open connection has lost its answers. What waits for the next one has not. */
   #interrupt(): void {
-    this.onInterrupted()
     for (const publisher of this.publishers) publisher.interrupted()
   }
 
@@ -188,11 +200,9 @@ export abstract class Client {
     this.#timer = setTimeout(() => this.#connect(), backoff(this.#attempts++))
   }
 
-  /** The connection is gone, and with it the answers to what was under way. */
-  protected onInterrupted(): void {}
-
   #leave(): void {
     this.#state = 'gone'
+    this.abandon()
     this.observer.left(this)
     this.#settled()
   }

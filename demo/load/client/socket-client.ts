@@ -52,7 +52,7 @@ export class SocketClient extends Client {
     else this.#patience = setTimeout(() => this.ready(now), NOTICE_PATIENCE)
   }
 
-  protected override onInterrupted(): void {
+  protected override onDisconnected(): void {
     clearTimeout(this.#patience)
   }
 

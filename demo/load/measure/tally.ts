@@ -10,8 +10,7 @@ export class Tally<Key extends string | number = string | number> {
     return [...this.#counts.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** The most frequent first. */
   toJSON(): Record<string, number> {
-    return Object.fromEntries([...this.#counts].sort(([, a], [, b]) => b - a))
+    return Object.fromEntries(this.#counts)
   }
 }

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { SocketClient } from '../../../../demo/load/client/socket-client.ts'
+import { Publisher } from '../../../../demo/load/measure/publisher.ts'
 import { ClientStage } from '../../../support/load-client.ts'
 
 test('a room: ready once it says so, and back at the position that it gave', async (t) => {
@@ -54,6 +55,34 @@ test('an echo: ready at once, whatever comes back', async (t) => {
   await stage.tells('received  {"text":"b"}')
   t.same(stage.told.slice(0, 3), ['opened', 'received  {"text":"a"}', 'received  {"text":"b"}'])
   t.ok(client.isReady)
+})
+
+test('a connection that ends before the room spoke is not taken for ready later', async (t) => {
+  const stage = await ClientStage.start(t)
+  const client = new SocketClient(stage.setup('/rooms/tea', ''), false)
+  t.teardown(() => client.close())
+  void client.open()
+  const first = await stage.connection(0)
+  first.socket.send('{"notice":{"code":"subscribed","offset":0,"epoch":"e"}}')
+  await stage.tells('opened')
+  const publisher = new Publisher(0, 0)
+  client.publishers.push(publisher)
+  const subscription = client.subscription
+  const publish = () => client.send({ publisher, sequence: publisher.next(), subscription, text: '{}' })
+  client.cut()
+  publish()
+  const second = await stage.connection(1)
+  second.socket.close(1013, 'unavailable')
+  await stage.tells('closed 1013')
+  t.match(publisher.count(), { open: 1 }, 'it still waits')
+  client.abandon()
+  t.match(publisher.count(), { open: 0, unconfirmed: 1 })
+  const third = await stage.connection(2)
+  third.socket.close(4403, 'forbidden')
+  await stage.tells('left')
+  publish()
+  t.match(publisher.count(), { open: 0, unconfirmed: 2 }, 'nothing is sent any more')
+  t.same(stage.told, ['opened', 'closed 1013', 'closed 4403', 'left'])
 })
 
 test('a handshake that is refused for good is not tried again', async (t) => {
