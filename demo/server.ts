@@ -12,6 +12,8 @@ import { runWorkers } from './workers.ts'
 
 // HMAC-SHA256 wants a key as long as its output (RFC 7518 section 3.2).
 const MIN_SECRET_BYTES = 32
+// Node's own is 511. When thousands come back at once, those who find the queue full try again after 1, 3, 7… seconds.
+const BACKLOG = 4096
 // At most one line in this many milliseconds about connections that could not be accepted.
 const ACCEPT_LOG_INTERVAL = 10_000
 const NO_REDIS =
@@ -47,7 +49,7 @@ function readWorkers(args: string[]): number {
 
 async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
   try {
-    await app.listen({ host, port })
+    await app.listen({ host, port, backlog: BACKLOG })
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') fail(app, `port ${port} of ${host} is taken: set PORT to another one`, { code })
