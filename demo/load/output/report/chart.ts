@@ -52,6 +52,8 @@ export interface BarChart {
 const SIZE = 1000
 // A bar of one among millions is to be seen.
 const LEAST_BAR = 6
+// A label in the middle below its place would stand out of the chart from here on.
+const NEAR_END = 0.96
 
 export function lineChart(chart: LineChart): string {
   const { title, isWide = false, series, x, y, marks, times, format } = chart
@@ -170,7 +172,12 @@ function grid(y: Scale): string {
 
 function labels(scale: Scale, side: 'left' | 'bottom', format: (value: number) => string): string {
   return scale.ticks
-    .map((tick) => `<span style="${side}:${round(scale.at(tick) * 100)}%">${escapeHtml(format(tick))}</span>`)
+    .map((tick) => {
+      const at = scale.at(tick)
+      const isLast = side === 'left' && at > NEAR_END
+      const place = `${side}:${round(at * 100)}%`
+      return `<span${isLast ? ' class="last"' : ''} style="${place}">${escapeHtml(format(tick))}</span>`
+    })
     .join('')
 }
 

@@ -26,7 +26,7 @@ function latencyDistribution({ distribution, latency }: LoadResult): string {
   const first = distribution[0]
   const last = distribution.at(-1)
   return barChart({
-    title: 'How long deliveries took',
+    title: 'Deliveries by latency',
     bars: distribution,
     x: logScale(Math.max(EARLIEST, first?.from ?? EARLIEST), last?.to ?? 1),
     marks: [

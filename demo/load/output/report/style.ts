@@ -76,6 +76,7 @@ p { margin: 4px 0 0; }
 .y-axis span { position: absolute; right: 8px; transform: translateY(50%); }
 .x-axis { grid-column: 2; }
 .x-axis span { position: absolute; top: 5px; transform: translateX(-50%); }
+.x-axis .last { transform: translateX(-100%); }
 .blue { --key: var(--blue); } .amber { --key: var(--amber); } .red { --key: var(--red); } .green { --key: var(--green); } .violet { --key: var(--violet); }
 .line, .limit, .grid, .cross, .moment { fill: none; vector-effect: non-scaling-stroke; }
 .line { stroke: var(--key); stroke-width: 1.75; stroke-linejoin: round; stroke-linecap: round; }
