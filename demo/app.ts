@@ -5,6 +5,7 @@ import realtime from 'fastify-realtime'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { isLoopback } from './loopback.ts'
 import boards from './routes/boards.ts'
+import breaking from './routes/break.ts'
 import dashboard from './routes/dashboard.ts'
 import operations from './routes/operations.ts'
 import page from './routes/page.ts'
@@ -52,5 +53,6 @@ export async function buildApp(
   await app.register(rooms)
   await app.register(dashboard, { registry, hasRedis: settings.redisUrl !== undefined })
   await app.register(operations, { registry })
+  if (isLoopback(settings.host)) await app.register(breaking)
   return app
 }

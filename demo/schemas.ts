@@ -3,18 +3,50 @@ import { type Static, Type } from 'typebox'
 /** The name in a board's address. */
 export const BoardParams = Type.Object({ board: Type.String({ pattern: '^[\\w-]{1,64}$' }) })
 
-/** A piece of a line: what a pen drew within a quarter of a second or so. */
-export const Stroke = Type.Object({
-  /** Made up by whoever drew it: by its id a client knows its own stroke, and one that came twice. */
-  id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+const Id = Type.String({ minLength: 1, maxLength: 64 })
+
+const drawn = {
   /** One of the page's inks, or `#rrggbb`. */
   colour: Type.String({ minLength: 1, maxLength: 32 }),
   /** In thousandths of the board's width. */
   width: Type.Optional(Type.Number({ minimum: 1, maximum: 100 })),
   /** x and y in turn, from 0 to 1 across and down the board. */
   points: Type.Array(Type.Number(), { minItems: 2, maxItems: 1024 })
-})
+}
+
+/**
+ * A piece of a line: what a pen drew within a quarter of a second or so. Its id is made up by whoever drew it: by it a
+ * client knows its own stroke, and one that came twice. Of a line's pieces it is the line's, a dot and a number.
+ */
+export const Stroke = Type.Object({ id: Type.Optional(Id), ...drawn })
 export type Stroke = Static<typeof Stroke>
+
+/** What clients publish on a board's channel: a stroke, or the id of a line that they take back. */
+export const BoardPublication = Type.Union([Type.Object({ id: Id, ...drawn }), Type.Object({ undo: Id })])
+export type BoardPublication = Static<typeof BoardPublication>
+
+/** What `board.clear` is called with; two calls of one id clear a board once. */
+export const Clear = Type.Object({ board: BoardParams.properties.board, id: Id })
+
+/** How many strokes were on the board. */
+export const Cleared = Type.Object({ cleared: Type.Integer() })
+
+const Part = Type.Number({ minimum: 0, maximum: 1 })
+
+/** Where a client's pointer is, across and down the board; null once it has left. */
+export const Cursor = Type.Object({ at: Type.Union([Type.Tuple([Part, Part]), Type.Null()]) })
+
+/** The name of an experiment's channel, made up by the page that makes it. */
+export const PulseParams = Type.Object({ experiment: Type.String({ pattern: '^[\\w-]{8,64}$' }) })
+
+/** One of the marks that a page publishes while it breaks something, numbered from 0. */
+export const Pulse = Type.Object({ id: Type.String({ pattern: '^\\d{1,6}$' }) })
+
+/** What to break, and the connection that is the page's own. */
+export const Breakage = Type.Object({
+  action: Type.Enum(['restart', 'kill', 'redis', 'cut']),
+  connection: Type.Optional(Type.String({ minLength: 1, maxLength: 128 }))
+})
 
 /** The name in a room's address. */
 export const RoomParams = Type.Object({ room: Type.String({ minLength: 1, maxLength: 100 }) })

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
+import { findRedisServer } from './own-redis.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 import { endOnFaults, endOnSignals } from './shutdown.ts'
 import { runWorkers } from './workers.ts'
@@ -17,15 +18,17 @@ const BACKLOG = 4096
 // At most one line in this many milliseconds about connections that could not be accepted.
 const ACCEPT_LOG_INTERVAL = 10_000
 const NO_REDIS =
-  'several workers know each other through Redis only: start one (Debian: apt-get install redis-server; ' +
-  'macOS: brew install redis, then redis-server) and set REDIS_URL=redis://127.0.0.1:6379'
+  'several workers know each other through Redis only, and there is no redis-server on PATH or at REDIS_SERVER_PATH: ' +
+  'install it (Debian: apt-get install redis-server; macOS: brew install redis), or set ' +
+  'REDIS_URL=redis://127.0.0.1:6379 to use one that runs'
 
 async function main(): Promise<void> {
   const settings = readSettings(process.env)
   const workers = readWorkers(process.argv.slice(2))
   if (workers > 0 && cluster.isPrimary) {
-    if (settings.redisUrl === undefined) throw new SettingsError(NO_REDIS)
-    await runWorkers(workers, settings)
+    const redisServer = settings.redisUrl === undefined ? findRedisServer(process.env) : undefined
+    if (settings.redisUrl === undefined && redisServer === undefined) throw new SettingsError(NO_REDIS)
+    await runWorkers(workers, settings, redisServer)
     return
   }
   const app = await buildApp(settings)

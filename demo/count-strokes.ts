@@ -1,0 +1,43 @@
+import type { Realtime, StreamPosition } from 'fastify-realtime'
+
+const PAGE = 1_000
+
+/** What stands on a board's channel, one of the three. */
+interface Publication {
+  readonly id?: string
+  readonly points?: readonly number[]
+  readonly undo?: string
+  readonly clear?: string
+  readonly user?: string
+}
+
+/** How many strokes a clear at this position took away: those since the last one, but for what was undone. */
+export async function countStrokes(realtime: Realtime, channel: string, position: StreamPosition): Promise<number> {
+  const undone = new Set<string>()
+  const lines = new Map<string, string>()
+  let since = position
+  for (;;) {
+    const { publications, epoch } = await realtime.history(channel, { since, limit: PAGE, reverse: true })
+    for (const { data, offset } of publications) {
+      const { id, points, undo, clear, user } = data as Publication
+      since = { offset, epoch }
+      if (points !== undefined && id !== undefined) lines.set(id, keyOf(lineOf(id), user))
+      else if (undo !== undefined) undone.add(keyOf(undo, user))
+      else if (clear !== undefined) return count(lines, undone)
+    }
+    if (publications.length < PAGE) return count(lines, undone)
+  }
+}
+
+function count(lines: ReadonlyMap<string, string>, undone: ReadonlySet<string>): number {
+  return [...lines.values()].filter((line) => !undone.has(line)).length
+}
+
+function lineOf(id: string): string {
+  return id.split('.', 1)[0] as string
+}
+
+// A line that somebody else takes back stays where it is.
+function keyOf(line: string, user: string | undefined): string {
+  return JSON.stringify([line, user])
+}

@@ -1,0 +1,87 @@
+import createError from '@fastify/error'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { userOf } from '../authenticate.ts'
+import { type BreakAnswer, createBreaker } from '../breaker.ts'
+import { isLoopback } from '../loopback.ts'
+import { Breakage, Pulse, PulseParams } from '../schemas.ts'
+
+const ForbiddenError = createError<[string]>('FORBIDDEN', '%s', 403)
+const RefusedError = createError<[string]>('REFUSED', '%s', 409)
+const NoPrimaryError = createError('UNAVAILABLE', 'The primary process does not answer', 503)
+
+// Asked a few times a second while something is being broken.
+const LIMIT = { max: 1_200, timeWindow: '1 minute' }
+// A page makes twenty marks a second while it breaks something, for a minute at most.
+const HISTORY = { size: 2_000, ttl: 120_000 }
+
+/**
+ * What the panel "Break it" asks for. Whoever may ask can end processes, so this is for a demo that listens on loopback
+ * only, and there for its own page and nobody else.
+ */
+const breaking: FastifyPluginAsyncTypebox = async (app) => {
+  const breaker = createBreaker(app)
+
+  app.channel('pulses/:experiment', {
+    schema: { params: PulseParams, publication: Pulse },
+    history: HISTORY,
+    onPublish: ({ data: { id } }) => ({ data: { id }, idempotencyKey: id })
+  })
+
+  // A scope of its own: its hook is for requests, and would hold for the channel too.
+  await app.register(async (routes: typeof app) => {
+    routes.addHook('onRequest', async (request) => {
+      const fault = faultOf(request)
+      if (fault !== undefined) throw new ForbiddenError(fault)
+      if (!(await hasToken(request))) throw new ForbiddenError('a valid token is wanted')
+    })
+
+    routes.get('/api/break', { logLevel: 'warn', config: { rateLimit: LIMIT } }, async (request) => {
+      return stateOf(await breaker.ask({ user: userOf(request) as string }))
+    })
+
+    routes.post('/api/break', { schema: { body: Breakage }, config: { rateLimit: LIMIT } }, async (request, reply) => {
+      const question = { ...request.body, user: userOf(request) as string }
+      return reply.code(202).send(stateOf(await breaker.ask(question)))
+    })
+  })
+}
+
+function stateOf(answer: BreakAnswer | undefined) {
+  if (answer === undefined) throw new NoPrimaryError()
+  if (answer.refusal !== undefined) throw new RefusedError(answer.refusal)
+  return answer.state
+}
+
+/** What is wrong with where a request comes from. */
+function faultOf({ headers, method, raw }: FastifyRequest): string | undefined {
+  // The peer itself, whatever a proxy says of it; and what a proxy brings is not from here.
+  if (!isLoopback(raw.socket.remoteAddress ?? '')) return 'only from this machine'
+  if (headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined) return 'not through a proxy'
+  // A name of somebody else's that leads here would make their pages same-origin.
+  const { host = '', origin } = headers
+  if (!isLoopback(host.replace(/:\d+$/, ''))) return 'only by a loopback name'
+  const site = headers['sec-fetch-site']
+  if (origin === undefined && site === undefined) return 'only from the page'
+  if (origin !== undefined && hostOf(origin) !== host) return 'only from the page'
+  if (site !== undefined && site !== 'same-origin') return 'only from the page'
+  // A form can't say that it sends JSON.
+  if (method === 'POST' && !/^application\/json\b/i.test(headers['content-type'] ?? '')) return 'only JSON'
+  return undefined
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}
+
+async function hasToken(request: FastifyRequest): Promise<boolean> {
+  try {
+    await request.jwtVerify()
+    return userOf(request) !== undefined
+  } catch (err) {
+    request.log.debug({ code: (err as { code?: string }).code }, 'token refused')
+    return false
+  }
+}
+
+export default breaking
