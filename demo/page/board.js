@@ -1,9 +1,14 @@
+import { BreakPanel } from '/break.js'
 import { Connection } from '/connection.js'
+import { Cursors } from '/cursors.js'
 import { Journal } from '/journal.js'
-import { Names } from '/names.js'
-import { listenToPens } from '/pen.js'
+import { listenToKeys } from '/keys.js'
+import { OpenBoard } from '/open-board.js'
+import { Pens } from '/pens.js'
+import { People } from '/people.js'
+import { listenToPointers } from '/pointers.js'
 import { Sheet } from '/sheet.js'
-import { Unconfirmed } from '/unconfirmed.js'
+import { Status } from '/status.js'
 
 /*
  * The page: a board by the name after the #, drawn on here and by everybody else who has it open.
@@ -11,122 +16,128 @@ import { Unconfirmed } from '/unconfirmed.js'
 
 const NAME = /^[\w-]{1,64}$/
 const DEFAULT_BOARD = 'lobby'
-// Refused for now: sent again after this, where the server says nothing better.
-const RETRY_AFTER = 2_000
-const RETRIABLE = new Set(['rate_limited', 'unavailable'])
+// Of a server that was killed the names stay for a while: after this they are asked for again.
+const PRESENCE_INTERVAL = 10_000
 
 const element = (id) => document.getElementById(id)
 const sheet = new Sheet({ ink: element('ink'), wet: element('wet') })
-const names = new Names(element('names'))
 const journal = new Journal(element('events'))
+const people = new People(element('people'))
+const pill = new Status({ pill: element('status'), button: element('again') })
+const connection = new Connection(storedUser())
+const cursors = new Cursors(element('names'), connection)
+const panel = new BreakPanel(element('break'), { connection, board: () => board.name })
 
-/** @type {Map<string, { strokes: Map<string, object>, unconfirmed: Unconfirmed }>} */
+/** @type {Map<string, OpenBoard>} */
 const boards = new Map()
-let user = storedUser()
-let board = boardFromAddress()
+/** The one that is looked at. @type {OpenBoard | undefined} */
+let board
 let connects = 0
-let retry = 0
-const connection = new Connection({ board, user })
+let refusal = ''
+/** Whether the connection was lost, rather than ended by this page itself. */
+let wasLost = false
 
 function boardOf(name) {
-  let state = boards.get(name)
-  if (state === undefined) {
-    state = { strokes: new Map(), unconfirmed: new Unconfirmed((stroke) => connection.send(stroke)) }
-    boards.set(name, state)
-  }
-  return state
+  const known = boards.get(name)
+  if (known !== undefined) return known
+  const made = new OpenBoard(connection, name)
+  boards.set(name, made)
+  const listen = (type, act) => made.addEventListener(type, ({ detail }) => made === board && act(detail))
+  listen('change', show)
+  listen('stroke', (stroke) => cursors.drew(stroke))
+  listen('join', (client) => people.join(client))
+  listen('leave', onLeave)
+  listen('ready', onReady)
+  listen('clear', ({ user }) => user === connection.user || journal.add(`${user} cleared the board`))
+  listen('refused', onRefused)
+  listen('ended', ({ code, reason }) => journal.add(`The board was taken away (${code}: ${reason})`, 'bad'))
+  return made
 }
 
 function open(name) {
-  board = name
+  board?.close()
+  refusal = ''
+  board = boardOf(name)
   element('board').value = name
   document.title = `${name} · Whiteboard`
-  names.clear()
-  sheet.show(boardOf(name).strokes.values())
-  count()
+  people.show([], connection.user)
+  board.open()
+  cursors.open(name)
+  show()
 }
 
-function count() {
-  const { strokes, unconfirmed } = boardOf(board)
-  element('count').textContent = String(strokes.size)
-  element('unsent').textContent = String(unconfirmed.size)
-  element('sheet').dataset.strokes = String(strokes.size)
-  element('hint').toggleAttribute('data-gone', strokes.size > 0)
+function show() {
+  const { drawing, unsent } = board
+  const { size, refused } = drawing
+  sheet.show(drawing.lines)
+  element('count').textContent = String(size)
+  element('unsent').textContent = String(unsent)
+  element('sheet').dataset.strokes = String(size)
+  element('hint').toggleAttribute('data-gone', size > 0)
+  element('undo').disabled = drawing.lastLineOf(connection.user) === undefined
+  element('clear').disabled = size === 0
+  element('refused').hidden = refused.length === 0
+  if (refused.length > 0) element('refusal').textContent = `${counted(refused.length)} refused: ${refusal}`
 }
 
-function drawn(stroke) {
-  const { strokes, unconfirmed } = boardOf(board)
-  strokes.set(stroke.id, stroke)
-  sheet.add(stroke)
-  unconfirmed.add(stroke)
-  count()
+function counted(strokes) {
+  return strokes === 1 ? '1 stroke' : `${strokes} strokes`
 }
 
-function received(stroke) {
-  const { strokes, unconfirmed } = boardOf(board)
-  unconfirmed.confirm(stroke.id)
-  if (!strokes.has(stroke.id)) {
-    strokes.set(stroke.id, stroke)
-    sheet.add(stroke)
-    if (stroke.user) names.show(stroke.user, stroke.points)
-  }
-  count()
-}
+// What the connection and the board say
 
-// What the connection says
-
-const STATUS = {
-  connecting: () => 'Connecting',
-  connected: () => 'Connected',
-  reconnecting: () => `Reconnecting (attempt ${connection.attempt})`,
-  draining: () => 'Server restarting',
-  offline: () => 'Offline',
-  'signed-out': () => 'Signed out',
-  closed: () => 'Disconnected'
-}
-
-function showStatus() {
-  const { status } = connection
-  const pill = element('status')
-  pill.dataset.status = status
-  pill.textContent = STATUS[status]()
-  const again = element('again')
-  again.hidden = status !== 'signed-out' && status !== 'closed'
-  again.textContent = status === 'signed-out' ? 'Sign in again' : 'Connect again'
-}
-
-function onFault({ code, message, retryAfter = RETRY_AFTER }) {
-  journal.add(`${message} (${code})`, 'bad')
-  if (!RETRIABLE.has(code)) return
-  const { unconfirmed } = boardOf(board)
-  clearTimeout(retry)
-  retry = setTimeout(() => unconfirmed.resend(), retryAfter)
-}
-
-function onNotice({ code, reconnectAfter, dropped }) {
-  if (code === 'draining') {
-    journal.add(`The server restarts; back in ${(reconnectAfter / 1000).toFixed(1)} s at the earliest`, 'warn')
-  } else if (code === 'lagging') journal.add(`Too slow: ${dropped} strokes were left out`, 'warn')
-  else journal.add(`Notice: ${code}`, 'warn')
-}
-
-connection.addEventListener('status', showStatus)
-connection.addEventListener('stroke', ({ detail }) => received(detail))
-connection.addEventListener('fault', ({ detail }) => onFault(detail))
-connection.addEventListener('notice', ({ detail }) => onNotice(detail))
+connection.addEventListener('status', () => pill.show(connection))
 connection.addEventListener('open', () => {
   connects++
   element('connects').textContent = String(connects)
-  journal.add(connects === 1 ? `Connected to ${board}` : `Connected again to ${board}`, 'good')
-  boardOf(board).unconfirmed.resend()
-  count()
+  journal.add(connects === 1 ? 'Connected' : 'Connected again', 'good')
+  void panel.refresh()
 })
 connection.addEventListener('down', ({ detail: { code, reason } }) => {
-  if (connection.status === 'connecting') return
-  const why = reason ? `: ${reason}` : ''
-  if (connection.attempt > 1) journal.add(`Attempt ${connection.attempt - 1} failed`)
-  else journal.add(`Connection closed (${code}${why})`, 'warn')
+  if (code === 0) return
+  wasLost = true
+  if (connection.status === 'draining') journal.add('The server restarts', 'warn')
+  else journal.add(`Connection closed (${code}: ${reason})`, 'warn')
 })
+
+function onReady({ how, missed }) {
+  if (how === 'new') journal.add(`Opened ${board.name}`)
+  else if (how === 'reloaded') journal.add('What was missed could not be had: board reloaded', 'warn')
+  else if (wasLost) journal.add(`Recovered: ${counted(missed)} missed meanwhile`, 'good')
+  if (how === 'reloaded' || (how === 'recovered' && wasLost)) pill.tell(how, missed)
+  wasLost = false
+  void showPeople()
+}
+
+function onRefused({ code, message }) {
+  refusal = message
+  journal.add(`Refused: ${message} (${code})`, 'bad')
+}
+
+function onLeave(client) {
+  people.leave(client)
+  cursors.left(client.client)
+}
+
+async function showPeople() {
+  const asked = board
+  try {
+    let clients
+    let changes
+    // Whoever came or went meanwhile may or may not be in the answer.
+    do {
+      changes = people.changes
+      clients = await asked.presence()
+    } while (changes !== people.changes)
+    if (asked === board) people.show(clients, connection.user)
+  } catch {
+    // Who is here is asked again soon, and with every reconnect.
+  }
+}
+
+setInterval(() => {
+  if (connection.status === 'connected' && !document.hidden) void showPeople()
+}, PRESENCE_INTERVAL)
 
 // What the user does
 
@@ -148,7 +159,8 @@ function storedUser() {
 }
 
 function rename(name) {
-  user = name
+  if (name === connection.user) return
+  connection.restart(name)
   try {
     localStorage.setItem('user', name)
   } catch {
@@ -162,16 +174,12 @@ fields.addEventListener('submit', (event) => {
   event.preventDefault()
   const name = element('user').value.trim()
   if (name !== '') rename(name)
-  element('user').value = user
+  element('user').value = connection.user
   location.hash = element('board').value
-  connection.change({ user })
 })
+element('user').value = connection.user
 
-addEventListener('hashchange', () => {
-  open(boardFromAddress())
-  connection.change({ board })
-})
-
+addEventListener('hashchange', () => open(boardFromAddress()))
 element('again').addEventListener('click', () => connection.restart())
 element('share').addEventListener('click', async () => {
   try {
@@ -182,15 +190,50 @@ element('share').addEventListener('click', async () => {
   }
 })
 
-element('user').value = user
+// The pens
+
 element('tools').addEventListener('submit', (event) => event.preventDefault())
-listenToPens(element('wet'), {
+const pens = new Pens({
   tool: () => {
     const { colour, width } = Object.fromEntries(new FormData(element('tools')))
     return { colour, width: Number(width) }
   },
-  wet: (strokes) => sheet.showWet(strokes),
-  drawn
+  wet: (pieces) => sheet.showWet(pieces),
+  drawn: (stroke) => board.draw(stroke)
 })
-open(board)
-showStatus()
+const moved = (at) => cursors.moved(at)
+listenToPointers(element('pad'), pens, moved)
+listenToKeys(element('pad'), {
+  crosshair: element('crosshair'),
+  pens,
+  moved,
+  say: (text) => {
+    element('said').textContent = text
+  }
+})
+
+element('undo').addEventListener('click', () => board.undo())
+addEventListener('keydown', (event) => {
+  const isUndo = event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
+  // In a field it is the text that is taken back.
+  if (!isUndo || event.target.matches('input[type="text"], input:not([type])')) return
+  event.preventDefault()
+  board.undo()
+})
+element('retry').addEventListener('click', () => board.retry())
+element('discard').addEventListener('click', () => board.discard())
+
+const dialog = element('clear-dialog')
+element('clear').addEventListener('click', () => dialog.showModal())
+dialog.addEventListener('close', async () => {
+  if (dialog.returnValue !== 'clear') return
+  dialog.returnValue = ''
+  try {
+    const cleared = await board.clear()
+    journal.add(`Cleared ${counted(cleared)}`)
+  } catch (error) {
+    journal.add(`Not cleared: ${error.message}`, 'bad')
+  }
+})
+pill.show(connection)
+open(boardFromAddress())

@@ -1,143 +1,121 @@
-import { shouldReconnect, subprotocols } from '/modules/realtime-client.js'
-import ReconnectingSocket from '/modules/reconnecting-socket.js'
+import { Centrifuge } from '/modules/centrifuge.js'
+import { fetchToken } from '/token.js'
 
-const UNAUTHORIZED = 4401
-const RATE_LIMITED = 4429
+// Codes of the channel protocol.
+const SHUTDOWN = 3001
+const INVALID_TOKEN = 3500
 // A token may have ended with the server that made it. A third refusal is no accident.
 const MAX_REFUSALS = 2
-// A refusal after this long is no refusal: the token had been good.
-const SETTLED = 5_000
-const LONG_BACKOFF = 15_000
+const REFUSAL_DELAY = 300
+// Between those the client waits longer with each attempt, and each page another while.
+const MIN_DELAY = 200
+const MAX_DELAY = 8_000
 
 /**
- * A board's connection: what the reconnecting socket doesn't know of tokens, close codes and drains.
+ * The page's one connection, over which all its channels go: what the client doesn't know of names, tokens that are
+ * refused, and what to tell the user.
  *
- * Events: `status` (see `status` and `attempt`), `open`, `down` (`code`, `reason`), `stroke`, `fault` (`code`,
- * `message`, `retryAfter`) and `notice` (`code` and more), all with `detail`.
+ * Events: `status` (see `status` and `attempt`), `open`, and `down` with `detail` (`code`, `reason`).
  */
 export class Connection extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'draining' | 'offline' | 'signed-out' | 'closed'} */
   status = 'connecting'
-  /** How often it was tried since the last connection. */
-  attempt = 0
-  #board
+  /** Which attempt to connect this is, since the last connection. */
+  attempt = 1
+  /** What the server calls this connection; empty while there is none. */
+  id = ''
   #user
   #token = ''
-  #socket
   #refusals = 0
-  #openedAt = 0
-  #notBefore = 0
-  /** Goes up with each change of board or user, so that a connection made for the last ones is known. */
-  #wanted = 0
-  #offered = 0
 
-  /** @param {{ board: string, user: string }} options */
-  constructor({ board, user }) {
+  /** @param {string} user */
+  constructor(user) {
     super()
-    this.#board = board
     this.#user = user
-    this.#socket = new ReconnectingSocket(
-      () => this.#address(),
-      () => this.#protocols(),
-      {
-        shouldReconnectOnClose: (event) => this.#mayReconnect(event),
-        // Each page at its own pace, or all would come back to a restarted server at once.
-        minReconnectionDelay: 500 + Math.random() * 1_000,
-        maxReconnectionDelay: 8_000 + Math.random() * 4_000,
-        reconnectionDelayGrowFactor: 1.6,
-        connectionTimeout: 8_000,
-        // What is unsent is kept by who sends it, until it is confirmed.
-        maxEnqueuedMessages: 0
-      }
-    )
-    this.#socket.addEventListener('open', () => this.#opened())
-    this.#socket.addEventListener('message', ({ data }) => this.#received(JSON.parse(data)))
-    this.#socket.addEventListener('close', ({ code, reason }) => this.#down(code, reason))
-    addEventListener('offline', () => this.#tell('offline'))
-    addEventListener('online', () => this.#stopped || this.#socket.reconnect())
+    const address = new URL('/connection/websocket', location.href)
+    address.protocol = address.protocol.replace('http', 'ws')
+    this.client = new Centrifuge(address.href, {
+      getToken: () => this.#fetchToken(),
+      minReconnectDelay: MIN_DELAY,
+      maxReconnectDelay: MAX_DELAY,
+      name: 'whiteboard'
+    })
+    this.client.on('connected', ({ client }) => this.#connected(client))
+    this.client.on('connecting', ({ code, reason }) => this.#lost(code, reason))
+    this.client.on('disconnected', ({ code, reason }) => this.#ended(code, reason))
+    this.client.on('error', () => this.#failed())
+    addEventListener('offline', () => this.#stopped || this.#tell('offline'))
+    this.client.connect()
   }
 
-  /** Goes to another board, or as another user. */
-  change({ board = this.#board, user = this.#user }) {
-    if (board === this.#board && user === this.#user) return
-    if (user !== this.#user) this.#token = ''
-    this.#board = board
-    this.#user = user
-    this.restart()
+  get user() {
+    return this.#user
   }
 
-  /** Connects anew, also where it had given up. */
-  restart() {
-    this.#wanted++
+  /** The token that this connection was made with. */
+  get token() {
+    return this.#token
+  }
+
+  /** Connects anew, as another user or where it had given up. */
+  restart(user = this.#user) {
+    this.#user = user
     this.#refusals = 0
-    this.#tell('connecting')
-    this.#socket.reconnect()
-  }
-
-  /** Sends a message, and says whether it left. */
-  send(message) {
-    const isOpen = this.#socket.readyState === WebSocket.OPEN
-    return isOpen && this.#socket.send(JSON.stringify(message))
+    this.#connectAgain('connecting')
   }
 
   get #stopped() {
     return this.status === 'signed-out' || this.status === 'closed'
   }
 
-  async #address() {
-    this.#offered = this.#wanted
-    const wait = this.#notBefore - performance.now()
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
-    const address = new URL(`/ws/boards/${this.#board}`, location.href)
-    address.protocol = address.protocol.replace('http', 'ws')
-    return address.href
+  async #fetchToken() {
+    const user = this.#user
+    const token = await fetchToken(user)
+    // Meanwhile another name was chosen.
+    if (user !== this.#user) return this.#fetchToken()
+    this.#token = token
+    return token
   }
 
-  async #protocols() {
-    this.#token ||= await fetchToken(this.#user)
-    return subprotocols(this.#token)
+  #connectAgain(status) {
+    this.attempt = 1
+    this.client.disconnect()
+    this.client.setToken('')
+    this.#tell(status)
+    this.client.connect()
   }
 
-  #opened() {
-    if (this.#offered !== this.#wanted) {
-      this.#socket.reconnect()
-      return
-    }
-    this.#openedAt = performance.now()
-    this.attempt = 0
+  #connected(id) {
+    this.id = id
+    this.attempt = 1
+    this.#refusals = 0
     this.#tell('connected')
     this.#emit('open')
   }
 
-  #received(message) {
-    if (message.data) this.#emit('stroke', message.data)
-    else if (message.error) this.#emit('fault', message.error)
-    else if (message.notice) {
-      const { code, reconnectAfter } = message.notice
-      if (code === 'draining') {
-        this.#notBefore = performance.now() + reconnectAfter
-        this.#tell('draining')
-      }
-      this.#emit('notice', message.notice)
-    }
+  /** There was a connection, and the client tries for another; or it tries for the first. */
+  #lost(code, reason) {
+    if (this.id === '') return
+    this.id = ''
+    this.attempt = 1
+    if (code === SHUTDOWN) this.#tell('draining')
+    else this.#tell(navigator.onLine ? 'reconnecting' : 'offline')
+    this.#emit('down', { code, reason })
   }
 
-  /** Asked before the socket's own `close` event. */
-  #mayReconnect({ code, isTrusted }) {
-    // The library makes events with code 1000 of its own, where a handshake failed.
-    if (!isTrusted) return true
-    if (code === RATE_LIMITED) this.#notBefore = performance.now() + LONG_BACKOFF
-    if (code !== UNAUTHORIZED) return shouldReconnect(code)
-    this.#token = ''
-    if (performance.now() - this.#openedAt > SETTLED) this.#refusals = 0
-    return ++this.#refusals <= MAX_REFUSALS
+  #failed() {
+    if (this.id !== '') return
+    this.attempt++
+    this.#tell(navigator.onLine ? 'reconnecting' : 'offline')
   }
 
-  #down(code, reason) {
-    this.attempt = this.#socket.retryCount
-    if (!this.#socket.shouldReconnect) this.#tell(code === UNAUTHORIZED ? 'signed-out' : 'closed')
-    else if (!navigator.onLine) this.#tell('offline')
-    else if (this.status !== 'connecting' || this.attempt > 0) this.#tell('reconnecting')
+  #ended(code, reason) {
+    this.id = ''
+    // With 0 it was this page's own wish.
+    if (code === INVALID_TOKEN && ++this.#refusals > MAX_REFUSALS) this.#tell('signed-out')
+    else if (code === INVALID_TOKEN) {
+      setTimeout(() => this.#stopped || this.#connectAgain('reconnecting'), REFUSAL_DELAY)
+    } else if (code !== 0) this.#tell('closed')
     this.#emit('down', { code, reason })
   }
 
@@ -149,15 +127,4 @@ export class Connection extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }))
   }
-}
-
-async function fetchToken(user) {
-  const response = await fetch('/api/token', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ user })
-  })
-  if (!response.ok) throw new Error(`no token: HTTP ${response.status}`)
-  const { token } = await response.json()
-  return token
 }

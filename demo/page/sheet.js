@@ -1,23 +1,20 @@
 const INKS = new Set(['paper', 'ink', 'red', 'amber', 'green', 'blue', 'violet'])
 const HEX = /^#[0-9a-f]{6}$/i
 const DEFAULT_WIDTH = 5
+// The sheet is 4:3, and its width is the unit in which it is drawn on.
+const HEIGHT = 3 / 4
 
-/**
- * @typedef {object} Stroke a line, or a piece of one
- * @property {string} id of pieces the line's, a dot, and the piece's number
- * @property {string} colour one of the inks, or `#rrggbb`
- * @property {number} [width] in thousandths of the sheet's width
- * @property {number[]} points x and y in turn, from 0 to 1
- * @property {string} [user]
- */
+/** @typedef {import('./line.js').Run} Run */
 
-/** What the strokes are drawn on: dry ones once, wet ones (still under a pen) on a layer of their own. */
+/** What the lines are drawn on: dry ones once, wet ones (still under a pen) on a layer of their own. */
 export class Sheet {
   #ink
   #wet
-  /** @type {Map<string, Stroke>} */
-  #lines = new Map()
+  /** @type {Iterable<{ runs: Run[] }>} */
+  #lines = []
   #isRedrawing = false
+  /** A run's curve, which stays as it is when the window or the colours change. @type {WeakMap<Run, Path2D>} */
+  #paths = new WeakMap()
 
   /** @param {{ ink: HTMLCanvasElement, wet: HTMLCanvasElement }} layers */
   constructor({ ink, wet }) {
@@ -28,40 +25,18 @@ export class Sheet {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redraw())
   }
 
-  /** Shows these strokes in place of others. @param {Iterable<Stroke>} strokes */
-  show(strokes) {
-    this.#lines.clear()
-    for (const stroke of strokes) this.#extend(stroke)
-    this.#redraw()
+  /** Shows these lines in place of others. @param {Iterable<{ runs: Run[] }>} lines */
+  show(lines) {
+    this.#lines = lines
+    if (this.#isRedrawing) return
+    this.#isRedrawing = true
+    requestAnimationFrame(() => this.#redraw())
   }
 
-  /** @param {Stroke} stroke */
-  add(stroke) {
-    if (!this.#extend(stroke)) draw(this.#ink, stroke)
-    else if (!this.#isRedrawing) {
-      this.#isRedrawing = true
-      requestAnimationFrame(() => this.#redraw())
-    }
-  }
-
-  /** @param {Iterable<Stroke>} strokes */
+  /** @param {Iterable<Run>} strokes */
   showWet(strokes) {
     clear(this.#wet)
-    for (const stroke of strokes) draw(this.#wet, stroke)
-  }
-
-  /**
-   * Keeps a stroke, and says whether it goes on with a line that is there: drawn as one, since the soft edges of two
-   * ends over each other make a knot.
-   */
-  #extend(stroke) {
-    const { id, points } = stroke
-    const [name] = id.split('.')
-    const line = this.#lines.get(name)
-    const goesOn = line !== undefined && line.points.at(-2) === points[0] && line.points.at(-1) === points[1]
-    if (goesOn) this.#lines.set(name, { ...line, points: [...line.points, ...points.slice(2)] })
-    else this.#lines.set(line === undefined ? name : id, stroke)
-    return goesOn
+    for (const stroke of strokes) draw(this.#wet, stroke, curve(stroke.points))
   }
 
   #fit() {
@@ -87,41 +62,62 @@ export class Sheet {
   #redraw() {
     this.#isRedrawing = false
     clear(this.#ink)
-    for (const line of this.#lines.values()) draw(this.#ink, line)
+    for (const { runs } of this.#lines) {
+      for (const run of runs) draw(this.#ink, run, this.#pathOf(run))
+    }
+  }
+
+  #pathOf(run) {
+    const path = this.#paths.get(run) ?? curve(run.points)
+    this.#paths.set(run, path)
+    return path
   }
 }
 
 function clear(context) {
+  context.resetTransform()
   context.clearRect(0, 0, context.canvas.width, context.canvas.height)
 }
 
-/** Draws a stroke as a curve that its points pull along: straight lines between them would show every sample. */
-function draw(context, { points, colour, width = DEFAULT_WIDTH }) {
-  const { width: across, height: down } = context.canvas
-  const x = (at) => points[at] * across
-  const y = (at) => points[at + 1] * down
-  const last = points.length - (points.length % 2) - 2
-  context.strokeStyle = inkOf(colour)
-  context.lineWidth = (width / 1000) * across
+function draw(context, { points, colour, width = DEFAULT_WIDTH, refused = false }, path) {
+  const scale = context.canvas.width
+  context.setTransform(scale, 0, 0, scale, 0, 0)
+  context.strokeStyle = refused ? themeColour('--quiet') : inkOf(colour)
+  context.lineWidth = width / 1000
   context.lineCap = 'round'
   context.lineJoin = 'round'
+  // What nobody else has is there in outline only: short dashes, thin enough to be told from ink.
+  if (refused) context.lineWidth = Math.min(width, DEFAULT_WIDTH) / 1000
+  context.setLineDash(refused ? [0.008, 0.012] : [])
+  if (points.length > 3) {
+    context.stroke(path)
+    return
+  }
+  // A line of no length has no ink.
+  context.fillStyle = context.strokeStyle
   context.beginPath()
-  context.moveTo(x(0), y(0))
+  context.arc(points[0], points[1] * HEIGHT, context.lineWidth / 2, 0, 2 * Math.PI)
+  context.fill()
+}
+
+/** A curve that the points pull along: straight lines between them would show every sample. */
+function curve(points) {
+  const path = new Path2D()
+  const x = (at) => points[at]
+  const y = (at) => points[at + 1] * HEIGHT
+  const last = points.length - (points.length % 2) - 2
+  path.moveTo(x(0), y(0))
   for (let at = 2; at < last; at += 2) {
-    context.quadraticCurveTo(x(at), y(at), (x(at) + x(at + 2)) / 2, (y(at) + y(at + 2)) / 2)
+    path.quadraticCurveTo(x(at), y(at), (x(at) + x(at + 2)) / 2, (y(at) + y(at + 2)) / 2)
   }
-  if (last > 0) {
-    context.lineTo(x(last), y(last))
-    context.stroke()
-  } else {
-    // A line of no length has no ink.
-    context.fillStyle = context.strokeStyle
-    context.arc(x(0), y(0), context.lineWidth / 2, 0, 2 * Math.PI)
-    context.fill()
-  }
+  path.lineTo(x(last), y(last))
+  return path
 }
 
 function inkOf(colour) {
-  if (HEX.test(colour)) return colour
-  return getComputedStyle(document.documentElement).getPropertyValue(`--ink-${INKS.has(colour) ? colour : 'ink'}`)
+  return HEX.test(colour) ? colour : themeColour(`--ink-${INKS.has(colour) ? colour : 'ink'}`)
+}
+
+function themeColour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name)
 }

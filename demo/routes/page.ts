@@ -8,7 +8,6 @@ const folder = fileURLToPath(new URL('../page', import.meta.url))
 
 /** Packages that the page imports, by the name under /modules/. */
 const PACKAGES = {
-  'reconnecting-socket': 'partysocket/ws',
   centrifuge: 'centrifuge',
   uplot: 'uplot',
   'realtime-client': 'fastify-realtime/client'

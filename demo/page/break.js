@@ -1,0 +1,151 @@
+import { experiment } from '/experiment.js'
+import { flood, sendGarbage } from '/mischief.js'
+
+const ASK_INTERVAL = 250
+// Three workers are replaced in ten seconds or so, of a slow machine in thirty.
+const PATIENCE = 90_000
+
+/** The panel by which the demo is broken, and which says what came of it. */
+export class BreakPanel {
+  #panel
+  #connection
+  #board
+  #isRunning = false
+  /** What each button does; resolves with what is to be told of it. */
+  #acts = {
+    restart: async () => {
+      const { workers } = await this.#askAndWait('restart')
+      return `${workers} workers replaced, one by one`
+    },
+    kill: async () => {
+      await this.#askAndWait('kill')
+      return 'Another worker is in its place'
+    },
+    redis: async () => {
+      await this.#askAndWait('redis')
+      return 'Redis is back'
+    },
+    cut: async () => {
+      await this.#ask({ action: 'cut', connection: this.#connection.id })
+      return 'Cut without a close frame'
+    },
+    flood: async () => {
+      const { id } = this.#connection
+      const { sent, refused } = await flood(this.#connection)
+      const after = this.#connection.id === id ? 'the connection is still the same' : 'the connection is another one'
+      return `${refused} of ${sent} messages refused; ${after}`
+    },
+    garbage: async () => {
+      const answers = await sendGarbage(this.#board(), this.#connection.token)
+      return answers.map(({ what, answer }) => `${what}: ${answer}`)
+    }
+  }
+
+  /**
+   * @param {HTMLDetailsElement} panel
+   * @param {{ connection: import('./connection.js').Connection, board: () => string }} options
+   */
+  constructor(panel, { connection, board }) {
+    this.#panel = panel
+    this.#connection = connection
+    this.#board = board
+    for (const button of this.#buttons()) {
+      button.addEventListener('click', () => this.#run(button.dataset.action))
+    }
+    panel.addEventListener('toggle', () => panel.open && void this.refresh())
+  }
+
+  /** Shows what may be broken. Where the server doesn't offer it, there is no panel. */
+  async refresh() {
+    try {
+      this.#show(await this.#ask())
+      this.#panel.hidden = false
+    } catch {
+      // Not on loopback, or not reachable: then what the panel shows stays as it is, at first nothing.
+    }
+  }
+
+  #show({ refusals }) {
+    for (const button of this.#buttons()) {
+      const refusal = refusals[button.dataset.action] ?? ''
+      button.dataset.refused = refusal
+      button.disabled = this.#isRunning || refusal !== ''
+      const reason = this.#part(button.dataset.action, '.reason')
+      if (reason !== null) reason.textContent = refusal
+    }
+  }
+
+  async #run(action) {
+    this.#setRunning(true)
+    const output = this.#part(action, 'output')
+    output.dataset.tone = 'plain'
+    output.replaceChildren(paragraph('Under way …'))
+    try {
+      let told
+      const outcome = await experiment(this.#connection, async () => {
+        told = await this.#acts[action]()
+      })
+      const { lost, duplicated, gap } = outcome
+      output.dataset.tone = lost + duplicated === 0 ? 'good' : 'bad'
+      const figures = paragraph(`lost ${lost}, duplicated ${duplicated}, gap ${gap} ms`)
+      figures.className = 'figures-line'
+      output.replaceChildren(figures, ...[told].flat().map(paragraph))
+    } catch (error) {
+      output.dataset.tone = 'bad'
+      output.replaceChildren(paragraph(error.message))
+    } finally {
+      this.#setRunning(false)
+    }
+  }
+
+  #setRunning(isRunning) {
+    this.#isRunning = isRunning
+    this.#panel.toggleAttribute('data-running', isRunning)
+    for (const button of this.#buttons()) button.disabled = isRunning || button.dataset.refused !== ''
+  }
+
+  /** Asks for what takes a while, and resolves once it is done. */
+  async #askAndWait(action) {
+    let state = await this.#ask({ action, connection: this.#connection.id }).catch(unlessLost)
+    const end = performance.now() + PATIENCE
+    while ((state === undefined || state.running !== null) && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL))
+      // Whoever answers may be what is being broken.
+      state = await this.#ask().catch(unlessLost)
+    }
+    if (state === undefined) throw new Error('The server does not come back')
+    return state
+  }
+
+  /** What may be broken now, or why this may not. */
+  async #ask(body) {
+    const response = await fetch('/api/break', {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { authorization: `Bearer ${this.#connection.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body)
+    })
+    const answer = await response.json()
+    if (!response.ok) throw Object.assign(new Error(answer.message), { status: response.status })
+    return answer
+  }
+
+  #buttons() {
+    return this.#panel.querySelectorAll('button[data-action]')
+  }
+
+  #part(action, selector) {
+    return this.#panel.querySelector(`[data-action="${action}"]`).closest('li').querySelector(selector)
+  }
+}
+
+// No answer, or none from the primary process: it may have begun all the same.
+function unlessLost(error) {
+  if (error.status !== undefined && error.status < 500) throw error
+  return undefined
+}
+
+function paragraph(text) {
+  const element = document.createElement('p')
+  element.textContent = text
+  return element
+}

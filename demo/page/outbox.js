@@ -1,0 +1,100 @@
+// Sent and not answered yet; more wait their turn, so that a long absence doesn't end in a flood.
+const WINDOW = 50
+// Refused for now: sent again after this.
+const RETRY_AFTER = 1_000
+
+/** @typedef {{ id: string, message: object, state: 'waiting' | 'flying' | 'sent' }} Entry */
+
+/**
+ * What is to be published on a channel, in order, until it has come back from there. While there is no connection it
+ * waits. What may have been lost on its way is sent again: the server adds nothing twice that has the same id.
+ */
+export class Outbox {
+  /** @type {Map<string, Entry>} */
+  #entries = new Map()
+  #publish
+  #refused
+  #flying = 0
+  #isOpen = false
+  #timer = 0
+
+  /**
+   * @param {object} options
+   * @param {(message: object) => Promise<unknown>} options.publish rejects with `code`, `message` and `temporary`
+   * @param {(message: object, error: { code: number, message: string }) => void} options.refused for good
+   */
+  constructor({ publish, refused }) {
+    this.#publish = publish
+    this.#refused = refused
+  }
+
+  get size() {
+    return this.#entries.size
+  }
+
+  /** @param {string} id @param {object} message */
+  add(id, message) {
+    this.#entries.set(id, { id, message, state: 'waiting' })
+    this.#fill()
+  }
+
+  /** It has come back. */
+  confirm(id) {
+    this.#entries.delete(id)
+  }
+
+  /** There is a connection. */
+  open() {
+    this.#isOpen = true
+    clearTimeout(this.#timer)
+    this.#timer = 0
+    this.#fill()
+  }
+
+  /** There is none. What was under way may have arrived or not. */
+  close() {
+    this.#isOpen = false
+  }
+
+  /** The channel was read anew, and what is still here was not on it: all of it is sent again. */
+  again() {
+    for (const entry of this.#entries.values()) if (entry.state === 'sent') entry.state = 'waiting'
+    this.#fill()
+  }
+
+  #fill() {
+    if (!this.#isOpen || this.#timer !== 0) return
+    for (const entry of this.#entries.values()) {
+      if (this.#flying >= WINDOW) return
+      if (entry.state === 'waiting') void this.#send(entry)
+    }
+  }
+
+  async #send(entry) {
+    entry.state = 'flying'
+    this.#flying++
+    try {
+      await this.#publish(entry.message)
+      entry.state = 'sent'
+    } catch (error) {
+      this.#failed(entry, error)
+    }
+    this.#flying--
+    this.#fill()
+  }
+
+  #failed(entry, error) {
+    entry.state = 'waiting'
+    // From 100 on it is the server that says no, for now or for good; below the client, which had no answer.
+    if (error.code < 100 || error.temporary) this.#pause()
+    else if (this.#entries.delete(entry.id)) this.#refused(entry.message, error)
+  }
+
+  #pause() {
+    if (this.#timer !== 0) return
+    this.#timer = setTimeout(() => {
+      this.#timer = 0
+      this.#fill()
+    }, RETRY_AFTER)
+  }
+}

@@ -1,0 +1,84 @@
+const COLOURS = ['red', 'amber', 'green', 'blue', 'violet']
+// More don't fit beside the rest of the bar.
+const SHOWN = 5
+
+/** The colour by which a user is known on this page and on every other. */
+export function colourOf(user) {
+  let hash = 0
+  for (const letter of user) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0
+  return COLOURS[hash % COLOURS.length]
+}
+
+/** Who is here: a row of avatars, oneself first. Somebody with two pages open is one person. */
+export class People {
+  #list
+  /** The user of each client. @type {Map<string, string>} */
+  #clients = new Map()
+  #self = ''
+  /** How often somebody came or went. */
+  changes = 0
+
+  /** @param {HTMLElement} list */
+  constructor(list) {
+    this.#list = list
+  }
+
+  /** @param {{ client: string, user: string }[]} clients @param {string} self the user of this page */
+  show(clients, self) {
+    this.#self = self
+    this.#clients = new Map(clients.map(({ client, user }) => [client, user]))
+    this.#render()
+  }
+
+  join({ client, user }) {
+    this.changes++
+    this.#clients.set(client, user)
+    this.#render()
+  }
+
+  leave({ client }) {
+    this.changes++
+    this.#clients.delete(client)
+    this.#render()
+  }
+
+  #render() {
+    const users = [...new Set(this.#clients.values())].sort(
+      (a, b) => Number(b === this.#self) - Number(a === this.#self)
+    )
+    const more = users.slice(SHOWN)
+    const people = users.slice(0, SHOWN).map((user) => person(user, user === this.#self))
+    if (more.length > 0) people.push(rest(more))
+    this.#list.replaceChildren(...people)
+  }
+}
+
+function person(user, isSelf) {
+  const item = document.createElement('li')
+  item.dataset.user = user
+  item.title = user
+  const avatar = document.createElement('span')
+  avatar.className = 'avatar'
+  avatar.dataset.colour = colourOf(user)
+  avatar.ariaHidden = 'true'
+  avatar.textContent = initialsOf(user)
+  const name = document.createElement('span')
+  name.className = 'person'
+  name.textContent = isSelf ? `${user} (you)` : user
+  item.append(avatar, name)
+  return item
+}
+
+function rest(users) {
+  const item = document.createElement('li')
+  item.className = 'more'
+  item.title = users.join(', ')
+  item.textContent = `and ${users.length} more`
+  return item
+}
+
+function initialsOf(user) {
+  const [first = '', second = ''] = user.split(/[\s_-]+/u)
+  const letters = [...first].slice(0, 1).concat([...second].slice(0, 1))
+  return letters.join('').toUpperCase()
+}

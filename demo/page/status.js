@@ -1,0 +1,55 @@
+// How long the pill says what a reconnect brought.
+const NEWS_TIME = 5_000
+
+const TEXTS = {
+  connecting: () => 'Connecting',
+  connected: () => 'Connected',
+  reconnecting: (attempt) => `Reconnecting (attempt ${attempt})`,
+  draining: () => 'Server restarting',
+  offline: () => 'Offline',
+  'signed-out': () => 'Signed out',
+  closed: () => 'Disconnected'
+}
+
+/** The pill that says how the connection is, and for a while what became of the board while it was not. */
+export class Status {
+  #pill
+  #button
+  #timer = 0
+
+  /** @param {{ pill: HTMLElement, button: HTMLElement }} elements */
+  constructor({ pill, button }) {
+    this.#pill = pill
+    this.#button = button
+  }
+
+  /** @param {import('./connection.js').Connection} connection */
+  show({ status, attempt }) {
+    this.#forget()
+    this.#pill.dataset.status = status
+    this.#pill.textContent = TEXTS[status](attempt)
+    this.#button.hidden = status !== 'signed-out' && status !== 'closed'
+    this.#button.textContent = status === 'signed-out' ? 'Sign in again' : 'Connect again'
+  }
+
+  /** The board is complete again: with all that was missed, or read anew where that could not be had. */
+  tell(how, missed) {
+    this.#forget()
+    this.#pill.dataset.news = how
+    this.#pill.textContent = how === 'reloaded' ? 'Board reloaded' : `Recovered, ${strokes(missed)}`
+    this.#timer = setTimeout(() => {
+      this.#forget()
+      this.#pill.textContent = TEXTS.connected()
+    }, NEWS_TIME)
+  }
+
+  #forget() {
+    clearTimeout(this.#timer)
+    delete this.#pill.dataset.news
+  }
+}
+
+function strokes(count) {
+  if (count === 0) return 'no missed strokes'
+  return count === 1 ? '1 missed stroke' : `${count} missed strokes`
+}
