@@ -13,6 +13,8 @@ const STOP_TIMEOUT = 3_000
 const ASK_INTERVAL = 20
 // A Redis that dies of itself is started again, but not in a tight circle.
 const REVIVE_DELAY = 1_000
+// As long as a supervisor takes to notice; less, and clients would not.
+const KILLED_FOR = 1_000
 
 /*
  * A shell that outlives us, by a moment: it is told each Redis's process id, and when the pipe to us ends, however we
@@ -80,6 +82,7 @@ export class OwnRedis {
   async killAndRestart(): Promise<void> {
     this.#state = 'restarting'
     await this.#kill('SIGKILL')
+    await wait(KILLED_FOR)
     try {
       await this.#launch()
     } finally {

@@ -1,14 +1,14 @@
-import { BreakPanel } from '/break.js'
-import { Connection } from '/connection.js'
-import { Cursors } from '/cursors.js'
-import { Journal } from '/journal.js'
-import { listenToKeys } from '/keys.js'
-import { OpenBoard } from '/open-board.js'
-import { Pens } from '/pens.js'
-import { People } from '/people.js'
-import { listenToPointers } from '/pointers.js'
-import { Sheet } from '/sheet.js'
-import { Status } from '/status.js'
+import { BreakPanel } from './break.js'
+import { Connection } from './connection.js'
+import { Cursors } from './cursors.js'
+import { Journal } from './journal.js'
+import { listenToKeys } from './keys.js'
+import { OpenBoard } from './open-board.js'
+import { Pens } from './pens.js'
+import { People } from './people.js'
+import { listenToPointers } from './pointers.js'
+import { Sheet } from './sheet.js'
+import { recoveredText, Status } from './status.js'
 
 /*
  * The page: a board by the name after the #, drawn on here and by everybody else who has it open.
@@ -34,6 +34,7 @@ const boards = new Map()
 let board
 let connects = 0
 let refusal = ''
+let isShowing = false
 /** Whether the connection was lost, rather than ended by this page itself. */
 let wasLost = false
 
@@ -66,7 +67,17 @@ function open(name) {
   show()
 }
 
+/** Before the next frame: a board's history is thousands of changes in one moment. */
 function show() {
+  if (isShowing) return
+  isShowing = true
+  requestAnimationFrame(() => {
+    isShowing = false
+    render()
+  })
+}
+
+function render() {
   const { drawing, unsent } = board
   const { size, refused } = drawing
   sheet.show(drawing.lines)
@@ -103,7 +114,7 @@ connection.addEventListener('down', ({ detail: { code, reason } }) => {
 function onReady({ how, missed }) {
   if (how === 'new') journal.add(`Opened ${board.name}`)
   else if (how === 'reloaded') journal.add('What was missed could not be had: board reloaded', 'warn')
-  else if (wasLost) journal.add(`Recovered: ${counted(missed)} missed meanwhile`, 'good')
+  else if (wasLost) journal.add(recoveredText(missed), 'good')
   if (how === 'reloaded' || (how === 'recovered' && wasLost)) pill.tell(how, missed)
   wasLost = false
   void showPeople()

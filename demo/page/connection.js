@@ -1,5 +1,5 @@
 import { Centrifuge } from '/modules/centrifuge.js'
-import { fetchToken } from '/token.js'
+import { fetchToken } from './token.js'
 
 // Codes of the channel protocol.
 const SHUTDOWN = 3001

@@ -1,4 +1,4 @@
-import { colourOf } from '/people.js'
+import { colourOf } from './people.js'
 
 // At most ten places a second, of the hundred messages that a connection may send.
 const INTERVAL = 100

@@ -1,7 +1,7 @@
-import { Outbox } from '/outbox.js'
-import { newId } from '/pens.js'
-import { Stream } from '/stream.js'
-import { Tally } from '/tally.js'
+import { Outbox } from './outbox.js'
+import { newId } from './pens.js'
+import { Stream } from './stream.js'
+import { Tally } from './tally.js'
 
 // Milliseconds from one mark to the next: twenty a second, of the hundred messages that a connection may send.
 const INTERVAL = 50

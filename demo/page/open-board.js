@@ -1,14 +1,14 @@
-import { Drawing } from '/drawing.js'
-import { lineOf } from '/line.js'
-import { Outbox } from '/outbox.js'
-import { Stream } from '/stream.js'
+import { Drawing } from './drawing.js'
+import { lineOf } from './line.js'
+import { Outbox } from './outbox.js'
+import { Stream } from './stream.js'
 
 /**
  * A board, as this page knows it: what is on it, and what is on its way there. What is drawn waits here while there is
  * no connection, or while another board is looked at.
  *
  * Events, some with `detail`: `change`; `stroke` (somebody else's, just drawn); `clear` (`user`); `refused` (`code`,
- * `message`); `join`, `leave`, `ready` and `ended` as of a `Stream`.
+ * `message`); `ready`, as of a `Stream` and with how many strokes were `missed`; `join`, `leave` and `ended` as there.
  */
 export class OpenBoard extends EventTarget {
   drawing = new Drawing()
@@ -18,6 +18,8 @@ export class OpenBoard extends EventTarget {
   #stream
   /** Somebody else's strokes are told of once the board is complete. */
   #isComplete = false
+  /** Somebody else's strokes that came since the last subscribe. */
+  #missed = 0
 
   /** @param {import('./connection.js').Connection} connection @param {string} name */
   constructor(connection, name) {
@@ -43,6 +45,9 @@ export class OpenBoard extends EventTarget {
     this.#isComplete = false
     const stream = new Stream(this.#connection.client, this.#channel)
     this.#stream = stream
+    stream.addEventListener('subscribed', () => {
+      this.#missed = 0
+    })
     stream.addEventListener('reset', () => this.drawing.reset())
     stream.addEventListener('publication', ({ detail: { data } }) => this.#take(data))
     stream.addEventListener('ready', ({ detail }) => this.#ready(detail))
@@ -116,21 +121,23 @@ export class OpenBoard extends EventTarget {
     if (message.undo !== undefined) this.#outbox.confirm(undoId(message.undo))
     // While another board is looked at, nothing comes back.
     else if (this.#stream === undefined) this.#outbox.confirm(message.id)
+    this.#emit('change')
   }
 
   #take(publication) {
     const { id, clear, user } = publication
     this.#outbox.confirm(id)
     const isNew = this.drawing.take(publication)
+    if (isNew) this.#missed++
     if (isNew && this.#isComplete) this.#emit('stroke', publication)
     if (clear !== undefined && this.#isComplete) this.#emit('clear', { user })
     this.#emit('change')
   }
 
-  #ready(detail) {
+  #ready({ how }) {
     this.#isComplete = true
-    if (detail.how === 'reloaded') this.#outbox.again()
-    this.#emit('ready', detail)
+    if (how === 'reloaded') this.#outbox.again()
+    this.#emit('ready', { how, missed: this.#missed })
     this.#emit('change')
   }
 

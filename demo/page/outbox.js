@@ -1,7 +1,6 @@
 // Sent and not answered yet; more wait their turn, so that a long absence doesn't end in a flood.
 const WINDOW = 50
-// Refused for now: sent again after this.
-const RETRY_AFTER = 1_000
+const RETRY_AFTER = 500
 
 /** @typedef {{ id: string, message: object, state: 'waiting' | 'flying' | 'sent' }} Entry */
 
@@ -14,6 +13,7 @@ export class Outbox {
   #entries = new Map()
   #publish
   #refused
+  #retryAfter
   #flying = 0
   #isOpen = false
   #timer = 0
@@ -22,10 +22,12 @@ export class Outbox {
    * @param {object} options
    * @param {(message: object) => Promise<unknown>} options.publish rejects with `code`, `message` and `temporary`
    * @param {(message: object, error: { code: number, message: string }) => void} options.refused for good
+   * @param {number} [options.retryAfter] milliseconds after which what was refused for now is sent again
    */
-  constructor({ publish, refused }) {
+  constructor({ publish, refused, retryAfter = RETRY_AFTER }) {
     this.#publish = publish
     this.#refused = refused
+    this.#retryAfter = retryAfter
   }
 
   get size() {
@@ -95,6 +97,6 @@ export class Outbox {
     this.#timer = setTimeout(() => {
       this.#timer = 0
       this.#fill()
-    }, RETRY_AFTER)
+    }, this.#retryAfter)
   }
 }

@@ -36,7 +36,7 @@ export class Status {
   tell(how, missed) {
     this.#forget()
     this.#pill.dataset.news = how
-    this.#pill.textContent = how === 'reloaded' ? 'Board reloaded' : `Recovered, ${strokes(missed)}`
+    this.#pill.textContent = how === 'reloaded' ? 'Board reloaded' : recoveredText(missed)
     this.#timer = setTimeout(() => {
       this.#forget()
       this.#pill.textContent = TEXTS.connected()
@@ -49,7 +49,8 @@ export class Status {
   }
 }
 
-function strokes(count) {
-  if (count === 0) return 'no missed strokes'
-  return count === 1 ? '1 missed stroke' : `${count} missed strokes`
+/** What to say of a reconnect after which so many strokes of others came. */
+export function recoveredText(missed) {
+  if (missed === 0) return 'Recovered, no missed strokes'
+  return `Recovered, ${missed} missed ${missed === 1 ? 'stroke' : 'strokes'}`
 }

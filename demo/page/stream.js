@@ -4,10 +4,11 @@ const RETRY_AFTER = 500
 /**
  * One channel with history, from its beginning on: every publication in order and once, through all reconnects.
  *
- * Events, all with `detail`:
+ * Events, some with `detail`:
  * - `publication`: `data`, and `client` where one published it
+ * - `subscribed`: what was missed comes now
  * - `reset`: what came is stale, and everything comes again
- * - `ready`: all that there is has come; `how` it did: `new`, `recovered` (with how many it had `missed`) or `reloaded`
+ * - `ready`: all that there is has come; `how` it did: `new`, `recovered` or `reloaded`
  * - `join` and `leave`: `client` and `user`
  * - `ended`: `code` and `reason`; the server wants it so
  */
@@ -19,7 +20,6 @@ export class Stream extends EventTarget {
   #isNew = true
   /** Publications that came while it is being read. @type {object[] | undefined} */
   #held
-  #missed = 0
   /** Goes up whenever a reading is overtaken by another subscribe, or by the end. */
   #readings = 0
 
@@ -62,8 +62,8 @@ export class Stream extends EventTarget {
       void this.#read(++this.#readings)
       return
     }
+    this.#emit('subscribed')
     // What was missed comes before this turn is over.
-    this.#missed = 0
     queueMicrotask(() => this.#ready('recovered'))
   }
 
@@ -73,12 +73,11 @@ export class Stream extends EventTarget {
   }
 
   #deliver({ data, info }) {
-    this.#missed++
     this.#emit('publication', { data, client: info?.client })
   }
 
   #ready(how) {
-    this.#emit('ready', { how: this.#isNew ? 'new' : how, missed: this.#missed })
+    this.#emit('ready', { how: this.#isNew ? 'new' : how })
     this.#isNew = false
   }
 

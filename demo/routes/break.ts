@@ -12,8 +12,8 @@ const NoPrimaryError = createError('UNAVAILABLE', 'The primary process does not 
 
 // Asked a few times a second while something is being broken.
 const LIMIT = { max: 1_200, timeWindow: '1 minute' }
-// A page makes twenty marks a second while it breaks something, for a minute at most.
-const HISTORY = { size: 2_000, ttl: 120_000 }
+// A page makes twenty marks a second while it breaks something, which takes three minutes at most.
+const HISTORY = { size: 5_000, ttl: 300_000 }
 
 /**
  * What the panel "Break it" asks for. Whoever may ask can end processes, so this is for a demo that listens on loopback

@@ -121,8 +121,8 @@ test('a board: strokes from its sockets and from HTTP reach all who look at it',
   const stroke = { id: 's1', colour: 'red', width: 5, points: [0, 0, 0.5, 0.25] }
   ada.send({ ...stroke, user: 'somebody else' })
   const publication = { channel: 'boards/one', data: { ...stroke, user: 'ada' } }
-  t.same(await ada.next(), publication)
-  t.same(await grace.next(), publication, 'the user is who sent it')
+  t.match(await ada.next(), publication)
+  t.match(await grace.next(), publication, 'the user is who sent it')
 
   const post = (headers: Record<string, string>, payload: object, board = 'one') =>
     app.inject({ method: 'POST', url: `/api/boards/${board}/strokes`, headers, payload })
@@ -180,10 +180,14 @@ test('the page and what it loads, all from here, under a strict policy', async (
     seen.add(path)
     const response = await app.inject(path)
     t.equal(response.statusCode, 200, path)
-    for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"](\/[^'"]+)['"]/g)) await load(next as string)
+    // The scripts lie beside each other.
+    for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"]\.?(\/[^'"]+)['"]/g))
+      await load(next as string)
   }
   await load('/')
-  t.ok(seen.has('/modules/realtime-client.js') && seen.has('/modules/reconnecting-socket.js'))
+  for (const path of ['/theme.css', '/drawing.js', '/modules/realtime-client.js', '/modules/centrifuge.js']) {
+    t.ok(seen.has(path), path)
+  }
   t.equal((await app.inject('/nothing')).statusCode, 404)
   t.equal((await app.inject('/../settings.ts')).statusCode, 404)
 })

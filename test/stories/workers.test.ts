@@ -82,8 +82,8 @@ function percentile(values: number[], part: number): number {
   return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN)
 }
 
-t.test('several workers need Redis, and say how to get it', async (t) => {
-  const demo = DemoProcess.spawn(t, {}, undefined, ['--workers', '2'])
+t.test('several workers need Redis, and say how to get it where there is none to be started', async (t) => {
+  const demo = DemoProcess.spawn(t, { PATH: '' }, undefined, ['--workers', '2'])
   const { msg } = await demo.line(({ level }) => level === 60)
   t.match(msg, /redis-server.*REDIS_URL/)
   t.match(await demo.exited, { code: 1 })

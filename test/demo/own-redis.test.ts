@@ -1,0 +1,70 @@
+import { existsSync, readlinkSync } from 'node:fs'
+import { type Test, test } from 'tap'
+import { DemoProcess } from '../support/demo.ts'
+import { RedisServer, until } from '../support/redis-server.ts'
+
+async function start(t: Test, env: Record<string, string> = {}): Promise<{ demo: DemoProcess; redis: number }> {
+  const demo = await DemoProcess.start(t, env, undefined, ['--workers', '1'])
+  await demo.message('all workers listen')
+  const { redis } = (await demo.message('started a Redis for this demo')) as unknown as { redis: number }
+  return { demo, redis }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Where a Redis keeps its files. */
+const directoryOf = (pid: number) => readlinkSync(`/proc/${pid}/cwd`)
+
+test('workers have a Redis of their own, which ends with them and leaves nothing behind', async (t) => {
+  const { demo, redis } = await start(t)
+  const directory = directoryOf(redis)
+  t.ok(isRunning(redis) && existsSync(directory))
+  const ready = await fetch(`${demo.address}/ready`)
+  t.same(await ready.json(), { ready: true, draining: false })
+  t.equal((await demo.end()).code, 0)
+  t.notOk(isRunning(redis))
+  t.notOk(existsSync(directory))
+  t.same(demo.noise, [])
+})
+
+test('it also ends where the primary process is killed', async (t) => {
+  const { demo, redis } = await start(t)
+  const directory = directoryOf(redis)
+  await demo.kill()
+  await until(() => !isRunning(redis) && !existsSync(directory))
+  t.notOk(isRunning(redis))
+})
+
+test('it is started again where it dies of itself', async (t) => {
+  const { demo, redis } = await start(t)
+  process.kill(redis, 'SIGKILL')
+  await demo.message('the Redis of this demo died: starting it again')
+  await until(async () => (await fetch(`${demo.address}/ready`)).status === 200)
+  t.equal((await demo.end()).code, 0)
+})
+
+test('a Redis that was given is nobody’s to kill', async (t) => {
+  const given = await RedisServer.start(t)
+  const demo = await DemoProcess.start(t, { REDIS_URL: given.url }, undefined, ['--workers', '1'])
+  t.equal(
+    demo.logs.find(({ msg }) => msg === 'started a Redis for this demo'),
+    undefined
+  )
+  const headers = {
+    authorization: `Bearer ${await demo.token()}`,
+    origin: demo.address,
+    'content-type': 'application/json'
+  }
+  const state = await (await fetch(`${demo.address}/api/break`, { headers })).json()
+  t.match(state, { workers: 1, running: null, refusals: { restart: null, kill: null, redis: /REDIS_URL/, cut: null } })
+  const body = JSON.stringify({ action: 'redis' })
+  const refused = await fetch(`${demo.address}/api/break`, { method: 'POST', headers, body })
+  t.equal(refused.status, 409)
+  t.equal(await given.admin.ping(), 'PONG')
+})

@@ -1,0 +1,130 @@
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+
+// Machines that run other tests meanwhile are slow to paint.
+const PATIENCE = 30_000
+
+export const DESKTOP = { viewport: { width: 1280, height: 800 } }
+export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 3, isMobile: true, hasTouch: true }
+
+/** Opens boards in a browser, each page in a context of its own: another person's. */
+export class Visitors {
+  /** What went wrong in any page, but for connections that failed. */
+  readonly faults: string[] = []
+  readonly #browser: Browser
+
+  constructor(browser: Browser) {
+    this.#browser = browser
+  }
+
+  /** Opens a board, and waits until it is there. The context ends with the test. */
+  async open(
+    t: { teardown(fn: () => unknown): void },
+    url: string,
+    { user, ...options }: BrowserContextOptions & { user?: string } = {}
+  ): Promise<Whiteboard> {
+    const context = await this.#browser.newContext({ ...DESKTOP, ...options })
+    t.teardown(() => context.close())
+    if (user !== undefined) {
+      const once = `if (localStorage.user === undefined) localStorage.user = ${JSON.stringify(user)}`
+      await context.addInitScript(once)
+    }
+    const page = await context.newPage()
+    page.setDefaultTimeout(PATIENCE)
+    page.on('pageerror', (error) => this.faults.push(String(error)))
+    // The browser itself logs each refused connection; everything else is ours, violations of the policy too.
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load/.test(message.text())) {
+        this.faults.push(message.text())
+      }
+    })
+    await page.goto(url)
+    const whiteboard = new Whiteboard(page)
+    await whiteboard.event('Opened')
+    return whiteboard
+  }
+}
+
+// What runs in the page is given as text: the types of a browser's globals are not those of these tests.
+
+/** A page with a board. */
+export class Whiteboard {
+  readonly page: Page
+
+  constructor(page: Page) {
+    this.page = page
+  }
+
+  /** Waits for the pill to say so. */
+  async status(name: string): Promise<void> {
+    await this.page.locator(`#status[data-status="${name}"]`).waitFor()
+  }
+
+  async news(text: string | RegExp): Promise<void> {
+    await this.page.locator('#status[data-news]', { hasText: text }).waitFor()
+  }
+
+  get pill(): Promise<string | null> {
+    return this.page.locator('#status').textContent()
+  }
+
+  /** Waits for an entry in the journal. */
+  async event(text: string | RegExp): Promise<void> {
+    await this.page.locator('#events li', { hasText: text }).first().waitFor()
+  }
+
+  /** Draws a line across the board at this height (0 to 1). */
+  async draw(at: number): Promise<void> {
+    const { x, y, width, height } = await this.box()
+    const { mouse } = this.page
+    await mouse.move(x + width * 0.1, y + height * at)
+    await mouse.down()
+    await mouse.move(x + width * 0.9, y + height * at, { steps: 12 })
+    await mouse.up()
+  }
+
+  async box(): Promise<{ x: number; y: number; width: number; height: number }> {
+    const box = await this.page.locator('#pad').boundingBox()
+    if (box === null) throw new Error('there is no board')
+    return box
+  }
+
+  /** Waits until the board has ink (or none) in its middle, at this height. */
+  async ink(at: number, expected = true): Promise<void> {
+    const found = await this.page.evaluate<boolean>(`new Promise((resolve) => {
+      const end = performance.now() + ${PATIENCE}
+      const look = () => {
+        const { width, height } = document.getElementById('ink')
+        const context = document.getElementById('ink').getContext('2d')
+        const [, , , alpha] = context.getImageData(Math.round(width / 2), Math.round(height * ${at}), 1, 1).data
+        const holds = alpha > 128 === ${expected}
+        if (holds || performance.now() > end) resolve(holds)
+        else requestAnimationFrame(look)
+      }
+      look()
+    })`)
+    if (!found) throw new Error(`${expected ? 'no ink' : 'ink'} at ${at}`)
+  }
+
+  /** How many strokes are shown. */
+  async strokes(): Promise<number> {
+    return Number(await this.page.locator('#sheet').getAttribute('data-strokes'))
+  }
+
+  async untilStrokes(count: number): Promise<void> {
+    await this.page.locator(`#sheet[data-strokes="${count}"]`).waitFor()
+  }
+
+  /** How many of one's own are not confirmed. */
+  async unsent(): Promise<number> {
+    return Number(await this.page.locator('#unsent').textContent())
+  }
+
+  async untilUnsent(count: number): Promise<void> {
+    await this.page.locator('#unsent', { hasText: new RegExp(`^${count}$`) }).waitFor()
+  }
+
+  /** Whether somebody is shown among those who are here. */
+  async person(user: string, isHere = true): Promise<void> {
+    await this.page.locator(`#people [data-user="${user}"]`).waitFor({ state: isHere ? 'visible' : 'detached' })
+  }
+}
