@@ -141,9 +141,9 @@ test('secrets: a random one is said to be, a short one too, and none is shown', 
 
 test('F113: out of file descriptors, what is connected stays, and there is room again once some have gone', async (t) => {
   // Enough to load the demo's modules, many at a time, and too few for the crowd.
-  const demo = await DemoProcess.start(t, {}, 'ulimit -n 110')
+  const demo = await DemoProcess.start(t, {}, 'ulimit -n 256')
   const socket = await connected(t, demo, '/ws/echo')
-  const many = Array.from({ length: 120 }, () => {
+  const many = Array.from({ length: 400 }, () => {
     const crowd = connectTcp(demo.port, '127.0.0.1')
     crowd.on('error', () => {})
     t.teardown(() => crowd.destroy())
