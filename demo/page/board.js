@@ -122,6 +122,8 @@ function onReady({ how, missed }) {
 
 function onRefused({ code, message }) {
   refusal = message
+  // Of a line's pieces, one is enough.
+  if (board.drawing.refused.length > 1) return
   journal.add(`Refused: ${message} (${code})`, 'bad')
 }
 

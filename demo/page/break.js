@@ -70,8 +70,7 @@ export class BreakPanel {
       const refusal = refusals[button.dataset.action] ?? ''
       button.dataset.refused = refusal
       button.disabled = this.#isRunning || refusal !== ''
-      const reason = this.#part(button.dataset.action, '.reason')
-      if (reason !== null) reason.textContent = refusal
+      this.#part(button.dataset.action, '.reason').replaceChildren(...withCommands(refusal))
     }
   }
 
@@ -80,6 +79,9 @@ export class BreakPanel {
     const output = this.#part(action, 'output')
     output.dataset.tone = 'plain'
     output.replaceChildren(paragraph('Under way …'))
+    let wasHidden = document.hidden
+    const hidden = new AbortController()
+    document.addEventListener('visibilitychange', () => (wasHidden ||= document.hidden), { signal: hidden.signal })
     try {
       let told
       const outcome = await experiment(this.#connection, async () => {
@@ -90,10 +92,13 @@ export class BreakPanel {
       const figures = paragraph(`lost ${lost}, duplicated ${duplicated}, gap ${gap} ms`)
       figures.className = 'figures-line'
       output.replaceChildren(figures, ...[told].flat().map(paragraph))
+      // Browsers let what nobody looks at do something once a second.
+      if (wasHidden) output.append(paragraph('The page was in the background: the gap is the browser’s'))
     } catch (error) {
       output.dataset.tone = 'bad'
       output.replaceChildren(paragraph(error.message))
     } finally {
+      hidden.abort()
       this.#setRunning(false)
     }
   }
@@ -142,6 +147,16 @@ export class BreakPanel {
 function unlessLost(error) {
   if (error.status !== undefined && error.status < 500) throw error
   return undefined
+}
+
+/** A sentence in which commands stand between quotation marks: those are not to be broken. */
+function withCommands(text) {
+  return text.split('"').map((part, at) => {
+    if (at % 2 === 0) return part
+    const command = document.createElement('code')
+    command.textContent = part
+    return command
+  })
 }
 
 function paragraph(text) {

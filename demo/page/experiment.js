@@ -100,7 +100,7 @@ class Pulse extends EventTarget {
 
   async #once(target, type) {
     const { promise, resolve, reject } = Promise.withResolvers()
-    const timer = setTimeout(() => reject(new Error('The board can not be reached')), PATIENCE)
+    const timer = setTimeout(() => reject(new Error('The board cannot be reached')), PATIENCE)
     target.addEventListener(type, resolve, { once: true })
     await promise
     clearTimeout(timer)

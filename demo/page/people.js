@@ -2,11 +2,11 @@ const COLOURS = ['red', 'amber', 'green', 'blue', 'violet']
 // More don't fit beside the rest of the bar.
 const SHOWN = 5
 
-/** The colour by which a user is known on this page and on every other. */
+/** The colour by which a user is known on this page and on every other: by FNV-1a, whose upper bits are well mixed. */
 export function colourOf(user) {
-  let hash = 0
-  for (const letter of user) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0
-  return COLOURS[hash % COLOURS.length]
+  let hash = 0x811c9dc5
+  for (const letter of user) hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193) >>> 0
+  return COLOURS[(hash >>> 7) % COLOURS.length]
 }
 
 /** Who is here: a row of avatars, oneself first. Somebody with two pages open is one person. */

@@ -1,0 +1,118 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import { launchBrowser } from '../test/support/browser.ts'
+import { DemoProcess } from '../test/support/demo.ts'
+import { Visitors, type Whiteboard } from '../test/support/whiteboard.ts'
+import { gull, type PictureLine, picture } from './picture.ts'
+import { root } from './run.ts'
+
+/*
+ * `npm run screenshots`: starts the demo with three workers, lets three people draw on one board, and writes what they
+ * see to docs/screenshots. It needs redis-server and Chromium, as the tests do.
+ */
+
+const FOLDER = join(root, 'docs/screenshots')
+const DESKTOP = { viewport: { width: 1280, height: 800 } }
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
+
+interface Stage {
+  readonly demo: DemoProcess
+  readonly visitors: Visitors
+  /** Three people on one board, on which their picture is. */
+  readonly people: readonly [Whiteboard, Whiteboard, Whiteboard]
+  readonly disposal: { teardown(fn: () => unknown): void }
+}
+
+/** What is taken, in this order; each answers the page as it is to be seen. */
+const SHOTS: Readonly<Record<string, (stage: Stage) => Promise<Page>>> = {
+  async 'whiteboard-desktop'({ people: [ada, grace, lin] }) {
+    await point(grace, 0.66, 0.33)
+    await point(lin, 0.34, 0.81)
+    await ada.page.locator('#names [data-shown]').nth(1).waitFor()
+    return ada.page
+  },
+
+  async 'whiteboard-dark'({ people: [ada, grace] }) {
+    await point(ada, 0.58, 0.66)
+    await grace.page.locator('#names [data-user="Ada"]').waitFor()
+    return grace.page
+  },
+
+  async 'whiteboard-phone'({ people: [ada, grace], demo, visitors, disposal }) {
+    const phone = await visitors.open(disposal, `${demo.address}/#lake`, { user: 'Kim', ...PHONE })
+    await Promise.all([ada.person('Kim'), phone.untilStrokes(await ada.strokes())])
+    await point(ada, 0.58, 0.66)
+    await point(grace, 0.3, 0.3)
+    await phone.page.locator('#names [data-shown]').nth(1).waitFor()
+    return phone.page
+  },
+
+  async 'whiteboard-restart'({ people: [ada, grace] }) {
+    await ada.page.locator('#break summary').click()
+    const button = ada.page.locator('[data-action="restart"]')
+    const recovered = ada.news('Recovered')
+    await button.click()
+    await recovered
+    await drawLine(grace, gull(1, 0.63, 0.12, 0.034))
+    const output = ada.page.locator('li', { has: button }).locator('output')
+    await output.locator('p', { hasText: 'lost' }).waitFor({ timeout: 120_000 })
+    await output.scrollIntoViewIfNeeded()
+    return ada.page
+  }
+}
+
+async function main(): Promise<void> {
+  const cleanups: (() => unknown)[] = []
+  const disposal = { teardown: (fn: () => unknown) => void cleanups.push(fn) }
+  try {
+    const stage = await open(disposal)
+    mkdirSync(FOLDER, { recursive: true })
+    for (const [name, take] of Object.entries(SHOTS)) {
+      const page = await take(stage)
+      await page.screenshot({ path: join(FOLDER, `${name}.png`) })
+      console.log(`docs/screenshots/${name}.png`)
+    }
+    await stage.demo.end()
+  } finally {
+    for (const clean of cleanups.reverse()) await clean()
+  }
+}
+
+async function open(disposal: Stage['disposal']): Promise<Stage> {
+  const env = { JWT_SECRET: 'only for taking screenshots of it', DRAIN_WINDOW: '500', DRAIN_TIMEOUT: '5000' }
+  const demo = await DemoProcess.start(disposal, env, undefined, ['--workers', '3'])
+  await demo.message('all workers listen')
+  const browser = await launchBrowser()
+  disposal.teardown(() => browser.close())
+  const visitors = new Visitors(browser)
+  const enter = (user: string, colorScheme: 'light' | 'dark') => {
+    return visitors.open(disposal, `${demo.address}/#lake`, { user, colorScheme, ...DESKTOP })
+  }
+  const people = [await enter('Ada', 'light'), await enter('Grace', 'dark'), await enter('Lin', 'light')] as const
+  await Promise.all(
+    people.map(async (person, at) => {
+      for (const line of picture().filter(({ by }) => by === at)) await drawLine(person, line)
+      await person.untilUnsent(0)
+    })
+  )
+  return { demo, visitors, people, disposal }
+}
+
+async function drawLine(person: Whiteboard, { colour, width, points }: PictureLine): Promise<void> {
+  await person.page.getByLabel(colour, { exact: true }).check()
+  await person.page.getByLabel(width, { exact: true }).check()
+  const [first, ...others] = points
+  if (first === undefined) return
+  await point(person, ...first)
+  await person.page.mouse.down()
+  for (const at of others) await point(person, ...at)
+  await person.page.mouse.up()
+}
+
+async function point(person: Whiteboard, across: number, down: number): Promise<void> {
+  const { x, y, width, height } = await person.box()
+  await person.page.mouse.move(x + across * width, y + down * height)
+}
+
+await main()
