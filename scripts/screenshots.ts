@@ -51,9 +51,9 @@ const SHOTS: Readonly<Record<string, (stage: Stage) => Promise<Page>>> = {
   async 'whiteboard-restart'({ people: [ada, grace] }) {
     await ada.page.locator('#break summary').click()
     const button = ada.page.locator('[data-action="restart"]')
-    const recovered = ada.news('Recovered')
+    const pill = await ada.watchPill()
     await button.click()
-    await recovered
+    await pill.said(/^Recovered, /)
     await drawLine(grace, gull(1, 0.63, 0.12, 0.034))
     const output = ada.page.locator('li', { has: button }).locator('output')
     await output.locator('p', { hasText: 'lost' }).waitFor({ timeout: 120_000 })

@@ -67,11 +67,11 @@ function open(name) {
   show()
 }
 
-/** Before the next frame: a board's history is thousands of changes in one moment. */
+/** Once for all that happens in a moment: a board's history is thousands of changes. */
 function show() {
   if (isShowing) return
   isShowing = true
-  requestAnimationFrame(() => {
+  queueMicrotask(() => {
     isShowing = false
     render()
   })

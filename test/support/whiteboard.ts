@@ -6,6 +6,17 @@ const PATIENCE = 30_000
 export const DESKTOP = { viewport: { width: 1280, height: 800 } }
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 3, isMobile: true, hasTouch: true }
 
+// What runs in the page is given as text: the types of a browser's globals are not those of these tests.
+
+// The pill says some things for a moment only.
+const RECORD_PILL = `
+  window.pill = []
+  addEventListener('DOMContentLoaded', () => {
+    const record = () => window.pill.push(document.getElementById('status').textContent)
+    new MutationObserver(record).observe(document.getElementById('status'), { childList: true })
+  })
+`
+
 /** Opens boards in a browser, each page in a context of its own: another person's. */
 export class Visitors {
   /** What went wrong in any page, but for connections that failed. */
@@ -28,12 +39,13 @@ export class Visitors {
       const once = `if (localStorage.user === undefined) localStorage.user = ${JSON.stringify(user)}`
       await context.addInitScript(once)
     }
+    await context.addInitScript(RECORD_PILL)
     const page = await context.newPage()
     page.setDefaultTimeout(PATIENCE)
     page.on('pageerror', (error) => this.faults.push(String(error)))
-    // The browser itself logs each refused connection; everything else is ours, violations of the policy too.
+    // The browser itself logs each refused connection, and what is sent as one ends; everything else is ours, violations of the policy too.
     page.on('console', (message) => {
-      if (message.type() === 'error' && !/ERR_|WebSocket connection|Failed to load/.test(message.text())) {
+      if (message.type() === 'error' && !/ERR_|WebSocket (connection|is already)|Failed to load/.test(message.text())) {
         this.faults.push(message.text())
       }
     })
@@ -43,8 +55,6 @@ export class Visitors {
     return whiteboard
   }
 }
-
-// What runs in the page is given as text: the types of a browser's globals are not those of these tests.
 
 /** A page with a board. */
 export class Whiteboard {
@@ -59,8 +69,14 @@ export class Whiteboard {
     await this.page.locator(`#status[data-status="${name}"]`).waitFor()
   }
 
-  async news(text: string | RegExp): Promise<void> {
-    await this.page.locator('#status[data-news]', { hasText: text }).waitFor()
+  /** Takes note of what the pill says from now on; `said` resolves once it says or has said something of this kind. */
+  async watchPill(): Promise<{ said(text: RegExp): Promise<void> }> {
+    const start = await this.page.evaluate<number>('window.pill.length')
+    return {
+      said: async (text) => {
+        await this.until(`() => window.pill.slice(${start}).some((text) => ${text}.test(text))`)
+      }
+    }
   }
 
   get pill(): Promise<string | null> {
@@ -90,19 +106,27 @@ export class Whiteboard {
 
   /** Waits until the board has ink (or none) in its middle, at this height. */
   async ink(at: number, expected = true): Promise<void> {
+    await this.until(`() => {
+      const { width, height } = document.getElementById('ink')
+      const context = document.getElementById('ink').getContext('2d')
+      const [, , , alpha] = context.getImageData(Math.round(width / 2), Math.round(height * ${at}), 1, 1).data
+      return alpha > 128 === ${expected}
+    }`)
+  }
+
+  /** Waits until this function holds in the page. (Playwright's own way is shut by the page's policy.) */
+  async until(holds: string): Promise<void> {
     const found = await this.page.evaluate<boolean>(`new Promise((resolve) => {
+      const holds = ${holds}
       const end = performance.now() + ${PATIENCE}
       const look = () => {
-        const { width, height } = document.getElementById('ink')
-        const context = document.getElementById('ink').getContext('2d')
-        const [, , , alpha] = context.getImageData(Math.round(width / 2), Math.round(height * ${at}), 1, 1).data
-        const holds = alpha > 128 === ${expected}
-        if (holds || performance.now() > end) resolve(holds)
+        const found = holds()
+        if (found || performance.now() > end) resolve(found)
         else requestAnimationFrame(look)
       }
       look()
     })`)
-    if (!found) throw new Error(`${expected ? 'no ink' : 'ink'} at ${at}`)
+    if (!found) throw new Error(`never: ${holds}`)
   }
 
   /** How many strokes are shown. */

@@ -119,18 +119,14 @@ test('the whiteboard is within everybody’s reach', { timeout: PATIENCE }, asyn
     const page = await visitors.open(t, board('dark'), { colorScheme: 'dark' })
     await page.draw(0.5)
     await page.ink(0.5)
-    const lightness = () => {
-      return page.page.evaluate<number>(`{
-        const { width, height } = document.getElementById('ink')
-        document.getElementById('ink').getContext('2d').getImageData(width / 2, height / 2, 1, 1).data[0]
-      }`)
-    }
-    t.ok((await lightness()) > 200)
-    await page.page.emulateMedia({ colorScheme: 'light' })
-    await page.page.waitForFunction(`{
+    const lightness = `(() => {
       const { width, height } = document.getElementById('ink')
-      document.getElementById('ink').getContext('2d').getImageData(width / 2, height / 2, 1, 1).data[0] < 60
-    }`)
+      return document.getElementById('ink').getContext('2d').getImageData(width / 2, height / 2, 1, 1).data[0]
+    })()`
+    await page.until(`() => ${lightness} > 200`)
+    await page.page.emulateMedia({ colorScheme: 'light' })
+    await page.until(`() => ${lightness} < 60`)
+    t.pass('light ink by night, dark ink by day')
   })
 
   await whole.test(

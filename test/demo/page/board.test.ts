@@ -192,8 +192,9 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     const own = await ada.strokes()
     const missed = (await grace.strokes()) - before
     t.ok(missed > 0)
+    const pill = await ada.watchPill()
     await ada.page.context().setOffline(false)
-    await ada.news(`Recovered, ${missed} missed ${missed === 1 ? 'stroke' : 'strokes'}`)
+    await pill.said(new RegExp(`^Recovered, ${missed} missed strokes?$`))
     await ada.status('connected')
     await ada.untilUnsent(0)
     await ada.ink(0.75)
@@ -282,9 +283,9 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
   await whole.test('through a restart: told, back again, and nothing that was drawn meanwhile is lost', async (t) => {
     const [ada, grace] = await Promise.all([visitors.open(t, board('restart')), visitors.open(t, board('restart'))])
     t.equal(await ada.page.locator('#status').getAttribute('aria-live'), 'polite')
-    const told = ada.page.locator('#status[data-status="draining"]', { hasText: 'Server restarting' }).waitFor()
+    const [pill, other] = [await ada.watchPill(), await grace.watchPill()]
     await demo.end('SIGTERM')
-    await told
+    await pill.said(/^Server restarting$/)
     await ada.event('The server restarts')
     await ada.status('reconnecting')
     t.match(await ada.pill, /^Reconnecting \(attempt \d+\)$/)
@@ -294,7 +295,7 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     await grace.status('reconnecting')
     // Another secret: the tokens that the pages hold are worth nothing to it. And it remembers no board.
     demo = await DemoProcess.start(whole, { ...env, JWT_SECRET: `not ${secret}` })
-    await grace.news('Board reloaded')
+    await other.said(/^Board reloaded$/)
     await ada.untilUnsent(0)
     await grace.ink(0.5)
     await grace.draw(0.25)

@@ -100,24 +100,24 @@ test('three workers, broken from the page', { timeout: PATIENCE }, async (whole)
   )
 
   await whole.test('killing the worker that serves the page', async (t) => {
-    const recovered = operator.news('Recovered')
+    const pill = await operator.watchPill()
     const { figures, gap, told } = await breakWhileDrawing('kill')
     t.match(figures, /^lost 0, duplicated 0, gap \d+ ms$/)
     t.ok(gap > 0)
     t.same(told, ['Another worker is in its place'])
-    await recovered
+    await pill.said(/^Recovered, /)
     t.match(await demo.message('a worker died'), { signal: 'SIGKILL' })
     for (const board of [operator, ada, grace]) await board.untilStrokes(drawn)
     t.comment({ drawn, gap })
   })
 
   await whole.test('killing their Redis: the boards are read anew, and nothing is lost', async (t) => {
-    const reloaded = Promise.all([operator, ada, grace].map((board) => board.news('Board reloaded')))
+    const pills = await Promise.all([operator, ada, grace].map((board) => board.watchPill()))
     const { figures, gap, told } = await breakWhileDrawing('redis')
     t.match(figures, /^lost 0, duplicated 0, gap \d+ ms$/)
     t.ok(gap > 500, `${gap} ms without Redis`)
     t.same(told, ['Redis is back'])
-    await reloaded
+    await Promise.all(pills.map((pill) => pill.said(/^Board reloaded$/)))
     for (const board of [operator, ada, grace]) await board.untilStrokes(drawn)
     const ids = await history()
     t.same([ids.length, new Set(ids).size], [drawn, drawn])
@@ -125,11 +125,11 @@ test('three workers, broken from the page', { timeout: PATIENCE }, async (whole)
   })
 
   await whole.test('cutting the page’s own connection, flooding, and sending garbage', async (t) => {
-    const recovered = operator.news('Recovered')
+    const pill = await operator.watchPill()
     const cut = await press(operator, 'cut')
     t.match(cut, { figures: /^lost 0, duplicated 0, gap \d+ ms$/, told: ['Cut without a close frame'] })
     t.ok(cut.gap > 0)
-    await recovered
+    await pill.said(/^Recovered, /)
 
     const flood = await press(operator, 'flood')
     t.match(flood.figures, /^lost 0, duplicated 0, gap \d+ ms$/)
