@@ -12,10 +12,14 @@ const CLOSE_GRACE = 3_000
 /**
  * On SIGTERM or SIGINT: drains (while /ready says 503 and /health 200), closes, and exits with 0. A second signal ends
  * the process at once, with 128 and the signal's number as a shell would report it; so does a close that hangs, with 1.
+ *
+ * Ctrl-C in a terminal reaches every process of a group: a worker leaves it to its primary process, whose SIGTERM would
+ * be a second signal otherwise.
  */
 export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
   let ending = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  if (cluster.isWorker) process.on('SIGINT', () => undefined)
+  for (const signal of cluster.isWorker ? (['SIGTERM'] as const) : (['SIGTERM', 'SIGINT'] as const)) {
     process.on(signal, () => {
       if (ending) {
         app.log.warn({ signal }, 'second signal: exit at once')

@@ -90,7 +90,7 @@ class Primary {
       log(60, 'the workers took too long')
       process.exit(1)
     }, this.#settings.drain.timeout + EXIT_GRACE).unref()
-    await Promise.all(workers().map((worker) => this.#stop(worker, signal)))
+    await Promise.all(workers().map((worker) => this.#stop(worker)))
     await this.#redis?.stop()
     log(30, 'closed')
     process.exit(0)
@@ -101,7 +101,7 @@ class Primary {
     for (const worker of workers()) {
       if (this.#ending || worker.isDead()) continue
       await this.#fork()
-      await this.#stop(worker, 'SIGTERM')
+      await this.#stop(worker)
     }
     log(30, 'all workers restarted')
   }
@@ -118,11 +118,11 @@ class Primary {
     return this.#redis === undefined ? {} : { REDIS_URL: this.#redis.url }
   }
 
-  async #stop(worker: Worker, signal: NodeJS.Signals): Promise<void> {
+  async #stop(worker: Worker): Promise<void> {
     if (worker.isDead()) return
     const gone = once(worker, 'exit')
     stopping.add(worker)
-    worker.process.kill(signal)
+    worker.process.kill('SIGTERM')
     await gone
   }
 

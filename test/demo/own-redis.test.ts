@@ -1,13 +1,26 @@
-import { existsSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
+import { Redis } from 'ioredis'
 import { type Test, test } from 'tap'
 import { DemoProcess } from '../support/demo.ts'
 import { RedisServer, until } from '../support/redis-server.ts'
 
-async function start(t: Test, env: Record<string, string> = {}): Promise<{ demo: DemoProcess; redis: number }> {
-  const demo = await DemoProcess.start(t, env, undefined, ['--workers', '1'])
+interface Started {
+  readonly demo: DemoProcess
+  /** Its process id. */
+  readonly redis: number
+  /** Where it keeps its files. */
+  readonly directory: string
+}
+
+async function start(t: Test): Promise<Started> {
+  const demo = await DemoProcess.start(t, {}, undefined, ['--workers', '1'])
   await demo.message('all workers listen')
-  const { redis } = (await demo.message('started a Redis for this demo')) as unknown as { redis: number }
-  return { demo, redis }
+  const line = await demo.message('started a Redis for this demo')
+  const { redis, url } = line as unknown as { redis: number; url: string }
+  const admin = new Redis(url)
+  const [, directory] = (await admin.config('GET', 'dir')) as [string, string]
+  admin.disconnect()
+  return { demo, redis, directory }
 }
 
 function isRunning(pid: number): boolean {
@@ -18,12 +31,8 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Where a Redis keeps its files. */
-const directoryOf = (pid: number) => readlinkSync(`/proc/${pid}/cwd`)
-
 test('workers have a Redis of their own, which ends with them and leaves nothing behind', async (t) => {
-  const { demo, redis } = await start(t)
-  const directory = directoryOf(redis)
+  const { demo, redis, directory } = await start(t)
   t.ok(isRunning(redis) && existsSync(directory))
   const ready = await fetch(`${demo.address}/ready`)
   t.same(await ready.json(), { ready: true, draining: false })
@@ -33,9 +42,21 @@ test('workers have a Redis of their own, which ends with them and leaves nothing
   t.same(demo.noise, [])
 })
 
-test('it also ends where the primary process is killed', async (t) => {
+test('Ctrl-C, which reaches all of them at once, drains as SIGTERM does', async (t) => {
   const { demo, redis } = await start(t)
-  const directory = directoryOf(redis)
+  const { pid: worker } = await demo.line(({ msg }) => msg?.startsWith('Server listening') === true)
+  process.kill(worker as number, 'SIGINT')
+  t.equal((await demo.end('SIGINT')).code, 0)
+  t.match(await demo.message('drained'), { pid: worker })
+  t.equal(
+    demo.logs.find(({ msg }) => msg?.startsWith('second signal')),
+    undefined
+  )
+  t.notOk(isRunning(redis))
+})
+
+test('it also ends where the primary process is killed', async (t) => {
+  const { demo, redis, directory } = await start(t)
   await demo.kill()
   await until(() => !isRunning(redis) && !existsSync(directory))
   t.notOk(isRunning(redis))
