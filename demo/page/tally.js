@@ -31,18 +31,13 @@ export class Tally {
     const times = this.#marks.get(mark)
     if (times === undefined) return
     this.#marks.set(mark, times + 1)
-    this.#gap = this.gapAt(now)
+    this.#gap = Math.max(this.#gap, now - this.#lastArrival - this.#interval)
     this.#lastArrival = now
   }
 
   /** What came is forgotten: all of it comes again. */
   reset() {
     for (const mark of this.#marks.keys()) this.#marks.set(mark, 0)
-  }
-
-  /** The longest gap, were a mark to come now. */
-  gapAt(now) {
-    return Math.max(this.#gap, now - (this.#lastArrival ?? now) - this.#interval, 0)
   }
 
   get count() {

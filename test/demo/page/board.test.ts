@@ -265,6 +265,10 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     for (const action of ['cut', 'flood', 'garbage']) {
       t.ok(await ada.page.locator(`[data-action="${action}"]`).isEnabled(), action)
     }
+    await ada.page.route('**/api/break', (route) => route.fulfill({ status: 404, json: {} }))
+    await ada.page.reload()
+    await ada.event('Opened')
+    t.notOk(await ada.page.locator('#break').isVisible(), 'where the server offers nothing there is no panel')
   })
 
   await whole.test('whose tokens are refused again and again is signed out, and may try once more', async (t) => {
