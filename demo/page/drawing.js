@@ -31,7 +31,9 @@ export class Drawing {
 
   /** The lines to be shown, the topmost last. */
   get lines() {
-    return [...this.#dry.values(), ...this.#wet.values()].filter(({ id, user }) => !this.#undoing.has(keyOf(id, user)))
+    const lines = [...this.#dry.values(), ...this.#wet.values()]
+    if (this.#undoing.size === 0) return lines
+    return lines.filter(({ id, user }) => !this.#undoing.has(keyOf(id, user)))
   }
 
   /** The strokes that nobody wanted. @returns {Stroke[]} */
@@ -104,19 +106,26 @@ export class Drawing {
 
   #takeStroke(stroke) {
     const { id, user } = stroke
-    const wasOwn = this.#own.has(id)
-    const wet = this.#wet.get(lineOf(id))
-    this.discard(id)
-    if (this.#seen.has(id)) return false
-    this.#seen.add(id)
+    const own = this.#own.get(id)
     const key = keyOf(lineOf(id), user)
-    if (this.#undone.has(key)) return false
-    const line = this.#dry.get(key) ?? (wasOwn && wet?.user === user ? wet : new Line({ id: lineOf(id), user }))
+    if (this.#seen.has(id) || this.#undone.has(key)) {
+      this.#seen.add(id)
+      this.discard(id)
+      return false
+    }
+    this.#seen.add(id)
+    const line = this.#dry.get(key) ?? (own?.user === user ? own : new Line({ id: lineOf(id), user }))
+    if (line === own) {
+      this.#own.delete(id)
+      line.mark(id, 'dry')
+    } else {
+      this.discard(id)
+      line.add(stroke, 'dry')
+    }
     // With its first stroke a line takes its place among the others'.
-    if (line === wet) this.#wet.delete(line.id)
+    if (this.#wet.get(line.id) === line) this.#wet.delete(line.id)
     this.#dry.set(key, line)
-    line.add(stroke, 'dry')
-    return !wasOwn
+    return own === undefined
   }
 
   /** Only who drew a line may take it back. Strokes of it that are on their way will find it gone. */

@@ -53,8 +53,12 @@ export class Line {
 
   /** @param {string} id @param {State} state */
   mark(id, state) {
-    this.#runs = undefined
-    for (const piece of this.#pieces) if (piece.stroke.id === id) piece.state = state
+    for (const piece of this.#pieces) {
+      if (piece.stroke.id !== id) continue
+      // Wet or dry, it looks the same, and need not be drawn anew.
+      if ((piece.state === 'refused') !== (state === 'refused')) this.#runs = undefined
+      piece.state = state
+    }
   }
 
   /** @param {State} state @returns {Stroke[]} */

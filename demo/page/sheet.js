@@ -4,6 +4,9 @@ const DEFAULT_WIDTH = 5
 // The sheet is 4:3, and its width is the unit in which it is drawn on.
 const HEIGHT = 3 / 4
 
+// It goes along with the colour scheme by itself.
+const theme = getComputedStyle(document.documentElement)
+
 /** @typedef {import('./line.js').Run} Run */
 
 /** What the lines are drawn on: dry ones once, wet ones (still under a pen) on a layer of their own. */
@@ -12,6 +15,8 @@ export class Sheet {
   #wet
   /** @type {Iterable<{ runs: Run[] }>} */
   #lines = []
+  /** What stands on the dry layer, in this order. @type {Run[]} */
+  #drawn = []
   #isRedrawing = false
   /** A run's curve, which stays as it is when the window or the colours change. @type {WeakMap<Run, Path2D>} */
   #paths = new WeakMap()
@@ -22,7 +27,7 @@ export class Sheet {
     this.#wet = wet.getContext('2d')
     new ResizeObserver(() => this.#fit()).observe(ink)
     this.#watchResolution()
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redraw())
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redrawAll())
   }
 
   /** Shows these lines in place of others. @param {Iterable<{ runs: Run[] }>} lines */
@@ -44,7 +49,7 @@ export class Sheet {
       canvas.width = Math.round(canvas.clientWidth * devicePixelRatio)
       canvas.height = Math.round(canvas.clientHeight * devicePixelRatio)
     }
-    this.#redraw()
+    this.#redrawAll()
   }
 
   // Another screen, another zoom: the size may stay, and the device's pixels are others.
@@ -59,12 +64,20 @@ export class Sheet {
     )
   }
 
+  #redrawAll() {
+    this.#drawn = []
+    clear(this.#ink)
+    this.#redraw()
+  }
+
+  /** Most often something is to be drawn over what is there. */
   #redraw() {
     this.#isRedrawing = false
-    clear(this.#ink)
-    for (const { runs } of this.#lines) {
-      for (const run of runs) draw(this.#ink, run, this.#pathOf(run))
-    }
+    const runs = Array.from(this.#lines, (line) => line.runs).flat()
+    const isMore = this.#drawn.every((run, at) => run === runs[at])
+    if (!isMore) clear(this.#ink)
+    for (const run of isMore ? runs.slice(this.#drawn.length) : runs) draw(this.#ink, run, this.#pathOf(run))
+    this.#drawn = runs
   }
 
   #pathOf(run) {
@@ -119,5 +132,5 @@ function inkOf(colour) {
 }
 
 function themeColour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name)
+  return theme.getPropertyValue(name)
 }

@@ -33,7 +33,7 @@ export class Visitors {
     url: string,
     { user, ...options }: BrowserContextOptions & { user?: string } = {}
   ): Promise<Whiteboard> {
-    const context = await this.#browser.newContext({ ...DESKTOP, ...options })
+    const context = await this.#browser.newContext({ ...DESKTOP, reducedMotion: 'reduce', ...options })
     t.teardown(() => context.close())
     if (user !== undefined) {
       const once = `if (localStorage.user === undefined) localStorage.user = ${JSON.stringify(user)}`
