@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { type Test, test } from 'tap'
 import { buildApp } from '../../demo/app.ts'
-import { isLoopbackAddress, isLoopbackHost } from '../../demo/loopback.ts'
 import { readSettings } from '../../demo/settings.ts'
 import { connect, disposeAll, testToken } from '../../lib/testing/index.ts'
 
@@ -117,15 +116,4 @@ test('a connection is cut without a close frame, and by its user only', async (t
   t.match(await own.closed(), { code: 1006 })
   other.send({ text: 'still there' })
   t.same(await other.next(), { echo: { text: 'still there' } })
-})
-
-test('what is loopback', async (t) => {
-  for (const host of ['localhost', 'LOCALHOST', '127.0.0.1', '127.9.9.9', '::1', '[::1]'])
-    t.ok(isLoopbackHost(host), host)
-  for (const host of ['', '0.0.0.0', '::', 'localhost.example', '127.0.0.1.example', '127.evil', '10.0.0.1']) {
-    t.notOk(isLoopbackHost(host), host)
-  }
-  t.ok(isLoopbackAddress('::ffff:127.0.0.1'))
-  t.notOk(isLoopbackAddress('::ffff:10.0.0.1'))
-  t.notOk(isLoopbackAddress('localhost'))
 })

@@ -13,7 +13,9 @@ test('loopback is 127.0.0.0/8, ::1 and localhost, however they are written', asy
     '128.0.0.1',
     '::ffff:10.0.0.1',
     'localhost.example.com',
-    '127'
+    '127',
+    '127.0.0.1.example',
+    '127.evil'
   ]) {
     t.notOk(isLoopback(host), host)
   }
