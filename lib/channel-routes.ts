@@ -31,7 +31,8 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    */
   presence?: boolean | { ttl?: number }
   /**
-   * Whether clients on the channel are told who comes and goes.
+   * Whether clients on the channel that want to know (`join_leave`, in `centrifuge` the option `joinLeave`) are told who
+   * comes and goes.
    * @default false
    */
   joinLeave?: boolean

@@ -5,6 +5,12 @@ import type { Format } from './feed.ts'
 /** `{"push":{"channel":…,"pub":{…}}}`, as clients of the channel protocol get it. */
 export const channelFormat: Format = {
   name: 'channel',
-  encoder: publicationFrames,
+  encoder: publicationFrames
+}
+
+/** The same for those who want to know who comes and who goes, too. */
+export const attendedChannelFormat: Format = {
+  ...channelFormat,
+  name: 'attended channel',
   presence: (channel, kind, info) => textFrame(presencePush(channel, kind, info.toString()))
 }

@@ -27,6 +27,8 @@ export interface SubscribeRequest {
   readonly since: Since | undefined
   /** Answer 112 instead of subscribing where that can't be had. */
   readonly rejectUnrecovered: boolean
+  /** Tell who comes and who goes. */
+  readonly joinLeave: boolean
 }
 
 export interface ChannelRequest {
@@ -132,7 +134,8 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Na
     token: text(fields.token),
     data: fields.data,
     since: recovery(fields),
-    rejectUnrecovered: (wholeNumber(fields.flag) & REJECT_UNRECOVERED) !== 0
+    rejectUnrecovered: (wholeNumber(fields.flag) & REJECT_UNRECOVERED) !== 0,
+    joinLeave: flag(fields.join_leave)
   }),
   unsubscribe: (fields) => ({ channel: channelOf(fields) }),
   publish: (fields) => ({ channel: channelOf(fields), data: fields.data }),

@@ -19,7 +19,7 @@ t.test('absent and null fields have their defaults', async (t) => {
   t.same(parseCommand({ id: 2, subscribe: { channel: 'a', recover: null, flag: null } }), {
     id: 2,
     name: 'subscribe',
-    request: { channel: 'a', token: '', data: undefined, since: undefined, rejectUnrecovered: false }
+    request: { channel: 'a', token: '', data: undefined, since: undefined, rejectUnrecovered: false, joinLeave: false }
   })
   t.same(parseCommand({ id: 3, history: { channel: 'a', since: null } }), {
     id: 3,

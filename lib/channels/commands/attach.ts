@@ -7,7 +7,7 @@ import { clientInfo, subscribeResult } from '../../protocol/replies.ts'
 import type { StreamPosition, SubscribeResult } from '../../socket/context.ts'
 import { stringify } from '../../socket/stringify.ts'
 import { runValidator } from '../../socket/validator.ts'
-import { channelFormat } from '../channel-format.ts'
+import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
 import type { ChannelDefinition, SubscribeGrant } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { SessionSubscription } from '../session-subscription.ts'
@@ -55,6 +55,8 @@ type Told = (result: string) => void | Promise<void>
 export interface AttachOptions extends SubscribeGrant {
   /** Refuse (112) where what was missed can't be had. */
   readonly rejectUnrecovered?: boolean
+  /** Tell the client who comes and who goes. Each of them concerns everybody who is told, so it is told who asks. */
+  readonly joinLeave?: boolean
 }
 
 /**
@@ -68,12 +70,13 @@ export async function attach(
   told: Told,
   options: AttachOptions = {}
 ): Promise<void> {
-  const { channel } = subscription
+  const { channel, definition } = subscription
   const { hub } = session.services
   try {
     await attend(session, subscription, options)
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
-    await hub.subscribe(session, channel, channelFormat, { since: since && startOf(since) }, async (result, missed) => {
+    const format = definition.joinLeave && options.joinLeave ? attendedChannelFormat : channelFormat
+    await hub.subscribe(session, channel, format, { since: since && startOf(since) }, async (result, missed) => {
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
       const text = resultText(subscription, result, { since, publications, options })

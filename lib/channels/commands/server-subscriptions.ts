@@ -5,6 +5,9 @@ import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
 import { attach, openSubscription } from './attach.ts'
 
+// The client can't ask for it here: the application has, where it declared the channel.
+const OPTIONS = { joinLeave: true }
+
 /**
  * Makes the subscriptions that a client is connected with. `told` sends the connect reply with their results, before
  * anything of their channels is sent.
@@ -30,11 +33,12 @@ export async function subscribeAtConnect(
     (subscription) =>
       new Promise<void>((resolve, reject) => {
         const { channel } = subscription
-        const done = attach(session, subscription, positions.get(channel), async (result) => {
+        const told = async (result: string) => {
           results.set(channel, result)
           resolve()
           await replied
-        })
+        }
+        const done = attach(session, subscription, positions.get(channel), told, OPTIONS)
         attached.push(done)
         done.then(resolve, reject)
       })
@@ -58,8 +62,9 @@ export async function subscribeAtConnect(
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.has(channel)) return
   const subscription = openSubscription(session, channel, true)
-  await attach(session, subscription, undefined, (result) => {
+  const told = (result: string) => {
     subscription.live = true
     session.push(subscribePush(channel, result))
-  })
+  }
+  await attach(session, subscription, undefined, told, OPTIONS)
 }

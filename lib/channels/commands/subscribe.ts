@@ -10,7 +10,7 @@ import type { CommandOf } from './index.ts'
 
 /** `subscribe`: asks the application, then makes the subscription. */
 export async function subscribe(session: Session, command: CommandOf<'subscribe'>): Promise<void> {
-  const { channel, token, data, since, rejectUnrecovered } = command.request
+  const { channel, token, data, since, rejectUnrecovered, joinLeave } = command.request
   const subscription = openSubscription(session, channel, false)
   const { definition, params } = subscription
   try {
@@ -21,7 +21,13 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
-    const options = { data: grant.data, info, expiresAt, rejectUnrecovered: rejectUnrecovered && since !== undefined }
+    const options = {
+      data: grant.data,
+      info,
+      expiresAt,
+      rejectUnrecovered: rejectUnrecovered && since !== undefined,
+      joinLeave
+    }
     const told = (result: string) => {
       subscription.live = true
       session.reply(command, result)

@@ -58,7 +58,7 @@ t.test('presence first, then the stream, then the client, then the others', asyn
   const rig = await sessionRig(t)
   rig.channel('room', { history: true, presenceTtl: 30_000, joinLeave: true })
   const watcher = await rig.client({ user: { sub: 'bob' } })
-  await watcher.call({ subscribe: { channel: 'room' } })
+  await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
   await watcher.heard()
   const { calls } = rig.broker
   const client = await rig.client()
@@ -78,10 +78,27 @@ t.test('a channel may tell who comes without knowing who is there, and the other
   rig.channel('told', { joinLeave: true })
   rig.channel('known', { presenceTtl: 30_000 })
   const client = await rig.client({ user: null })
-  for (const channel of ['told', 'known']) await attached(client, channel)
+  for (const channel of ['told', 'known']) await attached(client, channel, undefined, { joinLeave: true })
   t.same(await client.heard(), [{ push: { channel: 'told', join: { info: { user: '', client: 'c1' } } } }])
   t.same(await rig.broker.presence('told'), [])
   t.match(await rig.broker.presence('known'), [{ connection: 'c1', user: '' }])
+})
+
+t.test('whoever does not ask is not told who comes and goes, and gets the publications like the others', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true, joinLeave: true })
+  const clients = [await rig.client(), await rig.client()] as const
+  await attached(clients[0], 'room', undefined, { joinLeave: true })
+  await attached(clients[1], 'room')
+  await clients[0].heard()
+  t.same(await clients[1].heard(), [])
+  const third = await rig.client()
+  await attached(third, 'room')
+  t.match(await clients[0].heard(), [{ push: { join: {} } }])
+  await rig.publish('room', 1)
+  for (const client of [...clients, third]) {
+    t.match(await client.heard(), [{ push: { channel: 'room', pub: { data: 1, offset: 1 } } }])
+  }
 })
 
 t.test('nothing of the channel is sent before the client has been told', async (t) => {
