@@ -17,6 +17,33 @@ t.test('a Redis that comes late, and refuses for good, is an error in the log', 
   t.notOk(JSON.stringify(logs).includes('secret'))
 })
 
+t.test('a Redis that goes away and comes back is said once each time', async (t) => {
+  const redis = await RedisServer.start(t)
+  const { app, logs } = await buildApp(t, { redis: redis.url, auth: false })
+  await app.ready()
+  t.equal(app.realtime.ready(), true)
+  // What was under way just then may have failed, and is said too.
+  const said = () => atLeast(logs, 'warn').flatMap(({ msg }) => (msg?.startsWith('broker is') ? msg : []))
+  await redis.kill()
+  await until(() => said().length > 0)
+  t.equal(app.realtime.ready(), false)
+  await redis.restart()
+  await until(() => app.realtime.ready())
+  t.same(said(), ['broker is away', 'broker is back'])
+})
+
+t.test('who comes and goes is told to the clients of a channel', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  app.channel('room', { joinLeave: true })
+  const [watcher, other] = [await Speaker.open(app, { memory: true }), await Speaker.open(app, { memory: true })]
+  await watcher.call({ subscribe: { channel: 'room' } })
+  t.match(await watcher.next(), { push: { channel: 'room', join: {} } })
+  await other.call({ subscribe: { channel: 'room' } })
+  t.match(await watcher.next(), { push: { channel: 'room', join: {} } })
+  await other.socket.close(1000)
+  t.match(await watcher.next(), { push: { channel: 'room', leave: {} } })
+})
+
 t.test('an end that comes before a Redis that is away is no error', async (t) => {
   const redis = await RedisServer.start(t)
   await redis.kill()

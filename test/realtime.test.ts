@@ -4,6 +4,7 @@ import { Realtime, type RealtimeParts } from '../lib/realtime.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { sessionRig } from './channels/session-rig.ts'
 import { buildApp } from './support/app.ts'
+import { Speaker } from './support/speaker.ts'
 
 t.test('an HTTP route publishes to sockets', async (t) => {
   const { app } = await buildApp(t)
@@ -54,6 +55,17 @@ t.test('connections are listed, and closed by user or id', async (t) => {
   await ann.expectNothing()
   await app.realtime.refresh({ user: 'ann' }, Math.floor(Date.now() / 1000) - 1)
   t.match(await ann.closed(), { code: 4401 })
+})
+
+t.test('clients of channels are subscribed', async (t) => {
+  const { app } = await buildApp(t)
+  app.channel('news')
+  const speaker = await Speaker.open(app, { memory: true, token: testToken({ sub: 'ada' }) })
+  await app.realtime.subscribe({ user: 'ada' }, 'news')
+  t.match(await speaker.next(), { push: { channel: 'news', subscribe: {} } })
+  await app.realtime.publish('news', 1)
+  t.match(await speaker.next(), { push: { channel: 'news', pub: { data: 1 } } })
+  t.same(app.realtime.connections()[0]?.subscriptions, ['news'])
 })
 
 t.test('ready until the drain', async (t) => {

@@ -6,6 +6,7 @@ import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { Registry } from '../../lib/socket/registry.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { FakeClock, FaultyBroker, makeRig } from './rig.ts'
+import { sessionRig } from './session-rig.ts'
 
 /** A socket as far as control goes. */
 function makeSocket(id: string, sub: string, age = 0) {
@@ -95,6 +96,31 @@ t.test('C72: a subscription ends on every node', async (t) => {
   await rig.publish('news', 1)
   await rig.written()
   t.strictSame(reader.messages, [])
+})
+
+t.test('clients of channels are asked on every node; other sockets have nothing to be subscribed by', async (t) => {
+  const { make } = await makeNodes(t)
+  const rig = await sessionRig(t)
+  rig.channel('news')
+  const client = await rig.client()
+  const there = makeSocket('1', 'u')
+  Object.assign(there.socket, { session: client.session })
+  const plain = makeSocket('2', 'u')
+  await make(there.socket, plain.socket)
+  const here = await make()
+  await here.subscribe({ user: 'u' }, 'news')
+  t.match(await client.heard(), [{ push: { channel: 'news', subscribe: {} } }])
+  await here.unsubscribe({ user: 'u' }, 'news')
+  t.match(await client.heard(), [{ push: { channel: 'news', unsubscribe: { code: 2000 } } }])
+  await here.refresh({ user: 'u' }, Math.floor(Date.now() / 1000) + 100)
+  t.match(await client.heard(), [{ push: { refresh: { expires: true } } }])
+  t.match(
+    [...there.did, ...plain.did],
+    [
+      ['extend', Number],
+      ['extend', Number]
+    ]
+  )
 })
 
 t.test('a node that missed a request obeys it later, for those who were there', async (t) => {
