@@ -268,13 +268,12 @@ t.test('a flood of pings, or of pongs that nobody asked for, is abuse', async (t
   for (const opcode of [opcodes.ping, opcodes.pong]) {
     const { socket, client, clock } = await rawPair(t, { kind: 'raw', limits: { messages: false } })
     const flood = Buffer.concat(Array.from({ length: 250 }, () => frame({ opcode, payload: 'x' })))
+    let count = 0
+    socket.on(opcode === opcodes.ping ? 'ping' : 'pong', () => {
+      if (++count % 250 === 0) socket.emit('all')
+    })
     for (let i = 0; i < 22 && !socket.closed; i++) {
-      let count = 0
-      const all = new Promise<void>((resolve) => {
-        socket.on(opcode === opcodes.ping ? 'ping' : 'pong', () => {
-          if (++count === 250) resolve()
-        })
-      })
+      const all = next(socket, 'all')
       client.write(flood)
       await all
       clock.advance(500)

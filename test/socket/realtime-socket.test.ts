@@ -138,7 +138,7 @@ t.test('listeners that throw or reject end their connection, not the process', a
 })
 
 t.test('the signal aborts when the socket closes', async (t) => {
-  const { accept } = await socketRig(t)
+  const { accept, eventsOf } = await socketRig(t)
   const { socket, client } = await accept()
   const { signal } = socket
   t.equal(socket.signal, signal)
@@ -148,8 +148,7 @@ t.test('the signal aborts when the socket closes', async (t) => {
   await aborted
   const late = await accept()
   await late.client.terminate()
-  if (!late.socket.closed) await next(late.socket, 'close')
-  await new Promise(setImmediate)
+  while (eventsOf('closed').length < 2) await new Promise(setImmediate)
   t.ok(late.socket.signal.aborted, 'asked for only afterwards, it is aborted already')
 })
 
@@ -166,6 +165,45 @@ t.test('draining: the client is told, the signal aborts, the loop ends', async (
   t.match(await pending, { done: true })
   socket.finish()
   t.match(await client.closed(), { code: 1012 })
+})
+
+t.test('draining: what the client had sent before it saw the notice is still handed out', async (t) => {
+  const { port, sockets } = await socketRig(t)
+  const connection = next<[RealtimeSocket]>(sockets, 'connection')
+  const client = await rawUpgrade(await port())
+  const [socket] = await connection
+  const messages = socket.messages()
+  const first = messages.next()
+  socket.drain(0)
+  t.match(await client.nextFrame(), { opcode: opcodes.text })
+  const { opcode, payload } = await client.nextFrame()
+  t.equal(opcode, opcodes.ping)
+  client.send({ payload: '1' }, { opcode: opcodes.pong, payload: 'another' }, { payload: '2' })
+  t.match(await first, { value: 1 })
+  t.match(await messages.next(), { value: 2 })
+  const last = messages.next()
+  client.send({ opcode: opcodes.pong, payload }, { payload: '3' })
+  t.match(await last, { done: true })
+})
+
+t.test('draining: who doesn’t say that it saw the notice is waited for no longer than a second', async (t) => {
+  const { port, sockets, clock } = await socketRig(t)
+  const connection = next<[RealtimeSocket]>(sockets, 'connection')
+  await rawUpgrade(await port())
+  const [socket] = await connection
+  let isOver = false
+  const last = socket
+    .messages()
+    .next()
+    .then(() => {
+      isOver = true
+    })
+  socket.drain(0)
+  clock.advance(950)
+  await new Promise(setImmediate)
+  t.equal(isOver, false)
+  clock.advance(100)
+  await last
 })
 
 t.test('draining: a handler in the middle of a message is busy; plain routes are told nothing', async (t) => {
