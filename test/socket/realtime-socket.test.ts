@@ -266,7 +266,8 @@ t.test('a peer’s faults: the code that it is answered with, and no error in th
     [Buffer.concat(Array.from({ length: 5 }, (_, i) => frame({ fin: false, opcode: i === 0 ? 1 : 0 }))), 1008]
   ]
   for (const [fault, code] of cases) {
-    const { port, sockets, eventsOf, logs } = await socketRig(t, { limits: { maxPayload: 1_000, maxFragments: 3 } })
+    const limits = { maxPayload: 1_000, maxFragments: 3 }
+    const { port, sockets, clock, eventsOf, logs } = await socketRig(t, { limits })
     const connection = next<[RealtimeSocket]>(sockets, 'connection')
     const client = await rawUpgrade(await port())
     const [socket] = await connection
@@ -276,12 +277,15 @@ t.test('a peer’s faults: the code that it is answered with, and no error in th
       'error',
       guardOf(() => t.fail('@fastify/websocket’s own listener is left out'))
     )
-    const closed = next(socket, 'close')
     client.write(fault)
     t.equal((await client.closeFrame()).code, code)
     client.write(closingFrame(code))
     client.end()
-    await closed
+    // It lingers until the peer has stopped sending.
+    while (eventsOf('closed').length === 0) {
+      clock.advance(50)
+      await new Promise(setImmediate)
+    }
     t.same(eventsOf('closed'), [['closed', code]])
     t.match(logs, [['info', { connection: 'socket-1', code: /^WS_ERR_/ }, 'WebSocket fault']])
     t.equal(errors.length, 1, 'the application’s listeners are called')
