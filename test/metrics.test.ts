@@ -3,6 +3,7 @@ import t from 'tap'
 import { Metrics } from '../lib/metrics.ts'
 import type { RealtimeSocket } from '../lib/socket/realtime-socket.ts'
 import { Registry } from '../lib/socket/registry.ts'
+import { cpuTime } from './support/cpu-time.ts'
 
 let ids = 0
 const socketOf = (route: string, figures = {}, bufferedAmount = 0) =>
@@ -171,11 +172,9 @@ t.test('F116: collecting with 5,000 connections', async (t) => {
   for (let i = 0; i < 5_000; i++) open(socketOf(`/route/${i % 10}`, { messagesOut: 1 }))
   const times: number[] = []
   for (let i = 0; i < 5; i++) {
-    const start = performance.now()
-    await target.metrics()
-    times.push(performance.now() - start)
+    times.push(await cpuTime(() => target.metrics()))
   }
-  // The best of five: a busy machine is no fault of the collector's.
+  // The best of five: a collection of garbage is no fault of the collector's.
   const best = Math.min(...times)
   t.comment(`${best.toFixed(1)} ms`)
   t.ok(best < 50, `${best} ms`)

@@ -225,7 +225,8 @@ t.test('draining', async (t) => {
       t.equal(deaf.response.statusCode, 101)
       const start = performance.now()
       await app.close()
-      t.ok(performance.now() - start < 5_000)
+      // It takes four seconds; the bound only has to tell them from thirty.
+      t.ok(performance.now() - start < 20_000)
       deaf.destroy()
     }
   })
@@ -283,8 +284,8 @@ t.test('a registration without a metrics registry, with a token in the header', 
 })
 
 t.test('a drain that outlasts pluginTimeout is no failure of app.close()', async (t) => {
-  const drain = { window: 1_200, timeout: 4_000 }
-  const { app } = await buildApp(t, { auth: false, drain }, { fastify: { pluginTimeout: 300 } })
+  const drain = { window: 2_400, timeout: 6_000 }
+  const { app } = await buildApp(t, { auth: false, drain }, { fastify: { pluginTimeout: 1_000 } })
   app.ws('/live', async (socket) => {
     for await (const message of socket.messages()) socket.sendJson(message)
   })

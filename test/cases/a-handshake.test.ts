@@ -168,7 +168,8 @@ t.test('requests to a WebSocket route', async (t) => {
 })
 
 t.test('slow and broken clients', async (t) => {
-  const http = { headersTimeout: 400, requestTimeout: 400, connectionsCheckingInterval: 50 }
+  // Long enough that the clients who don't dawdle are never taken for such, however busy the machine.
+  const http = { headersTimeout: 2_000, requestTimeout: 2_000, connectionsCheckingInterval: 50 }
   const stage = await Stage.open(t, {}, { fastify: { http } as object })
 
   t.test('A12: a handshake byte by byte completes, or is a 408 in time', async (t) => {
@@ -189,12 +190,13 @@ t.test('slow and broken clients', async (t) => {
     const half = requestHead({ path: '/ws', protocols: TOKEN_OFFER }).slice(0, 60)
     const slow = await Promise.all(Array.from({ length: 500 }, () => RawSocket.open(stage.port)))
     for (const socket of slow) socket.write(half)
-    const start = performance.now()
+    let answered = 0
+    const answering = slow.map((socket) => socket.readResponse().finally(() => answered++))
     const good = await stage.upgrade()
     t.equal(good.response.statusCode, 101)
-    t.ok(performance.now() - start < 1_000)
+    t.equal(answered, 0, 'it did not wait until they were given up')
     good.destroy()
-    const answers = await Promise.all(slow.map((socket) => socket.readResponse()))
+    const answers = await Promise.all(answering)
     t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [408])
     for (const socket of slow) socket.destroy()
     await stage.after(t)
@@ -235,7 +237,7 @@ t.test('hooks that take their time', async (t) => {
   }
   const stage = await Stage.open(
     t,
-    { limits: { upgradeTimeout: 300 }, auth: { verify: (token) => verify(token) } },
+    { limits: { upgradeTimeout: 1_500 }, auth: { verify: (token) => verify(token) } },
     { jwt: false },
     (app) => {
       app.ws('/hook', { preValidation: async () => step.wait() }, async () => {
@@ -264,7 +266,7 @@ t.test('hooks that take their time', async (t) => {
       if (where === 'auth') slow.add(goodToken)
       const start = performance.now()
       const { response } = await stage.upgrade({ path: where === 'auth' ? '/ws' : '/hook' })
-      t.ok(performance.now() - start >= 290)
+      t.ok(performance.now() - start >= 1_490)
       t.equal(response.statusCode, 503)
       t.match(response.headers, { 'retry-after': /^\d+$/, connection: 'close' })
       t.match(JSON.parse(response.body), { code: 'FST_RT_HANDSHAKE_TIMEOUT' })

@@ -25,8 +25,9 @@ t.test('B47: at its exp a connection is closed with 4401, busy or idle, and not 
   })
   for (const [how, path] of Object.entries({ idle: '/ws', busy: '/ws', 'a plain route': '/raw' })) {
     await t.test(how, async (t) => {
-      const token = expiring(700)
       const start = performance.now()
+      // Long enough to come in with it, however busy the machine.
+      const token = expiring(2_000)
       const socket = await connect(stage.app, path, { token })
       const end = socket.closed()
       if (how === 'busy') {
@@ -38,8 +39,9 @@ t.test('B47: at its exp a connection is closed with 4401, busy or idle, and not 
         send()
       }
       t.same(await end, { code: 4401, reason: 'token expired' })
+      // How late it may be is tested by a fake clock: test/socket/realtime-socket-limits.test.ts.
       const lived = performance.now() - start
-      t.ok(lived > 400 && lived < 1_700, `${lived} ms`)
+      t.ok(lived > 1_990, `${lived} ms`)
       await stage.after(t, { token })
     })
   }
@@ -59,8 +61,8 @@ t.test('B46: an exp in 3,000 years is no reason to close at once', async (t) => 
 t.test('B47: a moved expiry holds from then on', async (t) => {
   const { app } = await buildApp(t)
   app.ws('/ws', {}, echo)
-  const socket = await connect(app, '/ws', { token: expiring(400) })
-  const witness = await connect(app, '/ws', { token: expiring(700, 'witness') })
+  const socket = await connect(app, '/ws', { token: expiring(2_000) })
+  const witness = await connect(app, '/ws', { token: expiring(2_300, 'witness') })
   await app.realtime.refresh({ user: 'ada' }, Math.floor(Date.now() / 1000) + 3_600)
   t.match(await witness.closed(), { code: 4401 })
   socket.send('still here')
@@ -76,11 +78,10 @@ for (const hours of [1, -1]) {
     const { app } = await buildApp(t)
     app.ws('/ws', {}, echo)
     const socket = await connect(app, '/ws', { token: expiring(1_800_000) })
-    const witness = await connect(app, '/ws', { token: expiring(500, 'witness') })
-    const start = performance.now()
+    const witness = await connect(app, '/ws', { token: expiring(2_000, 'witness') })
     Date.now = () => now() + hours * 3_600_000
+    // Its patience is seconds, and the clock was set by an hour.
     t.match(await witness.closed(), { code: 4401 })
-    t.ok(performance.now() - start < 2_000)
     socket.send('still here')
     t.equal(await socket.next(), 'still here')
   })

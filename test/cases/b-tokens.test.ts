@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { testSecret } from '../../lib/testing/index.ts'
 import { atLeast } from '../support/app.ts'
+import { cpuTime } from '../support/cpu-time.ts'
 import { forge, goodClaims, hmac, rs256, rsa, unsigned } from '../support/jwt.ts'
 import { goodToken, Stage } from '../support/stage.ts'
 
@@ -138,11 +139,12 @@ t.test('where the token stands', async (t) => {
 
   t.test('B40: a URL made to be searched slowly is searched fast', async (t) => {
     for (const query of ['?'.repeat(15_000), 'a?&'.repeat(5_000), '=eyJ-.'.repeat(2_500), 'eyJ-'.repeat(3_700)]) {
-      const start = performance.now()
-      const socket = await stage.upgrade({ path: `/ws?${query}` })
-      t.ok(performance.now() - start < 250, `${performance.now() - start} ms`)
-      t.equal(socket.response.statusCode, 101)
-      socket.destroy()
+      const taken = await cpuTime(async () => {
+        const socket = await stage.upgrade({ path: `/ws?${query}` })
+        t.equal(socket.response.statusCode, 101)
+        socket.destroy()
+      })
+      t.ok(taken < 250, `${taken} ms`)
       await stage.quiet()
     }
     await stage.after(t)
