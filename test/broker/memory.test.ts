@@ -15,7 +15,8 @@ async function open(t: Test, options: MemoryBrokerOptions = {}) {
   const pass = async (milliseconds: number) => {
     clock.time += milliseconds
   }
-  return { broker, heard, pass }
+  const now = async () => clock.time
+  return { broker, heard, pass, now }
 }
 
 t.test('the contract', (t) =>

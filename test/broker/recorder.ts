@@ -39,6 +39,11 @@ export class Recorder implements BrokerListener {
     while (!holds()) await once(this.#told, 'told')
   }
 
+  /** Resolves once the broker is up, or away, after so many changes of its state at least. */
+  untilState(up: boolean, changes = 1): Promise<void> {
+    return this.until(() => this.states.length >= changes && this.states.at(-1) === up)
+  }
+
   /** The data of the publications of one channel. */
   data(channel: string): string[] {
     return this.publications.filter((publication) => publication.channel === channel).map(({ data }) => data)

@@ -17,6 +17,9 @@ function connect(t: Test): Cluster {
   return cluster
 }
 
+// The servers' clocks are this machine's.
+const now = async () => Date.now()
+
 async function pass(milliseconds: number): Promise<void> {
   const end = Date.now() + milliseconds
   await until(() => Date.now() > end)
@@ -30,8 +33,8 @@ t.test('the contract', (t) =>
   brokerContract(t, async (t) => {
     const options = { redis: connect(t), prefix: freshPrefix() }
     return {
-      bench: { ...(await openRedisBroker(t, options)), pass },
-      other: { ...(await openRedisBroker(t, options)), pass }
+      bench: { ...(await openRedisBroker(t, options)), pass, now },
+      other: { ...(await openRedisBroker(t, options)), pass, now }
     }
   })
 )
@@ -54,15 +57,18 @@ t.test('channels of one slot are subscribed together', async (t) => {
   await Promise.all(together.slice(0, 2).map((name) => broker.subscribe(name)))
   for (const node of nodes) await node.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
   await heard.until(() => heard.audits.length > 0)
-  await Promise.all(together.slice(0, 2).map((name) => broker.publish(name, bytes(1))))
-  await heard.until(() => heard.publications.length >= 2)
+  // Each connection that is gone has the subscriber replaced, and what is published in between has no history.
+  await until(async () => {
+    await Promise.all(together.slice(0, 2).map((name) => broker.publish(name, bytes(1)).catch(() => undefined)))
+    return together.slice(0, 2).every((name) => heard.data(name).length > 0)
+  })
 })
 
 t.test('case 105: the connection to each server is probed', async (t) => {
   const calls = async (node: RedisServer) =>
     Number(/cmdstat_spublish:calls=(\d+)/.exec(await node.admin.info('commandstats'))?.[1] ?? 0)
   const before = await Promise.all(nodes.map(calls))
-  const { broker } = await openRedisBroker(t, { redis: connect(t), times: { probeInterval: 30 } })
+  const { broker } = await openRedisBroker(t, { redis: connect(t), times: { probeInterval: 200 } })
   for (const [at, node] of nodes.entries()) await until(async () => (await calls(node)) > (before[at] as number) + 2)
   t.equal(broker.up, true)
 })
@@ -93,9 +99,13 @@ t.test('case 98: a slot moves under traffic', async (t) => {
 
   const page = await broker.history('room', { limit: 100_000 })
   t.ok(dataOf(page).length >= published)
-  const last = await broker.publish('room', bytes('"last"'), { history: KEEP })
-  await heard.until(() => heard.publications.at(-1)?.offset === last.offset)
-  const ofEpoch = heard.publications.filter(({ epoch }) => epoch === last.epoch).map(({ offset }) => offset)
+  // One may fall into the moment in which the subscriber is replaced: whoever listens reads it from history.
+  let epoch = ''
+  await until(async () => {
+    epoch = (await broker.publish('room', bytes('"last"'), { history: KEEP })).epoch
+    return heard.publications.at(-1)?.data === '"last"'
+  })
+  const ofEpoch = heard.publications.filter((publication) => publication.epoch === epoch).map(({ offset }) => offset)
   t.strictSame(
     ofEpoch,
     [...new Set(ofEpoch)].sort((a, b) => a - b),
@@ -110,14 +120,13 @@ t.test('a node goes away and comes back', async (t) => {
   await Promise.all(rooms.map((room) => broker.subscribe(room)))
   const [node] = nodes as [RedisServer]
   await node.kill()
-  await heard.until(() => heard.states.at(-1) === false)
+  await heard.untilState(false)
   await node.restart()
-  await heard.until(() => heard.states.at(-1) === true)
+  await heard.untilState(true)
   await until(async () => {
     const outcomes = await Promise.allSettled(rooms.map((room) => broker.publish(room, bytes(1), { history: KEEP })))
-    return outcomes.every(({ status }) => status === 'fulfilled')
+    return outcomes.every(({ status }) => status === 'fulfilled') && rooms.every((room) => heard.data(room).length > 0)
   })
-  await heard.until(() => rooms.every((room) => heard.data(room).length > 0))
 })
 
 async function moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void> {

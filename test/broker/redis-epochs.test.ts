@@ -80,7 +80,7 @@ t.test('a restart that lost nothing: a new epoch, the same history', async (t) =
   const before = await broker.publish('room', bytes(1), { history: KEEP })
   await server.kill()
   await server.restart()
-  await heard.until(() => heard.states.length === 3)
+  await heard.untilState(true, 3)
   const { publications, position } = await broker.history('room', { limit: 9 })
   t.not(position.epoch, before.epoch)
   t.match(publications, [{ offset: 1, epoch: position.epoch, data: bytes(1) }])
@@ -103,7 +103,7 @@ t.test('case 106: a replica that lagged is promoted', async (t) => {
   await master.kill()
   await replica.admin.replicaof('NO', 'ONE')
   proxy.redirect(replica.port)
-  await heard.until(() => heard.states.length === 3)
+  await heard.untilState(true, 3)
   const { publications, position } = await broker.history('room', { limit: 9 })
   t.strictSame(
     publications.map(({ offset }) => offset),
@@ -123,12 +123,10 @@ t.test('case 97: a master that was demoted is left for the new one', async (t) =
   await first.admin.replicaof('127.0.0.1', second.port)
   await first.untilInfo(/master_link_status:up/)
   await t.rejects(broker.publish('room', bytes(1), { history: KEEP }), { code: 'FST_RT_UNAVAILABLE' })
-  await heard.until(() => heard.states.length === 2)
+  await heard.untilState(false, 2)
   t.match(heard.causes[1]?.message, 'NOT_MASTER')
-  const began = performance.now()
   proxy.redirect(second.port)
-  await heard.until(() => heard.states.length === 3)
-  t.ok(performance.now() - began < 2000)
+  await heard.untilState(true, 3)
   await broker.publish('room', bytes(2), { history: KEEP })
   await heard.until(() => heard.publications.length === 1)
 })
@@ -138,7 +136,7 @@ t.test('a demotion that nobody publishes into is noticed by the probe', async (t
   const second = await RedisServer.start(t)
   const { heard } = await openRedisBroker(t, { redis: first.url, times: { probeInterval: 100 } })
   await first.admin.replicaof('127.0.0.1', second.port)
-  await heard.until(() => heard.states.length === 2)
+  await heard.untilState(false, 2)
   t.match(heard.causes[1]?.message, 'NOT_MASTER')
 })
 
@@ -164,7 +162,7 @@ t.test('a node that doesn’t know the replication id starts no epochs of its ow
 
 t.test('a master that was demoted and promoted again, unnoticed, has another id', async (t) => {
   const server = await RedisServer.start(t)
-  const { broker } = await openRedisBroker(t, { redis: server.url, times: { probeInterval: 20 } })
+  const { broker } = await openRedisBroker(t, { redis: server.url, times: { probeInterval: 100 } })
   const before = await broker.publish('room', bytes(1), { history: KEEP })
   // Its own replication id is given up for the other's, then for a new one.
   await server.admin.multi().replicaof('127.0.0.1', 1).replicaof('NO', 'ONE').exec()

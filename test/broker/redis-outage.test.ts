@@ -30,21 +30,22 @@ t.test('closed before it could start', async (t) => {
 
 t.test('case 92: killed and started again', async (t) => {
   const server = await RedisServer.start(t, { appendonly: 'yes', appendfsync: 'always' })
-  const { broker, heard } = await openRedisBroker(t, { redis: server.url })
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 10_000 } })
   const rooms = Array.from({ length: 600 }, (_, n) => `room ${n}`)
   await Promise.all(rooms.map((room) => broker.subscribe(room)))
   await broker.publish('room 1', bytes(1), { history: KEEP })
   t.strictSame(heard.audits, [])
 
   await server.kill()
-  await heard.until(() => heard.states.length === 2)
+  await heard.untilState(false, 2)
   t.equal(broker.up, false)
+  // At once: nothing is waited for. That the time for a command is ten seconds makes it hard to miss.
   const began = performance.now()
   await t.rejects(broker.publish('room 1', bytes(2), { history: KEEP }), UNAVAILABLE)
   await t.rejects(broker.publish('room 1', bytes(2)), UNAVAILABLE)
   await t.rejects(broker.subscribe('late'), UNAVAILABLE)
   await t.rejects(broker.history('room 1', { limit: 1 }), UNAVAILABLE)
-  t.ok(performance.now() - began < QUICK.commandTimeout)
+  t.ok(performance.now() - began < 5_000)
   await broker.unsubscribe('room 0')
 
   await server.restart()
@@ -67,7 +68,7 @@ t.test('case 93: the answer is lost after it was done', async (t) => {
   await eaten
   proxy.cut()
   await outcomes
-  await heard.until(() => heard.states.length === 3)
+  await heard.untilState(true, 3)
   t.match(await broker.publish('room', bytes(1), options), { offset: 1, duplicate: true })
   t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1', '2'], 'each exactly once')
 })
@@ -83,31 +84,32 @@ t.test('case 94: frozen', async (t) => {
   const unknown = t.rejects(broker.publish('room', bytes(1), options), UNKNOWN)
   const many = await Promise.allSettled(Array.from({ length: 150 }, () => broker.publish('room', bytes(0))))
   await unknown
-  t.ok(performance.now() - began < QUICK.commandTimeout * 1.5)
+  // After the time for a command, which is a second; ioredis by itself would wait for ever.
+  t.ok(performance.now() - began < 10 * QUICK.commandTimeout)
   const codes = many.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
   t.equal(codes.filter((code) => code === UNKNOWN.code).length, 99, 'what waits is bounded')
   t.equal(codes.filter((code) => code === UNAVAILABLE.code).length, 51)
-  await heard.until(() => heard.states.length === 2)
+  await heard.untilState(false, 2)
 
   server.continue()
-  await heard.until(() => heard.states.length === 3)
+  await heard.untilState(true, 3)
   await broker.publish('room', bytes(1), options)
   t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1'], 'exactly one')
 })
 
 t.test('case 100: asleep, and paused for writes', async (t) => {
   const server = await RedisServer.start(t)
-  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 300 } })
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 700 } })
   await server.admin.ping()
   for (const [command, ...args] of [
-    ['DEBUG', 'SLEEP', '1'],
-    ['CLIENT', 'PAUSE', '1000', 'WRITE']
+    ['DEBUG', 'SLEEP', '2'],
+    ['CLIENT', 'PAUSE', '2000', 'WRITE']
   ] as const) {
     const told = heard.states.length
     const slept = server.admin.call(command, ...args)
     if (command === 'CLIENT') await slept
     await t.rejects(broker.publish(command, bytes(1), { history: KEEP }), UNKNOWN)
-    await heard.until(() => heard.states.length === told + 2)
+    await heard.untilState(true, told + 2)
     t.strictSame(heard.states.slice(told), [false, true], `${command}: down once, and up once it takes writes`)
     await slept
     await broker.publish(command, bytes(2), { history: KEEP })
@@ -116,27 +118,28 @@ t.test('case 100: asleep, and paused for writes', async (t) => {
 
 t.test('closing ends in bounded time', async (t) => {
   const server = await RedisServer.start(t)
-  const close = async (broker: { close(): Promise<void> }, most: number) => {
+  // Each case has something that would take a minute. How long exactly: test/broker/redis-connections.test.ts.
+  const close = async (broker: { close(): Promise<void> }) => {
     const began = performance.now()
     await broker.close()
-    t.ok(performance.now() - began < most)
+    t.ok(performance.now() - began < 20_000)
   }
 
   await t.test('with answers outstanding: waits for them', async (t) => {
-    const { broker } = await openRedisBroker(t, { redis: server.url })
+    const { broker } = await openRedisBroker(t, { redis: server.url, times: { closeTimeout: 60_000 } })
     const publish = broker.publish('room', bytes(1), { history: KEEP })
-    await close(broker, 300)
+    await close(broker)
     t.match(await publish, { offset: 1 })
   })
 
   await t.test('while Redis is frozen', async (t) => {
     const { broker } = await openRedisBroker(t, {
       redis: server.url,
-      times: { closeTimeout: 100, commandTimeout: 5000 }
+      times: { closeTimeout: 100, commandTimeout: 60_000 }
     })
     server.stop()
     const publish = t.rejects(broker.publish('room', bytes(1), { history: KEEP }), UNKNOWN)
-    await close(broker, 1000)
+    await close(broker)
     await publish
     server.continue()
   })
@@ -147,8 +150,8 @@ t.test('closing ends in bounded time', async (t) => {
       times: { reconnectDelay: [60_000, 60_000] }
     })
     await server.kill()
-    await heard.until(() => heard.states.length === 2)
-    await close(broker, 300)
+    await heard.untilState(false, 2)
+    await close(broker)
     t.strictSame(heard.states, [true, false])
   })
 })

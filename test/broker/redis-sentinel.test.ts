@@ -8,7 +8,7 @@ t.test('case 91: no sentinel answers', async (t) => {
   const sentinels = [{ host: '127.0.0.1', port: await freePort() }]
   const { broker, heard } = makeRedisBroker(t, { redis: { sentinels, name: 'main' } })
   const started = broker.start(heard)
-  await heard.until(() => heard.states.length === 1)
+  await heard.untilState(false)
   t.match(heard.causes[0], { message: /^Redis \(\w+\): \w+$/ })
   await broker.close()
   await t.rejects(started, { code: 'FST_RT_UNAVAILABLE' })
@@ -31,7 +31,7 @@ t.test('cases 92 and 97: Sentinel names another master', async (t) => {
   await heard.until(() => heard.publications.length === 1)
 
   await master.kill()
-  await heard.until(() => heard.states.length === 3)
+  await heard.untilState(true, 3)
   const after = await broker.publish('room', bytes(2), { history: KEEP })
   t.not(after.epoch, before.epoch)
   await heard.until(() => heard.data('room').includes('2'))

@@ -22,8 +22,8 @@ t.test('the contract', (t) =>
   brokerContract(t, async (t) => {
     const options = { redis: server.url, prefix: freshPrefix() }
     return {
-      bench: { ...(await openRedisBroker(t, options)), pass },
-      other: { ...(await openRedisBroker(t, options)), pass }
+      bench: { ...(await openRedisBroker(t, options)), pass, now: serverTime },
+      other: { ...(await openRedisBroker(t, options)), pass, now: serverTime }
     }
   })
 )

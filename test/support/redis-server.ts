@@ -138,7 +138,13 @@ export class RedisServer {
 export async function startCluster(t: Test, settings: RedisSettings = {}): Promise<RedisServer[]> {
   const nodes = await Promise.all(
     [0, 1, 2].map(() =>
-      RedisServer.start(t, { 'cluster-enabled': 'yes', 'cluster-node-timeout': 2000, 'cluster-port': 0, ...settings })
+      RedisServer.start(t, {
+        'cluster-enabled': 'yes',
+        // A server that a busy machine leaves waiting for seconds is not given up by the others.
+        'cluster-node-timeout': 15_000,
+        'cluster-port': 0,
+        ...settings
+      })
     )
   )
   await Promise.all(
