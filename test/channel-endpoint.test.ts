@@ -147,7 +147,7 @@ t.test('no connect in time', async (t) => {
 
 t.test('expiry, put off by a refresh', async (t) => {
   const { app } = await build(t)
-  const token = testToken({ sub: 'ada', exp: Date.now() / 1000 + 2 })
+  const token = testToken({ sub: 'ada', exp: Date.now() / 1000 + 3 })
   const kept = await Speaker.open(app, { connect: { token } })
   const left = await Speaker.open(app, { connect: { token } })
   t.match((await kept.call({ refresh: { token: testToken({ sub: 'ada' }) } })).refresh, {

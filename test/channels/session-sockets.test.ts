@@ -15,8 +15,8 @@ const history = { size: 100, ttl: 60_000 }
 const memory = true
 const token = testToken({ sub: 'ada' })
 
-t.test('too many commands: the error 111, then the end', async (t) => {
-  const { app } = await buildApp(t, { auth: false, limits: { messages: { rate: 1, burst: 3 } } })
+t.test('too many commands: the error 111', async (t) => {
+  const { app } = await buildApp(t, { auth: false, limits: { messages: { rate: 0.001, burst: 3 } } })
   app.channel('a')
   const speaker = await Speaker.open(app, { memory })
   speaker.send({ id: 1, ping: {} }, { id: 2, ping: {} }, { id: 3, ping: {} }, { send: {} })

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { testToken } from '../../lib/testing/index.ts'
@@ -96,10 +97,26 @@ t.test('the client of docs/sockets.md', async (t) => {
   })
   const url = `${(await app.listen({ port: 0, host: '127.0.0.1' })).replace('http', 'ws')}/live`
   const globals = globalThis as { WebSocket?: unknown }
+  const { setTimeout: wait } = globalThis
   const before = globals.WebSocket
-  globals.WebSocket = WebSocket
+  const sockets: WebSocket[] = []
+  globals.WebSocket = class extends WebSocket {
+    constructor(...args: ConstructorParameters<typeof WebSocket>) {
+      super(...args)
+      sockets.push(this)
+    }
+  }
+  // How long it means to wait is noted, and not waited for.
+  const waits: number[] = []
+  const note = (callback: () => void, milliseconds = 0, ...rest: []) => {
+    if (new Error().stack?.includes(file) !== true) return wait(callback, milliseconds, ...rest)
+    waits.push(milliseconds)
+    return wait(callback, 0)
+  }
+  globalThis.setTimeout = Object.assign(note, wait)
   t.teardown(() => {
     globals.WebSocket = before
+    globalThis.setTimeout = wait
   })
 
   await t.test('comes back after a close that says so', async (t) => {
@@ -111,18 +128,31 @@ t.test('the client of docs/sockets.md', async (t) => {
       live(url, async () => testToken(), onMessage)
     })
     t.same(messages, [{ connection: 1 }, { connection: 2 }])
+    t.equal(waits.length, 1)
+    t.ok(waits.every((milliseconds) => milliseconds >= 0 && milliseconds <= 1_000))
+    const closed = once(sockets[1] as WebSocket, 'close')
     await app.realtime.disconnect({ user: 'user-1' }, { code: 1000 })
+    await closed
+    t.equal(waits.length, 1, 'and not after one that says not to')
   })
 
   await t.test('stops where a second token is refused too', async (t) => {
+    sockets.length = 0
+    waits.length = 0
     let tokens = 0
+    let second: () => void = () => undefined
+    const asked = new Promise<void>((resolve) => {
+      second = resolve
+    })
     const expired = async () => {
-      tokens++
+      if (++tokens === 2) second()
       return testToken({}, { expiresIn: -60_000 })
     }
     live(url, expired, () => t.fail('nothing is sent to it'))
-    while (tokens < 2) await new Promise((resolve) => setTimeout(resolve, 20))
-    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    await asked
+    await nextTurn()
+    t.match(await once(sockets[1] as WebSocket, 'close'), [4401])
+    t.equal(waits.length, 1)
     t.equal(tokens, 2)
   })
 })

@@ -139,16 +139,17 @@ for (const memory of [false, true]) {
 
     t.test('a handshake that is never answered meets its deadline', async (t) => {
       const app = await plainApp(t)
-      let pending: FastifyRequest | undefined
-      const neverAnswers = (request: FastifyRequest) => {
-        pending = request
-      }
-      app.get('/never', { websocket: true, onRequest: neverAnswers }, echo)
-      const error = await connect(app, '/never', { memory, timeout: 50 }).catch((error: unknown) => error)
+      let reached: (request: FastifyRequest) => void = () => undefined
+      const asked = new Promise<FastifyRequest>((resolve) => {
+        reached = resolve
+      })
+      app.get('/never', { websocket: true, onRequest: (request: FastifyRequest) => reached(request) }, echo)
+      const error = await connect(app, '/never', { memory, timeout: 500 }).catch((error: unknown) => error)
       t.ok(error instanceof DeadlineError)
-      t.match(error, { message: 'Waited for the handshake, but nothing came within 50 ms' })
+      t.match(error, { message: 'Waited for the handshake, but nothing came within 500 ms' })
       // Node does not read a socket between its upgrade and the answer: the server can't see that the client has left.
-      pending?.raw.socket.destroy()
+      const { raw } = await asked
+      raw.socket.destroy()
     })
 
     t.test('a connection that is cut before the answer', async (t) => {
