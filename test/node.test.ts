@@ -32,11 +32,11 @@ t.test('a Redis that goes away and comes back is said once each time', async (t)
   t.same(said(), ['broker is away', 'broker is back'])
 })
 
-t.test('who comes and goes is told to the clients of a channel', async (t) => {
+t.test('who comes and goes is told to the clients of a channel that ask for it', async (t) => {
   const { app } = await buildApp(t, { auth: false })
   app.channel('room', { joinLeave: true })
   const [watcher, other] = [await Speaker.open(app, { memory: true }), await Speaker.open(app, { memory: true })]
-  await watcher.call({ subscribe: { channel: 'room' } })
+  await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
   t.match(await watcher.next(), { push: { channel: 'room', join: {} } })
   await other.call({ subscribe: { channel: 'room' } })
   t.match(await watcher.next(), { push: { channel: 'room', join: {} } })

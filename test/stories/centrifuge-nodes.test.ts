@@ -61,7 +61,7 @@ async function cluster(t: Test) {
 
 async function join(client: Centrifuge, room: string): Promise<Subscription> {
   client.connect()
-  const subscription = client.newSubscription(room)
+  const subscription = client.newSubscription(room, { joinLeave: true })
   subscription.subscribe()
   await subscription.ready()
   return subscription
