@@ -20,6 +20,8 @@ export class Stream extends EventTarget {
   #isNew = true
   /** Publications that came while it is being read. @type {object[] | undefined} */
   #held
+  /** What was read goes up to here, and may be ahead of what is still to be pushed. */
+  #readUpTo = 0
   /** Goes up whenever a reading is overtaken by another subscribe, or by the end. */
   #readings = 0
 
@@ -69,7 +71,7 @@ export class Stream extends EventTarget {
 
   #received(publication) {
     if (this.#held !== undefined) this.#held.push(publication)
-    else this.#deliver(publication)
+    else if (publication.offset > this.#readUpTo) this.#deliver(publication)
   }
 
   #deliver({ data, info }) {
@@ -87,12 +89,13 @@ export class Stream extends EventTarget {
     try {
       const publications = await this.#history()
       if (reading !== this.#readings) return
-      const offset = publications.at(-1)?.offset ?? 0
-      const later = this.#held.filter((publication) => publication.offset > offset)
+      const held = this.#held
       this.#held = undefined
       this.#isStale = false
+      this.#readUpTo = publications.at(-1)?.offset ?? 0
       this.#emit('reset')
-      for (const publication of [...publications, ...later]) this.#deliver(publication)
+      for (const publication of publications) this.#deliver(publication)
+      for (const publication of held) this.#received(publication)
       this.#ready('reloaded')
     } catch {
       // Without a connection the next subscribe reads anew; with one the server may be able to later.
