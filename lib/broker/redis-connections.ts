@@ -177,7 +177,7 @@ export class RedisConnections {
 
   #refused(client: RedisClient, error: unknown): void {
     // A server that has stopped answering is left: what is sent to it would only pile up.
-    if (isLate(error) && !client.isCluster) client.disconnect()
+    if (isLate(error) && !client.isCluster) this.#commands.abandon(client, error)
     const word = errorWord(error)
     if ((word !== 'READONLY' && word !== 'NOT_MASTER') || client !== this.#commands.client) return
     this.#commands.replace()

@@ -60,7 +60,8 @@ export class RedisDeadlines {
     if (first === undefined || this.#timer !== undefined) return
     // The judgement comes after what has arrived is read: a timer is called before that, an immediate after.
     const judge = () => setImmediate(() => this.#judge())
-    this.#timer = setTimeout(judge, Math.max(1, first.at + this.#timeout - performance.now()))
+    // The connection keeps the process alive as long as it is open; nothing waits for a time that runs for nobody.
+    this.#timer = setTimeout(judge, Math.max(1, first.at + this.#timeout - performance.now())).unref()
   }
 
   get #first(): Waiting | undefined {

@@ -48,6 +48,13 @@ export class RedisLink {
     this.#connecting ??= this.#reconnect()
   }
 
+  /** Ends a client at once, and makes another; one that is not in use any more is let be. */
+  abandon(client: RedisClient, error: unknown): void {
+    if (client !== this.#client) return
+    this.#drop(error)
+    this.replace()
+  }
+
   close(): void {
     this.#closing.abort()
     this.#attempt?.disconnect()
@@ -103,11 +110,7 @@ export class RedisLink {
     const before = this.#client
     this.#client = client
     this.#isLost = false
-    client.once('end', () => {
-      if (this.#client !== client) return
-      this.#drop(new Error('Connection is closed.'))
-      this.replace()
-    })
+    client.once('end', () => this.abandon(client, new Error('Connection is closed.')))
     this.#options.adopt(client)
     before?.disconnect()
   }

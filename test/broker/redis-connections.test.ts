@@ -209,10 +209,25 @@ t.test('a server that is no master is not used', async (t) => {
 t.test('a command is answered, or its fate is told', async (t) => {
   const { connections } = await started(t)
   t.equal(await connections.run(true, async () => 'answer'), 'answer')
-  const fails = (writes: boolean, error: Error) => connections.run(writes, () => Promise.reject(error))
-  await t.rejects(fails(true, new Error('Command timed out')), UNKNOWN)
-  await t.rejects(fails(false, new Error('Command timed out')), UNAVAILABLE)
-  await t.rejects(fails(true, said('OOM secret')), { code: 'FST_RT_BROKER', message: /OOM/ })
+  const refused = connections.run(true, () => Promise.reject(said('OOM secret')))
+  await t.rejects(refused, { code: 'FST_RT_BROKER', message: /OOM/ })
+  t.equal(connections.up, true)
+})
+
+t.test('a server that is late is left at once, by the first of the commands that wait for it', async (t) => {
+  const { connections, clients, news, pass } = await started(t)
+  const late = new Error('Command timed out')
+  const waiting = [true, false, false].map((writes) => connections.run(writes, () => Promise.reject(late)))
+  const fates = await Promise.all(waiting.map((each) => each.catch(({ code }: { code: string }) => code)))
+  t.strictSame(fates, ['FST_RT_UNKNOWN_OUTCOME', 'FST_RT_UNAVAILABLE', 'FST_RT_UNAVAILABLE'])
+  t.equal(connections.up, false)
+  await t.rejects(
+    connections.run(true, async () => 'answer'),
+    UNAVAILABLE
+  )
+  t.strictSame(news(), [[false, 'Redis (commands): timeout']])
+  await pass(0)
+  t.equal(clients.length, 3)
   t.equal(connections.up, true)
 })
 

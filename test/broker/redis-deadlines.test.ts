@@ -11,6 +11,10 @@ function stall(milliseconds: number): void {
 
 const nextTurn = () => new Promise(setImmediate)
 
+// As a connection would: a deadline alone keeps no process alive.
+const alive = setInterval(() => undefined, 60_000)
+t.teardown(() => clearInterval(alive))
+
 t.test('answers that come in time are handed on, as they are', async (t) => {
   const deadlines = new RedisDeadlines(10_000)
   const failure = new Error('refused')
@@ -51,6 +55,17 @@ t.test('what has arrived while the process was busy is in time', async (t) => {
   access(new URL(import.meta.url), () => found.resolve('found'))
   stall(100)
   t.equal(await answer, 'found')
+})
+
+t.test('a deadline keeps no process alive', async (t) => {
+  const timeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const before = timeouts()
+  const answer = pending<void>()
+  const given = new RedisDeadlines(60_000).within(answer.promise)
+  await nextTurn()
+  t.equal(timeouts(), before)
+  answer.resolve()
+  await given
 })
 
 t.test('the time runs from the end of the turn', async (t) => {

@@ -34,6 +34,7 @@ t.test('case 92: killed and started again', async (t) => {
   const rooms = Array.from({ length: 600 }, (_, n) => `room ${n}`)
   await Promise.all(rooms.map((room) => broker.subscribe(room)))
   await broker.publish('room 1', bytes(1), { history: KEEP })
+  await heard.until(() => heard.publications.length === 1)
   t.strictSame(heard.audits, [])
 
   await server.kill()
