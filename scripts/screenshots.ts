@@ -1,22 +1,28 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { launchBrowser } from '../test/support/browser.ts'
 import { DemoProcess } from '../test/support/demo.ts'
 import { Visitors, type Whiteboard } from '../test/support/whiteboard.ts'
+import { dashboardPicture } from './dashboard-picture.ts'
+import { loadPicture } from './load-picture.ts'
 import { gull, type PictureLine, picture } from './picture.ts'
 import { root } from './run.ts'
 
 /*
- * `npm run screenshots`: starts the demo with three workers, lets three people draw on one board, and writes what they
- * see to docs/screenshots. It needs redis-server and Chromium, as the tests do.
+ * `npm run screenshots`: starts the demo with three workers, and writes to docs/screenshots what is seen of it: by
+ * three people who draw on one board, on the dashboard, and in a report of the load tool. It takes five minutes, and
+ * needs redis-server and Chromium, as the tests do.
  */
 
 const FOLDER = join(root, 'docs/screenshots')
 const DESKTOP = { viewport: { width: 1280, height: 800 } }
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
 
+const SECRET = 'only for taking screenshots of it'
+
 interface Stage {
+  readonly browser: Browser
   readonly demo: DemoProcess
   readonly visitors: Visitors
   /** Three people on one board, on which their picture is. */
@@ -73,14 +79,19 @@ async function main(): Promise<void> {
       await page.screenshot({ path: join(FOLDER, `${name}.png`) })
       console.log(`docs/screenshots/${name}.png`)
     }
-    await stage.demo.end()
+    const { browser, demo } = stage
+    await dashboardPicture(browser, demo.address, FOLDER)
+    console.log('docs/screenshots/dashboard.png, docs/screenshots/dashboard-dark.png')
+    await loadPicture(browser, demo.address, SECRET, FOLDER)
+    console.log('docs/screenshots/load-report.png')
+    await demo.end()
   } finally {
     for (const clean of cleanups.reverse()) await clean()
   }
 }
 
 async function open(disposal: Stage['disposal']): Promise<Stage> {
-  const env = { JWT_SECRET: 'only for taking screenshots of it', DRAIN_WINDOW: '500', DRAIN_TIMEOUT: '5000' }
+  const env = { JWT_SECRET: SECRET, DRAIN_WINDOW: '500', DRAIN_TIMEOUT: '5000' }
   const demo = await DemoProcess.start(disposal, env, undefined, ['--workers', '3'])
   await demo.message('all workers listen')
   const browser = await launchBrowser()
@@ -96,7 +107,7 @@ async function open(disposal: Stage['disposal']): Promise<Stage> {
       await person.untilUnsent(0)
     })
   )
-  return { demo, visitors, people, disposal }
+  return { browser, demo, visitors, people, disposal }
 }
 
 async function drawLine(person: Whiteboard, { colour, width, points }: PictureLine): Promise<void> {
