@@ -15,6 +15,7 @@ import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './opti
 import { CLOSE } from './protocol/close-codes.ts'
 import { resolveRoute } from './resolve-options.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
+import { readable } from './socket/thrown.ts'
 import type { CompiledValidator } from './socket/validator.ts'
 
 /*
@@ -89,7 +90,8 @@ async function run(app: FastifyInstance, handler: Handler, socket: RealtimeSocke
   try {
     await handler.call(app, socket, request)
     socket.finish()
-  } catch (error) {
+  } catch (thrown) {
+    const error = readable(thrown)
     // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
     if (socket.closed && isConsequence(error)) request.log.debug({ err: error }, 'handler ended with its connection')
     else request.log.error({ err: error, connection: socket.id }, 'socket handler failed')

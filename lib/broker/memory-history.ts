@@ -14,11 +14,15 @@ interface Stream {
   touchedAt: number
 }
 
+// Milliseconds. Whoever may ask for a position can make as many as there are names: they don't stay for long.
+const UNUSED_TTL = 600_000
+
 /**
  * The histories of a `MemoryBroker`: per channel the newest publications and the counter that numbers them.
  *
  * The counter outlives its publications by `positionTtl` milliseconds, so that a subscriber of a quiet channel keeps
- * its position. Once it is dropped, the channel starts again with a new epoch.
+ * its position; where nothing was ever published, by ten minutes at most. Once it is dropped, the channel starts again
+ * with a new epoch.
  */
 export class MemoryHistory {
   readonly #streams = new Map<string, Stream>()
@@ -94,7 +98,8 @@ export class MemoryHistory {
   }
 
   #isOver(stream: Stream, now: number): boolean {
-    return stream.entries.length === 0 && stream.touchedAt + this.#positionTtl <= now
+    const ttl = stream.offset === 0 ? Math.min(this.#positionTtl, UNUSED_TTL) : this.#positionTtl
+    return stream.entries.length === 0 && stream.touchedAt + ttl <= now
   }
 }
 

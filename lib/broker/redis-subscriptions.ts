@@ -18,7 +18,8 @@ export interface RedisSubscriptionsOptions {
  * client, and every channel is subscribed on it by then.
  */
 export class RedisSubscriptions {
-  readonly #wanted = new Set<string>()
+  /** Each with what stands for the wish, since it may be given up and had again while the first is under way. */
+  readonly #wanted = new Map<string, symbol>()
   readonly #isCluster: boolean
   readonly #current: () => RedisClient | undefined
   readonly #deadlines: RedisDeadlines
@@ -33,12 +34,13 @@ export class RedisSubscriptions {
   /** Changes what is subscribed on every client without a call to add it: these go, those come. */
   exchange(gone: readonly string[], come: readonly string[]): void {
     for (const wire of gone) this.#wanted.delete(wire)
-    for (const wire of come) this.#wanted.add(wire)
+    for (const wire of come) this.#wanted.set(wire, Symbol())
   }
 
   /** Rejects with `FST_RT_UNAVAILABLE` where the channel isn't subscribed afterwards. */
   async add(wire: string): Promise<void> {
-    this.#wanted.add(wire)
+    const wish = Symbol()
+    this.#wanted.set(wire, wish)
     for (;;) {
       const client = this.#current()
       try {
@@ -48,7 +50,7 @@ export class RedisSubscriptions {
       } catch (error) {
         // Its successor may have been prepared before this channel was wanted.
         if (client && this.#current() && client !== this.#current()) continue
-        this.#wanted.delete(wire)
+        if (this.#wanted.get(wire) === wish) this.#wanted.delete(wire)
         throw error instanceof UnavailableError ? error : new UnavailableError()
       }
     }
@@ -80,7 +82,7 @@ export class RedisSubscriptions {
   }
 
   #missing(): string[] {
-    return [...this.#wanted].filter((wire) => !this.#prepared.has(wire))
+    return [...this.#wanted.keys()].filter((wire) => !this.#prepared.has(wire))
   }
 
   async #subscribe(client: RedisClient, wires: readonly string[]): Promise<void> {

@@ -49,7 +49,7 @@ export class RedisBroker implements Broker {
   readonly #spublish: boolean
   readonly #connections: RedisConnections
   readonly #audits: RedisAudits
-  readonly #channels = new Map<string, string>()
+  readonly #channels = new Map<string, { readonly channel: string }>()
   readonly #epochSeed = randomBytes(6).toString('base64url')
   #epochs = 0
   #listener: BrokerListener | undefined
@@ -88,12 +88,14 @@ export class RedisBroker implements Broker {
 
   async subscribe(channel: string): Promise<void> {
     const wire = this.#keys.wire(channel)
-    this.#channels.set(wire, channel)
+    const entry = { channel }
+    this.#channels.set(wire, entry)
     this.#audits.add(channel)
     try {
       await this.#connections.subscriptions.add(wire)
     } catch (error) {
-      this.#forget(channel, wire)
+      // Unsubscribed and subscribed again meanwhile, it is another's.
+      if (this.#channels.get(wire) === entry) this.#forget(channel, wire)
       throw error
     }
   }
@@ -266,7 +268,7 @@ export class RedisBroker implements Broker {
 
   #heard(wire: string, message: Buffer): void {
     // Right after an unsubscribe it may be unknown here, as it is to the listener, which ignores it then.
-    const channel = this.#channels.get(wire) as string
+    const channel = this.#channels.get(wire)?.channel as string
     const envelope = readEnvelope(message)
     if (envelope?.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
     else if (envelope) this.#listener?.presence(channel, envelope.kind, envelope.info)

@@ -64,6 +64,10 @@ export class Channel {
     return this.#subscriptions.size
   }
 
+  has(subscriber: Subscriber): boolean {
+    return this.#subscriptions.has(subscriber)
+  }
+
   get position(): StreamPosition {
     return { offset: this.#offset, epoch: this.#epoch }
   }
@@ -153,9 +157,10 @@ export class Channel {
     }
     if (this.#held !== undefined) return this.#repair()
     for (const subscription of this.#joining) if (subscription.behind) this.caughtUp(subscription.subscriber)
+    const { broker, limiter } = this.#options
     const { offset, epoch } = this.position
     try {
-      const { position } = await this.#options.broker.history(this.name, { limit: 0 })
+      const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
       // What came meanwhile has moved our own position past the one that was asked for.
       const missed = position.epoch !== this.#epoch || position.offset > this.#offset || position.offset < offset
       if (missed && epoch === this.#epoch && this.#held === undefined && !this.#closed) await this.#repair()

@@ -28,8 +28,8 @@ type Command = { readonly target: ControlTarget } & (
   | { readonly do: 'refresh'; readonly expiresAt: number }
 )
 
-/** Which node asks, and when by its clock (milliseconds since 1970). */
-type Envelope = Command & { readonly node: string; readonly at: number }
+/** Which node asks, under an id of its own, and when by its clock (milliseconds since 1970). */
+type Envelope = Command & { readonly node: string; readonly id: string; readonly at: number }
 
 export interface ControlOptions {
   readonly broker: Broker
@@ -48,6 +48,10 @@ export class Control {
   readonly #node = randomUUID()
   #position: StreamPosition | undefined
   #reading = false
+  /** Something was asked for while it was being read. */
+  #again = false
+  /** Requests that were obeyed, the oldest first: after a restart of the broker all of them are read again. */
+  readonly #obeyed = new Set<string>()
 
   constructor(options: ControlOptions) {
     this.#options = options
@@ -102,38 +106,54 @@ export class Control {
 
   /** Obeys what was missed. */
   async audit(): Promise<void> {
-    const since = this.#position
-    if (since === undefined || this.#reading) return
-    const { broker, failed } = this.#options
+    if (this.#position === undefined) return
+    this.#again = true
+    if (this.#reading) return
     this.#reading = true
     try {
-      const limit = HISTORY.size
-      let page = await broker.history(CONTROL_CHANNEL, { since, limit })
-      const isNew = page.position.epoch !== since.epoch
-      if (isNew) page = await broker.history(CONTROL_CHANNEL, { since: { ...page.position, offset: 0 }, limit })
-      // Some may have been obeyed already, which is harmless.
-      for (const { data } of page.publications) this.#read(data, true)
-      this.#position = page.position
+      while (this.#again) await this.#catchUp(this.#position)
     } catch (error) {
-      failed('control', error)
+      this.#options.failed('control', error)
     } finally {
       this.#reading = false
     }
   }
 
+  async #catchUp(since: StreamPosition): Promise<void> {
+    const { broker } = this.#options
+    this.#again = false
+    const limit = HISTORY.size
+    let page = await broker.history(CONTROL_CHANNEL, { since, limit })
+    const isNew = page.position.epoch !== since.epoch
+    if (isNew) page = await broker.history(CONTROL_CHANNEL, { since: { ...page.position, offset: 0 }, limit })
+    for (const { data } of page.publications) this.#read(data, true)
+    // What came meanwhile has been obeyed, and may be newer than the page.
+    const { epoch, offset } = this.#position as StreamPosition
+    if (epoch !== page.position.epoch || offset < page.position.offset) this.#position = page.position
+  }
+
   #read(data: Buffer, late: boolean): void {
     try {
       const command = JSON.parse(data.toString()) as Envelope
-      if (command.node !== this.#node) this.#obey(command, late ? command.at + SKEW : Number.POSITIVE_INFINITY)
+      if (command.node === this.#node || this.#obeyed.has(command.id)) return
+      this.#remember(command.id)
+      this.#obey(command, late ? command.at + SKEW : Number.POSITIVE_INFINITY)
     } catch (error) {
       // A node of another version, or a stranger with access to Redis.
       this.#options.failed('control', error)
     }
   }
 
+  #remember(id: string): void {
+    this.#obeyed.add(id)
+    if (this.#obeyed.size <= HISTORY.size) return
+    const [oldest] = this.#obeyed
+    this.#obeyed.delete(oldest as string)
+  }
+
   async #send(command: Command): Promise<void> {
     this.#obey(command, Number.POSITIVE_INFINITY)
-    const envelope: Envelope = { ...command, node: this.#node, at: Date.now() }
+    const envelope: Envelope = { ...command, node: this.#node, id: randomUUID(), at: Date.now() }
     const data = Buffer.from(JSON.stringify(envelope))
     await this.#options.broker.publish(CONTROL_CHANNEL, data, { history: HISTORY })
   }
@@ -142,7 +162,13 @@ export class Control {
   #obey(command: Command, openedBefore: number): void {
     const now = Date.now()
     for (const socket of this.#options.registry.find(command.target)) {
-      if (now - socket.stats.age <= openedBefore) this.#apply(command, socket)
+      if (now - socket.stats.age > openedBefore) continue
+      try {
+        this.#apply(command, socket)
+      } catch (error) {
+        // A request of another version's: that it can't be done to one connection must not spare the others.
+        this.#options.failed('control', error)
+      }
     }
   }
 
@@ -152,6 +178,7 @@ export class Control {
     if (command.do === 'disconnect') socket.closeWith(command)
     else if (command.do === 'unsubscribe' && session === undefined) hub.unsubscribe(socket, command.channel)
     else if (command.do !== 'refresh') session?.[command.do](command.channel)
+    else if (!Number.isFinite(command.expiresAt)) throw new TypeError('expiresAt is no time')
     else {
       socket.extend(wheel.now() + command.expiresAt * 1000 - Date.now())
       session?.extended(command.expiresAt)

@@ -78,7 +78,8 @@ export class Hub {
     try {
       return await channel.subscribe(member, format, options?.since, welcome)
     } catch (error) {
-      this.unsubscribe(member, name)
+      // Unsubscribed and subscribed again meanwhile, it is subscribed.
+      if (!this.#entries.get(name)?.channel.has(member)) this.unsubscribe(member, name)
       throw error
     }
   }

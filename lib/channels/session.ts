@@ -6,6 +6,7 @@ import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect
 import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } from '../protocol/replies.ts'
 import type { SocketSession } from '../socket/context.ts'
 import type { Outbox } from '../socket/outbox.ts'
+import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
 import { TokenBucket } from '../socket/token-bucket.ts'
 import type { Batch } from '../socket/turn.ts'
@@ -29,6 +30,8 @@ type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ende
 // Characters of replies that are joined, and of commands that wait for `connect`.
 const MAX_JOINED = 16_384
 const MAX_EARLY = 65_536
+// Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
+const MAX_LINES = 1_000
 // Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
 const DENIALS = { rate: 1, burst: 10 }
 
@@ -47,6 +50,8 @@ export class Session implements Member, SocketSession, Batch, Timed {
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
   #earlyLength = 0
+  /** What the application asked for meanwhile. */
+  #deferred: (() => void)[] = []
   /** Replies of this turn. */
   #replies: string[] = []
   #replyLength = 0
@@ -83,8 +88,10 @@ export class Session implements Member, SocketSession, Batch, Timed {
     return [...this.subscriptions.keys()]
   }
 
-  /** The wheel calls this: the connection has not connected in time. */
-  onDue(): number {
+  /** The wheel calls this: the client has not said in time who it is, or has not hung up. */
+  onDue(now: number): number {
+    const { graceUntil } = this.services.wheel
+    if (now < graceUntil) return graceUntil
     this.disconnect(DISCONNECT.stale)
     return Number.POSITIVE_INFINITY
   }
@@ -95,7 +102,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
       this.disconnect(DISCONNECT.inappropriateProtocol)
       return
     }
-    const lines = splitFrame(data.toString())
+    const lines = splitFrame(data.toString(), MAX_LINES + this.maxSubscriptions)
     if (lines === undefined) {
       this.disconnect(DISCONNECT.badRequest)
       return
@@ -109,11 +116,21 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   #take(text: string): void {
     const line = readLine(text, this.socket.settings.limits.maxDepth)
-    if ('refused' in line) this.#answer(line.refused, ERROR.badRequest)
+    if ('refused' in line) this.#refuseLine(line.refused)
     else if (line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
     else if (line.parsed === 'pong') this.#pong()
     else if (this.socket.takeCommand()) this.#accept(line.parsed, text)
     else this.#answer(line.parsed.id, ERROR.tooManyRequests)
+  }
+
+  #refuseLine(id: number): void {
+    if (!this.socket.takeCommand()) {
+      this.#answer(id, ERROR.tooManyRequests)
+      return
+    }
+    this.#answer(id, ERROR.badRequest)
+    // Who begins like this has not connected, and won't.
+    if (this.#state === 'new') this.#refuse()
   }
 
   #pong(): void {
@@ -127,7 +144,11 @@ export class Session implements Member, SocketSession, Batch, Timed {
     if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
     else if (this.#state === 'connecting') this.#keep(command, text)
     else {
-      if (isConnect) this.#state = 'connecting'
+      // From here on it is the application's time, which has bounds of its own.
+      if (isConnect) {
+        this.#state = 'connecting'
+        this.services.wheel.delete(this)
+      }
       this.#run(command, text)
     }
   }
@@ -154,8 +175,9 @@ export class Session implements Member, SocketSession, Batch, Timed {
   }
 
   /** Answers a command with what became of it. */
-  fail(command: Command, error: unknown): void {
+  fail(command: Command, thrown: unknown): void {
     const { id, name } = command
+    const error = readable(thrown)
     const failure = failureOf(error)
     if ('error' in failure && failure.unexpected) {
       this.socket.settings.log.error(
@@ -214,16 +236,18 @@ export class Session implements Member, SocketSession, Batch, Timed {
   /** The client has connected, and been told so. */
   connected(): void {
     this.#state = 'connected'
-    this.services.wheel.delete(this)
     this.socket.releaseMessages()
+    for (const deferred of this.#deferred.splice(0)) deferred()
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
   }
 
   /** The client couldn't connect: it hangs up, or is hung up on once its time is over. */
   #refuse(): void {
+    const { wheel, authTimeout } = this.services
     this.#state = 'refused'
     this.#early = []
     this.socket.releaseMessages()
+    wheel.set(this, wheel.now() + authTimeout)
   }
 
   disconnect({ code, reason }: Disconnect): void {
@@ -251,6 +275,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
   ended(): void {
     this.#state = 'ended'
     this.#early = []
+    this.#deferred = []
     this.#lanes.clear()
     this.services.wheel.delete(this)
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription, UNSUBSCRIBE.disconnected)
@@ -276,8 +301,10 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   /** Runs a hook that nobody waits for. */
   #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
-    const failed = (err: unknown) =>
+    const failed = (thrown: unknown) => {
+      const err = readable(thrown)
       this.socket.settings.log.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
+    }
     try {
       Promise.resolve(hook(context)).catch(failed)
     } catch (error) {
@@ -301,13 +328,17 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   /** The application ends the subscription. */
   unsubscribe(channel: string): void {
+    if (this.#defer(() => this.unsubscribe(channel))) return
     const subscription = this.subscriptions.get(channel)
     if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.byServer)
   }
 
   /** The application subscribes the client. */
   subscribe(channel: string): void {
-    if (this.#state !== 'connected') return
+    if (this.#state !== 'connected') {
+      this.#defer(() => this.subscribe(channel))
+      return
+    }
     this.#lanes.run(channel, 1, async () => {
       try {
         if (!this.closed) await subscribeByServer(this, channel)
@@ -315,6 +346,13 @@ export class Session implements Member, SocketSession, Batch, Timed {
         this.socket.settings.log.error({ err, connection: this.socket.id }, 'subscription by the server failed')
       }
     })
+  }
+
+  /** While the client connects it is not settled yet what there is to change. */
+  #defer(change: () => void): boolean {
+    if (this.#state !== 'connecting') return false
+    this.#deferred.push(change)
+    return true
   }
 
   /** The application moved the expiry of the connection, to a time in seconds since 1970. */

@@ -97,9 +97,9 @@ const WHOLE = /^-?\d{1,19}$/
 class Malformed extends Error {}
 
 /** The commands of one frame, still as text; undefined for a frame that is none. */
-export function splitFrame(text: string): string[] | undefined {
-  const lines = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n')
-  return lines.includes('') ? undefined : lines
+export function splitFrame(text: string, most: number): string[] | undefined {
+  const lines = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n', most + 1)
+  return lines.length > most || lines.includes('') ? undefined : lines
 }
 
 /** What a parsed line says. */

@@ -33,6 +33,7 @@ import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 import { Rates } from './rates.ts'
 import { HELD_BY, Reading, type ReadingOwner } from './reading.ts'
 import { stringify } from './stringify.ts'
+import { readable } from './thrown.ts'
 import type { Timed } from './timer-wheel.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
@@ -132,7 +133,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket implements 
         pause: () => this.#hold(HELD_BY.inbox),
         resume: () => this.#release(HELD_BY.inbox),
         rejected: (code, cause) => {
-          if (cause !== undefined) this.#settings.log.error({ err: cause }, 'message validator failed')
+          if (cause !== undefined) this.#settings.log.error({ err: readable(cause) }, 'message validator failed')
           this.#reject(code)
         }
       }
@@ -481,8 +482,9 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket implements 
   }
 
   /** @internal */
-  override listenerFailed(event: string | symbol, error: unknown): void {
-    this.#settings.log.error({ err: error, connection: this.id, event: String(event) }, 'socket listener failed')
+  override listenerFailed(event: string | symbol, thrown: unknown): void {
+    const err = readable(thrown)
+    this.#settings.log.error({ err, connection: this.id, event: String(event) }, 'socket listener failed')
     if (this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.internalError)
   }
 

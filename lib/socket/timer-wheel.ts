@@ -70,10 +70,10 @@ export class TimerWheel {
     return this.#graceUntil
   }
 
-  /** Sets the deadline, in place of the one before. */
+  /** Sets the deadline, in place of the one before. What is no time is none. */
   set(entry: Timed, at: number): void {
     this.delete(entry)
-    if (at === Number.POSITIVE_INFINITY) return
+    if (!(at < Number.POSITIVE_INFINITY)) return
     if (this.#size === 0) this.#start()
     entry.wheelTick = Math.max(this.#tick + 1, Math.ceil(at / this.#resolution))
     this.#slot(entry.wheelTick).add(entry)

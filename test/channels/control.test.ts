@@ -5,6 +5,7 @@ import { CONTROL_CHANNEL, Control } from '../../lib/channels/control.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { Registry } from '../../lib/socket/registry.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { pending } from '../support/pending.ts'
 import { FakeClock, FaultyBroker, makeRig } from './rig.ts'
 import { sessionRig } from './session-rig.ts'
 
@@ -188,6 +189,9 @@ t.test('the same request twice, and strangers on the channel, do no harm', async
   const again = JSON.stringify({ target: { user: 'u' }, do: 'disconnect', code: 4000, reason: '' })
   nodes[1]?.receive({ ...position, data: Buffer.from(again) })
   t.equal(did.length, 1)
+  // What came under a new epoch is what was obeyed already.
+  await nodes[1]?.audit()
+  t.equal(did.length, 1)
   await broker.publish(CONTROL_CHANNEL, Buffer.from('{'), { history: { size: 10, ttl: 1000 } })
   t.strictSame(failures, ['control', 'control'])
 })
@@ -213,10 +217,95 @@ t.test('a broker that is away is said, and listened to once it is there', async 
   t.equal(did.length, 1)
 })
 
-t.test('two audits at once are one', async (t) => {
-  const { broker, make } = await makeNodes(t)
-  const node = await make()
+t.test('what comes while what was missed is read is read after it', async (t) => {
+  const { broker, make, lost } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u', 60_000)
+  const sender = await make()
+  const node = await make(socket)
+  const ask = (code: number) => sender.disconnect({ user: 'u' }, { code })
+  lost.by = 1
+  await ask(4001)
   broker.calls.length = 0
-  await Promise.all([node.audit(), node.audit()])
-  t.equal(broker.calls.length, 1)
+  const read = pending<void>()
+  const { history } = broker
+  broker.history = async (...args) => {
+    const page = await history.apply(broker, args)
+    await read.promise
+    return page
+  }
+  const audits = [node.audit(), node.audit()]
+  await nextTurn()
+  await ask(4002)
+  lost.by = -1
+  await ask(4003)
+  read.resolve()
+  await Promise.all(audits)
+  t.strictSame(
+    did.map((deed) => (deed as unknown[])[1]),
+    [4001, 4002, 4003]
+  )
+  t.equal(broker.calls.filter((call) => call.startsWith('history')).length, 2, 'and no more often')
+})
+
+t.test('what came in order meanwhile is not taken back', async (t) => {
+  const { broker, make } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u', 60_000)
+  const sender = await make()
+  const node = await make(socket)
+  const read = pending<void>()
+  const { history } = broker
+  broker.history = async (...args) => {
+    const page = await history.apply(broker, args)
+    await read.promise
+    return page
+  }
+  const audit = node.audit()
+  await nextTurn()
+  await sender.disconnect({ user: 'u' }, { code: 4001 })
+  read.resolve()
+  await audit
+  await sender.disconnect({ user: 'u' }, { code: 4002 })
+  t.equal(did.length, 2)
+})
+
+t.test('a new epoch makes nobody obey a second time, as far back as history goes', async (t) => {
+  const { broker, make } = await makeNodes(t)
+  const { socket, did } = makeSocket('1', 'u', 60_000)
+  const sender = await make()
+  const node = await make(socket)
+  for (let code = 4000; code < 4003; code++) await sender.disconnect({ user: 'u' }, { code })
+  const { history } = broker
+  // As a Redis that was restarted with all that it had written.
+  let epoch = 'new'
+  broker.history = async (...args) => {
+    const page = await history.apply(broker, args)
+    return { ...page, position: { ...page.position, epoch } }
+  }
+  await node.audit()
+  t.equal(did.length, 3)
+  const size = 10_000
+  for (let n = 0; n < size; n++) {
+    const data = Buffer.from(JSON.stringify({ target: {}, do: 'disconnect', node: 'other', id: `${n}` }))
+    node.receive({ offset: 4 + n, epoch: 'new', data })
+  }
+  epoch = 'newer'
+  await node.audit()
+  t.equal(did.length, 6, 'what is older than that is forgotten')
+})
+
+t.test('what can’t be done to one connection is done to the others', async (t) => {
+  const { make, failures } = await makeNodes(t)
+  const [odd, good] = [makeSocket('1', 'u'), makeSocket('2', 'u')]
+  Object.assign(odd.socket, {
+    closeWith() {
+      throw new TypeError('no such code')
+    }
+  })
+  const sender = await make()
+  await make(odd.socket, good.socket)
+  await sender.disconnect({ user: 'u' }, { code: 4000 })
+  t.equal(good.did.length, 1)
+  await sender.refresh({ user: 'u' }, Number.NaN)
+  t.equal(good.did.length, 1, 'nobody expires at no time')
+  t.strictSame(failures, ['control', 'control', 'control'])
 })

@@ -55,9 +55,101 @@ t.test('too many commands are answered with 111, but for those that are answered
   client.say({ id: 1, ping: {} }, { send: {} }, '{"id":2,"send":{"data":{"__proto__":1}}}', {})
   t.same(await client.heard(), [
     { id: 1, error: ERROR.tooManyRequests },
-    { id: 2, error: ERROR.badRequest }
+    { id: 2, error: ERROR.tooManyRequests }
   ])
   t.same(client.asked.at(-1), ['pong'], 'an answer to a ping is no command')
+})
+
+t.test('a payload that nothing may be done with is refused; who begins with one has not connected', async (t) => {
+  const rig = await sessionRig(t)
+  const odd = (id: number) => `{"id":${id},"rpc":{"method":"a","data":{"__proto__":1}}}`
+  const [known, fresh] = [await rig.client(), await rig.client({ connect: false })]
+  known.say(odd(1), odd(2))
+  t.same(await known.heard(), [
+    { id: 1, error: ERROR.badRequest },
+    { id: 2, error: ERROR.badRequest }
+  ])
+  fresh.say(odd(1), odd(2))
+  t.same(await fresh.heard(), [{ id: 1, error: ERROR.badRequest }])
+  rig.clock.advance(9_000)
+  t.equal(fresh.closed, undefined, 'it may hang up itself')
+  rig.clock.advance(1_100)
+  t.same(fresh.closed, DISCONNECT.stale)
+})
+
+t.test('a frame has so many lines, and some more for who may have many subscriptions', async (t) => {
+  const rig = await sessionRig(t, { maxSubscriptions: 24 })
+  const client = await rig.client()
+  client.say(...Array.from({ length: 1_024 }, () => ({})))
+  t.equal(client.closed, undefined)
+  client.say(...Array.from({ length: 1_025 }, () => ({})))
+  t.same(client.closed, DISCONNECT.badRequest)
+})
+
+t.test('a server that was busy hears first what came meanwhile', async (t) => {
+  const rig = await sessionRig(t)
+  const [good, silent] = [await rig.client({ connect: false }), await rig.client({ connect: false })]
+  rig.clock.stall(30_000)
+  t.equal(good.closed, undefined)
+  good.say({ id: 1, connect: {} })
+  await quiet()
+  rig.clock.advance(2_000)
+  t.equal(good.closed, undefined)
+  t.same(silent.closed, DISCONNECT.stale)
+})
+
+t.test('an application that takes its time over who connects has the time of its hooks', async (t) => {
+  const decided = pending()
+  const rig = await sessionRig(t, { hooks: { onConnect: () => decided.promise } })
+  const client = await rig.client({ connect: false })
+  client.say({ id: 1, connect: {} })
+  await quiet()
+  for (let seconds = 0; seconds < 20; seconds++) rig.clock.advance(1_000)
+  t.equal(client.closed, undefined)
+  decided.resolve()
+  t.match(await client.heard(), [{ id: 1, connect: {} }])
+})
+
+t.test('what the application changes while a client connects is changed once it has', async (t) => {
+  const decided = pending<{ subscriptions: string[] }>()
+  const rig = await sessionRig(t, { hooks: { onConnect: () => decided.promise } })
+  rig.channel(':name')
+  const [client, other] = [await rig.client({ connect: false }), await rig.client({ connect: false })]
+  client.session.subscribe('early')
+  for (const { session } of [client, other]) session.receive(Buffer.from('{"id":1,"connect":{}}'), false)
+  await quiet()
+  client.session.unsubscribe('old')
+  client.session.subscribe('new')
+  other.session.unsubscribe('old')
+  other.end()
+  decided.resolve({ subscriptions: ['old'] })
+  t.match(await client.heard(), [
+    { id: 1, connect: { subs: { old: {} } } },
+    { push: { channel: 'old', unsubscribe: UNSUBSCRIBE.byServer } },
+    { push: { channel: 'new', subscribe: {} } }
+  ])
+  t.same(client.session.channels, ['new'])
+  t.same(other.session.channels, [])
+})
+
+t.test('whatever a hook throws, the command is answered and the next one too', async (t) => {
+  const rig = await sessionRig(t)
+  const odd = () => {
+    throw {
+      get code() {
+        throw new Error('no')
+      }
+    }
+  }
+  rig.channel('odd', { onSubscribe: odd, onUnsubscribe: odd })
+  const client = await rig.client()
+  for (let tries = 0; tries < 2; tries++) {
+    t.same(await client.call({ subscribe: { channel: 'odd' } }), { error: ERROR.internal })
+  }
+  t.match(rig.logs, [
+    [{ err: { message: /cannot be read/ } }, 'channel command failed'],
+    [{ err: { message: /cannot be read/ } }, 'channel command failed']
+  ])
 })
 
 t.test('replies of one turn leave in one message, large ones in several', async (t) => {

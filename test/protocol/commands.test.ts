@@ -5,9 +5,12 @@ import { parseCommand, splitFrame } from '../../lib/protocol/commands.ts'
 /* What each field may be; what a server answers stands in test/channels/protocol-table.test.ts. */
 
 t.test('a frame is lines', async (t) => {
-  t.same(splitFrame('a'), ['a'])
-  t.same(splitFrame('a\nb\n'), ['a', 'b'])
-  for (const frame of ['', '\n', 'a\n\nb', '\na', 'a\n\n']) t.equal(splitFrame(frame), undefined, JSON.stringify(frame))
+  const split = (frame: string) => splitFrame(frame, 3)
+  t.same(split('a'), ['a'])
+  t.same(split('a\nb\n'), ['a', 'b'])
+  t.same(split('a\nb\nc\n'), ['a', 'b', 'c'])
+  for (const frame of ['', '\n', 'a\n\nb', '\na', 'a\n\n']) t.equal(split(frame), undefined, JSON.stringify(frame))
+  t.equal(split('a\nb\nc\nd'), undefined, 'more than there may be')
 })
 
 t.test('absent and null fields have their defaults', async (t) => {

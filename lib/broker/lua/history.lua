@@ -17,7 +17,8 @@ local limit, positionTtl = tonumber(ARGV[1]), tonumber(ARGV[5])
 local now = milliseconds()
 local epoch, offset, ttl = position(KEYS[1], KEYS[2], ARGV[6], ARGV[7], now, positionTtl)
 -- Half the time is soon enough: most reads then write nothing.
-if redis.call('PTTL', KEYS[1]) * 2 < positionTtl then redis.call('PEXPIRE', KEYS[1], positionTtl) end
+local life = lifetime(offset, positionTtl)
+if redis.call('PTTL', KEYS[1]) * 2 < life then redis.call('PEXPIRE', KEYS[1], life) end
 if limit == 0 then return { epoch, offset, {} } end
 
 -- The stream as a whole expires `ttl` after the last publication, each entry on its own here. Times go up with the

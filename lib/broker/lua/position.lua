@@ -6,7 +6,7 @@
 --   replid  the master's replication id as the caller knows it, '' where it doesn't
 --   fresh   an epoch that was never used
 --   now     this server's time in ms
---   ttl     ms that the position is kept after its last use
+--   ttl     ms that the position is kept after its last use; where nothing was ever published, UNUSED at most
 -- Returns epoch (string), offset (number) and the stream's time to live (ms, nil where unknown).
 --
 -- Guarantees: one epoch and offset never name two payloads. The epoch is a new one
@@ -15,6 +15,14 @@
 --     writes that were acknowledged may be missing. What survived keeps its offsets under the new epoch;
 --   * where the stream is gone before its time (eviction): the counter goes on under the new epoch.
 -- A caller's replication id may be out of date, so a difference is looked up (INFO, about 20 us) before it counts.
+--
+-- Whoever may ask for a position can make as many as there are names: without a publication they don't stay for long.
+local UNUSED = 600000
+
+local function lifetime(offset, ttl)
+  return offset == 0 and math.min(ttl, UNUSED) or ttl
+end
+
 local function position(meta, stream, replid, fresh, now, ttl)
   local found = redis.call('HMGET', meta, 'epoch', 'offset', 'replid', 'until', 'ttl')
   local epoch, offset = found[1], tonumber(found[2])
@@ -24,7 +32,7 @@ local function position(meta, stream, replid, fresh, now, ttl)
   end
   if not epoch or not offset then
     redis.call('HSET', meta, 'epoch', fresh, 'offset', 0, 'replid', current, 'until', 0)
-    redis.call('PEXPIRE', meta, ttl)
+    redis.call('PEXPIRE', meta, lifetime(0, ttl))
     redis.call('DEL', stream)
     return fresh, 0, nil
   end

@@ -83,9 +83,10 @@ export async function attach(
       await told(text)
       return publications.length
     })
-    // It was ended by the server, or by the connection's end, while it was being made.
-    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
-    subscription.attendance?.join()
+    // It was ended by the server, or by the connection's end, while it was being made; who was told of it before has
+    // been told of that too.
+    if (session.holds(subscription)) subscription.attendance?.join()
+    else if (!subscription.live) throw new ChannelError(ERROR.permissionDenied.code)
   } catch (error) {
     session.drop(subscription, UNSUBSCRIBE.byServer)
     throw error
@@ -130,13 +131,18 @@ interface Outcome {
   readonly options: AttachOptions
 }
 
+/** Clients that are told when a subscription expires come with `sub_refresh`; where nobody would hear it they aren't. */
+function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
+  return token || hooks.onRefresh !== undefined
+}
+
 function resultText(
   { definition }: SessionSubscription,
   { recovered, offset, epoch }: SubscribeResult,
   { since, publications, options: { data, expiresAt } }: Outcome
 ): string {
   return subscribeResult({
-    ttl: timeToLive(expiresAt),
+    ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
     // With what was missed the client counts on from where it was.
     position: definition.history && { offset: recovered ? (since as Since).offset : offset, epoch },
     recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',

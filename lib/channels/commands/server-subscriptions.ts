@@ -3,6 +3,7 @@ import type { Since } from '../../protocol/commands.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
+import type { SessionSubscription } from '../session-subscription.ts'
 import { attach, openSubscription } from './attach.ts'
 
 // The client can't ask for it here: the application has, where it declared the channel.
@@ -27,7 +28,7 @@ export async function subscribeAtConnect(
   const replied = new Promise<void>((resolve) => {
     release = resolve
   })
-  const subscriptions = [...wanted].map((channel) => openSubscription(session, channel, true))
+  const subscriptions = openAll(session, wanted)
   const attached: Promise<void>[] = []
   const ready = subscriptions.map(
     (subscription) =>
@@ -55,6 +56,18 @@ export async function subscribeAtConnect(
   } finally {
     release()
     await Promise.allSettled(attached)
+  }
+}
+
+/** Throws where the application names what it has not declared: that is its own fault, and no client's. */
+function openAll(session: Session, channels: Iterable<string>): SessionSubscription[] {
+  const opened: SessionSubscription[] = []
+  try {
+    for (const channel of channels) opened.push(openSubscription(session, channel, true))
+    return opened
+  } catch (cause) {
+    for (const subscription of opened) session.drop(subscription, UNSUBSCRIBE.byServer)
+    throw new Error('onConnect names a channel that is not declared', { cause })
   }
 }
 

@@ -20,7 +20,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     const grant = (await session.services.deadline.wait(definition.hooks.onSubscribe?.(context))) ?? {}
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
-    if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+    checkExpiry(expiresAt)
     const options = {
       data: grant.data,
       info,
@@ -57,12 +57,12 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   await session.pass(definition)
   const { onRefresh } = definition.hooks
   if (!definition.token && onRefresh === undefined) throw new ChannelError(ERROR.notAvailable.code)
-  if (token === '') throw new ChannelError(ERROR.badRequest.code)
+  if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
   const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
   const context = { ...session.client(), channel, params, token, claims }
   const grant = (await session.services.deadline.wait(onRefresh?.(context))) ?? {}
   const { expiresAt = claims?.exp } = grant
-  if (expiresAt !== undefined && expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+  checkExpiry(expiresAt)
   if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
@@ -85,9 +85,17 @@ async function verifySubscription(
   return claims
 }
 
-function expireAt({ services: { wheel } }: Session, subscription: SessionSubscription, expiresAt: number | undefined) {
-  wheel.set(
-    subscription,
-    expiresAt === undefined ? Number.POSITIVE_INFINITY : wheel.now() + expiresAt * 1000 - Date.now()
-  )
+/** Throws 110 for what is over; what an application says that is no time is the application's fault. */
+function checkExpiry(expiresAt: number | undefined): void {
+  if (expiresAt === undefined) return
+  if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt))
+    throw new TypeError('expiresAt is no number of seconds since 1970')
+  if (expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+}
+
+function expireAt(session: Session, subscription: SessionSubscription, expiresAt: number | undefined): void {
+  const { wheel } = session.services
+  if (expiresAt === undefined) wheel.delete(subscription)
+  // It may have ended in the moment in which it was made.
+  else if (session.holds(subscription)) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
 }

@@ -190,7 +190,7 @@ t.test('what can’t be recovered is told, or refused where that is wanted', asy
 
 t.test('what the application gives along', async (t) => {
   const rig = await sessionRig(t)
-  rig.channel('room')
+  rig.channel('room', { token: true })
   const client = await rig.client()
   const expiresAt = Date.now() / 1000 + 100
   const options = { data: { motd: 'hi' }, info: { seat: 1 }, expiresAt }

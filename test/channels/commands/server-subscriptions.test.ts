@@ -87,7 +87,12 @@ t.test('too many, or to what there is not', async (t) => {
   await t.rejects(atConnect(client, ['rooms/1', 'rooms/2', 'rooms/3']), { code, message: reason, disconnects: true })
   t.same(client.session.channels, [])
   t.same(Object.keys((await atConnect(client, ['rooms/1', 'rooms/2'])) ?? {}), ['rooms/1', 'rooms/2'])
-  await t.rejects(atConnect(client, ['nowhere']), { code: ERROR.unknownChannel.code })
+  const other = await rig.client()
+  await t.rejects(atConnect(other, ['rooms/1', 'nowhere']), {
+    message: 'onConnect names a channel that is not declared',
+    cause: { code: ERROR.unknownChannel.code }
+  })
+  t.same(other.session.channels, [], 'and nothing is left of the others')
 })
 
 t.test('a connection that ends meanwhile is told nothing, and leaves nothing', async (t) => {

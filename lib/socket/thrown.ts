@@ -1,0 +1,14 @@
+/**
+ * What an application's code threw, as something that can be looked at and logged. It may be anything: a value whose
+ * own getters throw would end the process where it is read.
+ */
+export function readable(thrown: unknown): unknown {
+  try {
+    const { message, stack, name, code } = Object(thrown)
+    // Whoever logs it reads all of it.
+    void { ...Object(thrown), message, stack, name, code }
+    return thrown
+  } catch {
+    return new Error('Something was thrown that cannot be read')
+  }
+}

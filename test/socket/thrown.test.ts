@@ -1,0 +1,24 @@
+import t from 'tap'
+import { readable } from '../../lib/socket/thrown.ts'
+
+t.test('what can be read is what it was', async (t) => {
+  for (const thrown of [new Error('one'), 'text', 0, null, undefined, { code: 1 }, Object.create(null), Symbol('s')]) {
+    t.equal(readable(thrown), thrown)
+  }
+})
+
+t.test('what can’t be read is told as that', async (t) => {
+  const hostile = (name: string, enumerable = false) =>
+    Object.defineProperty(new Error('shown'), name, {
+      enumerable,
+      get() {
+        throw new Error('hidden')
+      }
+    })
+  for (const thrown of [hostile('message'), hostile('code'), hostile('stack'), hostile('details', true)]) {
+    t.match(readable(thrown), { message: 'Something was thrown that cannot be read' })
+  }
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  t.match(readable(proxy), { message: 'Something was thrown that cannot be read' })
+})
