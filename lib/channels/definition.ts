@@ -35,7 +35,10 @@ export interface SubscribeGrant {
   info?: unknown
   /** Handed to the client; a JSON value. */
   data?: unknown
-  /** When the subscription expires, in seconds since 1970. Clients come back with `sub_refresh` before. */
+  /**
+   * When the subscription expires, in seconds since 1970. Where the channel has `token` or `onRefresh`, clients are told
+   * and come with `sub_refresh` before; else they subscribe anew after it.
+   */
   expiresAt?: number
 }
 

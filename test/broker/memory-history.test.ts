@@ -87,6 +87,18 @@ t.test('a counter that nobody used for long is dropped, unless it is held', asyn
   t.strictSame(history.page('quiet', { limit: 0 }, POSITION_TTL).position, { offset: 0, epoch: 'e5' })
 })
 
+t.test('a counter that never counted is dropped sooner: anybody may ask for one', async (t) => {
+  const history = new MemoryHistory(86_400_000, () => 'e')
+  history.append('used', Buffer.from('1'), undefined, KEEP, 0)
+  history.page('asked', { limit: 0 }, 0)
+  history.sweep(599_999, 100, () => false)
+  t.equal(history.size, 2)
+  history.sweep(600_000, 100, () => false)
+  history.sweep(600_000, 100, () => false)
+  t.equal(history.size, 1)
+  t.equal(history.page('used', { limit: 0 }, 600_000).position.offset, 1)
+})
+
 t.test('a sweep goes on where the last one stopped, then begins again', async (t) => {
   const { history, append } = rig()
   const channels = Array.from({ length: 5 }, (_, n) => `room ${n}`)

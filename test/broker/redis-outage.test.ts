@@ -1,5 +1,5 @@
 import t from 'tap'
-import { freePort, RedisServer } from '../support/redis-server.ts'
+import { freePort, RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { bytes, dataOf, makeRedisBroker, openRedisBroker, QUICK } from './redis-bench.ts'
 
@@ -73,6 +73,26 @@ t.test('case 93: the answer is lost after it was done', async (t) => {
   t.match(await broker.publish('room', bytes(1), options), { offset: 1, duplicate: true })
   t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1', '2'], 'each exactly once')
 })
+
+t.test(
+  'what is let go and wanted again while Redis is frozen is heard, though the first wish came too late',
+  async (t) => {
+    const server = await RedisServer.start(t)
+    const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 500 } })
+    server.stop()
+    const began = performance.now()
+    const first = broker.subscribe('room')
+    await until(async () => performance.now() > began + 250)
+    const gone = broker.unsubscribe('room')
+    const second = broker.subscribe('room')
+    await t.rejects(first, UNAVAILABLE)
+    server.continue()
+    await Promise.all([gone, second])
+    await broker.publish('room', bytes(1))
+    await heard.until(() => heard.publications.length === 1)
+    t.match(heard.publications, [{ channel: 'room' }])
+  }
+)
 
 t.test('case 94: frozen', async (t) => {
   const server = await RedisServer.start(t)

@@ -45,6 +45,22 @@ t.test('a channel that could not be subscribed is not wanted', async (t) => {
   t.strictSame(await prepared(), [])
 })
 
+t.test('one that is removed and added again stays, whatever becomes of the first wish for it', async (t) => {
+  const { client, subscriptions, prepared } = rig()
+  const answers = [pending(), pending()]
+  let asked = 0
+  client.answers.subscribe = () => answers[asked++]?.promise
+  const first = subscriptions.add('a')
+  await subscriptions.remove('a')
+  const second = subscriptions.add('a')
+  answers[0]?.reject(new Error('Command timed out'))
+  await t.rejects(first, UNAVAILABLE)
+  answers[1]?.resolve()
+  await second
+  client.answers.subscribe = () => undefined
+  t.strictSame(await prepared(), ['a'])
+})
+
 t.test('one that is added while the client is replaced is subscribed on the successor', async (t) => {
   const { client, state, subscriptions } = rig()
   const answer = pending()

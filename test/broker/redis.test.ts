@@ -114,6 +114,20 @@ t.test('the position is kept alive by reading', async (t) => {
   t.ok((await server.admin.pttl(`${prefix}:{room}:meta`)) > 90_000)
 })
 
+t.test('a position of a channel that was never used is kept for minutes, however often it is read', async (t) => {
+  const prefix = freshPrefix()
+  const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+  const left = () => server.admin.pttl(`${prefix}:{room}:meta`)
+  const { position } = await broker.history('room', { limit: 0 })
+  t.ok((await left()) <= 600_000)
+  await server.admin.pexpire(`${prefix}:{room}:meta`, 200_000)
+  t.strictSame((await broker.history('room', { limit: 0 })).position, position)
+  const after = await left()
+  t.ok(after > 500_000 && after <= 600_000, 'whoever is subscribed keeps it alive')
+  await broker.publish('room', bytes(1), { history: KEEP })
+  t.ok((await left()) > 600_000)
+})
+
 t.test('presence survives the loss of a part', async (t) => {
   const prefix = freshPrefix()
   const { broker } = await openRedisBroker(t, { redis: server.url, prefix })

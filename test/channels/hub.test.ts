@@ -1,4 +1,5 @@
 import t from 'tap'
+import { pending } from '../support/pending.ts'
 import { makeRig } from './rig.ts'
 
 t.test('publications reach every subscriber of their channel, and nobody else', async (t) => {
@@ -119,6 +120,43 @@ t.test('C75: the broker is asked for a channel once, and let go a moment after i
   rig.clock.advance(2000)
   await rig.written()
   t.strictSame(rig.failures, ['unsubscribe'])
+})
+
+t.test('who leaves and comes again while the broker is asked is subscribed, though the first try fails', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  const asked: ReturnType<typeof pending<void>>[] = []
+  rig.broker.subscribe = () => {
+    const answer = pending()
+    asked.push(answer)
+    return answer.promise
+  }
+  const first = rig.subscribe(reader, 'news')
+  rig.hub.unsubscribe(reader, 'news')
+  // The channel is let go meanwhile, and asked for anew.
+  rig.clock.advance(1_100)
+  const second = rig.subscribe(reader, 'news')
+  asked[0]?.reject(new Error('away'))
+  await t.rejects(first, { message: 'away' })
+  asked[1]?.resolve()
+  await second
+  t.strictSame(rig.hub.channelsOf(reader), ['news'])
+})
+
+t.test('audits of many channels ask the broker a few at a time', async (t) => {
+  const rig = await makeRig(t)
+  const names = Array.from({ length: 20 }, (_, n) => `h${n}`)
+  const reader = rig.reader()
+  reader.maxSubscriptions = names.length
+  for (const name of names) await rig.subscribe(reader, name)
+  rig.broker.calls.length = 0
+  const release = rig.broker.holdHistory()
+  rig.hub.audit(names)
+  await rig.written()
+  t.equal(rig.broker.calls.length, 8)
+  release()
+  while (rig.broker.calls.length < 20) await rig.written()
+  t.equal(rig.broker.calls.length, 20)
 })
 
 t.test('C71: a connection that closes while it is subscribed leaves nothing behind', async (t) => {
