@@ -1,7 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { Registry } from 'prom-client'
 import type { EndpointHooks } from './types.ts'
+
+/** What is needed of a prom-client `Registry`: the types hold without prom-client too, which is optional. */
+export interface MetricsRegistry {
+  registerMetric(metric: never): void
+  getSingleMetric(name: string): unknown
+}
 
 /** A verified token's claims. */
 export interface Claims {
@@ -209,7 +214,7 @@ export interface RealtimeOptions {
     onMessage?: EndpointHooks['onMessage']
   }
   /** The prom-client registry to fill; never the global default one. */
-  metrics?: Registry
+  metrics?: MetricsRegistry
 }
 
 /** What a route may set for itself, in `config.realtime`. */
@@ -245,7 +250,7 @@ export interface ResolvedOptions extends RouteSettings {
   readonly prefix: string
   readonly drain: ResolvedDrain
   readonly channels: { readonly url: string; readonly maxCalls: number; readonly hookTimeout: number } & EndpointHooks
-  readonly metrics: Registry | undefined
+  readonly metrics: MetricsRegistry | undefined
 }
 
 /** The defaults, once. `docs/options.md` is tested against them. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Registry as PromRegistry } from 'prom-client'
 import { ChannelEndpoint } from './channel-endpoint.ts'
 import { channelDecorator } from './channel-routes.ts'
 import type { Drainer } from './drain.ts'
@@ -23,7 +24,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const options = checkRegistration(app, rawOptions)
   const node = new Node(options, app.log, (stream) => gate.settingsOf(stream))
   const { broker, wheel, metrics, drainer, channels, methods, presence } = node
-  if (options.metrics !== undefined) metrics.export(await import('prom-client'), options.metrics)
+  if (options.metrics !== undefined) metrics.export(await import('prom-client'), options.metrics as PromRegistry)
   const server = await takeSockets(app, node.context)
 
   const refusals = {

@@ -1,9 +1,9 @@
-import type { Registry } from 'prom-client'
 import { InvalidOptionError } from './errors.ts'
 import {
   BOUNDS,
   DEFAULTS,
   type LimitOptions,
+  type MetricsRegistry,
   type OriginMatcher,
   type Rate,
   type RealtimeOptions,
@@ -45,8 +45,11 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   if (redis !== undefined && (!redis || !['string', 'object'].includes(typeof redis))) {
     fail('redis', 'give a URL, ioredis options or an ioredis client')
   }
-  if (metrics !== undefined && typeof (metrics as Registry)?.registerMetric !== 'function') {
+  if (metrics !== undefined && typeof (metrics as MetricsRegistry)?.registerMetric !== 'function') {
     fail('metrics', 'give a prom-client Registry')
+  }
+  if ((metrics as MetricsRegistry)?.getSingleMetric('realtime_connections') !== undefined) {
+    fail('metrics', 'give each application a registry of its own: this one has the metrics of another')
   }
   const { drain, ...settings } = others
   if (drain.timeout < drain.delay + drain.window) {

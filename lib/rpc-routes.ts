@@ -25,16 +25,22 @@ const SCHEMAS = ['data', 'response']
 export class RpcRoutes {
   readonly #methods = new Map<string, MethodDefinition>()
   #uncompiled: ((hooks: ScopeHooks) => void)[] = []
+  #compiled = false
 
   /** Throws `FST_RT_INVALID_METHOD`. */
   add(method: string, options: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
     const fail = (mend: string): never => {
       throw new InvalidMethodError(String(method), mend)
     }
+    if (this.#compiled) fail('declare it before the application is ready')
     if (typeof method !== 'string' || method === '') fail('name it')
     if (typeof handler !== 'function') fail('give a handler, as the last argument')
     if (typeof options !== 'object' || options === null) fail('give the options as an object')
+    for (const name of Object.keys(options)) {
+      if (name !== 'schema') fail(`there is no option ${name}; schema is`)
+    }
     const { schema = {} } = options
+    if (typeof schema !== 'object' || schema === null) fail('make schema an object')
     if (this.#methods.has(method)) fail('it is declared already')
     for (const name of Object.keys(schema)) {
       if (!SCHEMAS.includes(name)) fail(`there is no schema.${name}; ${SCHEMAS.join(' and ')} are`)
@@ -49,6 +55,7 @@ export class RpcRoutes {
 
   /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
   compile(hooks: ScopeHooks): void {
+    this.#compiled = true
     for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
   }
 

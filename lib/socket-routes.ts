@@ -38,6 +38,13 @@ export const kSessions = Symbol('fastify-realtime.sessions')
 // Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
 const kMessage = Symbol('fastify-realtime.message')
 const NO_SCHEMA = Symbol('no schema')
+// What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
+// another name would be passed over, and what it was to check would go unchecked.
+const SCHEMA_PARTS = new Set(
+  'params querystring query headers hide deprecated tags summary description operationId externalDocs security consumes produces links $id'.split(
+    ' '
+  )
+)
 
 export interface SocketRouteOptions {
   schema?: { message?: unknown; [part: string]: unknown }
@@ -57,6 +64,11 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     if (part in parts)
       throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
   }
+  const unknown = Object.keys(parts).find((part) => !SCHEMA_PARTS.has(part) && !part.startsWith('x-'))
+  if (unknown !== undefined) {
+    throw new InvalidRouteError(path, `there is no schema.${unknown}; message, params, querystring and headers are`)
+  }
+  if ('message' in others) throw new InvalidRouteError(path, 'message belongs into schema')
   this.route({
     ...others,
     method: 'GET',
@@ -119,7 +131,10 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     if (answer !== undefined) done(null, answer.payload)
   }
   app.addHook('onRoute', function (this: FastifyInstance, options) {
-    if (!options.websocket && !options.wsHandler) return
+    if (!options.websocket && !options.wsHandler) {
+      if ((options.config as Config | undefined)?.realtime === undefined) return
+      throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
+    }
     // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
     if (options.method === 'HEAD') return
     const config = (options.config ?? {}) as Config
@@ -153,7 +168,12 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
 
 function routeSettings(app: FastifyInstance, url: string, settings: RouteSettings, own: unknown): RouteSettings {
   if (own !== undefined) checkObject(url, 'config.realtime', own)
-  const resolved = resolveRoute(settings, own as RealtimeRouteOptions | undefined)
+  let resolved: RouteSettings
+  try {
+    resolved = resolveRoute(settings, own as RealtimeRouteOptions | undefined)
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `Route ${url}: ${(error as Error).message}` })
+  }
   if (resolved.auth !== false && resolved.auth.verify === undefined && !hasJwt(app)) {
     const mend =
       'register @fastify/jwt before it, or give config.realtime.auth.verify, or say config.realtime.auth: false'

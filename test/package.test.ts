@@ -133,7 +133,17 @@ function link(name: string): void {
 
 async function compile(name: string, source: string): Promise<void> {
   writeFileSync(join(app, name), source)
-  const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck']
+  const options = [
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--types',
+    'node',
+    '--skipLibCheck',
+    'false'
+  ]
   await run(join(root, 'node_modules/.bin/tsc'), [...options, name])
 }
 

@@ -1,4 +1,4 @@
-import { Registry } from 'prom-client'
+import { Gauge, Registry } from 'prom-client'
 import t from 'tap'
 import { BOUNDS, DEFAULTS, type RealtimeOptions } from '../lib/options.ts'
 import { resolveOptions, resolveRoute } from '../lib/resolve-options.ts'
@@ -132,6 +132,8 @@ t.test('what stays as it was given', async (t) => {
   t.match(options, { prefix: 'my-app_1.0', channels })
   t.match(options.auth, { verify })
   t.equal(options.metrics, metrics)
+  new Gauge({ name: 'realtime_connections', help: 'another application’s', registers: [metrics] })
+  t.throws(() => resolve({ metrics }), { code: 'FST_RT_INVALID_OPTION', message: /registry of its own/ })
   t.equal(options.redis, redis)
   t.equal(resolve({ redis: 'redis://localhost' }).redis, 'redis://localhost')
 })

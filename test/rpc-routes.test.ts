@@ -71,12 +71,18 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
     ['a', 5, handler, /options as an object/],
     ['a', null, handler, /options as an object/],
     ['taken', {}, handler, /declared already/],
+    ['a', { shcema: {} }, handler, /no option shcema; schema is/],
+    ['a', { schema: null }, handler, /make schema an object/],
+    ['a', { schema: 5 }, handler, /make schema an object/],
     ['a', { schema: { body: {} } }, handler, /no schema\.body; data and response are/]
   ]
   for (const [method, options, given, message] of wrong) {
     const add = () => routes.add(method as string, options as MethodOptions, given as MethodHandler, app)
     t.throws(add, { code, message } as never, String(message))
   }
+  const late = new RpcRoutes()
+  late.compile(NO_HOOKS)
+  t.throws(() => late.add('a', {}, handler, app), { code, message: /before the application is ready/ } as never)
   t.equal(routes.find('a'), undefined)
 })
 

@@ -30,6 +30,8 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
     [['/a', { schema: null }, echo], /schema: give an object/],
     [['/a', { schema: { body: {} } }, echo], /schema\.body means nothing here; schema\.message/],
     [['/a', { schema: { response: {} } }, echo], /schema\.response means nothing here/],
+    [['/a', { schema: { mesage: {} } }, echo], /Route \/a: there is no schema\.mesage; message, params,/],
+    [['/a', { message: {} }, echo], /message belongs into schema/],
     [['/a', { config: { realtime: true } }, echo], /config\.realtime: give an object/],
     [['/a', { config: { realtime: null } }, echo], /config\.realtime: give an object/],
     [['/a', { config: { realtime: { auth: {} } } }, echo], /no way to verify a token; register @fastify\/jwt/]
@@ -37,7 +39,12 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
   for (const [args, message] of bad) {
     t.throws(() => declare.apply(app, args), { code: 'FST_RT_INVALID_ROUTE', message })
   }
-  const options = { code: 'FST_RT_INVALID_OPTION' }
+  t.throws(() => app.get('/a', { config: { realtime: { auth: false } } }, async () => 1), {
+    code: 'FST_RT_INVALID_ROUTE',
+    message: /Route \/a: config\.realtime is for WebSocket routes/
+  })
+  declare.call(app, '/described', { schema: { summary: 'a', tags: [], 'x-internal': true } }, echo)
+  const options = { code: 'FST_RT_INVALID_OPTION', message: /^Route \/a: Option limits/ }
   t.throws(() => declare.call(app, '/a', { config: { realtime: { limits: { max: 1 } } } }, echo), options)
   t.throws(() => declare.call(app, '/a', { config: { realtime: { limits: { upgradeTimeout: 100 } } } }, echo), options)
 })

@@ -32,6 +32,9 @@ const MAX_JOINED = 16_384
 const MAX_EARLY = 65_536
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
+// Commands and answers to pings that nobody wanted, beyond the rate of messages: who sends so many at once keeps the
+// server from the others.
+const EXCESS = { rate: 1_000, burst: 2_000 }
 // Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
 const DENIALS = { rate: 1, burst: 10 }
 
@@ -56,6 +59,7 @@ export class Session implements Member, SocketSession, Batch, Timed {
   #replies: string[] = []
   #replyLength = 0
   #denials: TokenBucket | undefined
+  #excess: TokenBucket | undefined
 
   constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
     this.socket = socket
@@ -120,12 +124,23 @@ export class Session implements Member, SocketSession, Batch, Timed {
     else if (line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
     else if (line.parsed === 'pong') this.#pong()
     else if (this.socket.takeCommand()) this.#accept(line.parsed, text)
-    else this.#answer(line.parsed.id, ERROR.tooManyRequests)
+    else this.#tooMany(line.parsed.id)
+  }
+
+  #tooMany(id: number): void {
+    this.#answer(id, ERROR.tooManyRequests)
+    this.#noteExcess()
+  }
+
+  #noteExcess(): void {
+    const { wheel } = this.services
+    this.#excess ??= new TokenBucket(EXCESS, wheel.now())
+    if (this.#excess.take(wheel.now()) > 0) this.disconnect(DISCONNECT.tooManyRequests)
   }
 
   #refuseLine(id: number): void {
     if (!this.socket.takeCommand()) {
-      this.#answer(id, ERROR.tooManyRequests)
+      this.#tooMany(id)
       return
     }
     this.#answer(id, ERROR.badRequest)
@@ -135,8 +150,9 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   #pong(): void {
     // One that nobody asked for is harmless; before connect it can't be one.
-    if (this.#state === 'connected') this.socket.pingAnswered()
-    else this.disconnect(DISCONNECT.badRequest)
+    if (this.#state === 'connected') {
+      if (!this.socket.pingAnswered()) this.#noteExcess()
+    } else this.disconnect(DISCONNECT.badRequest)
   }
 
   #accept(command: Command, text: string): void {

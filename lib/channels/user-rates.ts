@@ -18,8 +18,8 @@ const IDLE = 60_000
 
 /**
  * The rate of one user's messages over all nodes: each node leases tokens from the broker's bucket, a few at a time
- * and ahead of need, so that no message waits for the broker. Until the first lease is there a node grants as much on
- * credit; while the broker is away it keeps a bucket of its own.
+ * and ahead of need, so that no message waits for the broker. Until the first lease is there a node grants a burst on
+ * credit, which is owed to the broker's bucket; while the broker is away it keeps a bucket of its own.
  */
 export class UserRates {
   readonly #options: UserRatesOptions
@@ -70,7 +70,7 @@ class Allowance implements Timed {
     this.#options = options
     this.#forget = forget
     this.#lease = Math.ceil(rate.burst / LEASES_PER_BURST)
-    this.#credit = this.#lease
+    this.#credit = rate.burst
     void this.#ask(0)
   }
 

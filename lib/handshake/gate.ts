@@ -186,11 +186,14 @@ function takeUrlTokens(request: IncomingMessage): UrlToken[] {
   const pairs = rest.join('?').split('&')
   const redacted = pairs.map((pair) => {
     const equals = pair.indexOf('=')
-    const name = decode(pair.slice(0, equals))
+    const written = equals === -1 ? '' : pair.slice(0, equals)
+    const name = decode(written)
     const value = decode(pair.slice(equals + 1))
-    if (equals === -1 || (name.toLowerCase() !== URL_TOKEN_NAME && !holdsJwt(value))) return pair
+    // Some parsers take `access_token[]` for the same name.
+    const isNamed = name.toLowerCase().replace(/\[.*/, '') === URL_TOKEN_NAME
+    if (!isNamed && !holdsJwt(value)) return pair
     tokens.push({ name, value })
-    return `${pair.slice(0, equals)}=${REDACTED}`
+    return `${written}=${REDACTED}`
   })
   request.url = `${path}?${redacted.join('&')}`
   return tokens

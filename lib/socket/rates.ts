@@ -46,6 +46,8 @@ export class Rates {
   }
 
   #takeOf(user: Claims | null): number {
-    return user === null || this.#ofUsers === false ? 0 : this.#userRate(user.sub, this.#ofUsers)
+    // Where no claim `sub` is required there may be none: those are nobody's, and not one user's.
+    if (user?.sub === undefined || this.#ofUsers === false) return 0
+    return this.#userRate(user.sub, this.#ofUsers)
   }
 }

@@ -31,10 +31,9 @@ import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 import { Rates } from './rates.ts'
-import { HELD_BY, Reading, type ReadingOwner } from './reading.ts'
+import { HELD_BY, Reading } from './reading.ts'
 import { stringify } from './stringify.ts'
 import { readable } from './thrown.ts'
-import type { Timed } from './timer-wheel.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
@@ -61,7 +60,7 @@ type SendCallback = (error?: Error) => void
 const OVERFLOW_GRACE = 1_000
 
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
-export class RealtimeSocket<Message = unknown> extends GuardedSocket implements Timed, ReadingOwner {
+export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   readonly #context: SocketContext
   readonly #answersPings: boolean
   #settings!: SocketSettings

@@ -129,6 +129,16 @@ t.test('where the token stands', async (t) => {
       t.match(line, { req: { url: `/ws?x=1&${name}=redacted&y` } })
       await stage.after(t, { places: [response] })
     }
+    for (const [query, logged] of [
+      [goodToken, '=redacted'],
+      ['access_token[]=opaque', 'access_token[]=redacted']
+    ]) {
+      const { response } = await stage.upgrade({ path: `/ws?${query}` })
+      t.equal(response.statusCode, 401, query)
+      const [line] = stage.logs.filter(({ msg }) => msg === 'incoming request')
+      t.match(line, { req: { url: `/ws?${logged}` } })
+      await stage.after(t, { places: [response] })
+    }
     const opaque = await stage.upgrade({ path: '/ws?access_token=opaque' })
     t.equal(opaque.response.statusCode, 401)
     const other = await stage.upgrade({ path: '/ws?a=%zz&b=c?d=e' })

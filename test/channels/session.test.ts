@@ -77,6 +77,22 @@ t.test('a payload that nothing may be done with is refused; who begins with one 
   t.same(fresh.closed, DISCONNECT.stale)
 })
 
+t.test('who sends thousands too many at once is not heard out', async (t) => {
+  const rig = await sessionRig(t)
+  const [asking, ponging] = [await rig.client(), await rig.client()]
+  asking.mayTake = false
+  ponging.socket.pingAnswered = () => false
+  for (const [client, line] of [
+    [asking, { id: 1, ping: {} }],
+    [ponging, {}]
+  ] as const) {
+    for (let frames = 0; frames < 2; frames++) client.say(...Array.from({ length: 1_000 }, () => line))
+    t.equal(client.closed, undefined)
+    client.say(line)
+    t.same(client.closed, DISCONNECT.tooManyRequests)
+  }
+})
+
 t.test('a frame has so many lines, and some more for who may have many subscriptions', async (t) => {
   const rig = await sessionRig(t, { maxSubscriptions: 24 })
   const client = await rig.client()

@@ -38,6 +38,20 @@ t.test('C76: a user may send so much over all nodes', async (t) => {
   t.equal(granted, 10)
 })
 
+t.test('a burst may come in one turn, before the broker has answered', async (t) => {
+  const { node } = await makeNodes(t)
+  const rates = node()
+  const rate = { rate: 10, burst: 100 }
+  const take = () => Array.from({ length: 120 }, () => rates.take('u', rate)).filter((wait) => wait === 0).length
+  t.equal(take(), 100)
+  let more = 0
+  for (let i = 0; i < 20; i++) {
+    await nextTurn()
+    more += take()
+  }
+  t.equal(more, 0, 'all of it was owed to the bucket of all nodes')
+})
+
 t.test('the broker is asked seldom', async (t) => {
   const { broker, node } = await makeNodes(t)
   let asked = 0

@@ -20,6 +20,8 @@ t.test('the rate of users is for those who are known, and where there is one', a
   const fail = () => t.fail('nobody is asked')
   t.equal(make({ userMessages: { rate: 1, burst: 1 } }, fail as never).take(null, 0), 0)
   t.equal(make({ userMessages: false }, fail as never).take(ada, 0), 0)
+  const unnamed = { id: 7 } as never
+  t.equal(make({ userMessages: { rate: 1, burst: 1 } }, fail as never).take(unnamed, 0), 0)
 })
 
 t.test('charged, a message is taken in any case, and the debt is waited for', async (t) => {
