@@ -169,6 +169,11 @@ t.test('links lead somewhere', async (t) => {
   }
 })
 
+t.test('no merge is left half done', async (t) => {
+  // docs/operations.md was once published with both sides of one.
+  for (const page of pages()) t.same(read(page).match(/^(<<<<<<<|=======$|>>>>>>>).*/gm) ?? [], [], page)
+})
+
 /** The source with the package's files in place of its name. */
 function localized(source: string): string {
   return source.replace(
