@@ -31,7 +31,8 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
     ['a', { onSubscribe: true }, /onSubscribe/],
     ['a', { schema: 5 }, /schema/],
     ['a', { schema: { data: {} } }, /schema\.data/],
-    ['a/:b(', {}, /./]
+    ['a/:b(', {}, /./],
+    ['rooms:', {}, /:: for a colon/]
   ]
   for (const [pattern, options, message] of wrong) {
     t.throws(() => channel(pattern, options), { code, message } as never, String(message))

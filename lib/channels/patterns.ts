@@ -1,4 +1,6 @@
 import FindMyWay from 'find-my-way'
+import { isChannelName, MAX_CHANNEL_BYTES } from '../protocol/channel-name.ts'
+import { isPlain, namePath, original, patternPath } from './pattern-path.ts'
 
 /** What a pattern was declared with, and what its parameters are in a name. */
 export interface PatternMatch<Definition> {
@@ -6,36 +8,33 @@ export interface PatternMatch<Definition> {
   readonly params: Readonly<Record<string, string>>
 }
 
-// No name is longer than 255 bytes, each of which takes three characters where it is escaped.
-const MAX_PARAM_LENGTH = 765
-// Characters that the router takes as they are. Others are escaped first: a name is no URL, and `?` and `;` are letters.
-const PLAIN = /^[\w\-./~!$'()*,@&+=]*$/
-
 /**
  * Channel names by pattern (`boards/:board`), through the router that Fastify itself uses: static parts win over
  * parameters, parameters over wildcards.
  */
 export class ChannelPatterns<Definition> {
-  readonly #router = FindMyWay({ caseSensitive: true, maxParamLength: MAX_PARAM_LENGTH })
+  readonly #router = FindMyWay({ caseSensitive: true, maxParamLength: MAX_CHANNEL_BYTES })
 
   /** Throws where the pattern is malformed or declared already. */
   add(pattern: string, definition: Definition): void {
-    this.#router.on('GET', toPath(pattern), NO_HANDLER, definition)
+    const path = patternPath(pattern)
+    try {
+      this.#router.on('GET', path, NO_HANDLER, definition)
+    } catch (cause) {
+      throw new Error(original((cause as Error).message), { cause })
+    }
   }
 
   find(name: string): PatternMatch<Definition> | undefined {
-    const path = PLAIN.test(name) ? toPath(name) : toPath(name.split('/').map(encodeURIComponent).join('/'))
-    const match = this.#router.find('GET', path)
-    return match === null
-      ? undefined
-      : { definition: match.store as Definition, params: match.params as Record<string, string> }
+    const plain = isPlain(name)
+    // What is no name may hold what stands for other letters in one.
+    const match = plain || isChannelName(name) ? this.#router.find('GET', namePath(name)) : null
+    if (match === null) return undefined
+    const params = match.params as Record<string, string>
+    if (!plain) for (const key of Object.keys(params)) params[key] = original(params[key] as string)
+    return { definition: match.store as Definition, params }
   }
 }
 
 // The router wants one; what it finds is the definition.
 const NO_HANDLER = Function.prototype as () => void
-
-// A leading slash of the name's own stays: it makes two.
-function toPath(name: string): string {
-  return `/${name}`
-}
