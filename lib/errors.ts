@@ -48,6 +48,11 @@ export const InvalidChannelError = createError(
   400
 )
 export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
+export const InvalidIdempotencyKeyError = createError(
+  'FST_RT_INVALID_IDEMPOTENCY_KEY',
+  'An idempotency key is a string of 1 to 255 bytes of UTF-8',
+  400
+)
 export const SubscriptionLimitError = createError('FST_RT_SUBSCRIPTION_LIMIT', 'Too many subscriptions', 429)
 export const SocketClosedError = createError('FST_RT_SOCKET_CLOSED', 'The socket is closed', 410)
 export const MessagesTakenError = createError(

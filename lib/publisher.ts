@@ -1,6 +1,7 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { RedisBroker } from './broker/redis.ts'
+import { checkIdempotencyKey } from './channels/idempotency-key.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 import type { PublishOptions, PublishResult } from './socket/context.ts'
@@ -48,7 +49,7 @@ export async function createPublisher({ redis, prefix, history }: PublisherOptio
       if (!isChannelName(channel)) throw new InvalidChannelError()
       const { offset, epoch } = await broker.publish(channel, Buffer.from(stringify(data)), {
         history: history?.(channel),
-        idempotencyKey: options?.idempotencyKey
+        idempotencyKey: checkIdempotencyKey(options?.idempotencyKey)
       })
       return { offset, epoch }
     },

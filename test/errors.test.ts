@@ -31,6 +31,7 @@ t.test('what a client can mend is not called the server’s fault', async (t) =>
     BadHandshakeError: 400,
     SubprotocolError: 400,
     InvalidChannelError: 400,
+    InvalidIdempotencyKeyError: 400,
     UnauthorizedError: 401,
     ForbiddenOriginError: 403,
     NotWebSocketRouteError: 404,

@@ -28,6 +28,10 @@ t.test('a worker publishes to the sockets of a server', async (t) => {
   await client.expectNothing()
   await t.rejects(publisher.publish('', 1), { code: 'FST_RT_INVALID_CHANNEL' })
   await t.rejects(publisher.publish('a', 1n), { code: 'FST_RT_INVALID_DATA' })
+  for (const idempotencyKey of ['', null as never]) {
+    const published = publisher.publish('boards/a', 2, { idempotencyKey })
+    await t.rejects(published, { code: 'FST_RT_INVALID_IDEMPOTENCY_KEY' })
+  }
 })
 
 t.test('without Redis there is nothing to publish to', async (t) => {

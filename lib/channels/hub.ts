@@ -7,6 +7,7 @@ import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
 import { Channel } from './channel.ts'
 import type { Format } from './feed.ts'
+import { checkIdempotencyKey } from './idempotency-key.ts'
 import type { Limiter } from './limiter.ts'
 import type { Since, Welcome } from './recovery.ts'
 import type { Subscriber } from './subscription.ts'
@@ -110,7 +111,7 @@ export class Hub {
     if (!isChannelName(name)) throw new InvalidChannelError()
     const { offset, epoch } = await this.#options.broker.publish(name, Buffer.from(text), {
       history: this.#options.historyOf(name),
-      idempotencyKey: options?.idempotencyKey,
+      idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
       info
     })
     return { offset, epoch }

@@ -79,6 +79,19 @@ t.test('what JSON cannot say is refused', async (t) => {
   }
 })
 
+t.test('a key that is none is refused, and nothing published', async (t) => {
+  // null was a key like any other: of all that was published with it, the first alone was added.
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.subscribe(reader, 'news')
+  for (const idempotencyKey of [null, '', 'x'.repeat(256), {}] as string[]) {
+    const published = rig.hub.publish('news', 1, { idempotencyKey })
+    await t.rejects(published, { code: 'FST_RT_INVALID_IDEMPOTENCY_KEY' })
+  }
+  await rig.written()
+  t.strictSame(reader.messages, [])
+})
+
 t.test('C74: one subscription too many is refused, one twice is one', async (t) => {
   const rig = await makeRig(t)
   const reader = rig.reader()
