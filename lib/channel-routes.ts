@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { HistoryPolicy } from './broker/broker.ts'
+import { boundsFault } from './channels/bounds.ts'
 import type { ChannelDefinition, ChannelHooks } from './channels/definition.ts'
+import { historyFault } from './channels/history-policy.ts'
 import { ChannelPatterns, type PatternMatch } from './channels/patterns.ts'
 import { InvalidChannelPatternError } from './errors.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
@@ -44,7 +46,6 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
   token?: boolean
 }
 
-const HISTORY_BOUNDS = { size: [1, 100_000], ttl: [1_000, 2_592_000_000] } as const
 const PRESENCE_TTL = 30_000
 const PRESENCE_BOUNDS = [1_000, 3_600_000] as const
 const HOOKS = ['onSubscribe', 'onPublish', 'onUnsubscribe', 'onPresence', 'onHistory', 'onRefresh'] as const
@@ -121,21 +122,13 @@ function checkOptions(pattern: string, options: ChannelOptions): void {
   for (const name of Object.keys(schema ?? {})) {
     if (!SCHEMAS.includes(name as 'params')) fail(`there is no schema.${name}; ${SCHEMAS.join(' and ')} are`)
   }
-  for (const [key, bounds] of Object.entries(history === undefined ? {} : HISTORY_BOUNDS)) {
-    if (!isWithin(history?.[key as keyof HistoryPolicy], bounds)) fail(boundsText(`history.${key}`, bounds))
-  }
+  const fault = history === undefined ? undefined : historyFault(history)
+  if (fault !== undefined) fail(fault)
   if (presence === undefined || typeof presence === 'boolean') return
   if (typeof presence !== 'object' || presence === null) fail('make presence true, false or an object')
   const { ttl = PRESENCE_TTL } = presence
-  if (!isWithin(ttl, PRESENCE_BOUNDS)) fail(boundsText('presence.ttl', PRESENCE_BOUNDS))
-}
-
-function isWithin(value: unknown, [least, most]: readonly [number, number]): boolean {
-  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-}
-
-function boundsText(name: string, [least, most]: readonly [number, number]): string {
-  return `make ${name} a whole number from ${least} to ${most}`
+  const ttlFault = boundsFault('presence.ttl', ttl, PRESENCE_BOUNDS)
+  if (ttlFault !== undefined) fail(ttlFault)
 }
 
 function compile(app: FastifyInstance, pattern: string, part: string, schema: unknown): CompiledValidator {

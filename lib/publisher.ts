@@ -1,11 +1,15 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { RedisBroker } from './broker/redis.ts'
+import { historyFault } from './channels/history-policy.ts'
 import { checkIdempotencyKey } from './channels/idempotency-key.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 import type { PublishOptions, PublishResult } from './socket/context.ts'
 import { stringify } from './socket/stringify.ts'
+
+const OPTIONS = ['redis', 'prefix', 'history']
+const MEND_REDIS = 'give a URL, ioredis options or an ioredis client'
 
 export interface PublisherOptions {
   /** As for the plugin: URL, ioredis options, or an ioredis client, which stays the caller's. */
@@ -16,8 +20,9 @@ export interface PublisherOptions {
    */
   prefix?: string
   /**
-   * How much of a channel is kept, by its name: say what the servers' `app.channel` says. A publication without
-   * history reaches who is connected and nobody later.
+   * How much of a channel is kept, by its name: say what the servers' `app.channel` says, within the same bounds, or
+   * publishes reject with `FST_RT_INVALID_OPTION`. A publication without history reaches who is connected and nobody
+   * later.
    * @default none
    */
   history?: (channel: string) => HistoryPolicy | undefined
@@ -35,8 +40,8 @@ export interface Publisher {
  * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, and with `FST_RT_BROKER` where Redis refuses us for good.
  * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`.
  */
-export async function createPublisher({ redis, prefix, history }: PublisherOptions): Promise<Publisher> {
-  if (redis === undefined) throw new InvalidOptionError('redis', 'give a URL, ioredis options or an ioredis client')
+export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
+  const { redis, prefix, history } = checked(options)
   const broker = new RedisBroker({ redis, prefix })
   try {
     await broker.start()
@@ -48,11 +53,33 @@ export async function createPublisher({ redis, prefix, history }: PublisherOptio
     async publish(channel, data, options) {
       if (!isChannelName(channel)) throw new InvalidChannelError()
       const { offset, epoch } = await broker.publish(channel, Buffer.from(stringify(data)), {
-        history: history?.(channel),
+        history: policyOf(channel, history),
         idempotencyKey: checkIdempotencyKey(options?.idempotencyKey)
       })
       return { offset, epoch }
     },
     close: () => broker.close()
   }
+}
+
+function checked(options: PublisherOptions): PublisherOptions {
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('redis', MEND_REDIS)
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue
+    throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
+  }
+  const { redis, history } = options
+  if (redis === undefined) throw new InvalidOptionError('redis', MEND_REDIS)
+  if (history !== undefined && typeof history !== 'function') {
+    throw new InvalidOptionError('history', "give a function that says, by a channel's name, how much of it is kept")
+  }
+  return options
+}
+
+/** How much is kept of a channel. Unchecked, a mistake would cost what is kept of it already. */
+function policyOf(channel: string, history: PublisherOptions['history']): HistoryPolicy | undefined {
+  const policy = history?.(channel)
+  const fault = policy === undefined ? undefined : historyFault(policy)
+  if (fault !== undefined) throw new InvalidOptionError('history', `of what it answers for a channel, ${fault}`)
+  return policy
 }

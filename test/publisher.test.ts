@@ -34,6 +34,36 @@ t.test('a worker publishes to the sockets of a server', async (t) => {
   }
 })
 
+t.test('what is kept is checked before it costs what is kept already', async (t) => {
+  // Without ttl the stream was deleted, by the publish that should have added to it.
+  const redis = await RedisServer.start(t)
+  let history: unknown = { size: 10, ttl: 60_000 }
+  const publisher = await createPublisher({ redis: redis.url, history: () => history as never })
+  t.teardown(() => publisher.close())
+  t.match(await publisher.publish('a', 1), { offset: 1 })
+  for (const wrong of [{ size: 10 }, { size: 1.5, ttl: 1_000 }, { size: '10', ttl: 'x' }, null, Promise.resolve()]) {
+    history = wrong
+    const message = /^Option history: of what it answers for a channel, make history/
+    await t.rejects(publisher.publish('a', 2), { code: 'FST_RT_INVALID_OPTION', message } as never)
+  }
+  history = { size: 10, ttl: 60_000 }
+  t.match(await publisher.publish('a', 3), { offset: 2 })
+})
+
+t.test('options that are none', async (t) => {
+  const redis = 'redis://127.0.0.1:1'
+  const wrong: [unknown, RegExp][] = [
+    [undefined, /redis/],
+    [null, /redis/],
+    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history are/],
+    [{ redis, history: { size: 10, ttl: 60_000 } }, /Option history: give a function/],
+    [{ redis, prefix: '' }, /Option prefix/]
+  ]
+  for (const [options, message] of wrong) {
+    await t.rejects(createPublisher(options as never), { code: 'FST_RT_INVALID_OPTION', message } as never)
+  }
+})
+
 t.test('without Redis there is nothing to publish to', async (t) => {
   await t.rejects(createPublisher({} as never), { code: 'FST_RT_INVALID_OPTION' })
   await t.rejects(createPublisher({ redis: 'http://localhost' }), { code: 'FST_RT_INVALID_OPTION' })
