@@ -47,6 +47,11 @@ export const InvalidChannelError = createError(
   'A channel name is 1 to 255 bytes of UTF-8 without control characters',
   400
 )
+export const InvalidArgumentError = createError<[argument: string, mend: string]>(
+  'FST_RT_INVALID_ARGUMENT',
+  'Argument %s: %s',
+  400
+)
 export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
 export const InvalidIdempotencyKeyError = createError(
   'FST_RT_INVALID_IDEMPOTENCY_KEY',

@@ -1,9 +1,8 @@
 import type { Broker } from './broker/broker.ts'
+import { checkChannel, checkDisconnect, checkExpiry, checkHistory, checkTarget } from './call-arguments.ts'
 import type { Control } from './channels/control.ts'
 import type { Hub } from './channels/hub.ts'
 import type { Drainer, DrainSummary } from './drain.ts'
-import { InvalidChannelError } from './errors.ts'
-import { isChannelName } from './protocol/channel-name.ts'
 import type { PublishOptions, PublishResult, StreamPosition } from './socket/context.ts'
 import type { SocketStats } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
@@ -42,7 +41,7 @@ export interface ConnectionInfo {
 
 export interface HistoryOptions {
   /**
-   * At most so many publications; 0 for the position alone.
+   * At most so many publications, 0 to 100,000; 0 for the position alone.
    * @default 100
    */
   limit?: number
@@ -97,10 +96,12 @@ export class Realtime {
 
   /**
    * What is kept of a channel, and its newest position; the newest first with `reverse`. Rejects with
-   * `FST_RT_INVALID_CHANNEL` or `FST_RT_UNAVAILABLE`.
+   * `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT` or `FST_RT_UNAVAILABLE`.
    */
-  async history(channel: string, { limit = 100, since, reverse = false }: HistoryOptions = {}): Promise<History> {
-    if (!isChannelName(channel)) throw new InvalidChannelError()
+  async history(channel: string, options: HistoryOptions = {}): Promise<History> {
+    checkChannel(channel)
+    checkHistory(options)
+    const { limit = 100, since, reverse = false } = options
     const query = { limit, reverse, ...(since && { since }) }
     const { publications, position } = await this.#parts.broker.history(channel, query)
     return {
@@ -112,7 +113,7 @@ export class Realtime {
 
   /** Who is on a channel with presence, on all nodes. Rejects as `history` does. */
   async presence(channel: string): Promise<PresentClient[]> {
-    if (!isChannelName(channel)) throw new InvalidChannelError()
+    checkChannel(channel)
     const entries = await this.#parts.broker.presence(channel)
     return entries.map(({ connection, user, info }) => {
       const { conn_info, chan_info } = JSON.parse(info.toString()) as Record<string, unknown>
@@ -122,28 +123,40 @@ export class Realtime {
 
   /** How many are on a channel with presence. Rejects as `history` does. */
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
-    if (!isChannelName(channel)) throw new InvalidChannelError()
+    checkChannel(channel)
     return this.#parts.broker.presenceStats(channel)
   }
 
-  /** Subscribes clients of the channel protocol on all nodes to a declared channel, without asking its hooks. */
-  subscribe(target: Target, channel: string): Promise<void> {
-    return this.#parts.control.subscribe(target, channel)
+  /**
+   * Subscribes clients of the channel protocol on all nodes to a declared channel, without asking its hooks. Rejects
+   * with `FST_RT_INVALID_CHANNEL` or `FST_RT_INVALID_ARGUMENT` before any node is asked, as `disconnect`, `unsubscribe`
+   * and `refresh` do.
+   */
+  async subscribe(target: Target, channel: string): Promise<void> {
+    checkTarget(target)
+    checkChannel(channel)
+    await this.#parts.control.subscribe(target, channel)
   }
 
   /** Closes connections on all nodes, within a second. */
-  disconnect(target: Target, options: DisconnectOptions = {}): Promise<void> {
-    return this.#parts.control.disconnect(target, options)
+  async disconnect(target: Target, options: DisconnectOptions = {}): Promise<void> {
+    checkTarget(target)
+    checkDisconnect(options)
+    await this.#parts.control.disconnect(target, options)
   }
 
   /** Ends subscriptions of a user or a connection on all nodes. */
-  unsubscribe(target: Target, channel: string): Promise<void> {
-    return this.#parts.control.unsubscribe(target, channel)
+  async unsubscribe(target: Target, channel: string): Promise<void> {
+    checkTarget(target)
+    checkChannel(channel)
+    await this.#parts.control.unsubscribe(target, channel)
   }
 
   /** Moves the expiry of connections on all nodes. `expiresAt` is in seconds since 1970, like the claim `exp`. */
-  refresh(target: Target, expiresAt: number): Promise<void> {
-    return this.#parts.control.refresh(target, expiresAt)
+  async refresh(target: Target, expiresAt: number): Promise<void> {
+    checkTarget(target)
+    checkExpiry(expiresAt)
+    await this.#parts.control.refresh(target, expiresAt)
   }
 
   /** The open connections of this node. */

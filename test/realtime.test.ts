@@ -68,6 +68,38 @@ t.test('clients of channels are subscribed', async (t) => {
   t.same(app.realtime.connections()[0]?.subscriptions, ['news'])
 })
 
+t.test('an argument that is wrong is said before any node is asked', async (t) => {
+  // A code that no socket can be closed with went to every node, and was met there by nobody who could mend it.
+  const { app } = await buildApp(t)
+  app.ws('/live', async (socket) => {
+    await socket.subscribe('news')
+    socket.sendJson('subscribed')
+    await once(socket.signal, 'abort')
+  })
+  const client = await connect(app, '/live', { token: testToken({ sub: 'ann' }) })
+  await client.next()
+  const ann = { user: 'ann' }
+  const { realtime } = app
+  const wrong: Promise<unknown>[] = [
+    realtime.disconnect(ann, { code: 1006 }),
+    realtime.disconnect({}),
+    realtime.refresh(ann, Number.NaN),
+    realtime.refresh(null as never, 5),
+    realtime.subscribe({ user: 5 } as never, 'news'),
+    realtime.unsubscribe({}, 'news'),
+    realtime.history('news', { limit: Number.POSITIVE_INFINITY })
+  ]
+  for (const call of wrong)
+    await t.rejects(call as Promise<void>, { code: 'FST_RT_INVALID_ARGUMENT', statusCode: 400 } as never)
+  for (const call of ['subscribe', 'unsubscribe'] as const) {
+    await t.rejects(realtime[call](ann, ''), { code: 'FST_RT_INVALID_CHANNEL' })
+  }
+  await realtime.publish('news', 1)
+  t.strictSame(await client.next(), { channel: 'news', data: 1 }, 'and nothing has happened')
+  await realtime.disconnect(ann, { code: 4999, reason: 'é'.repeat(62) })
+  t.strictSame(await client.closed(), { code: 4999, reason: 'é'.repeat(61) }, 'a reason is cut where it is too long')
+})
+
 t.test('ready until the drain', async (t) => {
   const { app } = await buildApp(t, { drain: { window: 0, timeout: 100 } })
   await app.ready()

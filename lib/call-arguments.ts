@@ -1,0 +1,67 @@
+import { type Bounds, boundsFault } from './channels/bounds.ts'
+import { InvalidArgumentError, InvalidChannelError } from './errors.ts'
+import { isChannelName } from './protocol/channel-name.ts'
+import type { DisconnectOptions, HistoryOptions, Target } from './realtime.ts'
+
+/*
+ * The arguments of `app.realtime`, checked before anything is done: a mistake would else be met where nobody waits for
+ * it, on every node, or be answered by each broker in its own way.
+ */
+
+// The most that is kept of a channel.
+const LIMIT: Bounds = [0, 100_000]
+const OFFSET: Bounds = [0, Number.MAX_SAFE_INTEGER]
+
+/** Throws `FST_RT_INVALID_CHANNEL`. */
+export function checkChannel(channel: string): void {
+  if (!isChannelName(channel)) throw new InvalidChannelError()
+}
+
+/** Throws `FST_RT_INVALID_ARGUMENT`, as all that follow. */
+export function checkTarget(target: Target): void {
+  checkNames('target', target, ['user', 'connection'])
+  const given = [target.user, target.connection].filter((value) => value !== undefined)
+  // For none in particular nothing would happen, and whoever was to be disconnected would stay.
+  if (given.length === 0 || !given.every((value) => typeof value === 'string')) {
+    throw new InvalidArgumentError('target', 'give user, connection or both, as strings')
+  }
+}
+
+export function checkDisconnect(options: DisconnectOptions): void {
+  checkNames('options', options, ['code', 'reason'])
+  const { code, reason } = options
+  if (code !== undefined && code !== 1000 && boundsFault('code', code, [3_000, 4_999]) !== undefined) {
+    throw new InvalidArgumentError('code', 'give 1000, or a whole number from 3000 to 4999')
+  }
+  if (reason !== undefined && typeof reason !== 'string') throw new InvalidArgumentError('reason', 'give a string')
+}
+
+export function checkExpiry(expiresAt: number): void {
+  if (!Number.isFinite(expiresAt)) throw new InvalidArgumentError('expiresAt', 'give a number, of seconds since 1970')
+}
+
+export function checkHistory(options: HistoryOptions): void {
+  checkNames('options', options, ['limit', 'since', 'reverse'])
+  const { limit, since, reverse } = options
+  checkBounds('limit', limit, LIMIT)
+  if (reverse !== undefined && typeof reverse !== 'boolean') {
+    throw new InvalidArgumentError('reverse', 'give true or false')
+  }
+  if (since === undefined) return
+  if (typeof since !== 'object' || since === null || typeof since.epoch !== 'string') {
+    throw new InvalidArgumentError('since', 'give an offset and an epoch')
+  }
+  checkBounds('since.offset', since.offset ?? null, OFFSET)
+}
+
+function checkBounds(name: string, value: unknown, bounds: Bounds): void {
+  const fault = value === undefined ? undefined : boundsFault('it', value, bounds)
+  if (fault !== undefined) throw new InvalidArgumentError(name, fault)
+}
+
+/** A name that is misspelt would be a default in silence: of two targets, all connections of the user. */
+function checkNames(argument: string, value: unknown, names: readonly string[]): void {
+  const isKnown = (name: string) => names.includes(name)
+  if (typeof value === 'object' && value !== null && Object.keys(value).every(isKnown)) return
+  throw new InvalidArgumentError(argument, `give an object of ${names.join(', ')}`)
+}
