@@ -17,7 +17,15 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>): Promise<
   const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
   if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const result = await deadline.wait(definition.handler({ ...session.client(), data: validation.value }))
-  session.reply(command, rpcResult(result === undefined ? 'null' : serializer(result)))
+  session.reply(command, rpcResult(result === undefined ? 'null' : onOneLine(serializer(result))))
+}
+
+/**
+ * A JSON text as one line: a line break would end the reply, and clients hang up on half of one. In JSON a break is never
+ * part of a string, so each is as good as a space; to parse the text and write it anew would change large numbers.
+ */
+function onOneLine(text: string): string {
+  return text.replace(/[\n\r]+/g, ' ')
 }
 
 /** `send`: a message that isn't answered. */

@@ -39,6 +39,18 @@ t.test('by its schemas', async (t) => {
   t.same(seen, ['valid 1', 'valid null'], 'what the schema refuses is not called with, and what it changes is')
 })
 
+t.test('an answer that its serializer writes on several lines is one line', async (t) => {
+  // The first line went out as a reply of its own, and the client hung up.
+  const rig = await sessionRig(t)
+  const answer = { a: [1, 'two\nlines'] }
+  const text = '{\r\n  "large": 12345678901234567890,\n  "text": "two\\nlines"\n}\n'
+  rig.methods.set('pretty', { handler: () => answer, serializer: (value) => JSON.stringify(value, null, 2) })
+  rig.methods.set('own', { handler: () => answer, serializer: () => text })
+  const client = await rig.client()
+  t.same(await client.call({ rpc: { method: 'pretty' } }), { rpc: { data: answer } })
+  t.same(await client.call({ rpc: { method: 'own' } }), { rpc: { data: JSON.parse(text) } })
+})
+
 t.test('what a method throws, and what it answers that is no JSON', async (t) => {
   const rig = await sessionRig(t)
   rig.methods.set('refuse', {
