@@ -56,10 +56,12 @@ const SCHEMAS = ['params', 'publication'] as const
 export class ChannelRoutes {
   readonly #patterns = new ChannelPatterns<ChannelDefinition>()
   #uncompiled: ((hooks: ScopeHooks) => void)[] = []
+  #compiled = false
 
   /** @param app The scope that declares them. Throws `FST_RT_INVALID_CHANNEL_PATTERN`. */
   add(pattern: string, options: ChannelOptions, app?: FastifyInstance): void {
     if (typeof pattern !== 'string' || pattern === '') throw new InvalidChannelPatternError(String(pattern), 'name it')
+    if (this.#compiled) throw new InvalidChannelPatternError(pattern, 'declare it before the application is ready')
     checkOptions(pattern, options)
     const definition = define(options, app)
     try {
@@ -81,6 +83,7 @@ export class ChannelRoutes {
 
   /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
   compile(hooks: ScopeHooks): void {
+    this.#compiled = true
     for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
   }
 
@@ -152,6 +155,9 @@ export function withPrefix(app: FastifyInstance, name: string): string {
 /** Makes the decorator `app.channel`. `declared` is told of each. */
 export function channelDecorator(routes: ChannelRoutes, declared: () => void) {
   return function channel(this: FastifyInstance, pattern: string, options: ChannelOptions = {}): FastifyInstance {
+    if (typeof pattern === 'string' && pattern.startsWith('/')) {
+      throw new InvalidChannelPatternError(pattern, 'leave out the slash at its beginning')
+    }
     routes.add(typeof pattern === 'string' && pattern !== '' ? withPrefix(this, pattern) : pattern, options, this)
     declared()
     return this

@@ -18,6 +18,7 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
   const wrong: [unknown, unknown, RegExp][] = [
     ['', {}, /name it/],
     [5, {}, /name it/],
+    ['/a', {}, /leave out the slash/],
     ['a', 5, /object/],
     ['a', null, /object/],
     ['a', { histroy: {} }, /no option histroy/],
@@ -39,6 +40,14 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
   }
   channel('a', { presence: { ttl: 5_000 } })
   t.throws(() => channel('a', {}), { code } as never, 'declared twice')
+})
+
+t.test('one that is declared too late would have no schemas and no hooks', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  app.channel('a')
+  await app.ready()
+  t.throws(() => app.channel('b'), { code, message: /before the application is ready/ } as never)
+  t.throws(() => app.rpc('c', () => 1 as never), { code: 'FST_RT_INVALID_METHOD' } as never)
 })
 
 t.test('schemas that do not compile', async (t) => {

@@ -132,7 +132,7 @@ t.test('where the token stands', async (t) => {
     for (const [query, logged] of [
       [goodToken, '=redacted'],
       ['access_token[]=opaque', 'access_token[]=redacted']
-    ]) {
+    ] as const) {
       const { response } = await stage.upgrade({ path: `/ws?${query}` })
       t.equal(response.statusCode, 401, query)
       const [line] = stage.logs.filter(({ msg }) => msg === 'incoming request')
