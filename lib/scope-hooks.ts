@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ScopeGuard } from './channels/definition.ts'
+import { guardReplies, isOver, statusOf } from './guard-reply.ts'
 import { ChannelError, ERROR } from './protocol/channel-errors.ts'
 
 /*
@@ -18,14 +19,14 @@ type Hook = (
   done: (error?: unknown) => void
 ) => unknown
 
-/** What a hook's status means in the channel protocol. */
+/** What a hook's status means in the channel protocol, where it is not that the client may not do it. */
 const ERRORS: Readonly<Record<number, number>> = {
   400: ERROR.badRequest.code,
-  401: ERROR.permissionDenied.code,
-  403: ERROR.permissionDenied.code,
   404: ERROR.notAvailable.code,
   429: ERROR.tooManyRequests.code
 }
+const FIRST_OF_CLIENTS = 400
+const LAST_OF_CLIENTS = 499
 
 /** Notes which hooks scopes add, so that they can be run for more than requests. */
 export class ScopeHooks {
@@ -58,81 +59,46 @@ export class ScopeHooks {
     for (let at = scope; at !== this.#root; at = Object.getPrototypeOf(at)) scopes.unshift(at)
     const hooks = PHASES.flatMap((phase) => scopes.flatMap((one) => this.#hooks.get(one)?.[phase] ?? []))
     if (hooks.length === 0) return undefined
+    const makeReply = guardReplies(scope)
     return async (request) => {
-      for (const hook of hooks) await run(scope, hook, request)
+      const reply = makeReply(request)
+      // Where a hook replies and never comes back.
+      const over = new Promise<void>((resolve) => reply.raw.once('close', resolve))
+      for (const hook of hooks) {
+        try {
+          await Promise.race([run(scope, hook, request, reply), over])
+        } catch (error) {
+          // Once it has replied, what it throws is of no use to the client.
+          if (!isOver(reply)) throw refusal(statusOf(reply, error), error)
+        }
+        if (isOver(reply)) throw new ChannelError(codeOf(reply.statusCode))
+      }
     }
   }
 }
 
-async function run(scope: FastifyInstance, hook: Hook, request: FastifyRequest): Promise<void> {
-  let refused: GuardReply | undefined
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const reply = new GuardReply(scope, () => {
-        refused = reply
-        resolve()
-      })
-      const done = (error?: unknown) => (error ? reject(error) : resolve())
-      const returned = hook.call(scope, request, reply as unknown as FastifyReply, done)
-      // Fastify takes a hook for asynchronous where it returns a promise, and waits for `done` otherwise.
-      if (returned instanceof Promise) returned.then(() => resolve(), reject)
-    })
-  } catch (error) {
-    throw refusal(error)
-  }
-  if (refused !== undefined) throw new ChannelError(ERRORS[refused.statusCode] ?? ERROR.permissionDenied.code)
+function run(scope: FastifyInstance, hook: Hook, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const done = (error?: unknown) => (error ? reject(error) : resolve())
+    const returned = hook.call(scope, request, reply, done)
+    // Fastify takes a hook for asynchronous where it returns what can be waited for, and waits for `done` otherwise.
+    if (isThenable(returned)) returned.then(() => resolve(), reject)
+  })
 }
 
-/** A hook's error with a status is a refusal; any other is unforeseen, and is logged. */
-function refusal(error: unknown): unknown {
-  const { statusCode } = (error ?? {}) as { statusCode?: unknown }
-  const code = typeof statusCode === 'number' ? ERRORS[statusCode] : undefined
-  return code === undefined || error instanceof ChannelError
-    ? error
-    : new ChannelError(code, undefined, { cause: error })
+function isThenable(returned: unknown): returned is PromiseLike<unknown> {
+  return typeof (returned as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
-/** The reply that a hook gets where there is no request to reply to: to send one is to refuse. */
-class GuardReply {
-  readonly server: FastifyInstance
-  statusCode = 200
-  sent = false
-  readonly #onSent: () => void
+/** A hook's error with a client's status is a refusal; any other is unforeseen, and is logged. */
+function refusal(status: number, error: unknown): unknown {
+  const isRefusal = status >= FIRST_OF_CLIENTS && status <= LAST_OF_CLIENTS
+  return isRefusal && !(error instanceof ChannelError)
+    ? new ChannelError(codeOf(status), undefined, { cause: error })
+    : error
+}
 
-  constructor(server: FastifyInstance, onSent: () => void) {
-    this.server = server
-    this.#onSent = onSent
-  }
-
-  code(statusCode: number): this {
-    this.statusCode = statusCode
-    return this
-  }
-
-  status(statusCode: number): this {
-    return this.code(statusCode)
-  }
-
-  header(): this {
-    return this
-  }
-
-  headers(): this {
-    return this
-  }
-
-  type(): this {
-    return this
-  }
-
-  send(payload?: unknown): this {
-    if (payload instanceof Error) this.statusCode = (payload as { statusCode?: number }).statusCode ?? 500
-    this.sent = true
-    this.#onSent()
-    return this
-  }
-
-  redirect(): this {
-    return this.code(302).send()
-  }
+/** What a status means in the channel protocol: where nothing more exact does, the client may not do it. */
+function codeOf(status: number): number {
+  return ERRORS[status] ?? ERROR.permissionDenied.code
 }

@@ -97,9 +97,9 @@ t.test('hooks of all kinds, outer scopes first, as Fastify runs them', async (t)
 })
 
 t.test('what a hook answers with, or throws, and what the client is told', async (t) => {
-  type Answer = (reply: FastifyReply, done: (error?: Error) => void) => unknown
+  type Answer = (reply: FastifyReply & { forbidden(): FastifyReply }, done: (error?: Error) => void) => unknown
   const failing = (statusCode: number) => Object.assign(new Error('no'), { statusCode })
-  const table: Record<string, [Answer, { code: number }]> = {
+  const refusals: Record<string, [Answer, { code: number }]> = {
     'sends 403': [(reply) => reply.code(403).send({ error: 'no' }), ERROR.permissionDenied],
     'sends 404': [
       (reply) => reply.status(404).header('a', 'b').headers({}).type('text/plain').send(),
@@ -109,25 +109,77 @@ t.test('what a hook answers with, or throws, and what the client is told', async
     'sends an error': [(reply) => reply.send(failing(429)), ERROR.tooManyRequests],
     'sends any error': [(reply) => reply.send(new Error('no')), ERROR.permissionDenied],
     redirects: [(reply) => reply.redirect('/login'), ERROR.permissionDenied],
+    'finds nothing': [(reply) => reply.callNotFound(), ERROR.notAvailable],
+    'uses a decorator': [(reply) => reply.forbidden(), ERROR.permissionDenied],
+    'uses a decorator later': [(reply) => void setImmediate(() => reply.forbidden()), ERROR.permissionDenied],
+    'promises a reply': [
+      async (reply) => {
+        setImmediate(() => reply.code(400).send())
+        return reply
+      },
+      ERROR.badRequest
+    ],
+    'replies, and never comes back': [(reply) => new Promise(() => reply.forbidden()), ERROR.permissionDenied],
+    'replies, and throws': [(reply) => Promise.reject(new Error(`${reply.forbidden()}`)), ERROR.permissionDenied],
+    'writes to the response': [(reply) => reply.raw.writeHead(429).end('no'), ERROR.tooManyRequests],
+    'takes the response for itself': [async (reply) => void reply.hijack(), ERROR.permissionDenied],
+    'cuts the response': [async (reply) => void reply.raw.destroy(), ERROR.permissionDenied],
     'calls back with an error': [(_reply, done) => done(failing(401)), ERROR.permissionDenied],
+    'throws what a reply without error would be': [() => Promise.reject(failing(404)), ERROR.notAvailable],
+    'sets a status, and throws': [
+      async (reply) => {
+        reply.code(401)
+        throw new Error('no')
+      },
+      ERROR.permissionDenied
+    ],
     'throws a code of the protocol': [() => Promise.reject(new ChannelError(460, 'closed')), { code: 460 }],
     'throws one at once': [
       () => {
         throw failing(400)
       },
       ERROR.badRequest
-    ],
+    ]
+  }
+  // Where nothing more exact is meant, the client may not do it; these were errors of the server.
+  for (const status of [401, 402, 403, 409, 410, 451, 499]) {
+    refusals[`throws ${status}`] = [() => Promise.reject(failing(status)), ERROR.permissionDenied]
+  }
+  const failures: typeof refusals = {
     'throws what nobody foresaw': [() => Promise.reject(new Error('a secret')), ERROR.internal],
+    'throws what is the server’s fault': [() => Promise.reject(failing(503)), ERROR.internal],
     'rejects with nothing': [() => Promise.reject(null), ERROR.internal]
   }
-  for (const [how, [answer, { code }]] of Object.entries(table)) {
-    const { speaker } = await build(t, (scope) =>
-      scope.addHook('onRequest', (_request, reply, done) => answer(reply, done as () => void) as undefined)
-    )
+  for (const [how, [answer, { code }]] of Object.entries({ ...refusals, ...failures })) {
+    const { speaker, logs } = await build(t, (scope) => {
+      scope.decorateReply('forbidden', function (this: FastifyReply) {
+        return this.code(403).send(new Error('forbidden'))
+      })
+      scope.addHook('onRequest', (_request, reply, done) => answer(reply as never, done as () => void) as undefined)
+    })
     const { error } = (await speaker.call({ rpc: { method: 'admin/wipe' } })) as { error: { code: number } }
     t.equal(error.code, code, how)
     t.notMatch(JSON.stringify(error), /secret/)
+    t.equal(atLeast(logs, 'warn').length, how in failures ? 1 : 0, how)
   }
+})
+
+t.test('hooks get one reply, as for a request', async (t) => {
+  const seen: unknown[] = []
+  const { speaker } = await build(t, (scope) => {
+    scope.decorateReply('tenant', '')
+    scope.addHook('onRequest', async (request, reply) => {
+      Object.assign(reply, { tenant: 'acme' })
+      reply.header('x-tenant', 'acme').log.info('seen')
+      seen.push(reply.request === request, reply.server === scope)
+    })
+    scope.addHook('preHandler', (_request, reply, done) => {
+      seen.push((reply as { tenant?: string }).tenant, reply.getHeader('x-tenant'), reply.raw.statusCode, reply.sent)
+      done()
+    })
+  })
+  t.same(await speaker.call({ rpc: { method: 'admin/wipe' } }), { rpc: { data: 'wiped' } })
+  t.same(seen, [true, true, 'acme', 'acme', 200, false])
 })
 
 t.test('a hook that never settles is given up', async (t) => {
