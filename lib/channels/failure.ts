@@ -16,6 +16,8 @@ const KNOWN: Readonly<Record<string, ErrorReply>> = {
   FST_RT_SUBSCRIPTION_LIMIT: ERROR.limitExceeded,
   FST_RT_INVALID_CHANNEL: ERROR.badRequest,
   FST_RT_CONFLICT: ERROR.badRequest,
+  // A hook hands on what the client has sent.
+  FST_RT_INVALID_IDEMPOTENCY_KEY: ERROR.badRequest,
   FST_RT_UNAVAILABLE: ERROR.internal,
   FST_RT_UNKNOWN_OUTCOME: ERROR.internal,
   FST_RT_SOCKET_CLOSED: ERROR.internal

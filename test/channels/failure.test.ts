@@ -9,6 +9,7 @@ t.test('what a client is told of an error', async (t) => {
   t.same(failureOf(new errors.SubscriptionLimitError()), { error: ERROR.limitExceeded, unexpected: false })
   t.same(failureOf(new errors.UnavailableError()), { error: ERROR.internal, unexpected: false })
   t.same(failureOf(new errors.ConflictError()), { error: ERROR.badRequest, unexpected: false })
+  t.same(failureOf(new errors.InvalidIdempotencyKeyError()), { error: ERROR.badRequest, unexpected: false })
   for (const thrown of [
     new Error('x'),
     null,

@@ -3,6 +3,7 @@ import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import { stringify } from '../../socket/stringify.ts'
 import { runValidator } from '../../socket/validator.ts'
+import { checkIdempotencyKey } from '../idempotency-key.ts'
 import type { Session } from '../session.ts'
 import { describe, findTarget } from './attach.ts'
 import type { CommandOf } from './index.ts'
@@ -26,7 +27,8 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   // A schema may have changed it; without one it goes out as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
   const info = session.subscriptions.get(channel)?.info ?? describe(session)
-  const idempotencyKey = grant.idempotencyKey === undefined ? undefined : keyOf(session, grant.idempotencyKey)
+  const key = checkIdempotencyKey(grant.idempotencyKey)
+  const idempotencyKey = key === undefined ? undefined : keyOf(session, key)
   await hub.publishText(channel, published, { idempotencyKey }, info)
   session.reply(command, '{}')
 }

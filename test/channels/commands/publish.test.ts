@@ -132,3 +132,14 @@ t.test('a broker that is away is no fault to log, and is worth another try', asy
   t.equal(ERROR.internal.temporary, true)
   t.same(rig.logs, [])
 })
+
+t.test('a key that is none is the client’s fault: the hook hands on what it has sent', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('once', { history: true, onPublish: ({ data }) => ({ idempotencyKey: data as string }) })
+  const client = await rig.client()
+  const publish = (data: unknown) => client.call({ publish: { channel: 'once', data } })
+  for (const key of ['', 5, null, 'x'.repeat(256)]) t.same(await publish(key), { error: ERROR.badRequest }, `${key}`)
+  t.same(await publish('key'), { publish: {} })
+  t.same(rig.logs, [])
+  t.equal((await rig.broker.history('once', { limit: 10 })).publications.length, 1)
+})
