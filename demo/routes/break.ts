@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { userOf } from '../authenticate.ts'
 import { type BreakAnswer, createBreaker } from '../breaker.ts'
-import { isLoopback } from '../loopback.ts'
+import { faultOf } from '../loopback.ts'
 import { Breakage, Pulse, PulseParams } from '../schemas.ts'
 
 const ForbiddenError = createError<[string]>('FORBIDDEN', '%s', 403)
@@ -33,6 +33,7 @@ const breaking: FastifyPluginAsyncTypebox = async (app) => {
     routes.addHook('onRequest', async (request) => {
       const fault = faultOf(request)
       if (fault !== undefined) throw new ForbiddenError(fault)
+      if (isPostOfForm(request)) throw new ForbiddenError('only JSON')
       if (!(await hasToken(request))) throw new ForbiddenError('a valid token is wanted')
     })
 
@@ -53,25 +54,9 @@ function stateOf(answer: BreakAnswer | undefined) {
   return answer.state
 }
 
-/** What is wrong with where a request comes from. */
-function faultOf({ headers, method, raw }: FastifyRequest): string | undefined {
-  // The peer itself, whatever a proxy says of it; and what a proxy brings is not from here.
-  if (!isLoopback(raw.socket.remoteAddress ?? '')) return 'only from this machine'
-  if (headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined) return 'not through a proxy'
-  // A name of somebody else's that leads here would make their pages same-origin.
-  const { host = '', origin } = headers
-  if (!isLoopback(host.replace(/:\d+$/, ''))) return 'only by a loopback name'
-  const site = headers['sec-fetch-site']
-  if (origin === undefined && site === undefined) return 'only from the page'
-  if (origin !== undefined && hostOf(origin) !== host) return 'only from the page'
-  if (site !== undefined && site !== 'same-origin') return 'only from the page'
-  // A form can't say that it sends JSON.
-  if (method === 'POST' && !/^application\/json\b/i.test(headers['content-type'] ?? '')) return 'only JSON'
-  return undefined
-}
-
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined
+// A form can't say that it sends JSON.
+function isPostOfForm({ headers, method }: FastifyRequest): boolean {
+  return method === 'POST' && !/^application\/json\b/i.test(headers['content-type'] ?? '')
 }
 
 async function hasToken(request: FastifyRequest): Promise<boolean> {

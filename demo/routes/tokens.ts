@@ -1,15 +1,15 @@
 import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { isAskedFromHere } from '../loopback.ts'
+import { faultOf } from '../loopback.ts'
 import { Token } from '../schemas.ts'
 
 const LIFETIME = '1h'
 // Enough for a load test from one address, and too little to keep a process busy with signing.
 const LIMIT = { max: 1000, timeWindow: '1 minute' }
 
-const NotFromHereError = createError(
+const NotFromHereError = createError<[string]>(
   'ADMIN_NOT_FROM_HERE',
-  'Tokens with the claim admin are given to who asks from the machine itself, where the demo listens on loopback only',
+  'Tokens with the claim admin are given to pages of the demo on the machine itself: %s',
   403
 )
 
@@ -23,7 +23,8 @@ const tokens: FastifyPluginAsyncTypebox<TokenOptions> = async (app, { listensOnL
   app.post('/api/token', { schema: { body: Token }, config: { rateLimit: LIMIT } }, async (request, reply) => {
     const { user, admin = false } = request.body
     reply.header('cache-control', 'no-store')
-    if (admin && !(listensOnLoopback && isAskedFromHere(request))) throw new NotFromHereError()
+    const fault = listensOnLoopback ? faultOf(request) : 'only where it listens on loopback'
+    if (admin && fault !== undefined) throw new NotFromHereError(fault)
     return { token: app.jwt.sign({ sub: user, ...(admin && { admin }) }, { expiresIn: LIFETIME }) }
   })
 }

@@ -55,6 +55,7 @@ test('only the page itself may ask, from this machine and with a token', async (
     ['another machine', PAGE, '192.0.2.7'],
     ['another machine, in IPv6', PAGE, '2001:db8::1'],
     ['a proxy', { ...PAGE, 'x-forwarded-for': '127.0.0.1' }],
+    ['a proxy that tells of itself only', { ...PAGE, via: '1.1 proxy' }],
     ['a proxy by the standard', { ...PAGE, forwarded: 'for=127.0.0.1' }],
     ['a foreign name that leads here', { ...PAGE, host: 'evil.example:3000', origin: 'http://evil.example:3000' }],
     ['a foreign page', { ...PAGE, origin: 'http://evil.example' }],

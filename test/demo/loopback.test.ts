@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { isAskedFromHere, isLoopback } from '../../demo/loopback.ts'
+import { faultOf, isLoopback } from '../../demo/loopback.ts'
 
 test('loopback is 127.0.0.0/8, ::1 and localhost, however they are written', async (t) => {
   for (const host of ['127.0.0.1', '127.8.9.10', '::1', '[::1]', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST']) {
@@ -21,17 +21,31 @@ test('loopback is 127.0.0.0/8, ::1 and localhost, however they are written', asy
   }
 })
 
-test('who asks from here: over loopback, for a host that is loopback, and no page but ours', async (t) => {
-  const asks = (remoteAddress: string | undefined, host: string | undefined, origin?: string) =>
-    isAskedFromHere({ socket: { remoteAddress }, headers: { host, origin } } as never)
-  t.ok(asks('127.0.0.1', '127.0.0.1:3000'), 'curl')
-  t.ok(asks('::1', 'localhost:3000', 'http://localhost:3000'), 'our page')
-  t.ok(asks('::ffff:127.0.0.1', 'LocalHost:3000', 'http://localhost:3000'))
-  t.notOk(asks('192.0.2.7', '127.0.0.1:3000'), 'another machine')
-  t.notOk(asks(undefined, '127.0.0.1:3000'), 'a connection that is gone')
-  t.notOk(asks('127.0.0.1', 'demo.example.com', 'https://demo.example.com'), 'a proxy, or a name turned to here')
-  t.notOk(asks('127.0.0.1', '127.0.0.1:3000', 'http://127.0.0.1:4000'), 'another page of this machine')
-  t.notOk(asks('127.0.0.1', '127.0.0.1:3000', 'null'), 'a page of nowhere')
-  t.notOk(asks('127.0.0.1', undefined))
-  t.notOk(asks('127.0.0.1', 'a b'))
+test('what is asked from here: over loopback, by a loopback name, through no proxy, and by no page but ours', async (t) => {
+  const fault = (remoteAddress: string | undefined, headers: Record<string, string | undefined>) =>
+    faultOf({ socket: { remoteAddress }, headers } as never)
+  const page = { host: '127.0.0.1:3000', origin: 'http://127.0.0.1:3000', 'sec-fetch-site': 'same-origin' }
+  t.equal(fault('127.0.0.1', page), undefined)
+  t.equal(fault('127.0.0.1', { host: page.host, origin: page.origin }), undefined, 'no metadata')
+  t.equal(fault('127.0.0.1', { host: page.host, 'sec-fetch-site': 'same-origin' }), undefined, 'a GET')
+  t.equal(fault('::1', { host: 'localhost:3000', origin: 'http://localhost:3000' }), undefined)
+  t.equal(fault('::1', { host: '[::1]:3000', origin: 'http://[::1]:3000' }), undefined)
+  t.equal(fault('::ffff:127.0.0.1', { host: 'LocalHost:3000', origin: 'http://localhost:3000' }), undefined)
+
+  t.equal(fault('192.0.2.7', page), 'only from this machine')
+  t.equal(fault(undefined, page), 'only from this machine', 'a connection that is gone')
+  // What a proxy on this machine brought was taken for its own, where its Host header was that of its target.
+  for (const name of ['forwarded', 'via', 'x-real-ip', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto']) {
+    t.equal(fault('127.0.0.1', { ...page, [name]: '127.0.0.1' }), 'not through a proxy', name)
+  }
+  for (const host of ['demo.example.com', '127.0.0.1.example:3000', 'a b', undefined]) {
+    t.equal(fault('127.0.0.1', { ...page, host, origin: `http://${host}` }), 'only by a loopback name', `${host}`)
+  }
+  for (const origin of ['http://127.0.0.1:4000', 'http://localhost:3000', 'http://example.com', 'null']) {
+    t.equal(fault('127.0.0.1', { ...page, origin }), 'only from the page', origin)
+  }
+  for (const site of ['cross-site', 'same-site', 'none']) {
+    t.equal(fault('127.0.0.1', { ...page, 'sec-fetch-site': site }), 'only from the page', site)
+  }
+  t.equal(fault('127.0.0.1', { host: page.host }), 'only from the page', 'no browser, or a tunnel')
 })

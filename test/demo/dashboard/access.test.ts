@@ -35,9 +35,10 @@ const codeOf = (refused: Promise<unknown>) =>
     ({ code }) => code
   )
 
-test('the claim admin is given over loopback only, and only where the demo listens there', async (t) => {
+test('the claim admin is given to the page on this machine only, and only where the demo listens there', async (t) => {
   const { app } = await build(t)
-  const ask = (payload: object, headers: Record<string, string> = {}, remoteAddress = '127.0.0.1', to = app) =>
+  const page = { origin: 'http://127.0.0.1:3000' }
+  const ask = (payload: object, headers: Record<string, string> = page, remoteAddress = '127.0.0.1', to = app) =>
     to.inject({
       method: 'POST',
       url: '/api/token',
@@ -49,25 +50,27 @@ test('the claim admin is given over loopback only, and only where the demo liste
     const { sub, admin } = app.jwt.decode((await asked).json().token) as Record<string, unknown>
     return { sub, admin }
   }
-  t.same(await claims(ask({ user: 'ada' })), { sub: 'ada', admin: undefined }, 'as ever')
-  t.same(await claims(ask({ user: 'ada', admin: false })), { sub: 'ada', admin: undefined })
+  t.same(await claims(ask({ user: 'ada' }, {})), { sub: 'ada', admin: undefined }, 'as ever')
+  t.same(await claims(ask({ user: 'ada', admin: false }, {})), { sub: 'ada', admin: undefined })
   t.same(await claims(ask({ user: 'ada', admin: true })), { sub: 'ada', admin: true })
-  t.same(await claims(ask({ user: 'ada', admin: true }, { origin: 'http://127.0.0.1:3000' })), {
-    sub: 'ada',
-    admin: true
-  })
 
   const wanted = { user: 'ada', admin: true }
   const refused = await ask(wanted, { origin: 'http://example.com' })
   t.match([refused.statusCode, refused.json().code], [403, 'ADMIN_NOT_FROM_HERE'])
-  t.equal((await ask(wanted, {}, '192.0.2.1')).statusCode, 403)
-  t.equal((await ask(wanted, { host: 'example.com' })).statusCode, 403)
+  // Whoever came through a proxy on this machine was given it.
+  const through = await ask(wanted, { 'x-forwarded-for': '203.0.113.9' })
+  t.match([through.statusCode, through.json().message], [403, /not through a proxy$/])
+  t.equal((await ask(wanted, { ...page, 'x-real-ip': '203.0.113.9' })).statusCode, 403)
+  t.equal((await ask(wanted, {})).statusCode, 403, 'a tunnel adds no header, and has no page')
+  t.equal((await ask(wanted, page, '192.0.2.1')).statusCode, 403)
+  t.equal((await ask(wanted, { host: 'example.com', origin: 'http://example.com' })).statusCode, 403)
   t.equal((await ask({ user: 'ada', admin: 'yes' })).statusCode, 400)
-  t.equal((await ask({ user: 'ada' }, {}, '192.0.2.1')).statusCode, 200, 'everybody gets the other')
+  const anyone = { 'x-forwarded-for': '203.0.113.9', host: 'example.com' }
+  t.equal((await ask({ user: 'ada' }, anyone, '192.0.2.1')).statusCode, 200, 'everybody gets the other')
 
   const open = await build(t, { HOST: '0.0.0.0' })
-  t.equal((await ask(wanted, {}, '127.0.0.1', open.app)).statusCode, 403)
-  t.equal((await ask({ user: 'ada' }, {}, '127.0.0.1', open.app)).statusCode, 200)
+  t.equal((await ask(wanted, page, '127.0.0.1', open.app)).statusCode, 403)
+  t.equal((await ask({ user: 'ada' }, page, '127.0.0.1', open.app)).statusCode, 200)
 })
 
 test('a token without the claim sees nothing of the dashboard, and ends no connection', async (t) => {
