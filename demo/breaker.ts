@@ -11,6 +11,8 @@ export interface BreakState {
   readonly workers: number
   /** What is being done now, asked for by whomever. */
   readonly running: BreakAction | null
+  /** Why what was done last did not end well; null where it did. */
+  readonly failure: string | null
   /** Of each action null where it may be asked for, else a sentence that says why not. */
   readonly refusals: Readonly<Record<BreakAction, string | null>>
 }
@@ -52,6 +54,7 @@ const NO_REDIS = 'There is no Redis: start the demo with "npm start -- --workers
 const ALONE: BreakState = {
   workers: 0,
   running: null,
+  failure: null,
   refusals: { restart: NO_WORKERS, kill: NO_WORKERS, redis: NO_REDIS, cut: null }
 }
 

@@ -26,8 +26,12 @@ const REPLACE_DELAY = 1_000
 const EXIT_GRACE = 5_000
 // The answer to who asked for it may have to leave the worker that is to be killed.
 const KILL_DELAY = 50
+// A worker that hangs before it listens is not waited for any longer: nothing else could be begun. It takes a second, and
+// on a machine that does other things meanwhile twenty.
+const LISTEN_TIMEOUT = 60_000
 
 const RUNNING = 'Something is being broken already'
+const STARTING = 'The workers are being started'
 const FOREIGN_REDIS = "The Redis at REDIS_URL is not the demo's own: start it without REDIS_URL"
 
 /** One line as the workers' pino writes it. */
@@ -59,8 +63,13 @@ class Primary {
   readonly #settings: Settings
   readonly #redis: OwnRedis | undefined
   readonly #peers = new Map<Worker, Peer<FindQuestion, FindAnswer>>()
+  /** Whether each of the first workers has come to listen. */
+  #hasStarted = false
   #ending = false
   #running: BreakAction | null = null
+  #failure: string | null = null
+  /** The worker that is to be stopped once its successor listens. */
+  #replacing: { readonly old: Worker; readonly successor: Worker } | undefined
 
   constructor(count: number, settings: Settings, redis: OwnRedis | undefined) {
     this.#count = count
@@ -69,8 +78,11 @@ class Primary {
   }
 
   async start(): Promise<void> {
+    cluster.on('listening', (worker) => listened.add(worker))
     cluster.on('exit', (worker, code, signal) => this.#gone(worker, code, signal))
-    await Promise.all(Array.from({ length: this.#count }, () => this.#fork()))
+    await Promise.all(Array.from({ length: this.#count }, () => comesToListen(this.#fork())))
+    if (this.#ending) return
+    this.#hasStarted = true
     log(30, 'all workers listen', { workers: this.#count })
   }
 
@@ -84,8 +96,12 @@ class Primary {
       for (const worker of workers()) worker.process.kill('SIGKILL')
       process.exit(128 + constants.signals[signal])
     }
-    this.#ending = true
     log(30, 'draining all workers', { signal })
+    await this.#end(0)
+  }
+
+  async #end(status: number): Promise<never> {
+    this.#ending = true
     setTimeout(() => {
       log(60, 'the workers took too long')
       process.exit(1)
@@ -93,25 +109,37 @@ class Primary {
     await Promise.all(workers().map((worker) => this.#stop(worker)))
     await this.#redis?.stop()
     log(30, 'closed')
-    process.exit(0)
+    process.exit(status)
   }
 
   async #restart(): Promise<void> {
     log(30, 'restarting the workers one by one')
     for (const worker of workers()) {
-      if (this.#ending || worker.isDead()) continue
-      await this.#fork()
+      if (worker.isDead()) continue
+      await this.#startSuccessor(worker)
+      if (this.#ending) return
       await this.#stop(worker)
     }
     log(30, 'all workers restarted')
   }
 
-  /** Resolves once the new worker listens, or is dead: then `exit` has seen to it. */
-  async #fork(): Promise<void> {
+  /** Resolves once it listens. Without one the worker is to stay: what kills successors would end all workers in turn. */
+  async #startSuccessor(old: Worker): Promise<void> {
+    const successor = this.#fork()
+    this.#replacing = { old, successor }
+    const listens = await comesToListen(successor, LISTEN_TIMEOUT)
+    this.#replacing = undefined
+    if (listens || this.#ending) return
+    stopping.add(successor)
+    successor.process.kill('SIGKILL')
+    throw new Error('a new worker did not come to listen, the old ones stay')
+  }
+
+  #fork(): Worker {
     // All must take each other's tokens, and have one Redis.
     const worker = cluster.fork({ JWT_SECRET: this.#settings.jwtSecret, ...this.#redisAddress() })
     this.#peers.set(worker, new Peer(worker, (question) => this.#answer(question as BreakQuestion)))
-    await Promise.race([once(worker, 'listening'), once(worker, 'exit')])
+    return worker
   }
 
   #redisAddress(): { REDIS_URL?: string } {
@@ -121,19 +149,34 @@ class Primary {
   async #stop(worker: Worker): Promise<void> {
     if (worker.isDead()) return
     const gone = once(worker, 'exit')
+    // For one that drains already another signal would be the second, which ends it at once.
+    if (!stopping.has(worker)) worker.process.kill('SIGTERM')
     stopping.add(worker)
-    worker.process.kill('SIGTERM')
     await gone
   }
 
   #gone(worker: Worker, code: number, signal: string): void {
     this.#peers.delete(worker)
     if (stopping.has(worker)) return
-    log(40, 'a worker died', { worker: worker.process.pid, code, signal })
-    if (this.#ending) return
+    const details = { worker: worker.process.pid, code, signal }
+    // What ends the first ones, like a port that is taken, would end all that come after them.
+    if (!this.#hasStarted && !listened.has(worker) && !this.#ending) {
+      log(60, 'a worker ended before it listened, and said why if it could: ending the others', details)
+      void this.#end(1)
+      return
+    }
+    log(40, 'a worker died', details)
     setTimeout(() => {
-      if (!this.#ending) void this.#fork()
+      if (!this.#ending && this.#isOneMissing) this.#fork()
     }, REPLACE_DELAY)
+  }
+
+  get #isOneMissing(): boolean {
+    const staying = workers().filter((worker) => !worker.isDead() && !stopping.has(worker)).length
+    // While both are there, they count as one.
+    const pair = this.#replacing
+    const isDouble = pair !== undefined && !pair.old.isDead() && !pair.successor.isDead()
+    return staying - Number(isDouble) < this.#count
   }
 
   // What the panel "Break it" asks for
@@ -146,11 +189,17 @@ class Primary {
 
   get #state(): BreakState {
     const redis = this.#redis === undefined ? FOREIGN_REDIS : null
-    return { workers: this.#count, running: this.#running, refusals: { restart: null, kill: null, redis, cut: null } }
+    return {
+      workers: this.#count,
+      running: this.#running,
+      failure: this.#failure,
+      refusals: { restart: null, kill: null, redis, cut: null }
+    }
   }
 
   /** Says why not. What takes longer goes on after the answer: `running` says so. */
   async #begin(action: BreakAction, connection: string, user: string): Promise<string | undefined> {
+    if (!this.#hasStarted) return STARTING
     const refusal = this.#running === null ? this.#state.refusals[action] : RUNNING
     if (refusal !== null) return refusal
     if (action === 'cut') return (await this.#find({ connection, user, cut: true })) ? undefined : NO_CONNECTION
@@ -161,12 +210,18 @@ class Primary {
   }
 
   async #run(action: BreakAction, act: () => Promise<void>): Promise<void> {
-    if (this.#running !== null || this.#ending) return
+    if (this.#running !== null || this.#ending || !this.#hasStarted) {
+      const running = this.#running ?? (this.#ending ? 'end' : 'start')
+      log(40, `${action} ignored: something else is under way`, { running })
+      return
+    }
     this.#running = action
+    this.#failure = null
     try {
       await act()
     } catch (err) {
-      log(40, 'what was broken did not come back', { action, err: String(err) })
+      this.#failure = (err as Error).message
+      log(40, `${action} given up: ${this.#failure}`)
     } finally {
       this.#running = null
     }
@@ -177,9 +232,8 @@ class Primary {
     const found = await this.#find({ connection, user, cut: false })
     const victim = found ?? workers().find((worker) => !worker.isDead())
     if (victim === undefined) return
-    const replaced = once(cluster, 'listening')
     setTimeout(() => victim.process.kill('SIGKILL'), KILL_DELAY)
-    await replaced
+    if (!(await comesToListen(cluster, LISTEN_TIMEOUT))) throw new Error('no worker came to listen in its place')
   }
 
   async #killRedis(): Promise<void> {
@@ -200,6 +254,24 @@ class Primary {
 
 // Those that end because they were told to.
 const stopping = new WeakSet<Worker>()
+const listened = new WeakSet<Worker>()
+
+/** Whether a worker, or any of the cluster, does so before it ends, and before so many milliseconds have passed. */
+async function comesToListen(one: Worker | typeof cluster, patience?: number): Promise<boolean> {
+  const done = new AbortController()
+  const timer = patience === undefined ? undefined : setTimeout(() => done.abort(), patience)
+  const outcomes = [once(one, 'listening', done).then(() => true)]
+  // Of the cluster it is the one to be replaced that ends.
+  if (one !== cluster) outcomes.push(once(one, 'exit', done).then(() => false))
+  try {
+    return await Promise.race(outcomes)
+  } catch {
+    return false // aborted: there is nothing else that these throw
+  } finally {
+    clearTimeout(timer)
+    done.abort()
+  }
+}
 
 function workers(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)

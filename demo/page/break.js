@@ -119,6 +119,7 @@ export class BreakPanel {
       // Whoever answers may be what is being broken.
       state = await this.#ask().catch(unlessLost)
     }
+    if (state.failure !== null) throw new Error(`It did not end well: ${state.failure}`)
     return state
   }
 

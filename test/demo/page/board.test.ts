@@ -265,6 +265,18 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     for (const action of ['cut', 'flood', 'garbage']) {
       t.ok(await ada.page.locator(`[data-action="${action}"]`).isEnabled(), action)
     }
+    // A restart that was given up was told as one that went well.
+    const refusals = { restart: null, kill: null, redis: null, cut: null }
+    const state = { workers: 2, running: null, failure: 'a new worker did not come to listen', refusals }
+    await ada.page.route('**/api/break', (route) => route.fulfill({ json: state }))
+    await ada.page.reload()
+    await ada.page.locator('#break summary').click()
+    const restart = ada.page.locator('[data-action="restart"]')
+    await restart.click()
+    const output = ada.page.locator('li', { has: restart }).locator('output')
+    await output.getByText('It did not end well: a new worker did not come to listen').waitFor()
+    t.equal(await output.getAttribute('data-tone'), 'bad')
+    await ada.page.unroute('**/api/break')
     await ada.page.route('**/api/break', (route) => route.fulfill({ status: 404, json: {} }))
     await ada.page.reload()
     await ada.event('Opened')

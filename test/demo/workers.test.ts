@@ -1,0 +1,111 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import tap, { type Test, test } from 'tap'
+import { DemoProcess } from '../support/demo.ts'
+
+// Processes are started one after another, which takes a machine that does other things meanwhile a while.
+const PATIENCE = 240_000
+tap.setTimeout(PATIENCE)
+
+const WORKERS = ['--workers', '2']
+
+/** Starts two workers; each process runs the code before its own. The third worker is the first one's successor. */
+async function start(t: Test, before: string): Promise<DemoProcess> {
+  const code = `import cluster from 'node:cluster'; const id = cluster.worker?.id; ${before}`
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}`, DRAIN_WINDOW: '100' }
+  const demo = await DemoProcess.start(t, env, undefined, WORKERS)
+  await demo.message('all workers listen')
+  return demo
+}
+
+/** What the panel "Break it" asks for, and is told. */
+async function ask(demo: DemoProcess, action?: string): Promise<{ running: string | null; failure: string | null }> {
+  const response = await fetch(`${demo.address}/api/break`, {
+    method: action === undefined ? 'GET' : 'POST',
+    headers: {
+      authorization: `Bearer ${await demo.token()}`,
+      origin: demo.address,
+      'content-type': 'application/json'
+    },
+    ...(action !== undefined && { body: JSON.stringify({ action }) })
+  })
+  return (await response.json()) as { running: string | null; failure: string | null }
+}
+
+const listening = (demo: DemoProcess) =>
+  demo.logs.filter(({ msg }) => msg?.startsWith('Server listening')).map(({ pid }) => pid as number)
+
+const isThere = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+test('a restart whose first successor dies ends there, and the old ones stay', { timeout: PATIENCE }, async (t) => {
+  // The old worker was stopped all the same, and all of them in turn.
+  const demo = await start(t, "if (id === 3) process.kill(process.pid, 'SIGKILL')")
+  const old = listening(demo)
+  t.match(await ask(demo, 'restart'), { running: 'restart', failure: null })
+  await demo.message('restart given up: a new worker did not come to listen, the old ones stay')
+  t.match(await ask(demo), { running: null, failure: 'a new worker did not come to listen, the old ones stay' })
+  t.same(old.map(isThere), [true, true])
+
+  demo.signal('SIGHUP')
+  await demo.message('restarting the workers one by one')
+  await demo.message('all workers restarted')
+  t.match(await ask(demo), { running: null, failure: null })
+  t.same(old.map(isThere), [false, false])
+  t.equal(listening(demo).length, 4, 'two in place of two')
+  t.match(await demo.end(), { code: 0 })
+  t.same(
+    demo.logs.filter(({ level }) => level >= 50),
+    []
+  )
+})
+
+test('nobody waits for ever for a worker that hangs before it listens', { timeout: PATIENCE }, async (t) => {
+  const hang = 'if (id > 2) await new Promise(() => setInterval(() => {}, 1000))'
+  // The primary process has no patience.
+  const hurry =
+    'const set = setTimeout; globalThis.setTimeout = (act, ms, ...more) => set(act, ms === 60000 ? 1 : ms, ...more)'
+  const demo = await start(t, `if (id === undefined) { ${hurry} }; ${hang}`)
+  const old = listening(demo)
+  await ask(demo, 'restart')
+  await demo.message('restart given up: a new worker did not come to listen, the old ones stay')
+  t.same(old.map(isThere), [true, true])
+  // Whatever was begun after this was refused, and each SIGHUP dropped without a word.
+  t.match(await ask(demo, 'kill'), { running: 'kill' })
+  await demo.message('kill given up: no worker came to listen in its place')
+  t.match(await ask(demo), { running: null, failure: 'no worker came to listen in its place' })
+})
+
+test('a SIGHUP while something else is under way is ignored, and said to be', { timeout: PATIENCE }, async (t) => {
+  const demo = await start(t, '')
+  demo.signal('SIGHUP')
+  await demo.message('restarting the workers one by one')
+  demo.signal('SIGHUP')
+  t.match(await demo.message('restart ignored: something else is under way'), { level: 40, running: 'restart' })
+  // A worker that drains already was given the signal a second time, which ends it at once.
+  t.match(await demo.end(), { code: 0 })
+  t.notOk(demo.logs.some(({ msg }) => msg?.startsWith('second signal')))
+})
+
+test('a port that is taken: said so, and 1, with nothing left behind', { timeout: PATIENCE }, async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  // Workers were forked again and again, and all were said to listen.
+  const demo = DemoProcess.spawn(t, { PORT: String(port) }, undefined, WORKERS)
+  t.equal((await demo.exited).code, 1)
+  const fatal = demo.logs.filter(({ level }) => level >= 50)
+  t.same(new Set(fatal.map(({ level }) => level)), new Set([60]))
+  t.match(fatal[0], { code: 'EADDRINUSE', msg: `port ${port} of 127.0.0.1 is taken: set PORT to another one` })
+  t.match(fatal.at(-1), { pid: demo.pid, msg: /^a worker ended before it listened/ })
+  t.notOk(demo.logs.some(({ msg }) => msg === 'all workers listen'))
+  const { redis } = await demo.line(({ msg }) => msg === 'started a Redis for this demo')
+  t.notOk(isThere(redis as number), 'nor its Redis')
+  t.same(demo.noise, [])
+})
