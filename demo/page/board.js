@@ -33,7 +33,6 @@ const boards = new Map()
 /** The one that is looked at. @type {OpenBoard | undefined} */
 let board
 let connects = 0
-let refusal = ''
 let isShowing = false
 /** Whether the connection was lost, rather than ended by this page itself. */
 let wasLost = false
@@ -57,7 +56,6 @@ function boardOf(name) {
 
 function open(name) {
   board?.close()
-  refusal = ''
   board = boardOf(name)
   element('board').value = name
   document.title = `${name} · Whiteboard`
@@ -78,7 +76,7 @@ function show() {
 }
 
 function render() {
-  const { drawing, unsent } = board
+  const { drawing, unsent, refusal } = board
   const { size, refused } = drawing
   sheet.show(drawing.lines)
   element('count').textContent = String(size)
@@ -121,7 +119,6 @@ function onReady({ how, missed }) {
 }
 
 function onRefused({ code, message }) {
-  refusal = message
   // Of a line's pieces, one is enough.
   if (board.drawing.refused.length > 1) return
   journal.add(`Refused: ${message} (${code})`, 'bad')

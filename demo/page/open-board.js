@@ -12,6 +12,8 @@ import { Stream } from './stream.js'
  */
 export class OpenBoard extends EventTarget {
   drawing = new Drawing()
+  /** Why the last of what was refused was so. It is still refused when one has looked at another board meanwhile. */
+  refusal = ''
   #connection
   #outbox
   /** @type {Stream | undefined} */
@@ -142,6 +144,7 @@ export class OpenBoard extends EventTarget {
   }
 
   #refuse(message, error) {
+    this.refusal = error.message
     if (message.undo === undefined) this.drawing.refuse(message.id)
     else this.drawing.show(message.undo, message.user)
     this.#emit('refused', error)

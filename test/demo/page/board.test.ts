@@ -214,6 +214,15 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     await bar.getByText('only to be looked at').waitFor()
     await ada.event('Refused: this board is only to be looked at (460)')
     await ada.untilUnsent(0)
+    // Back from another board, the bar had lost the reason.
+    await ada.page.locator('#board').fill('elsewhere')
+    await ada.page.locator('#board').press('Enter')
+    await ada.event('Opened elsewhere')
+    t.notOk(await bar.isVisible())
+    await ada.page.locator('#board').fill('museum')
+    await ada.page.locator('#board').press('Enter')
+    await bar.getByText('1 stroke refused: this board is only to be looked at').waitFor()
+    await ada.ink(0.5)
     const dashed = await ada.page.evaluate<number>(`{
       const { width, height } = document.getElementById('ink')
       const { data } = document.getElementById('ink').getContext('2d').getImageData(0, Math.round(height / 2), width, 1)
