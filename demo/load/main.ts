@@ -27,8 +27,8 @@ async function main(): Promise<number> {
   }
   const result = await run(options, interruption())
   const verdicts = options.expectations.map((expectation) => judge(expectation, result))
-  if (options.report !== undefined) writeFileSync(options.report, reportOf(result, verdicts))
   print(options, result, verdicts)
+  if (options.report !== undefined) writeReport(options.report, reportOf(result, verdicts))
   return verdicts.every(({ held }) => held) ? STATUS.fine : STATUS.failed
 }
 
@@ -69,16 +69,35 @@ function interruption(): AbortSignal {
   return controller.signal
 }
 
-function print({ json, report }: LoadOptions, result: LoadResult, verdicts: readonly Verdict[]): void {
+function print({ json }: LoadOptions, result: LoadResult, verdicts: readonly Verdict[]): void {
   if (json) {
     process.stdout.write(`${JSON.stringify({ ...result, expectations: verdicts })}\n`)
     for (const verdict of verdicts) if (!verdict.held) process.stderr.write(`${verdictLine(verdict)}\n`)
   } else {
     process.stdout.write(`\n${tableOf(result, verdicts)}`)
   }
-  if (report !== undefined) process.stderr.write(`report: ${report}\n`)
 }
 
+function writeReport(path: string, html: string): void {
+  try {
+    writeFileSync(path, html)
+  } catch (error) {
+    // It could be written before the run: the disk is full, say.
+    throw new RunError(`the report could not be written: ${(error as Error).message}`)
+  }
+  process.stderr.write(`report: ${path}\n`)
+}
+
+/** Who reads no more, like `head`, is no reason to leave the report unwritten or to end with another status. */
+function bearLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+bearLostReaders()
 main().then(
   (status) => {
     // Not exit(): a pipe may have yet to take what was printed.

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import root, { before, type Test, test } from 'tap'
@@ -230,6 +230,39 @@ test('Ctrl-C: the figures so far', together, async (t) => {
   const report: LoadReport = JSON.parse(stdout)
   t.match(report, { interrupted: true, connections: { opened: 100, atEnd: 100 }, messages: { lost: 0 } })
   t.ok(report.messages.published > 0 && report.messages.duration < 30_000)
+})
+
+test('nobody reads the figures any more: a quiet end, and the report all the same', together, async (t) => {
+  const file = join(t.testdir({}), 'report.html')
+  const load = new LoadProcess(t, atDemo('--connections', '5', '--duration', '1', '--report', file))
+  await load.says(/^run /m)
+  load.closeStdout()
+  const { status, stderr } = await load.exited
+  t.equal(status, 0, stderr)
+  t.match(stderr, /\nreport: .*\n$/)
+  t.notMatch(stderr, 'EPIPE')
+  t.match(readFileSync(file, 'utf8'), '5 connections')
+})
+
+test('a report that can’t be written after all: the figures are there', together, async (t) => {
+  const file = join(t.testdir({}), 'report.html')
+  const load = new LoadProcess(t, atDemo('--connections', '5', '--duration', '1', '--report', file))
+  await load.says(/^run /m)
+  mkdirSync(file)
+  const { status, stdout, stderr } = await load.exited
+  t.equal(status, 1)
+  t.match(stdout, /\n5 connections over 5 channels/)
+  t.match(stderr, /\nthe report could not be written: EISDIR.*\n$/)
+})
+
+test('a run that fails leaves an earlier report as it was, and no empty one', together, async (t) => {
+  const folder = t.testdir({ 'old.html': 'old' })
+  const url = `ws://127.0.0.1:${await freePort()}`
+  for (const name of ['old.html', 'new.html']) {
+    t.equal((await runLoadTool(t, ['--url', url, '--report', join(folder, name)])).status, 1)
+  }
+  t.equal(readFileSync(join(folder, 'old.html'), 'utf8'), 'old')
+  t.same(readdirSync(folder), ['old.html'])
 })
 
 test('what can’t be run is said, and how to mend it', together, async (t) => {

@@ -70,6 +70,11 @@ export class LoadProcess {
     }
   }
 
+  /** Reads nothing more of stdout, as `head` does. */
+  closeStdout(): void {
+    this.#child.stdout?.destroy()
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }

@@ -1,5 +1,5 @@
-import { accessSync, constants } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { accessSync, closeSync, constants, openSync, realpathSync, statSync, unlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MIN_PAYLOAD } from '../stamp.ts'
 import { type Expectation, ExpectationError, parseExpectation } from './expectations.ts'
@@ -143,11 +143,28 @@ function readReport(values: Values): string | undefined {
   if (given === undefined) return undefined
   const path = resolve(given)
   try {
-    accessSync(dirname(path), constants.W_OK)
-  } catch {
-    throw new OptionError(`--report: the folder of ${given} is not there, or may not be written to`)
+    tryToWrite(path)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'EISDIR') throw new OptionError(`--report: ${given} is a folder: name a file in it`)
+    const isAbsent = code === 'ENOENT' || code === 'ENOTDIR'
+    if (isAbsent) throw new OptionError(`--report: the folder of ${given} is not there`)
+    throw new OptionError(`--report: ${given} can't be written (${code})`)
   }
   return path
+}
+
+/** Leaves everything as it was: an earlier report is worth more than one of a run that fails. */
+function tryToWrite(path: string): void {
+  const existing = statSync(path, { throwIfNoEntry: false })
+  if (existing !== undefined && !existing.isFile() && !existing.isDirectory()) {
+    // To open a pipe is to wait for its reader.
+    accessSync(path, constants.W_OK)
+    return
+  }
+  closeSync(openSync(path, 'a'))
+  // What a symbolic link leads to, rather than the link.
+  if (existing === undefined) unlinkSync(realpathSync(path))
 }
 
 function refuseContradictions(options: LoadOptions, values: Values): void {

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { FIGURES } from '../../../../demo/load/command/expectations.ts'
 import { helpText } from '../../../../demo/load/command/help.ts'
@@ -72,6 +74,16 @@ t.test('the secret of the environment, unless something else is given', async (t
   t.equal(read('', { JWT_SECRET: '' }).tokenSecret, undefined)
 })
 
+t.test('a report is tried to be written, and nothing is changed by that', async (t) => {
+  const folder = t.testdir({ 'old.html': 'old', link: t.fixture('symlink', 'absent.html') })
+  for (const name of ['old.html', 'new.html', 'link']) {
+    t.equal(read(`--report ${join(folder, name)}`).report, join(folder, name))
+  }
+  t.equal(read('--report /dev/null').report, '/dev/null')
+  t.same(readdirSync(folder).toSorted(), ['link', 'old.html'])
+  t.equal(readFileSync(join(folder, 'old.html'), 'utf8'), 'old')
+})
+
 t.test('what makes no sense is refused, with a sentence that says what would', async (t) => {
   const wrong: Record<string, RegExp> = {
     '--frob': /^Unknown option '--frob'; --help lists what there is$/,
@@ -100,6 +112,9 @@ t.test('what makes no sense is refused, with a sentence that says what would', a
     '--expect p98<3': /there is no figure 'p98'; there are lost, /,
     '--expect lost': /write a figure, one of = == != < <= > >=, and a number/,
     '--report /nowhere/at/all.html': /^--report: the folder of \/nowhere\/at\/all\.html is not there/,
+    '--report package.json/all.html': /^--report: the folder of package\.json\/all\.html is not there/,
+    '--report .': /^--report: \. is a folder: name a file in it$/,
+    [`--report ${'x'.repeat(300)}`]: /^--report: x+ can't be written \(ENAMETOOLONG\)$/,
     '--url nowhere': /^--url must be a URL such as/
   }
   for (const [line, sentence] of Object.entries(wrong)) {
