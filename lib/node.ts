@@ -25,6 +25,8 @@ import { Turn } from './socket/turn.ts'
 const RESOLUTION = 50
 // Questions to the broker at a time on behalf of those who subscribe. With more the broker would not be quicker.
 const SUBSCRIBING_AT_ONCE = 256
+// What fails for a broker that is away, or that went while it was asked.
+const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
 const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
@@ -54,8 +56,7 @@ export class Node implements SocketObserver {
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
     const failed = (stage: string, err: unknown) => {
       // That the broker is away is said once; that everything then fails goes without saying.
-      const isAway = (err as { code?: unknown }).code === 'FST_RT_UNAVAILABLE'
-      if (!isAway) log.warn({ err, stage }, 'broker failed')
+      if (!AWAY.has((err as { code?: string }).code)) log.warn({ err, stage }, 'broker failed')
     }
     this.#log = log
     this.#firstFailure = new Promise((resolve) => {

@@ -180,9 +180,8 @@ test('the page and what it loads, all from here, under a strict policy', async (
     seen.add(path)
     const response = await app.inject(path)
     t.equal(response.statusCode, 200, path)
-    // The scripts lie beside each other.
-    for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"]\.?(\/[^'"]+)['"]/g))
-      await load(next as string)
+    for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"](\.?\/[^'"]+)['"]/g))
+      await load(new URL(next as string, `http://here${path}`).pathname)
   }
   await load('/')
   for (const path of ['/theme.css', '/drawing.js', '/modules/realtime-client.js', '/modules/centrifuge.js']) {
