@@ -103,7 +103,9 @@ test('a port that is taken: said so, and 1, with nothing left behind', { timeout
   const fatal = demo.logs.filter(({ level }) => level >= 50)
   t.same(new Set(fatal.map(({ level }) => level)), new Set([60]))
   t.match(fatal[0], { code: 'EADDRINUSE', msg: `port ${port} of 127.0.0.1 is taken: set PORT to another one` })
-  t.match(fatal.at(-1), { pid: demo.pid, msg: /^a worker ended before it listened/ })
+  // Not always the last: Node itself sometimes throws in a worker that is told of it while it ends.
+  const [own] = fatal.filter(({ pid }) => pid === demo.pid)
+  t.match(own, { msg: /^a worker ended before it listened/ })
   t.notOk(demo.logs.some(({ msg }) => msg === 'all workers listen'))
   const { redis } = await demo.line(({ msg }) => msg === 'started a Redis for this demo')
   t.notOk(isThere(redis as number), 'nor its Redis')
