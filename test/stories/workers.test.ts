@@ -156,6 +156,7 @@ t.test('a worker that dies is replaced', { timeout: 60_000 }, async (t) => {
   const redis = await RedisServer.start(t)
   const demo = await DemoProcess.start(t, { REDIS_URL: redis.url }, undefined, ['--workers', '1'])
   const { pid } = await demo.line(({ msg }) => msg?.startsWith('Server listening') === true)
+  await demo.message('all workers listen')
   process.kill(pid as number, 'SIGKILL')
   await demo.message('a worker died')
   await demo.line((line) => line.msg?.startsWith('Server listening') === true && line.pid !== pid)
