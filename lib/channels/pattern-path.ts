@@ -10,10 +10,8 @@ const SPECIALS = Object.keys(STAND_INS) as Special[]
 const ORIGINALS = new Map<string, string>(SPECIALS.map((special) => [STAND_INS[special], special]))
 
 const SPECIAL = /[%?#]/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are the stand-ins
-const NOT_PLAIN = /[%?#\u0001-\u0003]/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are the stand-ins
-const STAND_IN = /[\u0001-\u0003]/g
+const STAND_IN = new RegExp(`[${[...ORIGINALS.keys()].join('')}]`, 'g')
+const NOT_PLAIN = new RegExp(`${SPECIAL.source}|${STAND_IN.source}`)
 const UNNAMEABLE = /[\p{Cc}\p{Cs}]/u
 const PARAM_NAME = /^[\p{ID_Continue}$]+$/u
 // One letter of a regular expression: by its number, behind a backslash, or as it is.
