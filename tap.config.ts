@@ -16,7 +16,8 @@ const settings: TapSettings = {
   include: ['test/**/*.test.ts'],
   // Each file is a process of its own; more at once than cores would make the tests that measure time lie.
   jobs: 2,
-  timeout: 120,
+  // Seconds for a file. The longest take one; a machine with other work three times that.
+  timeout: 240,
   // A test that did not run proves nothing.
   'fail-skip': true,
   'fail-todo': true,
