@@ -32,6 +32,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
   readonly #closes = new Map<string, number>()
   readonly #repairs = new Map<string, number>()
   readonly #recoveries = new Map<string, number>()
+  readonly #unread = new Map<string, number>()
   #messagesIn = 0
   #bytesIn = 0
   #heartbeatTimeouts = 0
@@ -89,6 +90,11 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     add(this.#recoveries, complete ? 'recovered' : 'not_recovered')
   }
 
+  /** A message on a channel of Redis, or a request of another node, could not be read. */
+  unread(kind: 'message' | 'request'): void {
+    add(this.#unread, kind)
+  }
+
   /** @param lag Milliseconds from a publication to its delivery. */
   delivered(lag: number): void {
     this.#lag?.observe(lag / 1000)
@@ -144,6 +150,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     counter('closes', 'Connections closed', 'code', () => this.#closes)
     counter('position_repairs', 'Gaps found in channels with history', 'outcome', () => this.#repairs)
     counter('recoveries', 'Subscriptions that gave a position', 'outcome', () => this.#recoveries)
+    counter('node_messages_dropped', 'Messages between nodes that could not be read', 'kind', () => this.#unread)
     counter('drain_connections', 'Connections that the drain closed or cut', 'how', () => [
       ['closed', drain().closed],
       ['terminated', drain().terminated]

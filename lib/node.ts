@@ -16,6 +16,7 @@ import type { ResolvedOptions } from './options.ts'
 import { Realtime } from './realtime.ts'
 import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
+import { OncePer } from './socket/once-per.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
 import { holdingClock, systemClock, TimerWheel } from './socket/timer-wheel.ts'
@@ -27,6 +28,8 @@ const RESOLUTION = 50
 const SUBSCRIBING_AT_ONCE = 256
 // What fails for a broker that is away, or that went while it was asked.
 const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
+// Anybody with access to Redis can send what nobody can read.
+const UNREAD_LOG_INTERVAL = 60_000
 const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
@@ -44,6 +47,7 @@ export class Node implements SocketObserver {
   readonly drainer: Drainer
   readonly context: SocketContext
   readonly realtime: Realtime
+  readonly #unread = new OncePer(UNREAD_LOG_INTERVAL)
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
   #wasAway = false
@@ -158,12 +162,19 @@ export class Node implements SocketObserver {
         else hub.receive(channel, publication)
       },
       presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
+      dropped: (channel) => this.#dropped('message', channel),
       audit(channels) {
         void control.audit()
         hub.audit(channels)
       },
       state: (up, cause) => this.#brokerIs(up, cause)
     }
+  }
+
+  #dropped(kind: 'message' | 'request', channel: string): void {
+    this.metrics.unread(kind)
+    const times = this.#unread.count(this.wheel.now())
+    if (times > 0) this.#log.warn({ kind, channel, times }, 'message between nodes dropped')
   }
 
   #brokerIs(up: boolean, err: Error | undefined): void {

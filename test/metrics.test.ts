@@ -121,6 +121,8 @@ t.test('what happens on sockets and handshakes', async (t) => {
   metrics.recovered(true)
   metrics.recovered(false)
   metrics.delivered(30)
+  metrics.unread('message')
+  metrics.unread('request')
   state.drain = { draining: true, closed: 7, terminated: 2 }
   const found = await lines()
   for (const line of [
@@ -135,6 +137,8 @@ t.test('what happens on sockets and handshakes', async (t) => {
     'realtime_recoveries_total{outcome="recovered"} 1',
     'realtime_recoveries_total{outcome="not_recovered"} 1',
     'realtime_delivery_lag_seconds_sum 0.03',
+    'realtime_node_messages_dropped_total{kind="message"} 1',
+    'realtime_node_messages_dropped_total{kind="request"} 1',
     'realtime_drain_connections_total{how="closed"} 7',
     'realtime_drain_connections_total{how="terminated"} 2'
   ]) {

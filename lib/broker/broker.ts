@@ -16,7 +16,8 @@
  *   key belongs to the channel: whoever wants it to belong to a user puts the user into it.
  *
  * The caller, in turn, subscribes a channel once (it counts its own local subscribers), passes names that
- * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8.
+ * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8
+ * without a line feed.
  *
  * Every method rejects with a coded error (`FST_RT_UNAVAILABLE` where the broker can't be reached,
  * `FST_RT_UNKNOWN_OUTCOME` where a publish may or may not have happened) and never throws synchronously.
@@ -95,6 +96,8 @@ export interface PresenceEntry {
 export interface BrokerListener {
   publication(channel: string, publication: Publication): void
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void
+  /** A message of the channel could not be read: another version or another program sent it. */
+  dropped(channel: string): void
   /**
    * The broker can be used, or can't. `cause` is safe to log. Called once per change: with true before `start`
    * resolves, with false before that only where the first attempt failed; not by `close`.

@@ -1,60 +1,127 @@
+import { isUtf8 } from 'node:buffer'
 import type { PresenceEventKind, Publication } from './broker.ts'
 
 /*
- * What goes over pub/sub, in bytes: one letter for the kind, then
+ * The messages that nodes send each other over pub/sub. publish.lua writes the same form.
  *
- *   p<offset>,<epoch>,<time>,<length of info>,<info><data>   a publication (publish.lua writes the same)
- *   j<info>   l<info>                                        who came, who went
+ *   publication = "1p" offset "," epoch "," time *field ":" *value data
+ *   presence    = "1" ( "j" / "l" ) *field ":" *value info          j: join, l: leave
+ *   field       = "," letter length
  *
- * Numbers are decimal digits, an epoch has no comma. Nothing is parsed beyond the header.
+ * The first byte is the version, the second the kind. Each field announces a value of that many bytes. The values
+ * follow the colon in the order of their fields, and the rest of the message is `data` or `info`: one JSON text in one
+ * line. An offset of 0 goes with an empty epoch: the publication has no position. The only field so far is `i`, the
+ * publisher's info (JSON) of a publication.
+ *
+ * How the form grows: a reader skips fields that it does not know, so what an older node may leave out (tags) becomes a
+ * field. What an older node would misread (binary data, a delta) becomes a version. A message carries the lowest version
+ * that its reader has to know, so during a deploy older nodes drop only what they could not pass on.
+ *
+ * Anybody with access to Redis can publish here, so nothing is taken on trust except what would need a parse of the
+ * payload: see SECURITY.md.
  */
 
-const PUBLICATION = 0x70
-const JOIN = 0x6a
-const LEAVE = 0x6c
-const COMMA = 0x2c
+const VERSION = '1'
 
-const KINDS: Record<PresenceEventKind, Buffer> = { join: Buffer.from('j'), leave: Buffer.from('l') }
+/** A larger message is not read. A publication of this size would not fit into what may wait for a reader. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+// Numbers have one spelling. The bounds keep the expressions from looking far into a message that is none of ours.
+const MAX_FIELDS = 16
+const FIELDS = `((?:,[a-z](?:0|[1-9]\\d{0,7})){0,${MAX_FIELDS}}):`
+const PUBLICATION = new RegExp(`^${VERSION}p(0|[1-9]\\d{0,15}),([\\w.-]{0,64}),(0|[1-9]\\d{0,15})${FIELDS}`)
+const PRESENCE = new RegExp(`^${VERSION}([jl])${FIELDS}`)
+const FIELD = /,([a-z])(\d+)/g
+const MAX_HEADER = 2 + 16 + 1 + 64 + 1 + 16 + MAX_FIELDS * 10 + 1
+const MAX_TIME = 8_640_000_000_000_000
+
+const HEADERS: Record<PresenceEventKind, Buffer> = {
+  join: Buffer.from(`${VERSION}j:`),
+  leave: Buffer.from(`${VERSION}l:`)
+}
 
 /** A publication that has no position: one without history. */
 export function writePublication(data: Buffer, time: number, info?: Buffer): Buffer {
-  const header = Buffer.from(`p0,,${time},${info?.length ?? 0},`)
-  return Buffer.concat(info ? [header, info, data] : [header, data])
+  if (info === undefined) return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}:`), data])
+  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time},i${info.length}:`), info, data])
 }
 
 export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
-  return Buffer.concat([KINDS[kind], info])
+  return Buffer.concat([HEADERS[kind], info])
 }
 
-/** What a message was. `undefined` for what this version doesn't know: a newer node may have sent it. */
 export type Envelope =
   | { readonly kind: 'publication'; readonly publication: Publication }
   | { readonly kind: PresenceEventKind; readonly info: Buffer }
 
-/** The parts are views of `message`, not copies. */
+/**
+ * Reads a message; the parts are views of it, not copies. `undefined` if it is malformed, too large, or of a version
+ * or a kind that this node does not know.
+ */
 export function readEnvelope(message: Buffer): Envelope | undefined {
-  switch (message[0]) {
-    case PUBLICATION:
-      return { kind: 'publication', publication: readPublication(message) }
-    case JOIN:
-      return { kind: 'join', info: message.subarray(1) }
-    case LEAVE:
-      return { kind: 'leave', info: message.subarray(1) }
-  }
+  if (message.length > MAX_MESSAGE_BYTES) return undefined
+  const start = message.toString('latin1', 0, MAX_HEADER)
+  const publication = PUBLICATION.exec(start)
+  if (publication !== null) return readPublication(message, publication)
+  const presence = PRESENCE.exec(start)
+  return presence === null ? undefined : readPresence(message, presence)
 }
 
-function readPublication(message: Buffer): Publication {
-  const afterOffset = message.indexOf(COMMA, 1)
-  const afterEpoch = message.indexOf(COMMA, afterOffset + 1)
-  const afterTime = message.indexOf(COMMA, afterEpoch + 1)
-  const afterLength = message.indexOf(COMMA, afterTime + 1)
-  const start = afterLength + 1
-  const length = Number(message.toString('latin1', afterTime + 1, afterLength))
-  return {
-    offset: Number(message.toString('latin1', 1, afterOffset)),
-    epoch: message.toString('latin1', afterOffset + 1, afterEpoch),
-    time: Number(message.toString('latin1', afterEpoch + 1, afterTime)),
-    data: message.subarray(start + length),
-    info: length === 0 ? undefined : message.subarray(start, start + length)
+function readPublication(message: Buffer, header: RegExpExecArray): Envelope | undefined {
+  const [{ length }, offsetText, epoch = '', timeText, fields = ''] = header
+  const offset = Number(offsetText)
+  const time = Number(timeText)
+  if (!Number.isSafeInteger(offset) || time > MAX_TIME || (offset === 0) !== (epoch === '')) return undefined
+  if (fields === '') {
+    const data = message.subarray(length)
+    if (!isJsonLine(data)) return undefined
+    return { kind: 'publication', publication: { offset, epoch, time, data, info: undefined } }
   }
+  const values = readValues(message, length, fields)
+  if (values === undefined) return undefined
+  const { rest: data, found } = values
+  const info = found.get('i')
+  if (!isJsonLine(data) || !(info === undefined || isJsonLine(info))) return undefined
+  return { kind: 'publication', publication: { offset, epoch, time, data, info } }
+}
+
+function readPresence(message: Buffer, header: RegExpExecArray): Envelope | undefined {
+  const [{ length }, kind, fields = ''] = header
+  const values = readValues(message, length, fields)
+  if (values === undefined || !isJsonLine(values.rest)) return undefined
+  return { kind: kind === 'j' ? 'join' : 'leave', info: values.rest }
+}
+
+/** The values by their fields' letters, and what follows them. `undefined` if they are longer than the message. */
+function readValues(message: Buffer, from: number, fields: string) {
+  const found = new Map<string, Buffer>()
+  let at = from
+  for (const [, letter = '', length] of fields.matchAll(FIELD)) {
+    const end = at + Number(length)
+    if (end > message.length || found.has(letter)) return undefined
+    found.set(letter, message.subarray(at, end))
+    at = end
+  }
+  return { found, rest: message.subarray(at) }
+}
+
+const LINE_FEED = 0x0a
+/** The kinds of JSON values by the byte that they begin with, and by the byte that they end with. */
+const BEGINS = kindsByByte('{', '[', '"', '-0123456789', 'tf', 'n')
+const ENDS = kindsByByte('}', ']', '"', '0123456789', 'e', 'l')
+
+/**
+ * True for what may be one JSON text in one line. Not a parse: this is on the way of every publication. It keeps out
+ * what would harm a connection that carries more than this channel: a line feed ends a reply of the channel protocol,
+ * and bytes that are not UTF-8 make a client close.
+ */
+function isJsonLine(text: Buffer): boolean {
+  const kind = BEGINS[text[0] as number]
+  return Boolean(kind) && kind === ENDS[text[text.length - 1] as number] && !text.includes(LINE_FEED) && isUtf8(text)
+}
+
+function kindsByByte(...kinds: string[]): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const [index, characters] of kinds.entries()) for (const byte of Buffer.from(characters)) table[byte] = index + 1
+  return table
 }

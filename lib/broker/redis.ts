@@ -270,8 +270,9 @@ export class RedisBroker implements Broker {
     // Right after an unsubscribe it may be unknown here, as it is to the listener, which ignores it then.
     const channel = this.#channels.get(wire)?.channel as string
     const envelope = readEnvelope(message)
-    if (envelope?.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
-    else if (envelope) this.#listener?.presence(channel, envelope.kind, envelope.info)
+    if (envelope === undefined) this.#listener?.dropped(channel)
+    else if (envelope.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
+    else this.#listener?.presence(channel, envelope.kind, envelope.info)
   }
 
   #audit(channels: Iterable<string>): void {

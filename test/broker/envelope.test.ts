@@ -1,32 +1,168 @@
+import fc from 'fast-check'
 import t from 'tap'
-import { readEnvelope, writePresence, writePublication } from '../../lib/broker/envelope.ts'
+import type { Publication } from '../../lib/broker/broker.ts'
+import { MAX_MESSAGE_BYTES, readEnvelope, writePresence, writePublication } from '../../lib/broker/envelope.ts'
+
+const KINDS = ['join', 'leave'] as const
+const bytes = (text: string) => Buffer.from(text)
+const json = fc.json({ noUnicodeString: false }).map(bytes)
+/** As publish.lua writes it. */
+const positioned = ({ offset, epoch, time, data, info }: Publication) =>
+  Buffer.concat([bytes(`1p${offset},${epoch},${time}${info ? `,i${info.length}` : ''}:`), info ?? bytes(''), data])
 
 t.test('a publication', async (t) => {
-  const data = Buffer.from([0, 44, 255, 123, 10])
-  const none = { kind: 'publication', publication: { offset: 0, epoch: '', time: 1700, data, info: undefined } }
-  t.strictSame(readEnvelope(writePublication(data, 1700)), none)
-  const info = Buffer.from(',{,')
-  const some = { kind: 'publication', publication: { offset: 0, epoch: '', time: 1700, data, info } }
-  t.strictSame(readEnvelope(writePublication(data, 1700, info)), some)
-  t.strictSame(readEnvelope(Buffer.from('p9007199254740991,eP-_1,1700000000000,2,{}[]')), {
-    kind: 'publication',
-    publication: {
-      offset: 9_007_199_254_740_991,
-      epoch: 'eP-_1',
-      time: 1_700_000_000_000,
-      data: Buffer.from('[]'),
-      info: Buffer.from('{}')
-    }
-  })
+  const none = { offset: 0, epoch: '', time: 1700, data: bytes('{"a":[",:"]}'), info: undefined }
+  t.strictSame(readEnvelope(writePublication(none.data, 1700)), { kind: 'publication', publication: none })
+  const some = { ...none, info: bytes('{",:":0}') }
+  t.strictSame(readEnvelope(writePublication(some.data, 1700, some.info)), { kind: 'publication', publication: some })
+  const last = {
+    offset: Number.MAX_SAFE_INTEGER,
+    epoch: 'x'.repeat(64),
+    time: 8_640_000_000_000_000,
+    data: bytes('null'),
+    info: bytes('{}')
+  }
+  t.strictSame(readEnvelope(positioned(last)), { kind: 'publication', publication: last })
 })
 
 t.test('presence', async (t) => {
-  for (const kind of ['join', 'leave'] as const) {
-    t.strictSame(readEnvelope(writePresence(kind, Buffer.from('{}'))), { kind, info: Buffer.from('{}') })
-  }
+  for (const kind of KINDS) t.strictSame(readEnvelope(writePresence(kind, bytes('{}'))), { kind, info: bytes('{}') })
 })
 
-t.test('what it doesn’t know', async (t) => {
-  t.equal(readEnvelope(Buffer.from('x')), undefined)
-  t.equal(readEnvelope(Buffer.alloc(0)), undefined)
+t.test('what is written is read', async () => {
+  const time = fc.nat({ max: 8_640_000_000_000_000 })
+  const info = fc.option(json, { nil: undefined })
+  const position = fc.oneof(
+    fc.constant({ offset: 0, epoch: '' }),
+    fc.record({
+      offset: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      epoch: fc.stringMatching(/^[\w.-]{1,64}$/)
+    })
+  )
+  fc.assert(
+    fc.property(position, time, json, info, ({ offset, epoch }, time, data, info) => {
+      const publication = { offset, epoch, time, data, info }
+      const expected = { kind: 'publication', publication }
+      t.strictSame(readEnvelope(positioned(publication)), expected)
+      if (offset === 0) t.strictSame(readEnvelope(writePublication(data, time, info)), expected)
+    })
+  )
+  fc.assert(
+    fc.property(fc.constantFrom(...KINDS), json, (kind, info) => {
+      t.strictSame(readEnvelope(writePresence(kind, info)), { kind, info })
+    })
+  )
+})
+
+t.test('a field that a newer node may add is skipped', async (t) => {
+  const publication = { offset: 7, epoch: 'e', time: 1, data: bytes('[1]'), info: bytes('{"u":1}') }
+  t.strictSame(readEnvelope(bytes('1p7,e,1,t4,i7,z0:tags{"u":1}[1]')), { kind: 'publication', publication })
+  t.strictSame(readEnvelope(bytes('1j,t4:tags{}')), { kind: 'join', info: bytes('{}') })
+})
+
+t.test('case 128: what is malformed, or of another version or kind, is nothing', async (t) => {
+  const fields = (count: number) =>
+    Array.from({ length: count }, (_, n) => `,${String.fromCharCode(106 + n)}0`).join('')
+  t.ok(readEnvelope(bytes(`1p1,e,1${fields(16)}:1`)))
+  for (const message of [
+    '',
+    'x',
+    'ping',
+    'p',
+    'p,,,,',
+    'p0,,x,0,{}',
+    'p1,e,1,0,{}',
+    'j{}',
+    '1',
+    '1p',
+    '1p:1',
+    '1p,,:1',
+    '1x:{}',
+    '2p1,e,1:1',
+    '11p1,e,1:1',
+    // Numbers that are none.
+    '1px,e,1:1',
+    '1p-1,e,1:1',
+    '1p1.5,e,1:1',
+    '1p1e3,e,1:1',
+    '1p01,e,1:1',
+    '1p9007199254740992,e,1:1',
+    '1p1,e,x:1',
+    '1p1,e,NaN:1',
+    '1p1,e,:1',
+    '1p1,e,8640000000000001:1',
+    '1p1,e,99999999999999999:1',
+    // A position is an offset and an epoch, or neither.
+    '1p0,e,1:1',
+    '1p1,,1:1',
+    `1p1,${'x'.repeat(65)},1:1`,
+    '1p1,é,1:1',
+    '1p1,a"b,1:1',
+    // Fields.
+    '1p1,e,1,:1',
+    '1p1,e,1,i:1',
+    '1p1,e,1,i-1:11',
+    '1p1,e,1,i01:11',
+    '1p1,e,1,I1:11',
+    '1p1,e,1,i2:1',
+    '1p1,e,1,i123456789:1',
+    '1p1,e,1,i1,i1:111',
+    `1p1,e,1${fields(17)}:1`,
+    '1j,t9:{}',
+    // Payloads: none, and what can't be one JSON text in a line.
+    '1p1,e,1:',
+    '1p1,e,1,i1:1',
+    '1p1,e,1,i1:x1',
+    '1p1,e,1,i0:1',
+    '1p1,e,1:hello',
+    '1p1,e,1:{',
+    '1p1,e,1:{"a":"b"',
+    '1p1,e,1:"a]',
+    '1p1,e,1:-',
+    '1p1,e,1:t1',
+    '1p1,e,1:x',
+    '1p1,e,1: 1',
+    '1p1,e,1:{\n}',
+    '1j:',
+    '1l:nobody'
+  ]) {
+    t.equal(readEnvelope(bytes(message)), undefined, JSON.stringify(message))
+  }
+  t.equal(readEnvelope(Buffer.concat([bytes('1p1,e,1:"'), Buffer.from([0xff, 0x22])])), undefined, 'not UTF-8')
+})
+
+t.test('case 128: a message that is too large is nothing', async (t) => {
+  const head = '1p1,e,1:"'
+  const filled = (length: number) => bytes(`${head.padEnd(length - 1, 'x')}"`)
+  t.ok(readEnvelope(filled(MAX_MESSAGE_BYTES)))
+  t.equal(readEnvelope(filled(MAX_MESSAGE_BYTES + 1)), undefined)
+})
+
+t.test('case 128: any bytes are read or dropped, and what is read can be passed on', async () => {
+  const garbled = fc
+    .tuple(
+      fc.oneof(json, fc.constant(bytes('1p7,e,1700000000000,t4,i7:tags{"u":1}[1]')), fc.constant(bytes('1j:{}'))),
+      fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
+      fc.nat(60)
+    )
+    .map(([message, changes, cut]) => {
+      const bytes = Buffer.from(message.subarray(0, message.length - (cut % 3)))
+      for (const [at, byte] of changes) if (at < bytes.length) bytes[at] = byte
+      return bytes
+    })
+  const random = fc.uint8Array({ maxLength: 400 }).map((array) => Buffer.from(array))
+  fc.assert(
+    fc.property(fc.oneof(random, garbled), (message) => {
+      const envelope = readEnvelope(message)
+      if (envelope === undefined) return
+      const { kind } = envelope
+      const texts = kind === 'publication' ? [envelope.publication.data, envelope.publication.info] : [envelope.info]
+      for (const text of texts) t.notOk(text?.includes('\n'))
+      if (envelope.kind !== 'publication') return
+      const { offset, epoch, time } = envelope.publication
+      t.ok(Number.isSafeInteger(offset) && offset >= 0 && (offset === 0) === (epoch === ''))
+      t.ok(Number.isSafeInteger(time) && !Number.isNaN(new Date(time as number).getTime()))
+    }),
+    { numRuns: 5_000 }
+  )
 })

@@ -7,6 +7,8 @@ export class Recorder implements BrokerListener {
   /** When the publications were published. */
   readonly times: number[] = []
   readonly presences: Array<{ channel: string; kind: PresenceEventKind; info: string }> = []
+  /** The channels of messages that could not be read. */
+  readonly unread: string[] = []
   readonly states: boolean[] = []
   readonly causes: Array<Error | undefined> = []
   readonly audits: string[][] = []
@@ -20,6 +22,11 @@ export class Recorder implements BrokerListener {
 
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void {
     this.presences.push({ channel, kind, info: info.toString() })
+    this.#told.emit('told')
+  }
+
+  dropped(channel: string): void {
+    this.unread.push(channel)
     this.#told.emit('told')
   }
 

@@ -32,6 +32,7 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
       for (const [i, node] of nodes.entries()) if (i !== lost.by) node.receive(publication)
     },
     presence() {},
+    dropped() {},
     state() {},
     audit() {}
   })
@@ -90,7 +91,7 @@ t.test('C72: a subscription ends on every node', async (t) => {
   registry.add(reader as unknown as RealtimeSocket)
   const wheel = new TimerWheel(new FakeClock(), 50)
   const broker = new FaultyBroker()
-  await broker.start({ publication() {}, presence() {}, state() {}, audit() {} })
+  await broker.start({ publication() {}, presence() {}, dropped() {}, state() {}, audit() {} })
   t.teardown(() => broker.close())
   await make()
   await new Control({ broker, hub: rig.hub, registry, wheel, failed() {} }).unsubscribe({ user: 'u' }, 'news')

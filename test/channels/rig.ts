@@ -182,6 +182,7 @@ export async function makeRig(
       if (!broker.lost(publication)) hub.receive(channel, publication)
     },
     presence() {},
+    dropped() {},
     state() {},
     audit: (channels) => hub.audit(channels)
   })

@@ -191,6 +191,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
   await broker.start({
     publication: (channel, publication) => hub.receive(channel, publication),
     presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
+    dropped() {},
     state() {},
     audit: (channels) => hub.audit(channels)
   })

@@ -8,7 +8,7 @@ import { FakeClock } from './rig.ts'
 async function makeNodes(t: { teardown(fn: () => unknown): void }) {
   const clock = new FakeClock()
   const broker = new MemoryBroker({ clock })
-  await broker.start({ publication() {}, presence() {}, state() {}, audit() {} })
+  await broker.start({ publication() {}, presence() {}, dropped() {}, state() {}, audit() {} })
   t.teardown(() => broker.close())
   const failures: string[] = []
   const node = () =>

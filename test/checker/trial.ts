@@ -179,7 +179,7 @@ export async function readFinals(
       typeof redis === 'object' && 'cluster' in redis ? new Cluster([...redis.cluster], { lazyConnect: true }) : redis,
     prefix
   })
-  const silent = { publication() {}, presence() {}, control() {}, state() {}, audit() {} }
+  const silent = { publication() {}, presence() {}, dropped() {}, control() {}, state() {}, audit() {} }
   try {
     await broker.start(silent)
     return await Promise.all(

@@ -38,7 +38,7 @@ export async function rig(
   { limits, route, settings, auth }: RigOptions = {}
 ) {
   const broker = new MemoryBroker()
-  await broker.start({ publication() {}, presence() {}, state() {}, audit() {} })
+  await broker.start({ publication() {}, presence() {}, dropped() {}, state() {}, audit() {} })
   t.teardown(() => broker.close())
   const state = { draining: false }
   const refused: string[] = []

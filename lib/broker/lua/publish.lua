@@ -50,5 +50,7 @@ if size > 0 then
   redis.call('PEXPIRE', KEYS[1], positionTtl)
 end
 if once > 0 then redis.call('SET', KEYS[3], digest .. whole(offset) .. ',' .. epoch, 'PX', once) end
-redis.call(ARGV[2], ARGV[1], 'p' .. whole(offset) .. ',' .. epoch .. ',' .. ARGV[11] .. ',' .. #info .. ',' .. info .. data)
+-- The form is described in envelope.ts.
+local fields = info == '' and '' or ',i' .. #info
+redis.call(ARGV[2], ARGV[1], '1p' .. whole(offset) .. ',' .. epoch .. ',' .. ARGV[11] .. fields .. ':' .. info .. data)
 return { 0, offset, epoch }
