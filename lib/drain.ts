@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ResolvedDrain } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
@@ -24,18 +25,31 @@ export interface DrainerOptions {
 // With few connections the window is not filled: nobody waits for it.
 const MAX_GAP = 500
 const STEP = 10
-// Time at the end for those whose handler took long to answer the close; ws cuts them after as much.
+// Time at the end for a handler that took long: its client still has to answer the close, and ws allows as much.
 const CLOSE_TIME = 2_000
 // A handler that isn't in the middle of a message gets this long to return once its signal aborts: half a second more
 // than its socket waits for messages that were on their way.
 const IDLE_HANDLER_TIME = 1_500
-const MAX_RECONNECT_AFTER = 5_000
+// A client that was warned opens a new connection when its time comes. The old one stays open meanwhile, so that
+// nothing is missed: so many milliseconds, but no more than this part of the window.
+const HANDOVER_TIME = 1_000
+const HANDOVER_PART = 0.25
+// Each notice is a write of its own. All of 10,000 at once would hold up everything else for a tenth of a second.
+const NOTICES_PER_TURN = 100
 
-/** Empties this node: tells each connection to go, spread over a window, and waits until all have gone. */
+/** When a connection's turn to go comes. */
+interface Departure {
+  readonly socket: RealtimeSocket
+  due: number
+}
+
+/** Empties this node: warns all connections at once, ends them spread over a window, and waits until all have ended. */
 export class Drainer {
   readonly #options: DrainerOptions
   #draining: Promise<DrainSummary> | undefined
-  readonly #told = new Set<RealtimeSocket>()
+  readonly #warned = new Set<RealtimeSocket>()
+  readonly #departures: Departure[] = []
+  #departed = 0
   /** Connections that have answered the close so far, and those that did not. */
   closed = 0
   terminated = 0
@@ -50,7 +64,8 @@ export class Drainer {
 
   /** Drains once: later calls get the same promise. Resolves at the latest after `timeout`. */
   drain(): Promise<DrainSummary> {
-    // A microtask later: what is told to go first may ask at once whether the node drains, or ask it to.
+    // A microtask later: a client or a handler that is warned first may ask at once whether the node drains, or ask it
+    // to drain.
     this.#draining ??= Promise.resolve().then(() => this.#drain())
     return this.#draining
   }
@@ -59,16 +74,20 @@ export class Drainer {
     const { registry, clock, drain, log } = this.#options
     const start = clock.now()
     const deadline = start + drain.timeout
-    if (drain.delay > 0) await this.#wait(drain.delay)
-    await this.#tellAll(deadline)
+    await this.#warnAll(start + drain.delay)
     // A handshake that was under way when the drain began may end only now.
-    const stopTelling = clock.every(MAX_GAP, () => this.#tellRest(deadline))
+    const stopWarning = clock.every(MAX_GAP, () => this.#warnLate())
+    const delay = start + drain.delay - clock.now()
+    if (delay > 0) await this.#wait(delay)
+    await this.#endAll(deadline)
+    const stopEnding = clock.every(MAX_GAP, () => this.#endRest(deadline))
     const cut = () => {
       for (const socket of [...registry]) socket.terminate()
     }
     await this.#until(registry.empty(), deadline, cut)
     await registry.empty()
-    stopTelling()
+    stopWarning()
+    stopEnding()
     const summary = {
       closed: this.closed,
       terminated: this.terminated,
@@ -78,46 +97,77 @@ export class Drainer {
     return summary
   }
 
-  /** Tells every connection, one after another. */
-  async #tellAll(deadline: number): Promise<void> {
-    const { registry, clock, drain, random } = this.#options
-    const waiting = shuffle([...registry], random)
-    const gap = Math.min(MAX_GAP, drain.window / Math.max(1, waiting.length))
-    const start = clock.now()
-    let told = 0
-    const tellDue = () => {
-      const due = gap === 0 ? waiting.length : Math.floor((clock.now() - start) / gap) + 1
-      for (; told < Math.min(due, waiting.length); told++) this.#tell(waiting[told] as RealtimeSocket, deadline)
+  /**
+   * Warns every connection, before anything else happens: the process may be ended long before the drain is over. Each
+   * gets a turn of its own, from `first` on.
+   */
+  async #warnAll(first: number): Promise<void> {
+    const { registry, drain, random } = this.#options
+    const sockets = shuffle([...registry], random)
+    const gap = Math.min(MAX_GAP, drain.window / Math.max(1, sockets.length))
+    for (const [index, socket] of sockets.entries()) {
+      if (index > 0 && index % NOTICES_PER_TURN === 0) await nextTurn()
+      this.#warn(socket, first + index * gap)
     }
-    tellDue()
-    if (told < waiting.length) {
+    this.#departures.sort((a, b) => a.due - b.due)
+  }
+
+  #warnLate(): void {
+    const { registry, clock } = this.#options
+    for (const socket of registry) {
+      if (!this.#warned.has(socket)) this.#warn(socket, Math.max(clock.now(), this.#departures.at(-1)?.due ?? 0))
+    }
+  }
+
+  #warn(socket: RealtimeSocket, turn: number): void {
+    if (socket.closed) return
+    const { drain, clock } = this.#options
+    const { delay, window, timeout } = drain
+    const spare = Math.min(HANDOVER_TIME, window * HANDOVER_PART, timeout - delay - window)
+    const isWarned = socket.warnOfDrain(Math.max(0, Math.round(turn - clock.now())))
+    this.#warned.add(socket)
+    this.#departures.push({ socket, due: isWarned ? turn + spare : turn })
+  }
+
+  /** Ends every connection when its turn comes. */
+  async #endAll(deadline: number): Promise<void> {
+    const { registry, clock } = this.#options
+    const endDue = () => {
+      for (let next = this.#departures[this.#departed]; next !== undefined; next = this.#departures[this.#departed]) {
+        if (next.due > clock.now()) return false
+        this.#departed++
+        this.#end(next.socket, deadline)
+      }
+      return true
+    }
+    if (!endDue()) {
       await new Promise<void>((resolve) => {
         const stop = clock.every(STEP, () => {
-          tellDue()
-          // Whoever has gone of themselves need not be told, and nobody waits for their turn.
-          if (told < waiting.length && registry.size > 0 && clock.now() < deadline) return
+          // A client that left by itself needs no turn, and nobody waits for it.
+          if (!endDue() && registry.size > 0 && clock.now() < deadline) return
           stop()
           resolve()
         })
       })
     }
-    this.#tellRest(deadline)
+    this.#endRest(deadline)
   }
 
-  #tellRest(deadline: number): void {
-    for (const socket of [...this.#options.registry]) this.#tell(socket, deadline)
+  #endRest(deadline: number): void {
+    this.#warnLate()
+    for (; this.#departed < this.#departures.length; this.#departed++) {
+      this.#end((this.#departures[this.#departed] as Departure).socket, deadline)
+    }
   }
 
-  #tell(socket: RealtimeSocket, deadline: number): void {
-    if (this.#told.has(socket) || socket.closed) return
-    this.#told.add(socket)
+  #end(socket: RealtimeSocket, deadline: number): void {
+    if (socket.closed) return
     socket.once('close', (code: number) => {
       if (code === CLOSE.abnormal.code) this.terminated++
       else this.closed++
     })
-    const { drain, random, clock } = this.#options
-    const reconnectAfter = Math.round(random() * Math.min(drain.window, MAX_RECONNECT_AFTER))
-    const { handled, busy } = socket.drain(reconnectAfter)
+    const { clock } = this.#options
+    const { handled, busy } = socket.drain()
     const close = () => socket.closeWith(CLOSE.restart)
     if (handled === undefined) close()
     else void this.#until(handled, busy ? deadline - CLOSE_TIME : clock.now() + IDLE_HANDLER_TIME, close).then(close)

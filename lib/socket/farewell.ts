@@ -1,13 +1,13 @@
 import type { Timed, TimerWheel } from './timer-wheel.ts'
 
-// The ping that follows the notice of a drain, and how long its pong is waited for, in milliseconds.
+// The ping that is sent when a connection's turn in a drain comes, and how long its pong is waited for, in milliseconds.
 const PAYLOAD = Buffer.from('drain')
 const PATIENCE = 1_000
 
 /**
- * The end of what a draining connection takes. Its client may have sent messages before it saw the notice. Its pong to a
- * ping that follows the notice comes after all of them, so that each is still answered; who is slow to pong is not
- * waited for.
+ * The end of what a draining connection takes. Its client may have sent messages that are still on their way. Its pong
+ * to a ping that is sent now comes after all of them, so that each is still answered. A client that is slow to pong is
+ * not waited for.
  */
 export class Farewell implements Timed {
   readonly #wheel: TimerWheel
@@ -21,7 +21,7 @@ export class Farewell implements Timed {
     ping(PAYLOAD)
   }
 
-  /** A pong came; true where it is the one that was waited for. */
+  /** A pong came; true if it is the one that was waited for. */
   ponged(payload: Buffer): boolean {
     if (!payload.equals(PAYLOAD)) return false
     this.#end()

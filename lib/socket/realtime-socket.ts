@@ -154,7 +154,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     return this.#heartbeat.roundTripTime
   }
 
-  /** Aborts when the socket closes or the node starts to drain. */
+  /** Aborts when the socket closes, or when its turn comes in a drain of the node. */
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
@@ -404,12 +404,18 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     this.#context.wheel.set(this, this.#context.wheel.now())
   }
 
+  /** @internal The node begins to drain. False if the client's protocol has no notice for that. */
+  warnOfDrain(reconnectAfter: number): boolean {
+    if (this.#settings.kind !== 'messages') return false
+    this.sendText(drainingNotice(reconnectAfter))
+    return true
+  }
+
   /**
-   * @internal The node drains: tell the client and the handler. Gives what to wait for before the close, and whether
-   * the handler is in the middle of something.
+   * @internal The connection's turn in the drain: the handler is asked to end. Gives what to wait for before the close,
+   * and whether the handler is in the middle of something.
    */
-  drain(reconnectAfter: number): { handled: Promise<void> | undefined; busy: boolean } {
-    if (this.#settings.kind === 'messages') this.sendText(drainingNotice(reconnectAfter))
+  drain(): { handled: Promise<void> | undefined; busy: boolean } {
     const handled = this.handled ?? this.session?.drain()
     const busy = this.#inbox?.busy ?? (this.session !== undefined && handled !== undefined)
     this.#draining = true

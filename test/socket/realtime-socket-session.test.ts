@@ -98,7 +98,7 @@ t.test('the session can stop the reading', async (t) => {
 
 t.test('draining waits for what the session has begun', async (t) => {
   const { socket, answers } = await sessionRig(t)
-  t.same(socket.drain(0), { handled: undefined, busy: false })
+  t.same(socket.drain(), { handled: undefined, busy: false })
   answers.drain = Promise.resolve()
-  t.same(socket.drain(0), { handled: answers.drain, busy: true })
+  t.same(socket.drain(), { handled: answers.drain, busy: true })
 })

@@ -152,30 +152,31 @@ t.test('the signal aborts when the socket closes', async (t) => {
   t.ok(late.socket.signal.aborted, 'asked for only afterwards, it is aborted already')
 })
 
-t.test('draining: the client is told, the signal aborts, the loop ends', async (t) => {
+t.test('draining: the client is warned, the signal aborts, the loop ends', async (t) => {
   const { accept } = await socketRig(t)
   const { socket, client } = await accept()
   const { signal } = socket
   const messages = socket.messages()
   const pending = messages.next()
   socket.handled = Promise.resolve()
-  t.match(socket.drain(250), { handled: socket.handled, busy: false })
+  t.equal(socket.warnOfDrain(250), true)
   t.same(await client.next(), { notice: { code: 'draining', reconnectAfter: 250 } })
+  t.notOk(signal.aborted, 'the connection goes on until its turn comes')
+  t.match(socket.drain(), { handled: socket.handled, busy: false })
   t.ok(signal.aborted)
   t.match(await pending, { done: true })
   socket.finish()
   t.match(await client.closed(), { code: 1012 })
 })
 
-t.test('draining: what the client had sent before it saw the notice is still handed out', async (t) => {
+t.test('draining: what the client had sent before its turn came is still handed out', async (t) => {
   const { port, sockets } = await socketRig(t)
   const connection = next<[RealtimeSocket]>(sockets, 'connection')
   const client = await rawUpgrade(await port())
   const [socket] = await connection
   const messages = socket.messages()
   const first = messages.next()
-  socket.drain(0)
-  t.match(await client.nextFrame(), { opcode: opcodes.text })
+  socket.drain()
   const { opcode, payload } = await client.nextFrame()
   t.equal(opcode, opcodes.ping)
   client.send({ payload: '1' }, { opcode: opcodes.pong, payload: 'another' }, { payload: '2' })
@@ -186,7 +187,7 @@ t.test('draining: what the client had sent before it saw the notice is still han
   t.match(await last, { done: true })
 })
 
-t.test('draining: who doesn’t say that it saw the notice is waited for no longer than a second', async (t) => {
+t.test('draining: a client that does not answer the ping is waited for no longer than a second', async (t) => {
   const { port, sockets, clock } = await socketRig(t)
   const connection = next<[RealtimeSocket]>(sockets, 'connection')
   await rawUpgrade(await port())
@@ -198,7 +199,7 @@ t.test('draining: who doesn’t say that it saw the notice is waited for no long
     .then(() => {
       isOver = true
     })
-  socket.drain(0)
+  socket.drain()
   clock.advance(950)
   await new Promise(setImmediate)
   t.equal(isOver, false)
@@ -206,16 +207,17 @@ t.test('draining: who doesn’t say that it saw the notice is waited for no long
   await last
 })
 
-t.test('draining: a handler in the middle of a message is busy; plain routes are told nothing', async (t) => {
+t.test('draining: a handler in the middle of a message is busy; plain routes get no notice', async (t) => {
   const { accept } = await socketRig(t)
   const { socket, client } = await accept()
   client.send(1)
   await socket.messages().next()
-  t.match(socket.drain(0), { busy: true })
+  t.match(socket.drain(), { busy: true })
 
   const plain = await socketRig(t, { kind: 'raw' })
   const { socket: plainSocket, client: plainClient } = await plain.accept()
-  t.same(plainSocket.drain(0), { handled: undefined, busy: false })
+  t.equal(plainSocket.warnOfDrain(0), false)
+  t.same(plainSocket.drain(), { handled: undefined, busy: false })
   await plainClient.expectNothing()
 })
 

@@ -1,0 +1,22 @@
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import realtime from '../../lib/index.ts'
+
+/*
+ * A server whose process does not wait for its drain, for `early-exit.test.ts`: 500 ms after SIGTERM it ends, as under
+ * fastify-cli without `-g`.
+ */
+const EXIT_AFTER = 500
+
+const app = Fastify()
+await app.register(realtime, { auth: false, drain: { delay: 1_000, window: 10_000, timeout: 15_000 } })
+app.ws('/live', async (socket) => {
+  for await (const message of socket.messages()) socket.sendJson(message)
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
+
+process.once('SIGTERM', () => {
+  void app.close()
+  setTimeout(() => process.exit(1), EXIT_AFTER)
+})
+process.send?.({ port: (app.server.address() as AddressInfo).port })
