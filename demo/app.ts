@@ -3,7 +3,6 @@ import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import realtime from 'fastify-realtime'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { isLoopback } from './loopback.ts'
 import boards from './routes/boards.ts'
 import breaking from './routes/break.ts'
 import dashboard from './routes/dashboard.ts'
@@ -38,7 +37,11 @@ export async function buildApp(
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
 
-  await app.register(jwt, { secret: settings.jwtSecret })
+  await app.register(jwt, {
+    secret: settings.jwtSecret,
+    sign: { algorithm: 'HS256' },
+    verify: { algorithms: ['HS256'] }
+  })
   await app.register(rateLimit, { global: false })
   await app.register(realtime, {
     redis: settings.redisUrl,
@@ -47,12 +50,12 @@ export async function buildApp(
     metrics: registry
   })
   await app.register(page)
-  await app.register(tokens, { listensOnLoopback: isLoopback(settings.host) })
+  await app.register(tokens, { adminKey: settings.adminKey })
   await app.register(sockets)
   await app.register(boards)
   await app.register(rooms)
   await app.register(dashboard, { registry, hasRedis: settings.redisUrl !== undefined })
   await app.register(operations, { registry })
-  if (isLoopback(settings.host)) await app.register(breaking)
+  await app.register(breaking)
   return app
 }

@@ -19,3 +19,8 @@ export function userOf({ user }: FastifyRequest): string | undefined {
   const { sub } = user as { sub?: unknown }
   return typeof sub === 'string' && sub !== '' ? sub : undefined
 }
+
+/** True if a verified token was given for the administrator key. */
+export function isAdmin({ user }: FastifyRequest): boolean {
+  return (user as { admin?: unknown }).admin === true
+}

@@ -59,8 +59,8 @@ export const RoomMessage = Type.Object({}, { additionalProperties: true })
 
 export const Token = Type.Object({
   user: Type.String({ minLength: 1, maxLength: 64 }),
-  /** Whether the token is to have the claim `admin`, which the dashboard wants. */
-  admin: Type.Optional(Type.Boolean())
+  /** The administrator key: the token then has the claim `admin`, which the dashboard and "Break it" require. */
+  key: Type.Optional(Type.String({ minLength: 1, maxLength: 128 }))
 })
 
 export const Text = Type.Object({ text: Type.String({ maxLength: 1000 }) })

@@ -1,11 +1,12 @@
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
+import { adminAddress } from './admin-key.ts'
 import { buildApp } from './app.ts'
 import { findRedisServer } from './own-redis.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 import { endOnFaults, endOnSignals } from './shutdown.ts'
-import { runWorkers } from './workers.ts'
+import { OPEN_AS_ADMINISTRATOR, runWorkers } from './workers.ts'
 
 /*
  * Runs the demo: `npm start`. It logs JSON lines to stdout; Fastify's own says "Server listening at" and the address.
@@ -50,9 +51,11 @@ function readWorkers(args: string[]): number {
   throw new SettingsError('the only option is --workers N, with N from 1 to 99')
 }
 
-async function listen(app: FastifyInstance, { host, port }: Settings): Promise<void> {
+async function listen(app: FastifyInstance, { host, port, adminKey }: Settings): Promise<void> {
   try {
-    await app.listen({ host, port, backlog: BACKLOG })
+    const address = await app.listen({ host, port, backlog: BACKLOG })
+    // Of several workers, the primary process prints it once.
+    if (!cluster.isWorker) app.log.info({ address: adminAddress(address, adminKey) }, OPEN_AS_ADMINISTRATOR)
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
     if (code === 'EADDRINUSE') fail(app, `port ${port} of ${host} is taken: set PORT to another one`, { code })

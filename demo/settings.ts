@@ -8,6 +8,8 @@ export interface Settings {
   readonly jwtSecret: string
   /** True where JWT_SECRET was not given: tokens end with this process. */
   readonly jwtSecretIsRandom: boolean
+  /** The key that the demo prints at its start: a browser that has it is an administrator. */
+  readonly adminKey: string
   /** Milliseconds; undefined stands for the package's own default. */
   readonly heartbeat: { readonly interval: number | undefined; readonly timeout: number | undefined }
   /** Milliseconds. */
@@ -27,6 +29,8 @@ const DEFAULT_TIMEOUT = 25_000
 const WINDOW_SHARE = 0.6
 // Likewise where the window alone is given.
 const TIME_AFTER_WINDOW = 10_000
+// It stands in the fragment of an address as it is.
+const ADMIN_KEY = /^[\w-]{16,128}$/
 
 export function readSettings(env: Environment): Settings {
   const faults: string[] = []
@@ -50,6 +54,9 @@ export function readSettings(env: Environment): Settings {
   if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
     faults.push('REDIS_URL must be a URL like redis://127.0.0.1:6379 or rediss://user:password@host:6379')
   }
+  if (env.ADMIN_KEY && !ADMIN_KEY.test(env.ADMIN_KEY)) {
+    faults.push('ADMIN_KEY must be 16 to 128 characters, each a letter, a digit, - or _')
+  }
   if (faults.length > 0) throw new SettingsError(faults.join('; '))
 
   return {
@@ -58,6 +65,7 @@ export function readSettings(env: Environment): Settings {
     redisUrl,
     jwtSecret: env.JWT_SECRET || randomBytes(32).toString('base64url'),
     jwtSecretIsRandom: !env.JWT_SECRET,
+    adminKey: env.ADMIN_KEY || randomBytes(16).toString('base64url'),
     heartbeat,
     drain
   }

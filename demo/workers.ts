@@ -1,7 +1,9 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
 import { constants } from 'node:os'
 import { stdout } from 'node:process'
+import { adminAddress } from './admin-key.ts'
 import {
   type BreakAction,
   type BreakAnswer,
@@ -33,6 +35,9 @@ const LISTEN_TIMEOUT = 60_000
 const RUNNING = 'Something is being broken already'
 const STARTING = 'The workers are being started'
 const FOREIGN_REDIS = "The Redis at REDIS_URL is not the demo's own: start it without REDIS_URL"
+
+/** The log line that holds the address for the administrator's browser. */
+export const OPEN_AS_ADMINISTRATOR = 'open this address to use the dashboard and "Break it"'
 
 /** One line as the workers' pino writes it. */
 function log(level: 30 | 40 | 60, msg: string, details: object = {}): void {
@@ -78,12 +83,18 @@ class Primary {
   }
 
   async start(): Promise<void> {
-    cluster.on('listening', (worker) => listened.add(worker))
+    const listening = new Promise<string>((resolve) => {
+      cluster.on('listening', (worker, { address, port }) => {
+        listened.add(worker)
+        resolve(`http://${isIPv6(address) ? `[${address}]` : address}:${port}`)
+      })
+    })
     cluster.on('exit', (worker, code, signal) => this.#gone(worker, code, signal))
     await Promise.all(Array.from({ length: this.#count }, () => comesToListen(this.#fork())))
     if (this.#ending) return
     this.#hasStarted = true
     log(30, 'all workers listen', { workers: this.#count })
+    log(30, OPEN_AS_ADMINISTRATOR, { address: adminAddress(await listening, this.#settings.adminKey) })
   }
 
   /** Replaces each worker, the next only when the one before is gone. */
@@ -137,7 +148,8 @@ class Primary {
 
   #fork(): Worker {
     // All must take each other's tokens, and have one Redis.
-    const worker = cluster.fork({ JWT_SECRET: this.#settings.jwtSecret, ...this.#redisAddress() })
+    const { jwtSecret, adminKey } = this.#settings
+    const worker = cluster.fork({ JWT_SECRET: jwtSecret, ADMIN_KEY: adminKey, ...this.#redisAddress() })
     this.#peers.set(worker, new Peer(worker, (question) => this.#answer(question as BreakQuestion)))
     return worker
   }

@@ -21,13 +21,18 @@ const PAUSE = { least: 400, most: 2_600 }
 type Leave = () => void
 
 /**
- * Draws `dashboard.png` and `dashboard-dark.png` into a folder, after three minutes. The demo listens on loopback:
- * otherwise it gives no administrator's token.
+ * Draws `dashboard.png` and `dashboard-dark.png` into a folder, after three minutes.
+ *
+ * @param key The demo's administrator key
  */
-export async function dashboardPicture(browser: Browser, address: string, folder: string): Promise<void> {
+export async function dashboardPicture(
+  browser: Browser,
+  { address, key, folder }: { address: string; key: string; folder: string }
+): Promise<void> {
   const leaving = new Set<Leave>()
+  const dashboard = `${address}/dashboard#key=${key}`
   try {
-    const [light, dark] = await Promise.all([open(browser, address, 'light'), open(browser, address, 'dark')])
+    const [light, dark] = await Promise.all([open(browser, dashboard, 'light'), open(browser, dashboard, 'dark')])
     const guests = Array.from({ length: CROWD }, async (_, at) => {
       // They come in no order, for lines that rise; some go, and two are not let in.
       await pause(Math.random() * WINDOW * 0.6)
@@ -47,10 +52,10 @@ export async function dashboardPicture(browser: Browser, address: string, folder
   }
 }
 
-async function open(browser: Browser, address: string, colorScheme: 'light' | 'dark'): Promise<Page> {
+async function open(browser: Browser, dashboard: string, colorScheme: 'light' | 'dark'): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 1330 }, colorScheme })
   const page = await context.newPage()
-  await page.goto(`${address}/dashboard`)
+  await page.goto(dashboard)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.locator('#connections tbody tr').first().waitFor()
   return page

@@ -80,7 +80,7 @@ async function main(): Promise<void> {
       console.log(`docs/screenshots/${name}.png`)
     }
     const { browser, demo } = stage
-    await dashboardPicture(browser, demo.address, FOLDER)
+    await dashboardPicture(browser, { address: demo.address, key: await demo.adminKey(), folder: FOLDER })
     console.log('docs/screenshots/dashboard.png, docs/screenshots/dashboard-dark.png')
     await loadPicture(browser, demo.address, SECRET, FOLDER)
     console.log('docs/screenshots/load-report.png')
@@ -97,8 +97,9 @@ async function open(disposal: Stage['disposal']): Promise<Stage> {
   const browser = await launchBrowser()
   disposal.teardown(() => browser.close())
   const visitors = new Visitors(browser)
+  const key = await demo.adminKey()
   const enter = (user: string, colorScheme: 'light' | 'dark') => {
-    return visitors.open(disposal, `${demo.address}/#lake`, { user, colorScheme, ...DESKTOP })
+    return visitors.open(disposal, `${demo.address}/#lake&key=${key}`, { user, colorScheme, ...DESKTOP })
   }
   const people = [await enter('Ada', 'light'), await enter('Grace', 'dark'), await enter('Lin', 'light')] as const
   await Promise.all(

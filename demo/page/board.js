@@ -1,3 +1,4 @@
+import { adminKey, takeKey } from './admin-key.js'
 import { BreakPanel } from './break.js'
 import { Connection } from './connection.js'
 import { Cursors } from './cursors.js'
@@ -24,6 +25,8 @@ const sheet = new Sheet({ ink: element('ink'), wet: element('wet') })
 const journal = new Journal(element('events'))
 const people = new People(element('people'))
 const pill = new Status({ pill: element('status'), button: element('again') })
+// Before the connection asks for its token.
+takeKey(location.hash.slice(1))
 const connection = new Connection(storedUser())
 const cursors = new Cursors(element('names'), connection)
 const panel = new BreakPanel(element('break'), { connection, board: () => board.name })
@@ -189,7 +192,13 @@ fields.addEventListener('submit', (event) => {
 })
 element('user').value = connection.user
 
-addEventListener('hashchange', () => open(boardFromAddress()))
+addEventListener('hashchange', () => {
+  const before = adminKey()
+  takeKey(location.hash.slice(1))
+  open(boardFromAddress())
+  // The token of the connection has no claim admin yet.
+  if (adminKey() !== before) connection.restart()
+})
 element('again').addEventListener('click', () => connection.restart())
 element('share').addEventListener('click', async () => {
   try {

@@ -1,3 +1,4 @@
+import { adminKey } from './admin-key.js'
 import { experiment } from './experiment.js'
 import { flood, sendGarbage } from './mischief.js'
 
@@ -55,13 +56,15 @@ export class BreakPanel {
     panel.addEventListener('toggle', () => panel.open && void this.refresh())
   }
 
-  /** Shows what may be broken. Where the server doesn't offer it, there is no panel. */
+  /** Shows what may be broken. Without the administrator key there is no panel. */
   async refresh() {
     try {
       this.#show(await this.#ask())
+      // The dashboard opens in a tab of its own, which does not have the key.
+      this.#panel.querySelector('a[href^="/dashboard"]').href = `/dashboard#key=${adminKey()}`
       this.#panel.hidden = false
     } catch {
-      // Not on loopback, or not reachable: then what the panel shows stays as it is, at first nothing.
+      // No administrator, or the server is not reachable: the panel stays as it is, at first hidden.
     }
   }
 

@@ -18,13 +18,19 @@ const DESKTOP = { viewport: { width: 1280, height: 800 } }
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
 // Machines that run other tests meanwhile are slow to paint.
 const PATIENCE = 30_000
+const ADMIN_KEY = 'the-key-of-an-administrator'
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 let browser: Browser
 const faults: string[] = []
 
-/** Opens the dashboard, signed out. */
-async function open(t: Test, demo: DemoProcess, options: BrowserContextOptions = DESKTOP): Promise<Page> {
+/** Opens the dashboard, signed out; with the administrator key unless `fragment` is another. */
+async function open(
+  t: Test,
+  demo: DemoProcess,
+  options: BrowserContextOptions = DESKTOP,
+  fragment = `#key=${ADMIN_KEY}`
+): Promise<Page> {
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
   const page = await context.newPage()
@@ -36,7 +42,7 @@ async function open(t: Test, demo: DemoProcess, options: BrowserContextOptions =
       faults.push(message.text())
     }
   })
-  await page.goto(`${demo.address}/dashboard`)
+  await page.goto(`${demo.address}/dashboard${fragment}`)
   await page.locator('#status[data-status="signed-out"]').waitFor()
   return page
 }
@@ -98,14 +104,21 @@ function violations(page: Page): Promise<string[]> {
 }
 
 async function ofOneProcess(whole: Test): Promise<void> {
-  const demo = await DemoProcess.start(whole, { HEARTBEAT_INTERVAL: '200' })
+  const demo = await DemoProcess.start(whole, { ADMIN_KEY, HEARTBEAT_INTERVAL: '200' })
 
   await whole.test('who is not an administrator is told so, and sees nothing', async (t) => {
-    const page = await open(t, demo)
+    const page = await open(t, demo, DESKTOP, '')
     t.ok(await page.getByRole('heading', { name: 'For administrators' }).isVisible())
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('requires the administrator key').last().waitFor()
+    const stranger = await open(t, demo, DESKTOP, '#key=the-key-of-somebody-else')
+    t.equal(await stranger.evaluate('location.hash'), '', 'the key is not left in the address')
+    await stranger.getByRole('button', { name: 'Sign in' }).click()
+    await stranger.getByText('requires the administrator key').last().waitFor()
+    t.notOk(await stranger.locator('#connections').isVisible())
     t.notOk(await page.locator('#connections').isVisible())
     t.same(await violations(page), [])
-    await page.getByText('From another machine').click()
+    await page.getByText('Use a token').click()
     const bring = async (token: string) => {
       await page.getByLabel('Token').fill(token)
       await page.getByLabel('Token').press('Enter')
@@ -254,7 +267,7 @@ async function ofTwoWorkers(whole: Test): Promise<void> {
   const redis = await RedisServer.start(whole)
   // A port of its own: one that is given out would be another once no worker has it.
   const port = String(await freePort())
-  const env = { PORT: port, REDIS_URL: redis.url, DRAIN_WINDOW: '3000', DRAIN_TIMEOUT: '8000' }
+  const env = { ADMIN_KEY, PORT: port, REDIS_URL: redis.url, DRAIN_WINDOW: '3000', DRAIN_TIMEOUT: '8000' }
   const demo = await DemoProcess.start(whole, env, undefined, ['--workers', '2'])
   await demo.message('all workers listen')
   const page = await signIn(await open(whole, demo))

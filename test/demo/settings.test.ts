@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { readSettings } from '../../demo/settings.ts'
 
 test('without an environment: one process, on loopback, with a secret of its own', async (t) => {
-  const { jwtSecret, ...settings } = readSettings({})
+  const { jwtSecret, adminKey, ...settings } = readSettings({})
   t.same(settings, {
     host: '127.0.0.1',
     port: 3000,
@@ -13,6 +13,8 @@ test('without an environment: one process, on loopback, with a secret of its own
   })
   t.equal(Buffer.from(jwtSecret, 'base64url').length, 32)
   t.not(readSettings({}).jwtSecret, jwtSecret)
+  t.equal(Buffer.from(adminKey, 'base64url').length, 16)
+  t.not(readSettings({}).adminKey, adminKey)
 })
 
 test('every variable counts, and an empty one is none', async (t) => {
@@ -21,6 +23,7 @@ test('every variable counts, and an empty one is none', async (t) => {
     PORT: '0',
     REDIS_URL: 'redis://127.0.0.1:6379',
     JWT_SECRET: 'a secret',
+    ADMIN_KEY: 'the-key-of-an-administrator',
     HEARTBEAT_INTERVAL: '2000',
     HEARTBEAT_TIMEOUT: '1000',
     DRAIN_WINDOW: '4000',
@@ -32,6 +35,7 @@ test('every variable counts, and an empty one is none', async (t) => {
     redisUrl: 'redis://127.0.0.1:6379',
     jwtSecret: 'a secret',
     jwtSecretIsRandom: false,
+    adminKey: 'the-key-of-an-administrator',
     heartbeat: { interval: 2000, timeout: 1000 },
     drain: { window: 4000, timeout: 10_000 }
   })
@@ -53,6 +57,7 @@ test('what makes no sense is named, all of it, without its value', async (t) => 
     PORT: '80a',
     HEARTBEAT_INTERVAL: '1',
     DRAIN_WINDOW: '-1',
+    ADMIN_KEY: 'too short',
     REDIS_URL: 'https://user:hunter2@example.com'
   }
   t.throws(() => readSettings(env), {
@@ -61,7 +66,8 @@ test('what makes no sense is named, all of it, without its value', async (t) => 
       'PORT must be a whole number from 0 to 65535; ' +
       'HEARTBEAT_INTERVAL must be a whole number from 50 to 86400000; ' +
       'DRAIN_WINDOW must be a whole number from 0 to 3600000; ' +
-      'REDIS_URL must be a URL like redis://127.0.0.1:6379 or rediss://user:password@host:6379'
+      'REDIS_URL must be a URL like redis://127.0.0.1:6379 or rediss://user:password@host:6379; ' +
+      'ADMIN_KEY must be 16 to 128 characters, each a letter, a digit, - or _'
   })
   t.throws(() => readSettings({ REDIS_URL: 'not a url' }), /REDIS_URL must be/)
   t.throws(() => readSettings({ DRAIN_WINDOW: '5000', DRAIN_TIMEOUT: '4000' }), {

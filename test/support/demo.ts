@@ -98,6 +98,12 @@ export class DemoProcess {
     throw new Error(`the demo ended without that line: ${JSON.stringify([this.logs.slice(-5), this.noise])}`)
   }
 
+  /** The key in the address that the demo prints for administrators. */
+  async adminKey(): Promise<string> {
+    const { address } = await this.line(({ msg }) => msg?.startsWith('open this address') === true)
+    return new URLSearchParams(new URL(String(address)).hash.slice(1)).get('key') as string
+  }
+
   message(msg: string): Promise<LogLine> {
     return this.line((line) => line.msg === msg)
   }

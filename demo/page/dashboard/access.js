@@ -1,11 +1,12 @@
+import { adminKey } from '/admin-key.js'
+import { fetchToken } from '/token.js'
+
 const KEY = 'dashboard-access'
-const FORBIDDEN = 403
-const NOT_FROM_HERE =
-  'This address gives no administrator’s token: ask from the machine that the demo runs on, or paste one.'
+const NO_KEY = 'The dashboard requires the administrator key: open the address that the demo printed when it started.'
 
 /**
- * The administrator's token: given by the demo to whoever sits at its machine, or pasted. It is kept for as long as the
- * tab is, so that a reload asks nothing.
+ * The administrator's token: the demo gives it for the administrator key, or the user pastes one. The tab keeps it, so that
+ * a reload asks nothing.
  */
 export class Access {
   /** @type {{ token: string, user?: string } | undefined} `user` where the demo gave it, and will give another */
@@ -19,7 +20,7 @@ export class Access {
   /** Asks the demo for a token. Rejects with a `message` for the user. @param {string} user */
   async signIn(user) {
     const token = await request(user)
-    if (token === undefined) throw new Error(NOT_FROM_HERE)
+    if (token === undefined) throw new Error(NO_KEY)
     this.#hold({ token, user })
   }
 
@@ -56,16 +57,11 @@ export class Access {
   }
 }
 
+/** A token with the claim `admin`; undefined without a key that the server accepts. */
 async function request(user) {
-  const response = await fetch('/api/token', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ user, admin: true })
-  })
-  if (response.status === FORBIDDEN) return undefined
-  if (!response.ok) throw new Error(`The demo gave no token (HTTP ${response.status}).`)
-  const { token } = await response.json()
-  return token
+  const token = adminKey() === undefined ? undefined : await fetchToken(user)
+  // A refused key is forgotten, and the token is anybody's.
+  return adminKey() === undefined ? undefined : token
 }
 
 function stored() {

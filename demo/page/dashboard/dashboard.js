@@ -1,3 +1,4 @@
+import { takeKey } from '/admin-key.js'
 import { Access } from './access.js'
 import { Charts } from './charts.js'
 import { Cluster, connectionsOf } from './cluster.js'
@@ -262,5 +263,6 @@ try {
   // Storage may be forbidden: any name will do.
   part('admin').value = 'admin'
 }
+takeKey(location.hash.slice(1))
 if (access.isSignedIn) start()
 else signOut()

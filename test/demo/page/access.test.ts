@@ -30,7 +30,8 @@ test('the whiteboard is within everybody’s reach', { timeout: PATIENCE }, asyn
   whole.teardown(() => browser.close())
   const visitors = new Visitors(browser)
   const demo = await DemoProcess.start(whole, { JWT_SECRET: 'the secret of a demo that is looked at' })
-  const board = (name: string) => `${demo.address}/#${name}`
+  const key = await demo.adminKey()
+  const board = (name: string) => `${demo.address}/#${name}&key=${key}`
 
   await whole.test('on a phone: all of it within reach, sharp, and drawn on by touch', async (t) => {
     const [phone, desktop] = await Promise.all([

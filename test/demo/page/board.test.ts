@@ -263,8 +263,13 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
   })
 
   await whole.test('the panel says what can not be broken of a process alone, and why', async (t) => {
-    const ada = await visitors.open(t, board('panel'))
+    const guest = await visitors.open(t, board('panel'))
+    const key = await demo.adminKey()
+    const ada = await visitors.open(t, `${board('panel')}&key=${key}`)
+    t.equal(await ada.page.evaluate('location.hash'), '#panel', 'the key is not in a link that is copied')
     await ada.page.locator('#break summary').click()
+    t.notOk(await guest.page.locator('#break').isVisible(), 'without the key there is no panel')
+    t.equal(await ada.page.getByRole('link', { name: 'dashboard' }).getAttribute('href'), `/dashboard#key=${key}`)
     for (const action of ['restart', 'kill', 'redis']) {
       const button = ada.page.locator(`[data-action="${action}"]`)
       t.ok(await button.isDisabled(), action)

@@ -47,8 +47,9 @@ test('three workers, broken from the page', { timeout: PATIENCE }, async (whole)
   const [operator, ada, grace, demo] = await (async () => {
     const demo = await DemoProcess.start(whole, env, undefined, ['--workers', '3'])
     await demo.message('all workers listen')
-    const open = (user: string) => visitors.open(whole, `${demo.address}/#broken`, { user })
-    return [...(await Promise.all([open('Operator'), open('Ada'), open('Grace')])), demo] as const
+    const key = `&key=${await demo.adminKey()}`
+    const open = (user: string, more = '') => visitors.open(whole, `${demo.address}/#broken${more}`, { user })
+    return [...(await Promise.all([open('Operator', key), open('Ada'), open('Grace')])), demo] as const
   })()
   const history = async () => {
     const client = centrifuge(whole, `ws://127.0.0.1:${demo.port}/connection/websocket`, {

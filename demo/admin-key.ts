@@ -1,0 +1,24 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+
+/** True if both keys are the same. The time that it takes says nothing about how much of them is. */
+export function isSameKey(given: string, key: string): boolean {
+  return timingSafeEqual(digest(given), digest(key))
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+/**
+ * The address that makes a browser the demo's administrator. The key stands in the fragment, which a browser never sends
+ * to a server, so no access log holds it.
+ *
+ * @param listening A URL like `http://127.0.0.1:3000`
+ */
+export function adminAddress(listening: string, key: string): string {
+  const address = new URL(listening)
+  // A server that listens on every address prints one that a browser can open.
+  if (address.hostname === '0.0.0.0' || address.hostname === '[::]') address.hostname = '127.0.0.1'
+  address.hash = `key=${key}`
+  return address.href
+}
