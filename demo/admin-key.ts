@@ -1,5 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
+/** The log line that holds the address for the administrator's browser. */
+export const OPEN_AS_ADMINISTRATOR = 'open this address to use the dashboard and "Break it"'
+
 /** True if both keys are the same. The time that it takes says nothing about how much of them is. */
 export function isSameKey(given: string, key: string): boolean {
   return timingSafeEqual(digest(given), digest(key))

@@ -1,12 +1,12 @@
 import cluster from 'node:cluster'
 import { parseArgs } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { adminAddress } from './admin-key.ts'
+import { adminAddress, OPEN_AS_ADMINISTRATOR } from './admin-key.ts'
 import { buildApp } from './app.ts'
 import { findRedisServer } from './own-redis.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 import { endOnFaults, endOnSignals } from './shutdown.ts'
-import { OPEN_AS_ADMINISTRATOR, runWorkers } from './workers.ts'
+import { runWorkers } from './workers.ts'
 
 /*
  * Runs the demo: `npm start`. It logs JSON lines to stdout; Fastify's own says "Server listening at" and the address.

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { constants } from 'node:os'
 import { stdout } from 'node:process'
-import { adminAddress } from './admin-key.ts'
+import { adminAddress, OPEN_AS_ADMINISTRATOR } from './admin-key.ts'
 import {
   type BreakAction,
   type BreakAnswer,
@@ -35,9 +35,6 @@ const LISTEN_TIMEOUT = 60_000
 const RUNNING = 'Something is being broken already'
 const STARTING = 'The workers are being started'
 const FOREIGN_REDIS = "The Redis at REDIS_URL is not the demo's own: start it without REDIS_URL"
-
-/** The log line that holds the address for the administrator's browser. */
-export const OPEN_AS_ADMINISTRATOR = 'open this address to use the dashboard and "Break it"'
 
 /** One line as the workers' pino writes it. */
 function log(level: 30 | 40 | 60, msg: string, details: object = {}): void {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { WebSocket } from 'ws'
+import { OPEN_AS_ADMINISTRATOR } from '../../demo/admin-key.ts'
 import { atLeast, holdsNoToken } from '../support/app.ts'
 import { DemoProcess } from '../support/demo.ts'
 import { rawUpgrade } from '../support/raw-socket.ts'
@@ -42,7 +43,7 @@ test('F107: SIGTERM and SIGINT with nobody there: it ends within a second, with 
     t.equal(code, 0)
     t.ok(milliseconds < 2_000, `${signal}: ${milliseconds} ms`)
     const said = demo.logs.filter(({ level }) => level === 30).map(({ msg }) => msg)
-    t.same(said, [`Server listening at ${demo.address}`, 'shutting down', 'drained', 'closed'])
+    t.same(said, [`Server listening at ${demo.address}`, OPEN_AS_ADMINISTRATOR, 'shutting down', 'drained', 'closed'])
     t.same(demo.noise, [])
   }
 })

@@ -23,8 +23,7 @@ async function ask(demo: DemoProcess, action?: string): Promise<{ running: strin
   const response = await fetch(`${demo.address}/api/break`, {
     method: action === undefined ? 'GET' : 'POST',
     headers: {
-      authorization: `Bearer ${await demo.token()}`,
-      origin: demo.address,
+      authorization: `Bearer ${await demo.token('ada', await demo.adminKey())}`,
       'content-type': 'application/json'
     },
     ...(action !== undefined && { body: JSON.stringify({ action }) })

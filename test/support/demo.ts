@@ -124,11 +124,11 @@ export class DemoProcess {
     await this.exited
   }
 
-  async token(user = 'ada'): Promise<string> {
+  async token(user = 'ada', key?: string): Promise<string> {
     const response = await fetch(`${this.address}/api/token`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ user })
+      body: JSON.stringify({ user, key })
     })
     const { token } = (await response.json()) as { token: string }
     return token
