@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { boundsFault } from './channels/bounds.ts'
 import type { ChannelDefinition, ChannelHooks } from './channels/definition.ts'
-import { historyFault } from './channels/history-policy.ts'
+import { completeHistory, historyFault } from './channels/history-policy.ts'
 import { ChannelPatterns, type PatternMatch } from './channels/patterns.ts'
 import { InvalidChannelPatternError } from './errors.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
@@ -22,7 +22,8 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
   schema?: ChannelSchema
   /**
    * Publications that are kept, so that a client that was away can recover: at most `size` of them (1 to 100,000),
-   * none older than `ttl` milliseconds (1,000 to 2,592,000,000).
+   * none older than `ttl` milliseconds (1,000 to 2,592,000,000), and at most `maxBytes` bytes of data together (1,024
+   * to 1,073,741,824; 8,388,608 by default).
    * @default none
    */
   history?: HistoryPolicy
@@ -103,7 +104,7 @@ function define(options: ChannelOptions, app: unknown): ChannelDefinition {
   ) as ChannelHooks
   const { ttl = PRESENCE_TTL } = typeof presence === 'object' ? presence : {}
   const presenceTtl = presence === false ? undefined : ttl
-  return { history, presenceTtl, joinLeave, token, hooks, validators: {} }
+  return { history: history && completeHistory(history), presenceTtl, joinLeave, token, hooks, validators: {} }
 }
 
 function checkOptions(pattern: string, options: ChannelOptions): void {

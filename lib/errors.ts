@@ -53,6 +53,12 @@ export const InvalidArgumentError = createError<[argument: string, mend: string]
   400
 )
 export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
+/** Larger than `limits.publication`: nothing was published. */
+export const PublicationTooLargeError = createError(
+  'FST_RT_PUBLICATION_TOO_LARGE',
+  'The data of the publication is larger than limits.publication',
+  413
+)
 export const InvalidIdempotencyKeyError = createError(
   'FST_RT_INVALID_IDEMPOTENCY_KEY',
   'An idempotency key is a string of 1 to 255 bytes of UTF-8',

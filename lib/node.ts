@@ -54,7 +54,7 @@ export class Node implements SocketObserver {
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */
   constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
-    const { redis, prefix, drain } = options
+    const { redis, prefix, drain, limits } = options
     const { wheel, registry, channels } = this
     const turn = new Turn()
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
@@ -66,7 +66,8 @@ export class Node implements SocketObserver {
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
-    const broker = redis === undefined ? new MemoryBroker() : new RedisBroker({ redis, prefix })
+    const broker =
+      redis === undefined ? new MemoryBroker({ maxBytes: limits.memoryHistory }) : new RedisBroker({ redis, prefix })
     const historyOf = (channel: string) => channels.historyOf(channel)
     const metrics = new Metrics({
       registry,
@@ -80,6 +81,7 @@ export class Node implements SocketObserver {
       turn,
       wheel,
       limiter,
+      maxPublication: limits.publication,
       historyOf,
       failed,
       repaired: metrics.repaired.bind(metrics),

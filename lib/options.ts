@@ -75,6 +75,14 @@ export interface Rate {
   burst: number
 }
 
+/** A token bucket of bytes: `rate` a second on average, `burst` at once. */
+export interface ByteRate {
+  /** Bytes a second, 1 to 1,099,511,627,776. */
+  rate: number
+  /** Bytes at once, 1 to 1,099,511,627,776. */
+  burst: number
+}
+
 export interface LimitOptions {
   /**
    * Bytes of one message, 1 to 2,147,483,647; past it close 1009.
@@ -97,10 +105,23 @@ export interface LimitOptions {
    */
   maxDepth?: number
   /**
-   * Messages of one connection; past it the error `rate_limited`, and close 4429 after 10 s on end.
+   * Bytes of one publication's data as JSON, 1 to 536,870,912, whoever publishes. Past it a publish rejects with
+   * `FST_RT_PUBLICATION_TOO_LARGE`, and a client of the channel protocol gets the error 106. Not per route.
+   * @default 1048576
+   */
+  publication?: number
+  /**
+   * Messages of one connection. Past it the message is dropped with the error `rate_limited`; after 2,000 such
+   * messages the connection is closed with 4429. One of them is forgiven every 50 ms.
    * @default { rate: 100, burst: 200 }
    */
   messages?: Rate | false
+  /**
+   * Bytes of one connection: its messages, and the large answers that its commands ask for (history, presence,
+   * recovery). Passing it means the same as passing `messages`.
+   * @default { rate: 8388608, burst: 16777216 }
+   */
+  bytes?: ByteRate | false
   /**
    * Messages of one user over all nodes; past it the error `rate_limited`.
    * @default false
@@ -147,6 +168,13 @@ export interface LimitOptions {
    * @default 128
    */
   subscriptions?: number
+  /**
+   * Bytes of memory for everything that is remembered of channels if there is no `redis`: histories, positions and
+   * idempotency keys, 1,024 to 1,099,511,627,776. Past it the least recently used channels lose their oldest
+   * publications, and clients that ask for them are told so. Not per route.
+   * @default 268435456
+   */
+  memoryHistory?: number
   /**
    * Milliseconds from the request for an upgrade to the 101, hooks included, 50 to 600,000; past it 503.
    * @default 10000
@@ -221,7 +249,7 @@ export interface RealtimeOptions {
 export interface RouteOptions {
   auth?: AuthOptions | false
   heartbeat?: HeartbeatOptions
-  limits?: Omit<LimitOptions, 'connections' | 'upgradeTimeout'>
+  limits?: Omit<LimitOptions, 'connections' | 'upgradeTimeout' | 'publication' | 'memoryHistory'>
   origins?: OriginMatcher | OriginMatcher[]
 }
 
@@ -268,7 +296,9 @@ export const DEFAULTS = {
     maxFragments: 1_024,
     maxBufferedChunks: 4_096,
     maxDepth: 64,
+    publication: 1_048_576,
     messages: { rate: 100, burst: 200 },
+    bytes: { rate: 8_388_608, burst: 16_777_216 },
     userMessages: false,
     maxQueue: 64,
     buffered: { soft: 65_536, hard: 1_048_576 },
@@ -278,6 +308,7 @@ export const DEFAULTS = {
       perAddress: Number.POSITIVE_INFINITY
     },
     subscriptions: 128,
+    memoryHistory: 268_435_456,
     upgradeTimeout: 10_000
   } as ResolvedLimits,
   drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
@@ -286,6 +317,7 @@ export const DEFAULTS = {
 
 const MAX_INT = 2 ** 31 - 1
 const GIB = 2 ** 30
+const TIB = 2 ** 40
 const DAY = 86_400_000
 
 /** Least and most of every number, with its unit. */
@@ -297,8 +329,11 @@ export const BOUNDS: Readonly<Record<string, readonly [least: number, most: numb
   'limits.maxFragments': [1, MAX_INT, 'fragments'],
   'limits.maxBufferedChunks': [1, MAX_INT, 'chunks'],
   'limits.maxDepth': [1, 500, 'levels'],
+  'limits.publication': [1, GIB / 2, 'bytes'],
   'limits.messages.rate': [0.001, 1_000_000, 'messages a second'],
   'limits.messages.burst': [1, 1_000_000, 'messages'],
+  'limits.bytes.rate': [1, TIB, 'bytes a second'],
+  'limits.bytes.burst': [1, TIB, 'bytes'],
   'limits.userMessages.rate': [0.001, 1_000_000, 'messages a second'],
   'limits.userMessages.burst': [1, 1_000_000, 'messages'],
   'limits.maxQueue': [1, 65_536, 'messages'],
@@ -308,6 +343,7 @@ export const BOUNDS: Readonly<Record<string, readonly [least: number, most: numb
   'limits.connections.perUser': [1, MAX_INT, 'connections'],
   'limits.connections.perAddress': [1, MAX_INT, 'connections'],
   'limits.subscriptions': [1, 1_000_000, 'channels'],
+  'limits.memoryHistory': [1_024, TIB, 'bytes'],
   'limits.upgradeTimeout': [50, 600_000, 'ms'],
   'channels.maxCalls': [1, 1_024, 'calls'],
   'channels.hookTimeout': [100, 600_000, 'ms'],

@@ -1,14 +1,17 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { RedisBroker } from './broker/redis.ts'
-import { historyFault } from './channels/history-policy.ts'
+import { boundsFault } from './channels/bounds.ts'
+import { completeHistory, historyFault } from './channels/history-policy.ts'
 import { checkIdempotencyKey } from './channels/idempotency-key.ts'
+import { publicationData } from './channels/publication-data.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
+import { BOUNDS, DEFAULTS } from './options.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 import type { PublishOptions, PublishResult } from './socket/context.ts'
 import { stringify } from './socket/stringify.ts'
 
-const OPTIONS = ['redis', 'prefix', 'history']
+const OPTIONS = ['redis', 'prefix', 'history', 'limits']
 const MEND_REDIS = 'give a URL, ioredis options or an ioredis client'
 
 export interface PublisherOptions {
@@ -26,6 +29,14 @@ export interface PublisherOptions {
    * @default none
    */
   history?: (channel: string) => HistoryPolicy | undefined
+  limits?: {
+    /**
+     * As the servers' `limits.publication`: bytes of one publication's data as JSON, 1 to 536,870,912. Past it a
+     * publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`.
+     * @default 1048576
+     */
+    publication?: number
+  }
 }
 
 /** Publishes to the channels of a server from a process that runs none: a worker, a cron job. */
@@ -41,7 +52,8 @@ export interface Publisher {
  * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
-  const { redis, prefix, history } = checked(options)
+  const { redis, prefix, history, limits } = checked(options)
+  const { publication: maxBytes = DEFAULTS.limits.publication } = limits ?? {}
   const broker = new RedisBroker({ redis, prefix })
   try {
     await broker.start()
@@ -52,7 +64,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   return {
     async publish(channel, data, options) {
       if (!isChannelName(channel)) throw new InvalidChannelError()
-      const { offset, epoch } = await broker.publish(channel, Buffer.from(stringify(data)), {
+      const { offset, epoch } = await broker.publish(channel, publicationData(stringify(data), maxBytes), {
         history: policyOf(channel, history),
         idempotencyKey: checkIdempotencyKey(options?.idempotencyKey)
       })
@@ -68,12 +80,23 @@ function checked(options: PublisherOptions): PublisherOptions {
     if (OPTIONS.includes(name)) continue
     throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
   }
-  const { redis, history } = options
+  const { redis, history, limits = {} } = options
   if (redis === undefined) throw new InvalidOptionError('redis', MEND_REDIS)
   if (history !== undefined && typeof history !== 'function') {
     throw new InvalidOptionError('history', "give a function that says, by a channel's name, how much of it is kept")
   }
+  checkLimits(limits)
   return options
+}
+
+function checkLimits(limits: unknown): void {
+  if (typeof limits !== 'object' || limits === null) throw new InvalidOptionError('limits', 'give an object')
+  const stray = Object.keys(limits).find((name) => name !== 'publication')
+  if (stray !== undefined) throw new InvalidOptionError(`limits.${stray}`, 'there is no such option; publication is')
+  const { publication = DEFAULTS.limits.publication } = limits as { publication?: unknown }
+  const [least, most] = BOUNDS['limits.publication'] as (typeof BOUNDS)[string]
+  const fault = boundsFault('it', publication, [least, most])
+  if (fault !== undefined) throw new InvalidOptionError('limits.publication', `${fault} (bytes)`)
 }
 
 /** How much is kept of a channel. Unchecked, a mistake would cost what is kept of it already. */
@@ -81,5 +104,5 @@ function policyOf(channel: string, history: PublisherOptions['history']): Histor
   const policy = history?.(channel)
   const fault = policy === undefined ? undefined : historyFault(policy)
   if (fault !== undefined) throw new InvalidOptionError('history', `of what it answers for a channel, ${fault}`)
-  return policy
+  return policy && completeHistory(policy)
 }

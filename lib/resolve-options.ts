@@ -27,7 +27,10 @@ const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
 const PREFIX = /^[\w.-]{1,64}$/
 // What `false` turns off, and what it then falls back to when a route turns it on in part.
-const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.userMessages'])
+const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
+
+// No route can have one of its own.
+const SERVER_LIMITS = ['connections', 'upgradeTimeout', 'publication', 'memoryHistory'] as const
 
 /** Checks a registration's options and fills in the defaults. Throws `FST_RT_INVALID_OPTION`. */
 export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
@@ -71,8 +74,9 @@ export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | 
   if (overrides === undefined) return settings
   const { origins, ...rest } = overrides as RouteOptions & Record<string, unknown>
   const limits = rest.limits as LimitOptions | undefined
-  if (limits?.connections !== undefined || limits?.upgradeTimeout !== undefined) {
-    fail('limits', 'connections and upgradeTimeout concern the whole server: set them where the plugin is registered')
+  const ofServer = SERVER_LIMITS.find((name) => limits?.[name] !== undefined)
+  if (ofServer !== undefined) {
+    fail(`limits.${ofServer}`, 'it concerns the whole server: set it in the options of the plugin')
   }
   const { auth, heartbeat, limits: base } = settings
   return {

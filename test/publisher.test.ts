@@ -50,14 +50,36 @@ t.test('what is kept is checked before it costs what is kept already', async (t)
   t.match(await publisher.publish('a', 3), { offset: 2 })
 })
 
+t.test('case 135: a worker’s publication of 2 MiB is refused, by the servers’ limit or its own', async (t) => {
+  const redis = await RedisServer.start(t)
+  const large = 'x'.repeat(2 * 1024 * 1024)
+  for (const [limits, isTaken] of [
+    [undefined, false],
+    [{}, false],
+    [{ publication: 4_000_000 }, true]
+  ] as const) {
+    const publisher = await createPublisher({ redis: redis.url, limits })
+    t.teardown(() => publisher.close())
+    if (isTaken) await publisher.publish('a', large)
+    else await t.rejects(publisher.publish('a', large), { code: 'FST_RT_PUBLICATION_TOO_LARGE', statusCode: 413 })
+  }
+})
+
 t.test('options that are none', async (t) => {
   const redis = 'redis://127.0.0.1:1'
   const wrong: [unknown, RegExp][] = [
     [undefined, /redis/],
     [null, /redis/],
-    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history are/],
+    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history, limits are/],
     [{ redis, history: { size: 10, ttl: 60_000 } }, /Option history: give a function/],
-    [{ redis, prefix: '' }, /Option prefix/]
+    [{ redis, prefix: '' }, /Option prefix/],
+    [{ redis, limits: null }, /Option limits: give an object/],
+    [{ redis, limits: 5 }, /Option limits: give an object/],
+    [{ redis, limits: { size: 5 } }, /Option limits.size: there is no such option; publication is/],
+    [
+      { redis, limits: { publication: 0 } },
+      /Option limits.publication: make it a whole number from 1 to 536870912 \(bytes\)/
+    ]
   ]
   for (const [options, message] of wrong) {
     await t.rejects(createPublisher(options as never), { code: 'FST_RT_INVALID_OPTION', message } as never)

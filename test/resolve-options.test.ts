@@ -151,12 +151,17 @@ t.test('origins are compared whole', async (t) => {
 })
 
 t.test('auth and rates can be turned off, and on again by a route', async (t) => {
-  const off = resolve({ auth: false, limits: { messages: false, userMessages: false } })
-  t.match(off, { auth: false, limits: { messages: false, userMessages: false } })
+  const off = resolve({ auth: false, limits: { messages: false, bytes: false, userMessages: false } })
+  t.match(off, { auth: false, limits: { messages: false, bytes: false, userMessages: false } })
   const route = resolveRoute(off, {
     auth: { refuse: 'http' },
-    limits: { messages: { rate: 0.5, burst: 1 }, userMessages: { rate: 2, burst: 4 } }
+    limits: {
+      messages: { rate: 0.5, burst: 1 },
+      bytes: { rate: 2 ** 40, burst: 1_000 },
+      userMessages: { rate: 2, burst: 4 }
+    }
   })
+  t.match(route.limits.bytes, { rate: 2 ** 40, burst: 1_000 })
   t.same(route.auth, { ...DEFAULTS.auth, refuse: 'http' })
   t.match(route.limits, { messages: { rate: 0.5, burst: 1 }, userMessages: { rate: 2, burst: 4 } })
   t.equal(resolveRoute(resolve({}), { auth: false }).auth, false)
@@ -178,6 +183,8 @@ t.test('a route cannot set what concerns the whole server', async (t) => {
   const wrong: unknown[] = [
     { limits: { connections: { total: 1 } } },
     { limits: { upgradeTimeout: 1_000 } },
+    { limits: { publication: 1_000 } },
+    { limits: { memoryHistory: 1_000_000 } },
     { drain: {} },
     { redis: 'redis://localhost' },
     { heartbeat: { interval: 1 } }

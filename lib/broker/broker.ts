@@ -29,10 +29,19 @@ export interface Position {
   readonly epoch: string
 }
 
-/** How much of a channel is kept: at most `size` publications, none of them older than `ttl` milliseconds. */
+/** How much of a channel is kept. If one of the bounds is passed, the oldest publications go first. */
 export interface HistoryPolicy {
+  /** Publications, 1 to 100,000. */
   readonly size: number
+  /** Milliseconds that a publication is kept, 1,000 to 2,592,000,000. */
   readonly ttl: number
+  /**
+   * Bytes of `data` that are kept together, 1,024 to 1,073,741,824. The newest publication is kept even if it alone is
+   * larger. A broker that gets a policy without it keeps any number of bytes: the default is filled in for what an
+   * application declares.
+   * @default 8388608
+   */
+  readonly maxBytes?: number
 }
 
 /** One message of a channel, as a broker carries it. */

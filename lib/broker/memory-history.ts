@@ -10,12 +10,17 @@ interface Stream {
   readonly epoch: string
   offset: number
   ttl: number
-  entries: Entry[]
+  readonly entries: Entry[]
+  /** Bytes of data in the entries. */
+  dataBytes: number
   touchedAt: number
 }
 
 // Milliseconds. Whoever may ask for a position can make as many as there are names: they don't stay for long.
 const UNUSED_TTL = 600_000
+// Bytes that Node takes for a publication and for a counter beside their texts, as measured on Node 20.
+const PUBLICATION_COST = 512
+const COUNTER_COST = 384
 
 /**
  * The histories of a `MemoryBroker`: per channel the newest publications and the counter that numbers them.
@@ -25,10 +30,15 @@ const UNUSED_TTL = 600_000
  * with a new epoch.
  */
 export class MemoryHistory {
+  /** All channels that have a counter, and those of them that hold publications; the least recently used first. */
   readonly #streams = new Map<string, Stream>()
+  readonly #filled = new Map<string, Stream>()
   readonly #positionTtl: number
   readonly #newEpoch: () => string
+  #bytes = 0
   #sweeping: IterableIterator<[string, Stream]> | undefined
+  /** Channels that the sweep has yet to look at before it begins again: those in use move to the end. */
+  #unswept = 0
 
   constructor(positionTtl: number, newEpoch: () => string) {
     this.#positionTtl = positionTtl
@@ -40,18 +50,28 @@ export class MemoryHistory {
     return this.#streams.size
   }
 
+  /** Bytes of memory that all of it takes, as far as that can be counted. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   append(channel: string, data: Buffer, info: Buffer | undefined, policy: HistoryPolicy, now: number): Publication {
-    const stream = this.#stream(channel, now)
-    const publication: Publication = { offset: ++stream.offset, epoch: stream.epoch, data, info }
+    const stream = this.#use(channel, now)
+    const publication = { offset: ++stream.offset, epoch: stream.epoch, data: owned(data), info: info && owned(info) }
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
-    dropOld(stream, now, policy.size)
+    stream.dataBytes += data.length
+    this.#bytes += costOf(publication)
+    this.#dropOld(channel, stream, now, policy.size, policy.maxBytes)
+    this.#filled.delete(channel)
+    this.#filled.set(channel, stream)
     return publication
   }
 
   page(channel: string, { since, limit, maxBytes, reverse = false }: HistoryQuery, now: number): HistoryPage {
-    const stream = this.#stream(channel, now)
-    dropOld(stream, now, Number.POSITIVE_INFINITY)
+    const stream = this.#use(channel, now)
+    this.#dropOld(channel, stream, now)
+    if (this.#filled.delete(channel)) this.#filled.set(channel, stream)
     const position = { offset: stream.offset, epoch: stream.epoch }
     const { entries } = stream
     const [oldest] = entries
@@ -68,45 +88,129 @@ export class MemoryHistory {
   }
 
   remove(channel: string): void {
-    this.#streams.delete(channel)
+    const stream = this.#streams.get(channel)
+    if (stream !== undefined) this.#forget(channel, stream)
+  }
+
+  /**
+   * Makes room until all of it takes so many bytes at most. The least recently used channels give first, each its
+   * oldest publications: their counters stay, so whoever asks for what is gone learns that it is. Only if there are no
+   * publications left at all, counters go too, but for those of channels that `isHeld` names.
+   */
+  trim(limit: number, isHeld: (channel: string) => boolean): void {
+    for (const [channel, stream] of this.#filled) {
+      if (this.#bytes <= limit) return
+      this.#drop(channel, stream, countFor(stream, this.#bytes - limit))
+    }
+    let left = this.#streams.size
+    for (const [channel, stream] of this.#streams) {
+      if (this.#bytes <= limit || left-- === 0) return
+      if (!isHeld(channel)) this.#forget(channel, stream)
+      else {
+        // It is in use, if not by a call.
+        this.#streams.delete(channel)
+        this.#streams.set(channel, stream)
+      }
+    }
   }
 
   /** Looks at up to `budget` channels, going on where the last call stopped; channels that `isHeld` names stay. */
   sweep(now: number, budget: number, isHeld: (channel: string) => boolean): void {
-    this.#sweeping ??= this.#streams.entries()
+    if (this.#sweeping === undefined) {
+      this.#sweeping = this.#streams.entries()
+      this.#unswept = this.#streams.size
+    }
     for (let looked = 0; looked < budget; looked++) {
       const next = this.#sweeping.next()
-      if (next.done) {
+      if (next.done || this.#unswept-- === 0) {
         this.#sweeping = undefined
         return
       }
       const [channel, stream] = next.value
-      dropOld(stream, now, Number.POSITIVE_INFINITY)
-      if (this.#isOver(stream, now) && !isHeld(channel)) this.#streams.delete(channel)
+      this.#dropOld(channel, stream, now)
+      if (this.#isOver(stream, now) && !isHeld(channel)) this.#forget(channel, stream)
     }
   }
 
-  #stream(channel: string, now: number): Stream {
-    const found = this.#streams.get(channel)
-    if (found) {
-      found.touchedAt = now
-      return found
+  /** The channel's stream, which is the most recently used from here on. */
+  #use(channel: string, now: number): Stream {
+    let stream = this.#streams.get(channel)
+    if (stream === undefined) {
+      stream = { epoch: this.#newEpoch(), offset: 0, ttl: 0, entries: [], dataBytes: 0, touchedAt: now }
+      this.#bytes += counterCost(channel)
     }
-    const stream = { epoch: this.#newEpoch(), offset: 0, ttl: 0, entries: [], touchedAt: now }
+    stream.touchedAt = now
+    this.#streams.delete(channel)
     this.#streams.set(channel, stream)
     return stream
+  }
+
+  #forget(channel: string, stream: Stream): void {
+    this.#drop(channel, stream, stream.entries.length)
+    this.#streams.delete(channel)
+    this.#bytes -= counterCost(channel)
   }
 
   #isOver(stream: Stream, now: number): boolean {
     const ttl = stream.offset === 0 ? Math.min(this.#positionTtl, UNUSED_TTL) : this.#positionTtl
     return stream.entries.length === 0 && stream.touchedAt + ttl <= now
   }
+
+  #dropOld(
+    channel: string,
+    stream: Stream,
+    now: number,
+    size = Number.POSITIVE_INFINITY,
+    maxBytes = Number.POSITIVE_INFINITY
+  ): void {
+    const { entries, ttl } = stream
+    let { dataBytes } = stream
+    let count = 0
+    for (const { publication, at } of entries) {
+      const isTooMuch = dataBytes > maxBytes && count < entries.length - 1
+      if (!isTooMuch && entries.length - count <= size && at + ttl > now) break
+      dataBytes -= publication.data.length
+      count++
+    }
+    this.#drop(channel, stream, count)
+  }
+
+  /** Drops the oldest publications of a channel, so many of them. */
+  #drop(channel: string, stream: Stream, count: number): void {
+    if (count === 0) return
+    for (const { publication } of stream.entries.splice(0, count)) {
+      stream.dataBytes -= publication.data.length
+      this.#bytes -= costOf(publication)
+    }
+    if (stream.entries.length === 0) this.#filled.delete(channel)
+  }
 }
 
-function dropOld({ entries, ttl }: Stream, now: number, size: number): void {
-  let drop = Math.max(0, entries.length - size)
-  while (drop < entries.length && (entries[drop] as Entry).at + ttl <= now) drop++
-  if (drop > 0) entries.splice(0, drop)
+/** A small buffer is a part of Node's pool, and a publication that is kept would keep the whole of it. */
+function owned(data: Buffer): Buffer {
+  if (data.length === data.buffer.byteLength) return data
+  const copy = Buffer.allocUnsafeSlow(data.length)
+  data.copy(copy)
+  return copy
+}
+
+function costOf({ data, info }: Publication): number {
+  return PUBLICATION_COST + data.length + (info === undefined ? 0 : PUBLICATION_COST / 2 + info.length)
+}
+
+function counterCost(channel: string): number {
+  return COUNTER_COST + 2 * channel.length
+}
+
+/** How many of a channel's oldest publications take so many bytes. */
+function countFor({ entries }: Stream, bytes: number): number {
+  let excess = bytes
+  const end = entries.findIndex(({ publication }) => {
+    const isEnough = excess <= 0
+    excess -= costOf(publication)
+    return isEnough
+  })
+  return end < 0 ? entries.length : end
 }
 
 /** The first publications, with so many bytes of data together; one at least. */

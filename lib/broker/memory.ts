@@ -23,8 +23,8 @@ export interface MemoryBrokerOptions {
   readonly newEpoch?: () => string
   /** How long a channel's offset and epoch are kept after their last use, in milliseconds; a day unless told. */
   readonly positionTtl?: number
-  /** How many publishes with an idempotency key are remembered; 100,000 unless told. */
-  readonly maxIdempotencyKeys?: number
+  /** Bytes for histories, positions and idempotency keys together; no limit by default. */
+  readonly maxBytes?: number
   /** How often what has expired is dropped, in milliseconds; 1,000 unless told. One timer for everything. */
   readonly sweepInterval?: number
 }
@@ -58,10 +58,13 @@ export class MemoryBroker implements Broker {
   readonly #sweepInterval: number
   readonly #subscriptions = new Set<string>()
   readonly #history: MemoryHistory
-  readonly #idempotency: MemoryIdempotency
+  readonly #maxBytes: number
+  readonly #idempotency = new MemoryIdempotency()
   readonly #presence = new MemoryMembers<PresenceEntry>()
   readonly #leases = new MemoryMembers<true>()
   readonly #buckets = new MemoryBuckets()
+  /** A channel whose subscribers would take the loss of its counter for a loss of publications. */
+  readonly #isHeld = (channel: string) => this.#subscriptions.has(channel)
   #listener: BrokerListener | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -69,13 +72,13 @@ export class MemoryBroker implements Broker {
     clock = performance,
     newEpoch = () => randomBytes(9).toString('base64url'),
     positionTtl = 86_400_000,
-    maxIdempotencyKeys = 100_000,
+    maxBytes = Number.POSITIVE_INFINITY,
     sweepInterval = 1000
   }: MemoryBrokerOptions = {}) {
     this.#clock = clock
     this.#sweepInterval = sweepInterval
+    this.#maxBytes = maxBytes
     this.#history = new MemoryHistory(positionTtl, newEpoch)
-    this.#idempotency = new MemoryIdempotency(maxIdempotencyKeys)
   }
 
   get up(): boolean {
@@ -120,7 +123,10 @@ export class MemoryBroker implements Broker {
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
     if (!this.#listener) throw new UnavailableError()
-    return this.#history.page(channel, query, this.#clock.now())
+    const page = this.#history.page(channel, query, this.#clock.now())
+    // A channel that was not known has a counter now.
+    this.#trim()
+    return page
   }
 
   removeHistory(channel: string): Promise<void> {
@@ -191,9 +197,13 @@ export class MemoryBroker implements Broker {
     const now = this.#clock.now()
     const before = this.#idempotency.recall(channel, key, data, now)
     if (before) return before
+    this.#idempotency.makeRoom(now)
+    // To forget a key before its time would publish something twice. Nothing else can give way any more.
+    if (this.#idempotency.bytes >= this.#maxBytes) throw new UnavailableError()
     const result = this.#publish(this.#listener as BrokerListener, channel, data, options)
     const expiresAt = now + (options.idempotencyTtl ?? DEFAULT_IDEMPOTENCY_TTL)
     this.#idempotency.remember(channel, key, data, result, expiresAt)
+    this.#trim()
     return result
   }
 
@@ -203,6 +213,7 @@ export class MemoryBroker implements Broker {
       return { ...UNNUMBERED, duplicate: false }
     }
     const { offset, epoch } = this.#history.append(channel, data, info, history, this.#clock.now())
+    this.#trim()
     const position = { offset, epoch }
     this.#deliver(listener, channel, position, data, info)
     return { ...position, duplicate: false }
@@ -213,9 +224,13 @@ export class MemoryBroker implements Broker {
     listener.publication(channel, { offset, epoch, data, info, time: Date.now() })
   }
 
+  #trim(): void {
+    this.#history.trim(this.#maxBytes - this.#idempotency.bytes, this.#isHeld)
+  }
+
   #sweep(): void {
     const now = this.#clock.now()
-    this.#history.sweep(now, SWEEP_BUDGET, (channel) => this.#subscriptions.has(channel))
+    this.#history.sweep(now, SWEEP_BUDGET, this.#isHeld)
     this.#idempotency.sweep(now, SWEEP_BUDGET)
     this.#presence.sweep(now)
     this.#leases.sweep(now)

@@ -14,6 +14,7 @@ export type Failure =
 // is enough.
 const KNOWN: Readonly<Record<string, ErrorReply>> = {
   FST_RT_SUBSCRIPTION_LIMIT: ERROR.limitExceeded,
+  FST_RT_PUBLICATION_TOO_LARGE: ERROR.limitExceeded,
   FST_RT_INVALID_CHANNEL: ERROR.badRequest,
   FST_RT_CONFLICT: ERROR.badRequest,
   // A hook hands on what the client has sent.

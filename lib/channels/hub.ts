@@ -9,6 +9,7 @@ import { Channel } from './channel.ts'
 import type { Format } from './feed.ts'
 import { checkIdempotencyKey } from './idempotency-key.ts'
 import type { Limiter } from './limiter.ts'
+import { publicationData } from './publication-data.ts'
 import type { Since, Welcome } from './recovery.ts'
 import type { Subscriber } from './subscription.ts'
 
@@ -23,6 +24,8 @@ export interface HubOptions {
   readonly turn: Turn
   readonly wheel: TimerWheel
   readonly limiter: Limiter
+  /** Bytes of a publication's data. */
+  readonly maxPublication: number
   /** How much of a channel is kept, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
   /** A failure of the broker that nobody waits for. */
@@ -109,7 +112,9 @@ export class Hub {
     info?: Buffer
   ): Promise<PublishResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
-    const { offset, epoch } = await this.#options.broker.publish(name, Buffer.from(text), {
+    const { broker, maxPublication } = this.#options
+    const data = publicationData(text, maxPublication)
+    const { offset, epoch } = await broker.publish(name, data, {
       history: this.#options.historyOf(name),
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
       info

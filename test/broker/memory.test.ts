@@ -44,13 +44,55 @@ t.test('runs on the machine’s clock and randomness unless told', async (t) => 
   t.equal((await broker.history('room', { limit: 1 })).publications.length, 1)
 })
 
-t.test('remembers so many idempotency keys and no more', async (t) => {
-  const { broker } = await open(t, { maxIdempotencyKeys: 2 })
-  const publish = (key: string) => broker.publish('room', Buffer.from('1'), { idempotencyKey: key })
-  for (const key of ['a', 'b', 'c']) await publish(key)
-  t.equal(broker.usage.idempotencyKeys, 2)
-  t.match(await publish('c'), { duplicate: true })
-  t.match(await publish('a'), { duplicate: false }, 'the oldest gave way')
+t.test('case 143: 100,000 keyed publishes between the two of one key', async (t) => {
+  const { broker } = await open(t)
+  const publish = (key: string, data = '1') => broker.publish('room', Buffer.from(data), { idempotencyKey: key })
+  await publish('mine')
+  for (let n = 0; n < 100_000; n++) await publish(`k${n}`)
+  t.match(await publish('mine'), { duplicate: true })
+})
+
+t.test('where keys alone take all the memory, a new one is refused and none is forgotten', async (t) => {
+  const { broker, pass } = await open(t, { maxBytes: 10_000 })
+  const options = { history: KEEP, idempotencyTtl: 1_000 }
+  const publish = (idempotencyKey: string) => broker.publish('room', Buffer.from('1'), { ...options, idempotencyKey })
+  let taken = 0
+  const full = async () => {
+    for (;;) await publish(`k${taken++}`)
+  }
+  await t.rejects(full(), { code: 'FST_RT_UNAVAILABLE' })
+  t.ok(taken > 10)
+  t.match(await publish('k0'), { duplicate: true })
+  t.equal((await broker.history('room', { limit: 9 })).publications.length, 0, 'histories have given way before')
+  t.match(
+    await broker.publish('room', Buffer.from('2'), { history: KEEP }),
+    { offset: Number },
+    'without a key: as ever'
+  )
+  await pass(1_000)
+  t.match(await publish('another'), { duplicate: false })
+})
+
+t.test('past the total, whoever asks for what is gone is told', async (t) => {
+  const { broker } = await open(t, { maxBytes: 100_000 })
+  const history = { size: 100, ttl: 60_000 }
+  for (let n = 0; n < 20; n++) {
+    for (const channel of ['a', 'b']) await broker.publish(channel, Buffer.alloc(10_000, '1'), { history })
+  }
+  const page = async (channel: string) => broker.history(channel, { limit: 100, since: { offset: 0, epoch: '' } })
+  const pages = [await page('a'), await page('b')]
+  for (const { publications, position } of pages) {
+    t.equal(position.offset, 20)
+    t.not(publications[0]?.offset, 1, 'a gap, by its offset')
+  }
+  const kept = pages.flatMap(({ publications }) => publications).length
+  t.ok(kept > 5 && kept < 10, `${kept} of 40`)
+})
+
+t.test('names that are only asked about take no more memory than the total', async (t) => {
+  const { broker } = await open(t, { maxBytes: 10_000 })
+  for (let n = 0; n < 1_000; n++) await broker.history(`room ${n}`, { limit: 0 })
+  t.ok(broker.usage.histories < 30)
 })
 
 t.test('what has expired is dropped', async (t) => {

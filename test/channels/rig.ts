@@ -171,6 +171,7 @@ export async function makeRig(
     turn,
     wheel: new TimerWheel(clock, 50),
     limiter: new Limiter(8),
+    maxPublication: 1_048_576,
     historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),

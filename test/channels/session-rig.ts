@@ -181,6 +181,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     turn,
     wheel,
     limiter,
+    maxPublication: 1_048_576,
     historyOf: (channel) => patterns.find(channel)?.definition.history,
     failed,
     repaired() {},

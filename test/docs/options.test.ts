@@ -14,7 +14,8 @@ const WITHOUT_DEFAULT: Readonly<Record<string, string>> = {
   metrics: 'none',
   'channels.onConnect': 'none',
   'channels.onMessage': 'none',
-  'limits.messages': 'on'
+  'limits.messages': 'on',
+  'limits.bytes': 'on'
 }
 const TOP: Readonly<Record<keyof RealtimeOptions, true>> = {
   redis: true,
@@ -57,6 +58,7 @@ const SAMPLES: Readonly<Record<string, unknown>> = {
   'channels.onConnect': () => ({}),
   'channels.onMessage': () => ({}),
   'limits.messages': false,
+  'limits.bytes': false,
   'limits.userMessages': { rate: 1, burst: 1 }
 }
 
