@@ -1,6 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Lanes } from '../../lib/channels/lanes.ts'
+import { collect } from '../support/collect.ts'
+import { idle } from '../support/idle.ts'
 
 function rig(capacity = 100) {
   const log: string[] = []
@@ -13,7 +14,7 @@ function rig(capacity = 100) {
     })
   const end = async (name: string) => {
     open.get(name)?.()
-    await nextTurn()
+    await idle()
   }
   return { lanes, log, run, end }
 }
@@ -65,4 +66,25 @@ t.test('what waits can be forgotten', async (t) => {
   t.equal(lanes.size, 1)
   await end('1')
   t.same(log, ['1'])
+})
+
+t.test('a lane is forgotten with its last job: a client may name as many as it likes', async (t) => {
+  const { lanes, run, end } = rig()
+  // What a lane is named by is held by nothing but the lane: an object's end shows, unlike a text's.
+  const names = ['1', '2', '3'].map((name) => {
+    const object = new String(name) as unknown as string
+    run(object, name)
+    return new WeakRef(object as unknown as object)
+  })
+  await end('1')
+  await end('3')
+  collect()
+  t.same(
+    names.map((name) => name.deref() === undefined),
+    [true, false, true]
+  )
+  await end('2')
+  collect()
+  t.equal(names[1]?.deref(), undefined)
+  t.equal(lanes.size, 0)
 })

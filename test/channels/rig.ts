@@ -1,6 +1,5 @@
 import { EventEmitter, once } from 'node:events'
 import { Duplex } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type {
   HistoryPage,
   HistoryPolicy,
@@ -19,6 +18,7 @@ import { Outbox } from '../../lib/socket/outbox.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { Turn } from '../../lib/socket/turn.ts'
 import { FakeClock } from '../support/clock.ts'
+import { idle } from '../support/idle.ts'
 
 export { FakeClock }
 
@@ -150,7 +150,7 @@ export interface Rig {
   subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
   /** Publishes numbers, one after another. */
   publish(channel: string, ...values: unknown[]): Promise<void>
-  /** Resolves once what was sent in this turn is written. */
+  /** Resolves once what was sent is written, and what follows from that is done. */
   written(): Promise<void>
 }
 
@@ -201,9 +201,6 @@ export async function makeRig(
     async publish(channel, ...values) {
       for (const value of values) await hub.publish(channel, value, undefined)
     },
-    // A repair or a catch-up is a few promises and turns long.
-    async written() {
-      for (let turns = 0; turns < 6; turns++) await nextTurn()
-    }
+    written: idle
   }
 }

@@ -1,5 +1,4 @@
 import { Duplex } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { Presence } from '../../lib/channels/attendance.ts'
 import type { ChannelDefinition, EndpointHooks, MethodDefinition } from '../../lib/channels/definition.ts'
@@ -14,7 +13,10 @@ import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
 import { Outbox } from '../../lib/socket/outbox.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { Turn } from '../../lib/socket/turn.ts'
+import { idle } from '../support/idle.ts'
 import { FakeClock, FaultyBroker } from './rig.ts'
+
+export { idle as quiet }
 
 /*
  * Sessions without the plugin, its handshake and its sockets around them: what a client says goes in as bytes, what it
@@ -129,7 +131,7 @@ export class Client {
   async call(command: object): Promise<Line | undefined> {
     const id = ++this.#id
     this.say({ id, ...command })
-    await quiet()
+    await idle()
     const at = this.#lines.findIndex((line) => line.id === id)
     if (at < 0) return undefined
     const { id: _, ...answer } = this.#lines.splice(at, 1)[0] as Line
@@ -138,7 +140,7 @@ export class Client {
 
   /** What it has heard since it was asked last, once all is quiet. */
   async heard(): Promise<Line[]> {
-    await quiet()
+    await idle()
     return this.#lines.splice(0)
   }
 
@@ -158,11 +160,6 @@ export class Client {
     this.frames.push(text)
     this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
   }
-}
-
-/** Resolves once what was begun is done, as far as nothing holds it up: a command is a few promises and turns long. */
-export async function quiet(): Promise<void> {
-  for (let turns = 0; turns < 8; turns++) await nextTurn()
 }
 
 export async function sessionRig(t: { teardown(fn: () => unknown): void }, options: SessionRigOptions = {}) {

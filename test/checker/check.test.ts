@@ -90,6 +90,12 @@ const CASES: readonly Case[] = [
     broken: []
   },
   {
+    name: 'a client that begins anew',
+    events: [...begin, saw(1), close, open, asked(), subscribed(0), saw(1), saw(2)],
+    redis: final([1, 2]),
+    broken: []
+  },
+  {
     name: 'an epoch that begins again, declared',
     events: [...begin, saw(1), saw(2), hole(0, B), saw(1, B)],
     publishes: [told(2), told(1, B)],

@@ -162,7 +162,9 @@ class Reader {
     const track = this.#track(channel)
     track.early = 0
     track.since = since
-    if (since && text(since) !== text(track.position)) this.#fail('position', channel, 'asked for what it was not at')
+    // Without a position it begins anew, wherever it was before.
+    if (since === undefined) track.position = undefined
+    else if (text(since) !== text(track.position)) this.#fail('position', channel, 'asked for what it was not at')
   }
 
   #publication({ channel, offset, epoch, id, hash }: Of<'publication'>): void {

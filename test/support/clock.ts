@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/socket/timer-wheel.ts'
+import { idle } from './idle.ts'
 
 interface Timer {
   due: number
@@ -41,12 +42,12 @@ export class FakeClock implements Clock {
     this.#now = end
   }
 
-  /** As `advance`, in steps, before each of which promises settle. */
+  /** As `advance`, in steps, before each of which all settles that can. */
   async pass(milliseconds: number, step = 10): Promise<void> {
-    await new Promise(setImmediate)
+    await idle()
     for (let left = milliseconds; left > 0; left -= step) {
       this.advance(Math.min(step, left))
-      await new Promise(setImmediate)
+      await idle()
     }
   }
 

@@ -1,6 +1,6 @@
 import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { idle } from './idle.ts'
 
 /**
  * Node's own timers, made to stand still until the test lets time pass: for what takes no clock. They run again with
@@ -17,11 +17,9 @@ export function fakeTimers(t: { teardown(fn: () => unknown): void }) {
   return {
     /** Lets time pass, and what was waited for happen: the promises that hang on it settle, and those on them. */
     async pass(milliseconds: number): Promise<void> {
-      await nextTurn()
+      await idle()
       mock.timers.tick(milliseconds)
-      await nextTurn()
-      // Some let a turn go by before they judge what came too late.
-      await nextTurn()
+      await idle()
     }
   }
 }

@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { collect } from '../support/collect.ts'
+import { play, schedules } from './schedule.ts'
+
+/*
+ * Random schedules over the real hub, its recovery, feeds and outboxes: messages are lost, repeated and late, history is
+ * slow, fails and is lost, readers stall, clients come and go. SCHEDULES=100000 runs so many, SCHEDULES_SEED=7 others.
+ * A schedule that fails is shortened, and what happened in it is printed.
+ */
+const RUNS = Number(process.env.SCHEDULES ?? 500)
+const SEED = Number(process.env.SCHEDULES_SEED ?? 1)
+
+t.test(`${RUNS} schedules lose nothing, double nothing and leave nothing behind`, { timeout: 3_600_000 }, async (t) => {
+  const figures = { delivered: 0, recovered: 0, gapsDeclared: 0 }
+  // Hubs live on, so that what they hold of those who have left shows.
+  const hubs: object[] = []
+  const gone: WeakRef<object>[] = []
+  const property = fc.asyncProperty(schedules, async (schedule) => {
+    const outcome = await play(schedule)
+    figures.delivered += outcome.delivered
+    figures.recovered += outcome.recovered
+    figures.gapsDeclared += outcome.gapsDeclared
+    hubs.push(outcome.hub)
+    gone.push(...outcome.gone)
+    return outcome.faults.length === 0
+  })
+  const { failed, counterexample, seed, counterexamplePath } = await fc.check(property, {
+    numRuns: RUNS,
+    seed: SEED,
+    interruptAfterTimeLimit: 3_000_000
+  })
+  if (failed && counterexample) {
+    const { trace, faults } = await play(counterexample[0])
+    for (const line of [...trace, ...faults]) console.log(line)
+    t.fail(`seed ${seed}, path ${counterexamplePath}: ${faults[0]}`)
+    return
+  }
+  // The schedules do what they are there for.
+  t.ok(figures.delivered > 10 * RUNS, `${figures.delivered} delivered`)
+  t.ok(figures.recovered > RUNS / 2, `${figures.recovered} recovered`)
+  t.ok(figures.gapsDeclared > RUNS / 10, `${figures.gapsDeclared} gaps declared`)
+  collect()
+  t.equal(gone.filter((connection) => connection.deref() !== undefined).length, 0, `of ${gone.length} who have left`)
+  t.equal(hubs.length, RUNS)
+})
