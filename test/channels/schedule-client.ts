@@ -105,6 +105,8 @@ export class ScheduleClient implements ClientLog {
   readonly #positions = new Map<string, StreamPosition>()
   /** Channels that it has asked for on this connection, and what it knows of them. */
   readonly #wanted = new Map<string, 'asked' | 'in' | 'leaving'>()
+  /** Its last question for each channel. */
+  readonly #asks = new Map<string, object>()
   #connection: Connection | undefined
 
   constructor(name: string, style: Style, turn: Turn, hub: Hub) {
@@ -131,6 +133,7 @@ export class ScheduleClient implements ClientLog {
   connect(): void {
     if (this.isConnected) return
     this.#wanted.clear()
+    this.#asks.clear()
     const connection = new Connection(this.#turn, this.#hub, this.style, (told) => {
       if (this.#connection === connection) this.#read(told)
     })
@@ -157,10 +160,13 @@ export class ScheduleClient implements ClientLog {
     if (afresh) this.#positions.delete(channel)
     const since = this.#positions.get(channel)
     this.#wanted.set(channel, 'asked')
+    const ask = {}
+    this.#asks.set(channel, ask)
     this.events.push({ type: 'asked', channel, since })
     const options = since && { since }
-    const isAnswered = () => this.#wanted.get(channel) !== 'leaving' && this.#connection === connection
-    const tell = (result: SubscribeResult) => isAnswered() && connection.send({ subscribed: { channel, ...result } })
+    // Whoever has unsubscribed meanwhile, or asked again, has no use for the answer.
+    const isWanted = () => this.#asks.get(channel) === ask && this.#wanted.get(channel) === 'asked'
+    const tell = (result: SubscribeResult) => isWanted() && connection.send({ subscribed: { channel, ...result } })
     const subscribing =
       this.style === 'socket'
         ? this.#hub.subscribe(connection, channel, socketFormat, options).then(tell)
@@ -177,9 +183,7 @@ export class ScheduleClient implements ClientLog {
             }
             return takes === undefined ? undefined : inAnswer.length
           })
-    subscribing.catch(() => {
-      if (this.#wanted.get(channel) === 'asked' && this.#connection === connection) connection.send({ ended: channel })
-    })
+    subscribing.catch(() => isWanted() && connection.send({ ended: channel }))
     return true
   }
 

@@ -108,6 +108,7 @@ class World {
       turn: this.#turn,
       wheel: this.#wheel,
       limiter: new Limiter(3),
+      maxPublication: 1_048_576,
       historyOf: (name) => (name.startsWith('h') ? { size: 1_000, ttl: 600_000 } : undefined),
       failed: () => undefined,
       repaired: () => undefined,
@@ -117,10 +118,10 @@ class World {
     void this.#broker.start({
       publication: (name, publication) => this.hub.receive(name, publication),
       presence: () => undefined,
-      control: () => undefined,
+      dropped: () => undefined,
       state: () => undefined,
       audit: (names) => this.hub.audit(names)
-    } as Parameters<ScriptedBroker['start']>[0])
+    })
     this.#clients = Array.from({ length: CLIENTS }, (_, n) => {
       const style = n % 2 === 0 ? 'socket' : 'session'
       return new ScheduleClient(`${style}-${n}`, style, this.#turn, this.hub)
