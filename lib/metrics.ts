@@ -12,6 +12,8 @@ export interface MetricSources {
   readonly registry: Registry
   channels(): number
   brokerUp(): boolean
+  /** Reports an error of prom-client's, or in reading a figure: neither may reach a connection or the other figures. */
+  failed(error: unknown): void
   /** How the drain goes, or what it came to. */
   drain(): { readonly draining: boolean; readonly closed: number; readonly terminated: number }
 }
@@ -58,7 +60,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     this.#bytesOut += bytesOut
     this.#dropped += dropped
     add(this.#closes, codeLabel(code))
-    this.#lifetime?.observe({ route: socket.settings.route }, age / 1000)
+    this.#guard(() => this.#lifetime?.observe({ route: socket.settings.route }, age / 1000))
   }
 
   received(bytes: number): void {
@@ -71,7 +73,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
   }
 
   roundTrip(milliseconds: number): void {
-    this.#roundTrip?.observe(milliseconds / 1000)
+    this.#guard(() => this.#roundTrip?.observe(milliseconds / 1000))
   }
 
   heartbeatTimeout(): void {
@@ -97,12 +99,13 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
 
   /** @param lag Milliseconds from a publication to its delivery. */
   delivered(lag: number): void {
-    this.#lag?.observe(lag / 1000)
+    this.#guard(() => this.#lag?.observe(lag / 1000))
   }
 
   /** Registers the metrics. */
   export(prom: PromClient, registry: PromRegistry): void {
     const registers = [registry]
+    const guard = this.#guard.bind(this)
     const { registry: sockets, channels, brokerUp, drain } = this.#sources
     const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
       new prom.Counter({
@@ -111,8 +114,10 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
         registers,
         labelNames: label === undefined ? [] : [label],
         collect(this: Counter) {
-          this.reset()
-          for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count)
+          guard(() => {
+            this.reset()
+            for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count)
+          })
         }
       })
     const gauge = (name: string, help: string, read: () => number) =>
@@ -121,7 +126,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
         help,
         registers,
         collect(this: Gauge) {
-          this.set(read())
+          guard(() => this.set(read()))
         }
       })
     new prom.Gauge({
@@ -130,8 +135,10 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
       registers,
       labelNames: ['route'],
       collect(this: Gauge) {
-        this.reset()
-        for (const { settings } of sockets) this.inc({ route: settings.route })
+        guard(() => {
+          this.reset()
+          for (const { settings } of sockets) this.inc({ route: settings.route })
+        })
       }
     })
     counter('connections_opened', 'Connections opened', 'route', () => this.#opened)
@@ -182,6 +189,14 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
       registers,
       buckets: ROUND_TRIPS
     })
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#sources.failed(error)
+    }
   }
 
   #sum(figure: 'messagesOut' | 'bytesOut' | 'dropped', closed: number): number {

@@ -28,14 +28,14 @@ const RESOLUTION = 50
 const SUBSCRIBING_AT_ONCE = 256
 // What fails for a broker that is away, or that went while it was asked.
 const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
-// Anybody with access to Redis can send what nobody can read.
-const UNREAD_LOG_INTERVAL = 60_000
+// For lines about what can come as often as messages do.
+const LOG_INTERVAL = 60_000
 const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
 export class Node implements SocketObserver {
   readonly #log: FastifyBaseLogger
-  readonly wheel = new TimerWheel(systemClock, RESOLUTION)
+  readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
   readonly broker: Broker
   readonly registry = new Registry()
   readonly channels = new ChannelRoutes()
@@ -47,7 +47,8 @@ export class Node implements SocketObserver {
   readonly drainer: Drainer
   readonly context: SocketContext
   readonly realtime: Realtime
-  readonly #unread = new OncePer(UNREAD_LOG_INTERVAL)
+  readonly #unread = new OncePer(LOG_INTERVAL)
+  readonly #failures = new Map<string, OncePer>()
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
   #wasAway = false
@@ -56,7 +57,7 @@ export class Node implements SocketObserver {
   constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
     const { redis, prefix, drain, limits } = options
     const { wheel, registry, channels } = this
-    const turn = new Turn()
+    const turn = new Turn((error) => this.#failed('end of turn', error))
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
     const failed = (stage: string, err: unknown) => {
       // That the broker is away is said once; that everything then fails goes without saying.
@@ -73,6 +74,7 @@ export class Node implements SocketObserver {
       registry,
       channels: () => hub.channels,
       brokerUp: () => broker.up,
+      failed: (error) => this.#failed('metrics', error),
       drain: () => this.drainer
     })
     this.metrics = metrics
@@ -158,19 +160,37 @@ export class Node implements SocketObserver {
 
   #listener(): BrokerListener {
     const { control, hub } = this
+    // The broker calls these from its connection's callbacks, where an error would end the process.
+    const guarded =
+      <Args extends unknown[]>(listener: (...args: Args) => void) =>
+      (...args: Args) => {
+        try {
+          listener(...args)
+        } catch (error) {
+          this.#failed('broker listener', error)
+        }
+      }
     return {
-      publication(channel, publication) {
+      publication: guarded((channel, publication) => {
         if (channel === CONTROL_CHANNEL) control.receive(publication)
         else hub.receive(channel, publication)
-      },
-      presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
-      dropped: (channel) => this.#dropped('message', channel),
-      audit(channels) {
+      }),
+      presence: guarded((channel, kind, info) => hub.receivePresence(channel, kind, info)),
+      dropped: guarded((channel) => this.#dropped('message', channel)),
+      audit: guarded((channels) => {
         void control.audit()
         hub.audit(channels)
-      },
-      state: (up, cause) => this.#brokerIs(up, cause)
+      }),
+      state: guarded((up, cause) => this.#brokerIs(up, cause))
     }
+  }
+
+  /** An error of this package, or of what it stands on, that must not reach others than it concerns. */
+  #failed(stage: string, err: unknown): void {
+    const often = this.#failures.get(stage) ?? new OncePer(LOG_INTERVAL)
+    this.#failures.set(stage, often)
+    const times = often.count(this.wheel.now())
+    if (times > 0) this.#log.error({ err, stage, times }, 'unexpected failure')
   }
 
   #dropped(kind: 'message' | 'request', channel: string): void {

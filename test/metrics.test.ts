@@ -17,11 +17,13 @@ const socketOf = (route: string, figures = {}, bufferedAmount = 0) =>
 
 function make() {
   const registry = new Registry()
+  const failures: unknown[] = []
   const state = { channels: 3, up: true, drain: { draining: false, closed: 0, terminated: 0 } }
   const metrics = new Metrics({
     registry,
     channels: () => state.channels,
     brokerUp: () => state.up,
+    failed: (error) => failures.push(error),
     drain: () => state.drain
   })
   const target = new prom.Registry()
@@ -35,7 +37,7 @@ function make() {
     metrics.closed(socket, code)
   }
   const lines = async () => (await target.metrics()).split('\n').filter((line) => !line.startsWith('#') && line !== '')
-  return { registry, state, metrics, target, open, close, lines }
+  return { registry, failures, state, metrics, target, open, close, lines }
 }
 
 t.test('every figure is exported, from zero on', async (t) => {
@@ -182,4 +184,24 @@ t.test('F116: collecting with 5,000 connections', async (t) => {
   const best = Math.min(...times)
   t.comment(`${best.toFixed(1)} ms`)
   t.ok(best < 50, `${best} ms`)
+})
+
+t.test('case 129: an error in a figure is reported, and the others are collected', async (t) => {
+  const { metrics, target, open, close, lines, failures, registry } = make()
+  metrics.export(prom, target)
+  metrics.delivered(Number.NaN)
+  metrics.roundTrip(Number.NaN)
+  close(open(socketOf('/a', { age: Number.NaN })), 1000)
+  t.equal(failures.length, 3)
+  const error = new Error('one socket')
+  const bad = socketOf('/b')
+  Object.defineProperty(bad, 'bufferedAmount', {
+    get() {
+      throw error
+    }
+  })
+  registry.add(bad)
+  const found = await lines()
+  t.same(failures.slice(3), [error])
+  for (const line of ['realtime_closes_total{code="1000"} 1', 'realtime_channels 3']) t.ok(found.includes(line), line)
 })

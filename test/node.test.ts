@@ -1,4 +1,6 @@
 import t from 'tap'
+import { Hub } from '../lib/channels/hub.ts'
+import { connect } from '../lib/testing/index.ts'
 import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
 import { RedisServer, until } from './support/redis-server.ts'
@@ -83,3 +85,30 @@ t.test('what else fails at the broker is said each time', async (t) => {
   await app.close()
   t.match(atLeast(logs, 'warn'), [{ msg: 'broker failed', stage: 'presence', err: { code: 'FST_RT_BROKER' } }])
 })
+
+t.test(
+  'case 129: an error in what the broker calls is logged, a line a minute, and the others are served',
+  async (t) => {
+    const { app, logs } = await buildApp(t, { auth: false })
+    app.ws('/news', async (socket) => {
+      await socket.subscribe('news')
+      socket.sendJson('ready')
+      for await (const message of socket.messages()) await socket.publish('news', message)
+    })
+    const client = await connect(app, '/news')
+    t.equal(await client.next(), 'ready')
+    const { receive } = Hub.prototype
+    t.teardown(() => {
+      Hub.prototype.receive = receive
+    })
+    Hub.prototype.receive = () => {
+      throw new Error('a hub')
+    }
+    for (const n of [1, 2, 3]) await app.realtime.publish('news', n)
+    Hub.prototype.receive = receive
+    client.send(4)
+    t.strictSame(await client.next(), { channel: 'news', data: 4 })
+    t.match(atLeast(logs, 'warn'), [{ level: 50, msg: 'unexpected failure', stage: 'broker listener', times: 1 }])
+    t.equal(atLeast(logs, 'warn').length, 1)
+  }
+)

@@ -91,13 +91,21 @@ export class Feed implements Batch {
     this.#sealed = this.#added
     if (count === 0) return
     this.#frames = []
-    const { fellBehind, delivered } = this.#options
+    const { delivered } = this.#options
     if (this.#oldest !== undefined) delivered(Math.max(0, Date.now() - this.#oldest))
     this.#oldest = undefined
     const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
-    for (const [outbox, subscription] of this.#live) {
+    for (const [outbox, subscription] of this.#live) this.#hand(chunk, count, before, outbox, subscription)
+  }
+
+  #hand(chunk: Buffer, count: number, before: number, outbox: Outbox, subscription: Subscription): void {
+    const { fellBehind, turn } = this.#options
+    try {
       if (outbox.lagging && fellBehind !== undefined) fellBehind(subscription, before)
       else outbox.offer(chunk, count, this)
+    } catch (error) {
+      turn.report(error)
+      outbox.fail()
     }
   }
 

@@ -159,6 +159,12 @@ export class Outbox {
     this.#writeBacklog()
   }
 
+  /** Something was lost on its way to this connection: it ends at once, and its client comes back for it. */
+  fail(): void {
+    this.close()
+    this.#stream.destroy()
+  }
+
   /** Forgets all that waits. */
   close(): void {
     this.#closed = true
@@ -171,7 +177,7 @@ export class Outbox {
   /** Takes what was gathered so far, so that what is sent next stands behind what was published before. */
   #settle(): void {
     if (this.#sources === undefined || !this.#turn.gathers) return
-    for (const source of this.#sources) source.seal()
+    for (const source of this.#sources) this.#turn.seal(source)
   }
 
   #append(chunk: Buffer, count: number): void {
@@ -195,11 +201,14 @@ export class Outbox {
   #awaitDrain(): void {
     if (this.#awaitingDrain) return
     this.#awaitingDrain = true
-    this.#stream.once('drain', () => {
-      this.#awaitingDrain = false
-      this.#writeBacklog()
-      this.#owner.caughtUp()
-    })
+    // An error in a stream's listener would end the process.
+    this.#stream.once('drain', () => this.#turn.attempt(() => this.#drained()))
+  }
+
+  #drained(): void {
+    this.#awaitingDrain = false
+    this.#writeBacklog()
+    this.#owner.caughtUp()
   }
 
   // Before something is added: one message larger than the limit goes out where nothing else waits.

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { MessagesTakenError } from '../errors.ts'
@@ -158,6 +159,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController()
+      // A handler may wait for many things at once: Node would warn of a leak from eleven on.
+      setMaxListeners(0, this.#abort.signal)
       if (this.#ended) this.#abort.abort()
     }
     return this.#abort.signal
@@ -478,11 +481,16 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /** @internal Every event passes here: ours first, then the application's listeners, each guarded. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (event === 'message') return this.#onMessage(args[0] as Buffer, args[1] as boolean)
-    if (event === 'ping') this.#onPing(args[0] as Buffer)
-    else if (event === 'pong') this.#onPong(args[0] as Buffer)
-    else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
-    else if (event === 'close') this.#onClose(args[0] as number)
+    try {
+      if (event === 'message') return this.#onMessage(args[0] as Buffer, args[1] as boolean)
+      if (event === 'ping') this.#onPing(args[0] as Buffer)
+      else if (event === 'pong') this.#onPong(args[0] as Buffer)
+      else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
+      else if (event === 'close') this.#onClose(args[0] as number)
+    } catch (error) {
+      // An error of ours, which would end the process from here.
+      this.listenerFailed(event, error)
+    }
     return this.callListeners(event, args)
   }
 
@@ -594,10 +602,14 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     this.#outbox.close()
     this.#end()
     if (this.#settings.kind === 'refused') return
-    if (this.session === undefined) streams.closed(this)
-    else this.session.ended()
-    // After a fault of the peer's ws says 1006, whatever the close frame was that it answered with.
-    observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.#sentCode ?? eventCode) : eventCode)
+    try {
+      if (this.session === undefined) streams.closed(this)
+      else this.session.ended()
+    } finally {
+      // A drain waits for this. After a fault of the peer's ws says 1006, whatever the close frame was that it answered
+      // with.
+      observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.#sentCode ?? eventCode) : eventCode)
+    }
   }
 
   #end(): void {

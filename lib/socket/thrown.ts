@@ -12,3 +12,8 @@ export function readable(thrown: unknown): unknown {
     return new Error('Something was thrown that cannot be read')
   }
 }
+
+/** Reports an error by throwing it: what is used if nobody takes reports. */
+export function rethrow(error: unknown): never {
+  throw error
+}

@@ -1,3 +1,5 @@
+import { rethrow } from './thrown.ts'
+
 /** Something with one deadline at a time. */
 export interface Timed {
   /** The wheel's own: the tick this stands in, or -1. */
@@ -32,6 +34,8 @@ export const systemClock: Clock = {
 
 const SLOTS = 1024
 const MAX_GRACE = 1_000
+// A deadline whose callback failed is tried again: without it a connection would have no heartbeat any more.
+const RETRY = 1_000
 
 /**
  * One timer for the deadlines of all connections: a hashed timing wheel (Varghese and Lauck, SOSP 1987), so that
@@ -41,16 +45,21 @@ const MAX_GRACE = 1_000
 export class TimerWheel {
   readonly #clock: Clock
   readonly #resolution: number
+  readonly #failed: (error: unknown) => void
   readonly #slots: Set<Timed>[] = Array.from({ length: SLOTS }, () => new Set())
   #tick: number
   #size = 0
   #stop: (() => void) | undefined
   #graceUntil = Number.NEGATIVE_INFINITY
 
-  /** @param resolution Milliseconds. */
-  constructor(clock: Clock, resolution: number) {
+  /**
+   * @param resolution Milliseconds.
+   * @param failed Reports an error in one callback, while the others are called. Throws it by default.
+   */
+  constructor(clock: Clock, resolution: number, failed: (error: unknown) => void = rethrow) {
     this.#clock = clock
     this.#resolution = resolution
+    this.#failed = failed
     this.#tick = this.#tickOf(clock.now())
   }
 
@@ -120,6 +129,15 @@ export class TimerWheel {
 
   #fire(entry: Timed, now: number): void {
     this.delete(entry)
-    this.set(entry, entry.onDue(now))
+    this.set(entry, this.#nextOf(entry, now))
+  }
+
+  #nextOf(entry: Timed, now: number): number {
+    try {
+      return entry.onDue(now)
+    } catch (error) {
+      this.#failed(error)
+      return now + RETRY
+    }
   }
 }

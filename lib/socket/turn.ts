@@ -1,4 +1,5 @@
 import type { Outbox } from './outbox.ts'
+import { rethrow } from './thrown.ts'
 
 /** Frames for one outbox or many (a channel's subscribers), gathered during one turn of the event loop. */
 export interface Batch {
@@ -15,6 +16,13 @@ export class Turn {
   #batches: Batch[] = []
   #armed = false
   readonly #flush = () => this.flush()
+  /** Reports an error in one batch, outbox or callback, while the others go on. */
+  readonly report: (error: unknown) => void
+
+  /** @param report Throws the error by default. */
+  constructor(report: (error: unknown) => void = rethrow) {
+    this.report = report
+  }
 
   /** The outbox has something to write at the end of the turn. */
   addOutbox(outbox: Outbox): void {
@@ -36,11 +44,38 @@ export class Turn {
   flush(): void {
     const batches = this.#batches
     this.#batches = []
-    for (const batch of batches) batch.seal()
+    for (const batch of batches) this.seal(batch)
     const outboxes = this.#outboxes
     this.#outboxes = []
     this.#armed = false
-    for (const outbox of outboxes) outbox.flush()
+    for (const outbox of outboxes) this.#write(outbox)
+  }
+
+  /** Seals a batch. An error in it is reported: what else is handed out in this turn must not be lost for it. */
+  seal(batch: Batch): void {
+    try {
+      batch.seal()
+    } catch (error) {
+      this.report(error)
+    }
+  }
+
+  /** Runs what nobody waits for. An error is reported. */
+  attempt(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.report(error)
+    }
+  }
+
+  #write(outbox: Outbox): void {
+    try {
+      outbox.flush()
+    } catch (error) {
+      this.report(error)
+      outbox.fail()
+    }
   }
 
   #arm(): void {

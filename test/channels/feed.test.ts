@@ -10,8 +10,8 @@ import { Reader } from './rig.ts'
 const text = (frame: Buffer) => [...framePayloads(frame)].map(({ payload }) => `${payload}`).join()
 const publication = (offset: number) => ({ offset, epoch: offset === 0 ? '' : 'e', data: Buffer.from(`${offset}`) })
 
-function rig({ fellBehind }: { fellBehind?: FellBehind } = {}) {
-  const turn = new Turn()
+function rig({ fellBehind, report }: { fellBehind?: FellBehind; report?: (error: unknown) => void } = {}) {
+  const turn = new Turn(report)
   const lags: number[] = []
   const feed = new Feed({ format: socketFormat, channel: 'room', turn, fellBehind, delivered: (lag) => lags.push(lag) })
   const caughtUp = { caughtUp() {} } as unknown as Hub
@@ -200,3 +200,25 @@ async function makeSlow(one: Reader, turn: Turn): Promise<void> {
   turn.flush()
   await nextTurn()
 }
+
+t.test('case 129: one subscriber who can’t be given a batch is ended, the others are given it', async (t) => {
+  const failures: unknown[] = []
+  const { reader, feed, add } = rig({ report: (error) => failures.push(error) })
+  const [first, broken, last] = [reader(), reader(), reader()]
+  for (const { subscription } of [first, broken, last]) feed.join(subscription)
+  const error = new Error('one outbox')
+  let ended = 0
+  Object.assign(broken.one.outbox, {
+    offer() {
+      throw error
+    },
+    fail: () => ended++
+  })
+  add(1)
+  await nextTurn()
+  add(2)
+  await nextTurn()
+  for (const { one } of [first, last]) t.same(one.offsets, [1, 2])
+  t.same(failures, [error, error])
+  t.equal(ended, 2)
+})

@@ -283,3 +283,21 @@ t.test('with a detour everything takes it, and what waits there counts', async (
   outbox.push(frameOf('3'))
   t.same(events, ['overflowed'])
 })
+
+t.test('case 129: an error once the reader reads again is reported, and doesn’t end the process', async (t) => {
+  const failures: unknown[] = []
+  const error = new Error('caught up')
+  const stream = new SlowStream()
+  const turn = new Turn((one) => failures.push(one))
+  const owner = {
+    overflowed() {},
+    caughtUp() {
+      throw error
+    }
+  }
+  const outbox = new Outbox(stream, turn, { soft: SOFT, hard: HARD }, owner)
+  outbox.push(frameOf('filling', SOFT))
+  turn.flush()
+  await stream.drain()
+  t.same(failures, [error])
+})

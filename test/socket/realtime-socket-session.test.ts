@@ -102,3 +102,22 @@ t.test('draining waits for what the session has begun', async (t) => {
   answers.drain = Promise.resolve()
   t.same(socket.drain(), { handled: answers.drain, busy: true })
 })
+
+t.test('case 129: an error in the session ends its connection, and is no end of the process', async (t) => {
+  const { socket, client, logs, eventsOf } = await sessionRig(t)
+  const error = new Error('a session')
+  const fail = () => {
+    throw error
+  }
+  Object.assign(socket.session as SocketSession, { receive: fail, ended: fail })
+  const closed = next(socket, 'close')
+  client.send({ payload: '{"id":1}' })
+  while (!socket.closed) await new Promise(setImmediate)
+  client.destroy()
+  await closed
+  t.match(logs, [
+    ['error', { err: error, event: 'message' }, 'socket listener failed'],
+    ['error', { err: error, event: 'close' }, 'socket listener failed']
+  ])
+  t.equal(eventsOf('closed').length, 1, 'a drain that waits for it comes to its end')
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readable } from '../../lib/socket/thrown.ts'
+import { readable, rethrow } from '../../lib/socket/thrown.ts'
 
 t.test('what can be read is what it was', async (t) => {
   for (const thrown of [new Error('one'), 'text', 0, null, undefined, { code: 1 }, Object.create(null), Symbol('s')]) {
@@ -21,4 +21,9 @@ t.test('what can’t be read is told as that', async (t) => {
   const { proxy, revoke } = Proxy.revocable({}, {})
   revoke()
   t.match(readable(proxy), { message: 'Something was thrown that cannot be read' })
+})
+
+t.test('an error that nobody takes is thrown', async (t) => {
+  const error = new Error('thrown')
+  t.throws(() => rethrow(error), error)
 })

@@ -4,9 +4,9 @@ import { FakeClock } from '../support/clock.ts'
 
 const RESOLUTION = 50
 
-function make(start = 0) {
+function make(start = 0, failed?: (error: unknown) => void) {
   const clock = new FakeClock(start)
-  const wheel = new TimerWheel(clock, RESOLUTION)
+  const wheel = new TimerWheel(clock, RESOLUTION, failed)
   const met: [name: string, now: number][] = []
   /** An entry that notes when it is due, and gives the next of these deadlines each time. */
   const entry = (name: string, ...next: number[]): Timed => ({
@@ -191,4 +191,28 @@ t.test('the system clock goes on, and its timer stops when told', async (t) => {
     t.teardown(() => clearInterval(alive))
   })
   t.ok(systemClock.now() > start)
+})
+
+t.test('case 129: an error at one deadline is reported, and the others are met', async (t) => {
+  const failures: unknown[] = []
+  const { clock, wheel, met, entry } = make(0, (error) => failures.push(error))
+  const error = new Error('one deadline')
+  let calls = 0
+  const failing: Timed = {
+    wheelTick: -1,
+    onDue() {
+      calls++
+      throw error
+    }
+  }
+  wheel.set(failing, 100)
+  wheel.set(entry('a', 2_000), 100)
+  clock.advance(200)
+  t.same(met.length, 1)
+  t.same(failures, [error])
+  t.equal(calls, 1)
+  clock.advance(1_200)
+  t.equal(calls, 2, 'it is tried again after a second')
+  clock.advance(1_000)
+  t.equal(met.length, 2)
 })

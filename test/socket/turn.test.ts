@@ -5,8 +5,8 @@ import { SlowStream } from '../support/slow-stream.ts'
 
 const endOfTurn = () => new Promise(setImmediate)
 
-function make() {
-  const turn = new Turn()
+function make(report?: (error: unknown) => void) {
+  const turn = new Turn(report)
   const stream = new SlowStream()
   const outbox = new Outbox(stream, turn, { soft: 1_024, hard: 4_096 }, { overflowed() {}, caughtUp() {} })
   const batchOf = (...outboxes: Outbox[]) => {
@@ -83,4 +83,56 @@ t.test('each turn starts anew', async (t) => {
   outbox.push(Buffer.from('3'))
   await endOfTurn()
   t.same(written(), ['1', '23'])
+})
+
+t.test('case 129: an error in one batch is reported, and the others are handed out', async (t) => {
+  const failures: unknown[] = []
+  const { turn, outbox, batchOf, written, stream } = make((error) => failures.push(error))
+  const error = new Error('one batch')
+  const batch = batchOf(outbox)
+  const failing = {
+    seal() {
+      throw error
+    }
+  }
+  turn.addBatch(failing)
+  batch.add('1')
+  await endOfTurn()
+  t.same(written(), ['1'])
+  await stream.drain()
+  outbox.addSource(failing)
+  turn.addBatch(failing)
+  batch.add('2')
+  outbox.push(Buffer.from('3'))
+  await endOfTurn()
+  t.same(written(), ['1', '23'], 'the next turn is as ever')
+  t.same(failures, [error, error, error])
+})
+
+t.test('case 129: an outbox that can’t be written ends its connection alone', async (t) => {
+  const failures: unknown[] = []
+  const { turn, outbox, written } = make((error) => failures.push(error))
+  const error = new Error('one stream')
+  const broken = new SlowStream()
+  broken.write = () => {
+    throw error
+  }
+  const other = new Outbox(broken, turn, { soft: 1_024, hard: 4_096 }, { overflowed() {}, caughtUp() {} })
+  other.push(Buffer.from('lost'))
+  outbox.push(Buffer.from('1'))
+  await endOfTurn()
+  t.same(written(), ['1'])
+  t.ok(broken.destroyed, 'its client comes back for what was lost')
+  t.same(failures, [error])
+})
+
+t.test('case 129: what nobody waits for is reported, or thrown if nobody takes reports', async (t) => {
+  const failures: unknown[] = []
+  const error = new Error('a callback')
+  const fail = () => {
+    throw error
+  }
+  new Turn((one) => failures.push(one)).attempt(fail)
+  t.same(failures, [error])
+  t.throws(() => new Turn().attempt(fail), error)
 })
