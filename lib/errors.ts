@@ -44,7 +44,7 @@ export const HandshakeTimeoutError = createError('FST_RT_HANDSHAKE_TIMEOUT', 'Th
 // Calls that can't be done.
 export const InvalidChannelError = createError(
   'FST_RT_INVALID_CHANNEL',
-  'A channel name is 1 to 255 bytes of UTF-8 without control characters',
+  'A channel name is 1 to 255 bytes of UTF-8 without control characters, and each parameter must fit its pattern',
   400
 )
 export const InvalidArgumentError = createError<[argument: string, mend: string]>(

@@ -1,6 +1,6 @@
 import realtime from './plugin.ts'
 
-export type { ChannelOptions, ChannelSchema } from './channel-routes.ts'
+export type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
 export type {
   CallContext,
   ChannelContext,
@@ -10,6 +10,7 @@ export type {
   ConnectGrant,
   HistoryContext,
   MessageContext,
+  Permission,
   PublishContext,
   PublishGrant,
   RefreshContext,
@@ -17,6 +18,7 @@ export type {
   SubscribeGrant,
   UnsubscribeContext
 } from './channels/definition.ts'
+export type { PatternParams } from './channels/pattern-params.ts'
 export type { DrainSummary } from './drain.ts'
 export type {
   AuthOptions,

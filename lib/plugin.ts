@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry as PromRegistry } from 'prom-client'
 import { ChannelEndpoint } from './channel-endpoint.ts'
-import { channelDecorator } from './channel-routes.ts'
+import { channelDecorator, channelNameDecorator } from './channel-routes.ts'
 import type { Drainer } from './drain.ts'
 import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
@@ -42,6 +42,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const endpoint = new ChannelEndpoint(app, node, options, admission)
   const declared = () => endpoint.declare()
   app.decorate('channel', channelDecorator(channels, declared) as FastifyInstance['channel'])
+  app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission)

@@ -14,8 +14,9 @@ import type {
   RouteGenericInterface,
   RouteShorthandOptions
 } from 'fastify'
-import type { ChannelOptions, ChannelSchema } from './channel-routes.ts'
+import type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
 import type { CallContext } from './channels/definition.ts'
+import type { PatternParams } from './channels/pattern-params.ts'
 // Not by its own name: inside `declare module 'fastify'` that is Fastify's RouteOptions.
 import type { RouteOptions as RealtimeRouteOptions } from './options.ts'
 import type { Realtime } from './realtime.ts'
@@ -159,6 +160,16 @@ declare module 'fastify' {
         schema?: Schema
       }
     ): this
+    /**
+     * The name that a declared pattern has with these parameters. Throws `FST_RT_INVALID_CHANNEL` if it would be the
+     * name of another channel: if a parameter holds a `/`, and the pattern does not allow it.
+     */
+    channelName<const Pattern extends string>(
+      pattern: Pattern,
+      ...params: Record<never, never> extends PatternParams<Pattern>
+        ? [params?: PatternParams<Pattern>]
+        : [params: PatternParams<Pattern>]
+    ): string
     /** Declares a method that clients of the channel protocol may call. See `docs/channels.md`. */
     rpc<const Schema extends MethodSchema = Record<never, never>>(
       method: string,

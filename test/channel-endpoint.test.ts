@@ -15,7 +15,11 @@ const memory = true
 
 async function build(t: Parameters<typeof buildApp>[0], options: RealtimeOptions = {}) {
   const built = await buildApp(t, options)
-  built.app.channel('rooms/:room', { history: { size: 10, ttl: 60_000 }, onPublish: () => undefined })
+  built.app.channel('rooms/:room', {
+    onSubscribe: true,
+    history: { size: 10, ttl: 60_000 },
+    onPublish: () => undefined
+  })
   return built
 }
 
@@ -26,7 +30,7 @@ t.test('there is an endpoint once there is something to speak about, where the o
   t.match(await connect(without, '/connection/websocket', { memory }).catch((error) => error), { statusCode: 404 })
   const { app } = await buildApp(t, { auth: false, channels: { url: '/live' } })
   app.rpc('a', () => 1)
-  app.channel('b')
+  app.channel('b', { onSubscribe: true })
   await t.resolves(connect(app, '/live', { memory }))
   const response = await app.inject('/live')
   t.equal(response.statusCode, 426)

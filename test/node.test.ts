@@ -36,7 +36,7 @@ t.test('a Redis that goes away and comes back is said once each time', async (t)
 
 t.test('who comes and goes is told to the clients of a channel that ask for it', async (t) => {
   const { app } = await buildApp(t, { auth: false })
-  app.channel('room', { joinLeave: true })
+  app.channel('room', { onSubscribe: true, joinLeave: true })
   const [watcher, other] = [await Speaker.open(app, { memory: true }), await Speaker.open(app, { memory: true })]
   await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
   t.match(await watcher.next(), { push: { channel: 'room', join: {} } })
@@ -58,7 +58,7 @@ t.test('an end that comes before a Redis that is away is no error', async (t) =>
 t.test('while Redis is away that is said once, whatever fails for it', async (t) => {
   const redis = await RedisServer.start(t)
   const { app, logs } = await buildApp(t, { redis: redis.url, auth: false, prefix: freshPrefix() })
-  app.channel('room', { presence: true, joinLeave: true })
+  app.channel('room', { onSubscribe: true, presence: true, joinLeave: true })
   const clients = await Promise.all(Array.from({ length: 20 }, () => Speaker.open(app, { memory: true })))
   for (const client of clients) {
     client.send({ id: 1, subscribe: { channel: 'room' } })
@@ -76,7 +76,7 @@ t.test('what else fails at the broker is said each time', async (t) => {
   const redis = await RedisServer.start(t)
   const prefix = freshPrefix()
   const { app, logs } = await buildApp(t, { redis: redis.url, auth: false, prefix })
-  app.channel('room', { presence: true })
+  app.channel('room', { onSubscribe: true, presence: true })
   const client = await Speaker.open(app, { memory: true })
   await client.call({ subscribe: { channel: 'room' } })
   // Another's key in the place of ours.

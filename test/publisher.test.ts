@@ -8,7 +8,7 @@ t.test('a worker publishes to the sockets of a server', async (t) => {
   const redis = await RedisServer.start(t)
   const { app } = await buildApp(t, { redis: redis.url, prefix: 'app', auth: false })
   const history = { size: 10, ttl: 60_000 }
-  app.channel('boards/:board', { history })
+  app.channel('boards/:board', { onSubscribe: true, history })
   app.ws('/', async (socket) => {
     socket.sendJson(await socket.subscribe('boards/a'))
     for await (const _ of socket.messages());

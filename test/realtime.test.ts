@@ -59,7 +59,7 @@ t.test('connections are listed, and closed by user or id', async (t) => {
 
 t.test('clients of channels are subscribed', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('news')
+  app.channel('news', { onSubscribe: true })
   const speaker = await Speaker.open(app, { memory: true, token: testToken({ sub: 'ada' }) })
   await app.realtime.subscribe({ user: 'ada' }, 'news')
   t.match(await speaker.next(), { push: { channel: 'news', subscribe: {} } })

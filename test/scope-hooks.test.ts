@@ -11,7 +11,12 @@ import { Speaker } from './support/speaker.ts'
 const memory = true
 
 function declare(scope: FastifyInstance): void {
-  scope.channel('logs', { history: { size: 10, ttl: 60_000 }, presence: true, onPublish: () => undefined })
+  scope.channel('logs', {
+    onSubscribe: true,
+    history: { size: 10, ttl: 60_000 },
+    presence: true,
+    onPublish: () => undefined
+  })
   scope.rpc('wipe', () => 'wiped')
 }
 

@@ -28,10 +28,13 @@ const signed = (stroke: Stroke, user: string | undefined) => ({ ...stroke, id: s
 /** Whiteboards: what is drawn on one is published to all who look at it. */
 const boards: FastifyPluginAsyncTypebox = async (app) => {
   app.channel('boards/:board', {
+    onSubscribe: true,
     schema: { params: BoardParams, publication: BoardPublication },
     history: HISTORY,
     presence: PRESENCE,
     joinLeave: true,
+    // A stroke that waited on the page may come before the page is subscribed again.
+    publishers: 'clients',
     onPublish: ({ user, params, data }) => {
       refuseInMuseum(params.board)
       return admit(data, user?.sub)
@@ -48,6 +51,7 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
 
   // Nobody wants to know where a pointer was a second ago: no history, and whoever is slow misses some.
   app.channel('cursors/:board', {
+    onSubscribe: true,
     schema: { params: BoardParams, publication: Cursor },
     onPublish: ({ data: { at } }) => ({ data: { at } })
   })

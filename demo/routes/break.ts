@@ -21,8 +21,11 @@ const breaking: FastifyPluginAsyncTypebox = async (app) => {
   const breaker = createBreaker(app)
 
   app.channel('pulses/:experiment', {
+    onSubscribe: true,
     schema: { params: PulseParams, publication: Pulse },
     history: HISTORY,
+    // What waited on the page may come before the page is subscribed again.
+    publishers: 'clients',
     onPublish: ({ data: { id } }) => ({ data: { id }, idempotencyKey: id })
   })
 

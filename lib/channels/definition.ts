@@ -57,6 +57,7 @@ export interface PublishGrant {
 }
 
 export interface HistoryContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
+  /** How many publications the client asks for; below 0, as for a recovery, all that are kept. */
   readonly limit: number
   readonly since: { readonly offset: number; readonly epoch: string } | undefined
   readonly reverse: boolean
@@ -89,7 +90,7 @@ export interface ConnectGrant {
   info?: unknown
   /** Handed to the client; a JSON value. */
   data?: unknown
-  /** Channels that the client is subscribed to by the server, whose hooks `onSubscribe` aren't asked. */
+  /** Channels that the server subscribes the client to. They need no `onSubscribe`, and it is not asked. */
   subscriptions?: readonly string[]
 }
 
@@ -104,33 +105,37 @@ export interface CallContext<Data = unknown> extends ClientContext {
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook need not return anything
 type Maybe<T> = T | void | Promise<T | void>
 
-/** The hooks of a channel. What they throw is answered: a `ChannelError` with its code, anything else with 100. */
+/** A hook without which clients may not do something; `true` stands for every connected client. */
+export type Permission<Context, Grant> = true | ((context: Context) => Maybe<Grant>)
+
+/** The hooks of a channel. If one throws, the client is answered: a `ChannelError` with its code, anything else with 100. */
 export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = unknown> {
   /**
-   * Throws to refuse a subscription.
-   * @default every client that connects may subscribe
+   * Throws to refuse a subscription; `true` lets every connected client subscribe. Subscriptions that the server makes
+   * need no hook.
+   * @default clients may not subscribe; with the option `token`, a valid subscription token is enough
    */
-  onSubscribe?: (context: SubscribeContext<Params>) => Maybe<SubscribeGrant>
+  onSubscribe?: Permission<SubscribeContext<Params>, SubscribeGrant>
   /**
-   * Throws to refuse a client's publication.
+   * Throws to refuse a client's publication; `true` lets every client publish that the option `publishers` names.
    * @default clients may not publish
    */
-  onPublish?: (context: PublishContext<Params, Data>) => Maybe<PublishGrant>
+  onPublish?: Permission<PublishContext<Params, Data>, PublishGrant>
   /** A subscription has ended, whatever the reason. */
   onUnsubscribe?: (context: UnsubscribeContext<Params>) => unknown
   /**
-   * Throws to refuse to say who is on the channel.
+   * Throws to refuse to tell a client who is on the channel: in `presence`, and as it changes (join and leave).
    * @default subscribers may know
    */
   onPresence?: (context: ChannelContext<Params>) => unknown
   /**
-   * Throws to refuse a look into history.
+   * Throws to refuse a look into history, also for a client that subscribes and asks for what it missed.
    * @default subscribers may look
    */
   onHistory?: (context: HistoryContext<Params>) => unknown
   /**
-   * A client wants its expiring subscription to last longer. Throws to refuse.
-   * @default only with the option `token`
+   * A client asks for more time for its expiring subscription. Throws to refuse.
+   * @default subscribers may ask; with the option `token` the new token gives the new end, otherwise the end stays
    */
   onRefresh?: (context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>
 }
@@ -140,12 +145,19 @@ export type ScopeGuard = (request: FastifyRequest) => Promise<void>
 
 /** What an application has declared for the channels of one pattern. */
 export interface ChannelDefinition {
+  /** As it was declared, with the scope's prefix. */
+  readonly pattern: string
   readonly history: HistoryPolicy | undefined
   /** Milliseconds after which a dead node's entries are gone; undefined for no presence. */
   readonly presenceTtl: number | undefined
-  readonly joinLeave: boolean
+  /** `always`: also subscribers that did not ask are sent who joins and who leaves. */
+  readonly joinLeave: boolean | 'always'
   readonly token: boolean
+  /** Which clients may publish, if `onPublish` agrees. */
+  readonly publishers: 'subscribers' | 'clients'
   readonly hooks: ChannelHooks
+  /** Hooks that clients were refused for the lack of, and that a line in the log has named. */
+  readonly reported: Set<string>
   /** Set once all plugins are loaded, where the scope has hooks. */
   guard?: ScopeGuard
   /** Compiled once all plugins are loaded. */

@@ -46,16 +46,48 @@ export function patternPath(pattern: string): string {
     const colon = pattern.indexOf(':', at)
     const end = colon === -1 ? pattern.length : colon
     path += encoded(pattern.slice(at, end))
-    const [text, length] = colon === -1 ? ['', 0] : colonPath(pattern, colon)
+    if (colon === -1) break
+    const { text, length } = colonPart(pattern, colon)
     path += text
     at = end + length
   }
   return path
 }
 
-/** What a colon begins, as part of a path, and how many characters of the pattern it takes. */
-function colonPath(pattern: string, colon: number): [text: string, length: number] {
-  if (pattern[colon + 1] === ':') return ['::', 2]
+/**
+ * A pattern with its parameters filled in. Whether that is a name of the pattern is for the router to say: a parameter
+ * that is missing or holds a slash makes another name.
+ */
+export function fillPattern(pattern: string, params: Readonly<Record<string, unknown>>): string {
+  let name = ''
+  let at = 0
+  while (at < pattern.length) {
+    const colon = pattern.indexOf(':', at)
+    const end = colon === -1 ? pattern.length : colon
+    name += pattern.slice(at, end)
+    if (colon === -1) break
+    const { text, length, param, optional } = colonPart(pattern, colon)
+    at = end + length
+    if (param === undefined) name += text.slice(1)
+    else if (params[param] !== undefined) name += String(params[param])
+    else if (optional) name = name.slice(0, -1)
+  }
+  return pattern.endsWith('*') ? name.slice(0, -1) + String(params['*'] ?? '') : name
+}
+
+interface ColonPart {
+  /** As part of a path. */
+  readonly text: string
+  /** How many characters of the pattern it takes. */
+  readonly length: number
+  /** Undefined for a colon that is one. */
+  readonly param?: string
+  readonly optional?: boolean
+}
+
+/** What a colon begins. */
+function colonPart(pattern: string, colon: number): ColonPart {
+  if (pattern[colon + 1] === ':') return { text: '::', length: 2 }
   const [written = ''] = /^[^(\-./]*/.exec(pattern.slice(colon + 1)) as RegExpExecArray
   const begins = colon === 0 || pattern[colon - 1] === '/'
   const name = begins && written.endsWith('?') ? written.slice(0, -1) : written
@@ -63,12 +95,14 @@ function colonPath(pattern: string, colon: number): [text: string, length: numbe
     throw new Error(`:${written} is no parameter: write its name of letters, digits and _, and :: for a colon`)
   }
   const regexp = colon + 1 + written.length
-  if (pattern[regexp] !== '(') return [`:${written}`, 1 + written.length]
+  if (pattern[regexp] !== '(') {
+    return { text: `:${written}`, length: 1 + written.length, param: name, optional: name !== written }
+  }
   const end = endOfRegexp(pattern, regexp)
   if (pattern[end] === '?') {
     throw new Error(`:${name} has a regular expression, and can't be optional: declare a pattern with it, one without`)
   }
-  return [`:${written}${regexpFor(pattern.slice(regexp, end))}`, end - colon]
+  return { text: `:${written}${regexpFor(pattern.slice(regexp, end))}`, length: end - colon, param: name }
 }
 
 /** Where the router takes a regular expression to end. Past the pattern where it doesn't; the router says so. */

@@ -21,6 +21,8 @@ export class SessionSubscription implements Timed {
   /** Describes the client on this channel; JSON text, once the subscription is granted. */
   info: Buffer | undefined
   attendance: Attendance | undefined
+  /** When it ends, in seconds since 1970. */
+  expiresAt: number | undefined
   /** True once the client has been told of it. */
   live = false
   wheelTick = -1

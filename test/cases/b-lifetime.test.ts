@@ -223,7 +223,7 @@ t.test('B56: a slot in total is given back however the connection ends', async (
 
 t.test('B48, B49: a refresh with another user’s token, or with one that is no good, changes nothing', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('a')
+  app.channel('a', { onSubscribe: true })
   const speaker = await Speaker.open(app, { connect: { token: expiring(2_000) } })
   const bad = {
     'of another user': [testToken({ sub: 'eve' }), ERROR.permissionDenied],

@@ -253,7 +253,7 @@ t.test('C77: a reader that stops costs its limit and nobody else anything', asyn
 
 t.test('C78: who a client is, is not the client’s to say', async (t) => {
   const { app } = await build(t)
-  app.channel('rooms/:room', { history: { size: 10, ttl: 60_000 } })
+  app.channel('rooms/:room', { onSubscribe: true, history: { size: 10, ttl: 60_000 } })
   const [ann, bob] = [await open(app, '/rooms/a', 'ann'), await open(app, '/rooms/a', 'bob')]
   for (const client of [ann, bob]) await client.next()
   ann.send({ channel: 'rooms/b', offset: 99, epoch: 'mine', from: 'bob' })
@@ -265,7 +265,7 @@ t.test('C78: who a client is, is not the client’s to say', async (t) => {
 
 t.test('C80: asking for history again and again is a message like others, and bounded', async (t) => {
   const { app } = await build(t, { limits: { messages: { rate: 0.001, burst: 5 } } })
-  app.channel('news', { history: { size: 50, ttl: 60_000 } })
+  app.channel('news', { onSubscribe: true, history: { size: 50, ttl: 60_000 } })
   app.ws('/since', async (socket) => {
     for await (const since of socket.messages()) {
       socket.unsubscribe('news')

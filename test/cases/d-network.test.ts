@@ -41,7 +41,7 @@ async function build(t: Test, interval: number) {
   app.ws('/live', async (socket) => {
     for await (const message of socket.messages()) socket.sendJson(message)
   })
-  app.channel('herd', { history: { size: 100, ttl: 60_000 } })
+  app.channel('herd', { onSubscribe: true, history: { size: 100, ttl: 60_000 } })
   app.ws('/herd', async (socket, request) => {
     const { epoch } = request.query as { epoch: string }
     socket.sendJson(await socket.subscribe('herd', { since: { offset: 10, epoch } }))

@@ -13,11 +13,14 @@ const { app, logs } = await buildApp(t, {
   limits: { subscriptions: 6 },
   channels: { maxCalls: 2, onMessage: () => undefined }
 })
-app.channel('open/:id', { onPublish: () => undefined })
-app.channel('kept/:id', { history, onPublish: () => undefined })
-app.channel('silent/:id')
-app.channel('present/:id', { presence: true })
+const publishers = 'clients'
+app.channel('open/:id', { publishers, onSubscribe: true, onPublish: () => undefined })
+app.channel('kept/:id', { onSubscribe: true, history, onPublish: true })
+app.channel('closed/:id')
+app.channel('silent/:id', { onSubscribe: true })
+app.channel('present/:id', { onSubscribe: true, presence: true })
 app.channel('guarded/:id', {
+  publishers,
   history,
   presence: true,
   onSubscribe: ({ params }) => {
@@ -35,6 +38,8 @@ app.channel('guarded/:id', {
 })
 app.channel('tokens/:id', { token: true })
 app.channel('strict/:id', {
+  publishers,
+  onSubscribe: true,
   schema: {
     params: { type: 'object', properties: { id: { type: 'integer' } } },
     publication: { type: 'object', required: ['n'], properties: { n: { type: 'integer' } } }
@@ -277,6 +282,21 @@ const rows: Row[] = [
     { id: 1, ...error(ERROR.permissionDenied) }
   ],
   [
+    'publish where no hook was declared',
+    { id: 1, publish: { channel: 'closed/1', data: 1 } },
+    { id: 1, ...error(ERROR.permissionDenied) }
+  ],
+  [
+    'publish without a subscription',
+    { id: 1, publish: { channel: 'kept/1', data: 1 } },
+    { id: 1, ...error(ERROR.permissionDenied) }
+  ],
+  [
+    'subscribe where no hook was declared',
+    { id: 1, subscribe: { channel: 'closed/1' } },
+    { id: 1, ...error(ERROR.permissionDenied) }
+  ],
+  [
     'publish, denied with words',
     { id: 1, publish: { channel: 'guarded/1', data: 1 } },
     { id: 1, error: { code: 103, message: 'read only' } }
@@ -438,9 +458,12 @@ for (const [title, say, ...answers] of rows) {
 t.test('only what nobody foresaw is logged, once each, and no detail is told', async (t) => {
   const lines = atLeast(logs, 'warn')
   t.same(
-    lines.map(({ msg, command }) => [msg, command]),
+    lines.map(({ msg, command, hook }) => [msg, command ?? hook]),
     [
       ['channel command failed', 'subscribe'],
+      ['channel hook missing', 'onPublish'],
+      ['channel hook missing', 'onPublish'],
+      ['channel hook missing', 'onSubscribe'],
       ['channel command failed', 'rpc']
     ]
   )

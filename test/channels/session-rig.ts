@@ -220,7 +220,8 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     admit
   }
   const note = (details: Record<string, unknown>, message: string) => void logs.push([details, message])
-  const log = { error: note, info() {} }
+  const warnings: typeof logs = []
+  const log = { error: note, warn: (...line: (typeof logs)[0]) => void warnings.push(line), info() {} }
   let connections = 0
   return {
     broker,
@@ -232,12 +233,21 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     logs,
     methods,
     presence,
+    /** What was logged as a warning. */
+    warnings,
     wheel,
-    /** Declares channels. With `history: true` it keeps a hundred publications. */
+    /**
+     * Declares channels. With `history: true` it keeps a hundred publications. Every client may subscribe, and may
+     * publish without a subscription, unless the definition says otherwise.
+     */
     channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
-      const { presenceTtl, joinLeave = false, token = false, validators = {}, ...declared } = definition
+      const { presenceTtl, joinLeave = false, token = false, validators = {}, ...more } = definition
+      const { publishers = 'clients', guard, ...declared } = more
       const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
-      patterns.add(pattern, { history: policy, presenceTtl, joinLeave, token, validators, hooks: declared })
+      const hooks = { onSubscribe: true, ...declared } as const
+      const reported = new Set<string>()
+      const rights = { token, publishers, hooks, reported, ...(guard && { guard }) }
+      patterns.add(pattern, { pattern, history: policy, presenceTtl, joinLeave, validators, ...rights })
     },
     /** A client, connected unless told otherwise. */
     async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {

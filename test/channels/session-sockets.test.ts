@@ -17,7 +17,7 @@ const token = testToken({ sub: 'ada' })
 
 t.test('too many commands: the error 111', async (t) => {
   const { app } = await buildApp(t, { auth: false, limits: { messages: { rate: 0.001, burst: 3 } } })
-  app.channel('a')
+  app.channel('a', { onSubscribe: true })
   const speaker = await Speaker.open(app, { memory })
   speaker.send({ id: 1, ping: {} }, { id: 2, ping: {} }, { id: 3, ping: {} }, { send: {} })
   const answers = [await speaker.next(), await speaker.next(), await speaker.next()]
@@ -71,8 +71,8 @@ t.test('the drain finishes what was begun, and begins nothing', async (t) => {
 
 t.test('a slow reader without history is told what it missed, with history it misses nothing', async (t) => {
   const { app } = await buildApp(t, { auth: false, limits: { buffered: { soft: 1_024, hard: 10_000_000 } } })
-  app.channel('kept', { history })
-  app.channel('lossy')
+  app.channel('kept', { onSubscribe: true, history })
+  app.channel('lossy', { onSubscribe: true })
   const data = 'x'.repeat(50_000)
   for (const channel of ['kept', 'lossy']) {
     const speaker = await Speaker.open(app)
@@ -111,7 +111,7 @@ t.test('a reader that is given up', async (t) => {
 
 t.test('who has not connected is pinged as WebSockets are', async (t) => {
   const { app } = await buildApp(t, { auth: false, heartbeat: { interval: 50, timeout: 5_000 } })
-  app.channel('a')
+  app.channel('a', { onSubscribe: true })
   const client = await connect(app, '/connection/websocket')
   await once(client.raw, 'ping')
   await client.expectNothing()
@@ -122,7 +122,7 @@ t.test('C68: what never settles is answered with an error, and holds up nothing'
   const opened = pending()
   let isStuck = true
   const wait = () => (isStuck ? opened.promise : undefined)
-  app.channel('a', { history, onSubscribe: wait, onPublish: wait, onHistory: wait })
+  app.channel('a', { history, publishers: 'clients', onSubscribe: wait, onPublish: wait, onHistory: wait })
   app.rpc('wait', wait)
   const speaker = await Speaker.open(app, { memory })
   for (const command of [

@@ -54,7 +54,7 @@ export async function serve(settings: ServerSettings): Promise<FastifyInstance> 
 
 /** What clients and publishers of the checker use. */
 export function declareRoutes(app: FastifyInstance): void {
-  app.channel('ch/:n', { history: HISTORY })
+  app.channel('ch/:n', { onSubscribe: true, history: HISTORY })
   app.ws('/sub', async (socket) => {
     for await (const { subscribe: channel, since } of socket.messages() as AsyncIterable<Ask>) {
       // Many at once, as a page does that comes back.

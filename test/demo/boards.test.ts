@@ -150,6 +150,10 @@ test('who is on a board, who comes and who goes', async (t) => {
 test('cursors are passed on, and forgotten', async (t) => {
   const { app, client } = await build(t)
   const ada = client('ada')
+  await t.rejects(ada.publish('cursors/one', { at: null }), { code: 103 }, 'for those who are on the board')
+  const pointing = ada.newSubscription('cursors/one')
+  pointing.subscribe()
+  await pointing.ready()
   const watching = client('grace').newSubscription('cursors/one')
   const seen: unknown[] = []
   watching.on('publication', ({ data, info }) => seen.push([info?.user, data]))

@@ -15,7 +15,7 @@ const script = readFileSync(
 
 t.test('a page subscribes, publishes, loses its node and recovers', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('rooms/:room', { history: { size: 100, ttl: 60_000 }, onPublish: () => undefined })
+  app.channel('rooms/:room', { onSubscribe: true, history: { size: 100, ttl: 60_000 }, onPublish: () => undefined })
   app.get('/', (_request, reply) =>
     reply.type('text/html').send('<!doctype html><script src="/centrifuge.js"></script>')
   )

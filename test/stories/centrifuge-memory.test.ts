@@ -14,7 +14,7 @@ const history = { size: 100, ttl: 60_000 }
 
 t.test('connect with a token, subscribe, publish, and recover', async (t) => {
   const { app, logs } = await buildApp(t)
-  app.channel('rooms/:room', { history, onPublish: () => undefined })
+  app.channel('rooms/:room', { onSubscribe: true, history, onPublish: () => undefined })
   const client = centrifuge(t, await endpointOf(app), { token: testToken({ sub: 'ada' }) })
   client.connect()
   t.match(await next(client, 'connected'), { client: String, transport: 'websocket' })
@@ -37,7 +37,7 @@ t.test('connect with a token, subscribe, publish, and recover', async (t) => {
 
 t.test('tokens: expired at connect, refreshed before they expire, refused', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('rooms/:room', { history })
+  app.channel('rooms/:room', { onSubscribe: true, history })
   const url = await endpointOf(app)
   let fetched = 0
   const short = () => testToken({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 3 })
@@ -80,7 +80,7 @@ t.test('tokens: expired at connect, refreshed before they expire, refused', asyn
 
 t.test('the token in the subprotocol', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('rooms/:room', { history })
+  app.channel('rooms/:room', { onSubscribe: true, history })
   let expiresIn = 1_500
   const websocket = withToken(() => testToken({ sub: 'ada' }, { expiresIn }))
   const client = centrifuge(t, await endpointOf(app), { websocket })
@@ -281,7 +281,7 @@ t.test('subscriptions by the server', async (t) => {
   })
   const ended: unknown[] = []
   app.channel('users/:user', { history, onUnsubscribe: ({ params, code }) => ended.push([params.user, code]) })
-  app.channel('news', {})
+  app.channel('news', { onSubscribe: true })
   const client = centrifuge(t, await endpointOf(app), { token: testToken({ sub: 'ada' }) })
   const heard: unknown[] = []
   client.on('publication', ({ channel, data }) => heard.push([channel, data]))
@@ -314,7 +314,7 @@ t.test('subscriptions by the server', async (t) => {
 
 t.test('why a client is disconnected, and whether it comes back', async (t) => {
   const { app } = await buildApp(t, { auth: false })
-  app.channel('rooms/:room')
+  app.channel('rooms/:room', { onSubscribe: true })
   const url = await endpointOf(app)
   const client = centrifuge(t, url)
   client.connect()
@@ -338,7 +338,7 @@ t.test('why a client is disconnected, and whether it comes back', async (t) => {
 
 t.test('a client that answers no ping, and a server that sends none', async (t) => {
   const { app } = await buildApp(t, { auth: false, heartbeat: { interval: 100, timeout: 200 } })
-  app.channel('rooms/:room')
+  app.channel('rooms/:room', { onSubscribe: true })
   class Deaf extends WebSocket {
     override send(data: never): void {
       if (data !== ('{}' as never)) super.send(data)
@@ -358,7 +358,7 @@ t.test('a client that answers no ping, and a server that sends none', async (t) 
 
 t.test('recovered: false once history was trimmed, and what comes after it', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('short/:id', { history: { size: 5, ttl: 60_000 } })
+  app.channel('short/:id', { onSubscribe: true, history: { size: 5, ttl: 60_000 } })
   const client = centrifuge(t, await endpointOf(app), { token: testToken({ sub: 'ada' }) })
   client.connect()
   const subscription = client.newSubscription('short/1')
@@ -378,7 +378,7 @@ t.test('recovered: false once history was trimmed, and what comes after it', asy
 
 t.test('sockets, routes and clients of channels are one hub', async (t) => {
   const { app } = await buildApp(t)
-  app.channel('rooms/:room', { history, onPublish: () => undefined })
+  app.channel('rooms/:room', { onSubscribe: true, history, onPublish: () => undefined })
   app.ws('/rooms', async (socket) => {
     await socket.subscribe('rooms/1')
     socket.sendJson('ready')

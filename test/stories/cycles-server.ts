@@ -14,7 +14,7 @@ await app.register(realtime, {
   limits: { connections: { total: 10_000, perUser: 10_000, perAddress: 10_000 } },
   metrics
 })
-app.channel('rooms/:room', { history: { size: 2, ttl: 60_000 } })
+app.channel('rooms/:room', { onSubscribe: true, history: { size: 2, ttl: 60_000 } })
 app.ws('/rooms/:room', async (socket, request) => {
   const { room } = request.params as { room: string }
   socket.signal.addEventListener('abort', () => {})

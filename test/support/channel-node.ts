@@ -19,12 +19,13 @@ await app.register(realtime, {
 })
 app.channel('users/:user', { history: { size: 1_000, ttl: 60_000 } })
 app.channel('rooms/:room', {
+  onSubscribe: true,
   history: { size: 1_000, ttl: 60_000 },
   presence: { ttl: 1_500 },
   joinLeave: true,
   onPublish: () => undefined
 })
-app.channel('short/:room', { history: { size: 5, ttl: 60_000 } })
+app.channel('short/:room', { onSubscribe: true, history: { size: 5, ttl: 60_000 } })
 app.rpc('whoami', ({ user, connection }) => ({ user: user?.sub, connection, pid: process.pid }))
 app.ws('/rooms/:room', async (socket, request) => {
   const room = `rooms/${(request.params as { room: string }).room}`

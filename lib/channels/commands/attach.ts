@@ -12,6 +12,7 @@ import type { ChannelDefinition, SubscribeGrant } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { SessionSubscription } from '../session-subscription.ts'
 import { timeToLive } from '../time-to-live.ts'
+import { mayHear, mayRecover } from './permission.ts'
 
 /** What an application has declared for a channel, and the parameters of its name. */
 export interface Target {
@@ -53,15 +54,16 @@ export function openSubscription(session: Session, channel: string, byServer: bo
 type Told = (result: string) => void | Promise<void>
 
 export interface AttachOptions extends SubscribeGrant {
-  /** Refuse (112) where what was missed can't be had. */
+  /** Refuse (112) if what was missed is no longer available. */
   readonly rejectUnrecovered?: boolean
-  /** Tell the client who comes and who goes. Each of them concerns everybody who is told, so it is told who asks. */
+  /** Send the client who joins and who leaves. Each of them is sent to all that hear it, so only who asks hears it. */
   readonly joinLeave?: boolean
 }
 
 /**
- * Makes a subscription: presence first, then the stream, then the others are told. Nothing of the channel is sent
- * before `told` is done. Rejects where it can't be made; then nothing is left of it.
+ * Makes a subscription: presence first, then the stream, then the others are told. What the hooks of the channel refuse
+ * of it (`since`, joins and leaves) is left out. Nothing of the channel is sent before `told` is done. Rejects where it
+ * can't be made; then nothing is left of it.
  */
 export async function attach(
   session: Session,
@@ -70,16 +72,20 @@ export async function attach(
   told: Told,
   options: AttachOptions = {}
 ): Promise<void> {
-  const { channel, definition } = subscription
+  const { channel } = subscription
   const { hub } = session.services
   try {
+    const recoverable = await mayRecover(session, subscription, since)
+    const hears = await mayHear(session, subscription, options.joinLeave === true)
+    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     await attend(session, subscription, options)
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
-    const format = definition.joinLeave && options.joinLeave ? attendedChannelFormat : channelFormat
-    await hub.subscribe(session, channel, format, { since: since && startOf(since) }, async (result, missed) => {
+    const format = hears ? attendedChannelFormat : channelFormat
+    const start = since !== undefined && recoverable ? startOf(since) : undefined
+    await hub.subscribe(session, channel, format, { since: start }, async (result, missed) => {
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
-      const text = resultText(subscription, result, { since, publications, options })
+      const text = resultText(subscription, result, { since, recoverable, publications, options })
       await told(text)
       return publications.length
     })
@@ -100,7 +106,7 @@ async function attend(session: Session, subscription: SessionSubscription, { inf
   const { presenceTtl: ttl, joinLeave } = definition
   if (ttl === undefined && !joinLeave) return
   const entry = { connection: socket.id, user: user?.sub ?? '', info: subscription.info }
-  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave })
+  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false })
   await subscription.attendance.enter()
 }
 
@@ -127,6 +133,8 @@ export function fitting({ socket }: Session, publications: readonly Publication[
 
 interface Outcome {
   readonly since: Since | undefined
+  /** False if the client may not have what it missed. */
+  readonly recoverable: boolean
   readonly publications: readonly Publication[]
   readonly options: AttachOptions
 }
@@ -139,12 +147,14 @@ function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
 function resultText(
   { definition }: SessionSubscription,
   { recovered, offset, epoch }: SubscribeResult,
-  { since, publications, options: { data, expiresAt } }: Outcome
+  { since, recoverable, publications, options: { data, expiresAt } }: Outcome
 ): string {
   return subscribeResult({
     ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
     // With what was missed the client counts on from where it was.
-    position: definition.history && { offset: recovered ? (since as Since).offset : offset, epoch },
+    position: recoverable
+      ? definition.history && { offset: recovered ? (since as Since).offset : offset, epoch }
+      : undefined,
     recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
     publications,
     data: data === undefined ? undefined : stringify(data)

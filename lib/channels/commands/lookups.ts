@@ -3,6 +3,7 @@ import { historyResult, presenceResult, presenceStatsResult } from '../../protoc
 import type { Session } from '../session.ts'
 import { findTarget, type Target } from './attach.ts'
 import type { CommandOf } from './index.ts'
+import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.
 const PAGE = 1_000
@@ -10,13 +11,9 @@ const PAGE = 1_000
 /** `history`: a page of what is kept, or the newest position alone. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
-  const { definition, params } = findTarget(session, channel)
-  if (definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
-  const { broker, deadline } = session.services
-  const { onHistory } = definition.hooks
-  await session.pass(definition)
-  if (onHistory === undefined) subscribersOnly(session, channel)
-  else await deadline.wait(onHistory({ ...session.client(), channel, params, limit, since, reverse }))
+  const target = findTarget(session, channel)
+  if (target.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  await allowHistory(session, channel, target, { limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
   const query = {
     limit: limit < 0 ? PAGE : Math.min(limit, PAGE),
@@ -24,7 +21,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
     reverse,
     ...(since && { since })
   }
-  const { publications, position } = await broker.history(channel, query)
+  const { publications, position } = await session.services.broker.history(channel, query)
   if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
     throw new ChannelError(ERROR.unrecoverablePosition.code)
   }
@@ -34,7 +31,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
 /** `presence`: every connection on the channel. */
 export async function presence(session: Session, command: CommandOf<'presence'>): Promise<void> {
   const { channel } = command.request
-  await allowPresence(session, channel, findTarget(session, channel))
+  await allowPresence(session, channel, findPresent(session, channel))
   const entries = await session.services.broker.presence(channel)
   session.reply(command, presenceResult(entries.map(({ connection, info }) => [connection, info.toString()])))
 }
@@ -42,19 +39,13 @@ export async function presence(session: Session, command: CommandOf<'presence'>)
 /** `presence_stats`: how many connections, of how many users. */
 export async function presenceStats(session: Session, command: CommandOf<'presence_stats'>): Promise<void> {
   const { channel } = command.request
-  await allowPresence(session, channel, findTarget(session, channel))
+  await allowPresence(session, channel, findPresent(session, channel))
   const { connections, users } = await session.services.broker.presenceStats(channel)
   session.reply(command, presenceStatsResult(connections, users))
 }
 
-async function allowPresence(session: Session, channel: string, { definition, params }: Target): Promise<void> {
-  if (definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
-  const { onPresence } = definition.hooks
-  await session.pass(definition)
-  if (onPresence === undefined) subscribersOnly(session, channel)
-  else await session.services.deadline.wait(onPresence({ ...session.client(), channel, params }))
-}
-
-function subscribersOnly({ subscriptions }: Session, channel: string): void {
-  if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
+function findPresent(session: Session, channel: string): Target {
+  const target = findTarget(session, channel)
+  if (target.definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  return target
 }

@@ -7,13 +7,14 @@ import { checkIdempotencyKey } from '../idempotency-key.ts'
 import type { Session } from '../session.ts'
 import { describe, findTarget } from './attach.ts'
 import type { CommandOf } from './index.ts'
+import { publishHook, subscribersOnly } from './permission.ts'
 
 /** `publish`: validated, allowed by the application, then published to all. */
 export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
   const { channel } = command.request
   const { definition, params } = findTarget(session, channel)
-  const { onPublish } = definition.hooks
-  if (onPublish === undefined) throw new ChannelError(ERROR.permissionDenied.code)
+  const onPublish = publishHook(session, definition)
+  if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
   await session.pass(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
@@ -21,7 +22,8 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const data = validation === undefined ? command.request.data : validation.value
   const { deadline, hub } = session.services
-  const grant = (await deadline.wait(onPublish({ ...session.client(), channel, params, data }))) ?? {}
+  const context = { ...session.client(), channel, params, data }
+  const grant = (onPublish === true ? undefined : await deadline.wait(onPublish(context))) ?? {}
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.

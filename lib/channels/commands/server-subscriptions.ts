@@ -6,7 +6,7 @@ import type { Session } from '../session.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
 import { attach, openSubscription } from './attach.ts'
 
-// The client can't ask for it here: the application has, where it declared the channel.
+// The client can't ask for joins and leaves here: the application did, when it declared the channel.
 const OPTIONS = { joinLeave: true }
 
 /**

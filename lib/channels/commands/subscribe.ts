@@ -1,5 +1,5 @@
 import type { Claims } from '../../options.ts'
-import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { ChannelError, ERROR, type ErrorReply } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { subRefreshResult } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
@@ -7,6 +7,13 @@ import type { SessionSubscription } from '../session-subscription.ts'
 import { timeToLive } from '../time-to-live.ts'
 import { attach, openSubscription } from './attach.ts'
 import type { CommandOf } from './index.ts'
+import { subscribeHook } from './permission.ts'
+
+// A subscription that comes too late for its own end is refused. One that exists goes on until its old end, and its
+// client tries again with a new token: clients take an error that is not temporary for the end of the subscription.
+const ONCE = { temporary: false }
+const AGAIN = { temporary: true }
+type Late = typeof ONCE
 
 /** `subscribe`: asks the application, then makes the subscription. */
 export async function subscribe(session: Session, command: CommandOf<'subscribe'>): Promise<void> {
@@ -14,13 +21,14 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   const subscription = openSubscription(session, channel, false)
   const { definition, params } = subscription
   try {
+    const onSubscribe = subscribeHook(session, definition)
     await session.pass(definition)
-    const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
+    const claims = definition.token ? await verifySubscription(session, subscription, token, ONCE) : undefined
     const context = { ...session.client(), channel, params, data, token, claims }
-    const grant = (await session.services.deadline.wait(definition.hooks.onSubscribe?.(context))) ?? {}
+    const grant = (onSubscribe === true ? undefined : await session.services.deadline.wait(onSubscribe(context))) ?? {}
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
-    checkExpiry(expiresAt)
+    checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)
     const options = {
       data: grant.data,
       info,
@@ -56,13 +64,18 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   const { definition, params } = subscription
   await session.pass(definition)
   const { onRefresh } = definition.hooks
-  if (!definition.token && onRefresh === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  if (!definition.token && onRefresh === undefined) {
+    // Nobody gives it another end: it keeps the one that it has.
+    if (subscription.expiresAt === undefined) throw new ChannelError(ERROR.notAvailable.code)
+    session.reply(command, subRefreshResult(timeToLive(subscription.expiresAt)))
+    return
+  }
   if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
-  const claims = definition.token ? await verifySubscription(session, subscription, token) : undefined
+  const claims = definition.token ? await verifySubscription(session, subscription, token, AGAIN) : undefined
   const context = { ...session.client(), channel, params, token, claims }
   const grant = (await session.services.deadline.wait(onRefresh?.(context))) ?? {}
   const { expiresAt = claims?.exp } = grant
-  checkExpiry(expiresAt)
+  checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, AGAIN)
   if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
@@ -72,12 +85,13 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
 async function verifySubscription(
   { services, request, user }: Session,
   { channel }: SessionSubscription,
-  token: string
+  token: string,
+  late: Late
 ): Promise<Claims> {
   if (token === '') throw new ChannelError(ERROR.permissionDenied.code)
   const verdict = await services.verify(token, request)
   if ('fault' in verdict) {
-    if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code)
+    if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code, undefined, late)
     throw new ChannelError(verdict.fault === 'invalid' ? ERROR.permissionDenied.code : ERROR.internal.code)
   }
   const { claims } = verdict
@@ -85,16 +99,17 @@ async function verifySubscription(
   return claims
 }
 
-/** Throws 110 for what is over; what an application says that is no time is the application's fault. */
-function checkExpiry(expiresAt: number | undefined): void {
+/** Throws the error if it is over already. If the application gives what is no time, that is its own fault. */
+function checkExpiry(expiresAt: number | undefined, { code }: ErrorReply, late: Late): void {
   if (expiresAt === undefined) return
   if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt))
     throw new TypeError('expiresAt is no number of seconds since 1970')
-  if (expiresAt <= Date.now() / 1000) throw new ChannelError(ERROR.expired.code)
+  if (expiresAt <= Date.now() / 1000) throw new ChannelError(code, undefined, late)
 }
 
 function expireAt(session: Session, subscription: SessionSubscription, expiresAt: number | undefined): void {
   const { wheel } = session.services
+  subscription.expiresAt = expiresAt
   if (expiresAt === undefined) wheel.delete(subscription)
   // It may have ended in the moment in which it was made.
   else if (session.holds(subscription)) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())

@@ -14,8 +14,8 @@ const open = { realtime: { auth: false } } as const
 const app = Fastify()
 await app.register(jwt, { secret: SECRET })
 await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false } })
-app.channel(CHANNEL)
-app.channel(KEPT, { history: { size: 1_000, ttl: 600_000 } })
+app.channel(CHANNEL, { onSubscribe: true })
+app.channel(KEPT, { onSubscribe: true, history: { size: 1_000, ttl: 600_000 } })
 
 app.ws('/sub', { config: open }, async (socket) => {
   await socket.subscribe(CHANNEL)

@@ -7,7 +7,7 @@ import { BACKLOG, HOST, listening, SECRET, STORM } from './support.ts'
 const app = Fastify()
 await app.register(jwt, { secret: SECRET })
 await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false } })
-app.channel('storm/:n', { history: { size: 100, ttl: 600_000 } })
+app.channel('storm/:n', { onSubscribe: true, history: { size: 100, ttl: 600_000 } })
 
 // Subscribes to what it is told, from the beginning, and says when that is done.
 app.ws('/subscribe', { config: { realtime: { auth: false } } }, async (socket) => {

@@ -184,7 +184,7 @@ t.test('a refresh gives it more time, or all there is', async (t) => {
   t.same(told, [[ADA, 'short', 'more', undefined]])
   t.same(await refresh(bob, 'short', 'forever'), { sub_refresh: {} })
   t.same(await refresh(ada, 'short', 'no'), { error: ERROR.permissionDenied })
-  t.same(await refresh(ada, 'short', 'late'), { error: ERROR.expired })
+  t.same(await refresh(ada, 'short', 'late'), { error: { ...ERROR.expired, temporary: true } }, 'it may try again')
   t.match(await refresh(ada, 'short', ''), { sub_refresh: { expires: true } }, 'the hook may want no token')
   await pass(rig, 60)
   t.same(ada.session.channels, ['short'], 'what was refused took nothing away')
@@ -247,12 +247,36 @@ t.test('with a token of its own', async (t) => {
   t.same(seen, [claims.good])
   t.match(JSON.parse(`${client.session.subscriptions.get('secret')?.info}`), { chan_info: 'from the token' })
   for (const [token, error] of refusals) {
-    t.same(await refresh(client, 'secret', token), { error: token === '' ? ERROR.badRequest : error }, token)
+    const again = token === 'expired' ? { ...error, temporary: true } : error
+    t.same(await refresh(client, 'secret', token), { error: token === '' ? ERROR.badRequest : again }, token)
   }
   t.match(await refresh(client, 'secret', 'good'), { sub_refresh: { expires: true } }, 'without a hook for it')
   t.same(await refresh(client, 'secret', 'forever'), { sub_refresh: {} })
   await pass(rig, 1_000)
   t.same(client.session.channels, ['secret'])
+})
+
+t.test('a token that expires while it is looked at is as one that has', async (t) => {
+  const rig = await sessionRig(t, {
+    verify: (token) => ({ claims: { sub: 'ada', channel: 'secret', exp: now() + (token === 'good' ? 100 : -1) } })
+  })
+  rig.channel('secret', { token: true })
+  const client = await rig.client()
+  // 110 would be the end for the published client, which asks for another token after 109.
+  t.same(await subscribe(client, 'secret', { token: 'late' }), { error: ERROR.tokenExpired })
+  t.match(await subscribe(client, 'secret', { token: 'good' }), { subscribe: { expires: true } })
+  t.same(await refresh(client, 'secret', 'late'), { error: { ...ERROR.tokenExpired, temporary: true } })
+  t.same(client.session.channels, ['secret'])
+})
+
+t.test('without onRefresh a subscriber may ask, and its end stays', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('short', { onSubscribe: () => ({ expiresAt: now() + 20.5 }) })
+  const client = await rig.client()
+  await subscribe(client, 'short')
+  t.same(await refresh(client, 'short', ''), { sub_refresh: { expires: true, ttl: 18 } })
+  await pass(rig, 21)
+  t.same(client.session.channels, [])
 })
 
 t.test('what the hook grants goes before what the token says', async (t) => {

@@ -1,0 +1,120 @@
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import type { Since } from '../../protocol/commands.ts'
+import type { ChannelDefinition, ChannelHooks } from '../definition.ts'
+import type { Session } from '../session.ts'
+import type { SessionSubscription } from '../session-subscription.ts'
+import type { Target } from './attach.ts'
+
+/*
+ * What a client may do on a channel. Nothing is allowed by mistake: without `onSubscribe` or `onPublish` a client is
+ * refused, and what a subscription brings along (missed publications, joins and leaves) is asked for as the command is
+ * that gives the same.
+ */
+
+type Required = 'onSubscribe' | 'onPublish'
+
+/** What is asked before a client subscribes. A subscription token is the application's permission already. */
+export function subscribeHook(
+  session: Session,
+  definition: ChannelDefinition
+): NonNullable<ChannelHooks['onSubscribe']> {
+  const { onSubscribe } = definition.hooks
+  return onSubscribe === undefined && definition.token ? true : required(session, definition, 'onSubscribe')
+}
+
+/** What is asked before a client publishes. */
+export function publishHook(session: Session, definition: ChannelDefinition): NonNullable<ChannelHooks['onPublish']> {
+  return required(session, definition, 'onPublish')
+}
+
+/**
+ * A hook, or `true` for every connected client. Throws 103 if the channel was declared without it; the first time that
+ * is logged, since the application may have forgotten it.
+ */
+function required<Name extends Required>(
+  session: Session,
+  { hooks, reported, pattern }: ChannelDefinition,
+  name: Name
+): NonNullable<ChannelHooks[Name]> {
+  const hook = hooks[name]
+  if (hook !== undefined) return hook
+  if (!reported.has(name)) {
+    reported.add(name)
+    session.socket.settings.log.warn({ pattern, hook: name }, 'channel hook missing')
+  }
+  throw new ChannelError(ERROR.permissionDenied.code)
+}
+
+/** Throws 103 unless the client has a subscription to the channel that it knows of. */
+export function subscribersOnly({ subscriptions }: Session, channel: string): void {
+  if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
+}
+
+interface HistoryQuery {
+  readonly limit: number
+  readonly since: Since | undefined
+  readonly reverse: boolean
+}
+
+/** Throws if the client may not look into the channel's history. */
+export async function allowHistory(
+  session: Session,
+  channel: string,
+  { definition, params }: Target,
+  query: HistoryQuery
+): Promise<void> {
+  const { onHistory } = definition.hooks
+  await session.pass(definition)
+  if (onHistory === undefined) subscribersOnly(session, channel)
+  else await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query }))
+}
+
+/** Throws if the client may not know who is on the channel. */
+export async function allowPresence(session: Session, channel: string, { definition, params }: Target): Promise<void> {
+  const { onPresence } = definition.hooks
+  await session.pass(definition)
+  if (onPresence === undefined) subscribersOnly(session, channel)
+  else await session.services.deadline.wait(onPresence({ ...session.client(), channel, params }))
+}
+
+/** Whether a subscription that is being made may begin with what was published before. */
+export async function mayRecover(
+  session: Session,
+  subscription: SessionSubscription,
+  since: Since | undefined
+): Promise<boolean> {
+  const { channel, params, definition, byServer } = subscription
+  const { onHistory } = definition.hooks
+  if (since === undefined || definition.history === undefined) return true
+  return isAllowed(async () => {
+    // For the client's own command the scope's hooks have run already.
+    if (byServer) await session.pass(definition)
+    const query = { limit: -1, since, reverse: false }
+    await session.services.deadline.wait(onHistory?.({ ...session.client(), channel, params, ...query }))
+  })
+}
+
+/** Whether a subscription that is being made is sent who joins and who leaves; `asked` if the client asked for it. */
+export async function mayHear(session: Session, subscription: SessionSubscription, asked: boolean): Promise<boolean> {
+  const { channel, params, definition, byServer } = subscription
+  const { joinLeave, hooks } = definition
+  if (!joinLeave || !(asked || joinLeave === 'always')) return false
+  return isAllowed(async () => {
+    if (byServer) await session.pass(definition)
+    await session.services.deadline.wait(hooks.onPresence?.({ ...session.client(), channel, params }))
+  })
+}
+
+/**
+ * False if a hook refuses. A failure is no refusal: it is answered like that of any command, and the client tries again
+ * if it is temporary.
+ */
+async function isAllowed(ask: () => Promise<void>): Promise<boolean> {
+  try {
+    await ask()
+    return true
+  } catch (error) {
+    if (error instanceof ChannelError && !error.disconnects && !error.temporary) return false
+    throw error
+  }
+}
