@@ -105,11 +105,21 @@ async function run(app: FastifyInstance, handler: Handler, socket: RealtimeSocke
   } catch (thrown) {
     const error = readable(thrown)
     // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
+    if (isOfClient(error)) {
+      request.log.info({ err: error, connection: socket.id }, 'channel name refused')
+      socket.closeWith(CLOSE.badRequest)
+      return
+    }
     if (socket.closed && isConsequence(error)) request.log.debug({ err: error }, 'handler ended with its connection')
     else request.log.error({ err: error, connection: socket.id }, 'socket handler failed')
     socket.sendError('internal')
     socket.closeWith(CLOSE.internalError)
   }
+}
+
+/** A name that is none comes from a client: from its address, or from a message. */
+function isOfClient(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'FST_RT_INVALID_CHANNEL'
 }
 
 function isConsequence(error: unknown): boolean {

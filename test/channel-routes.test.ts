@@ -75,6 +75,62 @@ t.test('a scope gives its prefix, itself and its compilers', async (t) => {
   t.same(await speaker.call({ rpc: { method: 'v1/greet', data: 5 } }), { error: ERROR.badRequest })
 })
 
+t.test('names are built from patterns, and from nothing that leads to another channel', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  const invalid = { code: 'FST_RT_INVALID_CHANNEL' } as never
+  app.channel('boards/:board')
+  app.channel('boards/museum')
+  app.channel('boards/:board/staff')
+  app.channel('files/*')
+  app.channel('news')
+  app.channel('pairs/:one-:two')
+  app.channel('shop/:item/:size?')
+  app.channel('a::b/:c')
+  app.channel('ids/:id', { schema: { params: { type: 'object', properties: { id: { type: 'integer' } } } } })
+  t.equal(app.channelName('boards/:board', { board: '7' }), 'boards/7')
+  t.equal(app.channelName('boards/:board', { board: 7 }), 'boards/7')
+  t.equal(app.channelName('boards/:board', { board: 'a?b#c%2F' }), 'boards/a?b#c%2F')
+  t.equal(app.channelName('boards/:board/staff', { board: '7' }), 'boards/7/staff')
+  t.equal(app.channelName('files/*', { '*': 'a/b' }), 'files/a/b')
+  t.equal(app.channelName('news'), 'news')
+  t.equal(app.channelName('pairs/:one-:two', { one: 'a', two: 'b' }), 'pairs/a-b')
+  t.equal(app.channelName('shop/:item/:size?', { item: 'hat' }), 'shop/hat')
+  t.equal(app.channelName('shop/:item/:size?', { item: 'hat', size: 'L' }), 'shop/hat/L')
+  t.equal(app.channelName('a::b/:c', { c: ':' }), 'a:b/:')
+  t.equal(app.channelName('ids/:id', { id: 5 }), 'ids/5', 'before the schemas are compiled')
+  for (const board of ['7/staff', '7/', '/7', 'a\u0000', '\ud800', 'museum', 'x'.repeat(250)]) {
+    t.throws(() => app.channelName('boards/:board', { board }), invalid, JSON.stringify(board.slice(0, 9)))
+  }
+  t.throws(() => app.channelName('boards/:board', {} as never), invalid, 'one is missing')
+  t.throws(() => app.channelName('files/*', {} as never), invalid)
+  t.throws(() => app.channelName('pairs/:one-:two', { one: 'a', two: 'b-c' }), invalid, 'it reads another way')
+  t.throws(() => app.channelName('boards/7' as string, {}), { code } as never, 'that is no pattern')
+  await app.ready()
+  t.equal(app.channelName('ids/:id', { id: '5' }), 'ids/5')
+  t.throws(() => app.channelName('ids/:id', { id: 'five' }), invalid, 'the schema of its parameters refuses it')
+})
+
+t.test('the prefix of a scope, and channels that leave it out', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  app.channel('rooms/:room', { onSubscribe: true })
+  await app.register(
+    async (scope) => {
+      scope.channel('rooms/:room', { onSubscribe: true })
+      scope.channel('plain/:id', { prefix: false, onSubscribe: true })
+      t.equal(scope.channelName('rooms/:room', { room: 1 }), 'v1/rooms/1')
+      t.equal(scope.channelName('plain/:id', { id: 1 }), 'plain/1')
+    },
+    { prefix: '/v1' }
+  )
+  t.equal(app.channelName('rooms/:room', { room: 1 }), 'rooms/1')
+  t.equal(app.channelName('v1/rooms/:room', { room: 1 }), 'v1/rooms/1')
+  const speaker = await Speaker.open(app, { memory })
+  for (const channel of ['rooms/1', 'v1/rooms/1', 'plain/1']) {
+    t.same(await speaker.call({ subscribe: { channel } }), { subscribe: {} }, channel)
+  }
+  t.same(await speaker.call({ subscribe: { channel: 'v1/plain/1' } }), { error: ERROR.unknownChannel })
+})
+
 t.test('typed by the provider of the application', async (t) => {
   const app = Fastify().setValidatorCompiler(TypeBoxValidatorCompiler).withTypeProvider<TypeBoxTypeProvider>()
   t.teardown(() => app.close())

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isPlain, namePath, original, patternPath } from '../../lib/channels/pattern-path.ts'
+import { fillPattern, isPlain, namePath, original, patternPath } from '../../lib/channels/pattern-path.ts'
 
 t.test('names keep their letters, but for those that mean something to the router', async (t) => {
   t.equal(namePath('a/b:c;d@é'), '/a/b:c;d@é')
@@ -70,4 +70,22 @@ t.test('what no name could match is refused', async (t) => {
     ':id(^\\d+$)?': /:id has a regular expression, and can't be optional/
   }
   for (const [pattern, message] of Object.entries(cases)) t.throws(() => patternPath(pattern), { message }, pattern)
+})
+
+t.test('a pattern is filled in, whatever name that makes', async (t) => {
+  const cases: [pattern: string, params: Record<string, unknown>, name: string][] = [
+    ['news', {}, 'news'],
+    ['boards/:board', { board: 7 }, 'boards/7'],
+    ['boards/:board/:layer', { board: '7', layer: 'ink' }, 'boards/7/ink'],
+    ['boards/:board/ink', {}, 'boards//ink'],
+    ['a::b/:c', { c: 'd' }, 'a:b/d'],
+    ['files/*', { '*': 'a/b' }, 'files/a/b'],
+    ['files/*', {}, 'files/'],
+    [':one-:two.:three', { one: 1, two: 2, three: 3 }, '1-2.3'],
+    ['shop/:size?', {}, 'shop'],
+    ['shop/:size?', { size: 'L' }, 'shop/L'],
+    ['ids/:id(^(?:\\d|:)+$)-x', { id: '5:5' }, 'ids/5:5-x'],
+    [':path', { path: '*' }, '*']
+  ]
+  for (const [pattern, params, name] of cases) t.equal(fillPattern(pattern, params), name, pattern)
 })

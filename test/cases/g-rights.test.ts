@@ -1,0 +1,164 @@
+import t from 'tap'
+import { forbidden } from '../../lib/index.ts'
+import { ERROR } from '../../lib/protocol/channel-errors.ts'
+import { connect, testToken } from '../../lib/testing/index.ts'
+import { atLeast, buildApp } from '../support/app.ts'
+import { centrifuge, endpointOf, next, record } from '../support/centrifuge.ts'
+import { Speaker } from '../support/speaker.ts'
+
+/* Who may do what on channels, over real connections. The numbers are those of the list of cases. */
+
+const history = { size: 100, ttl: 60_000 }
+const denied = { error: ERROR.permissionDenied }
+const now = () => Math.floor(Date.now() / 1000)
+const refuse = () => {
+  throw forbidden()
+}
+
+t.test('case 120: without onSubscribe only the server subscribes', async (t) => {
+  const { app, logs } = await buildApp(t, {
+    channels: { onConnect: ({ user }) => ({ subscriptions: [`users/${user?.sub}`] }) }
+  })
+  app.channel('users/:user', { history })
+  app.channel('news/:id')
+  const { epoch } = await app.realtime.publish('users/bob', 'for bob')
+  const mallory = await Speaker.open(app, { token: testToken({ sub: 'mallory' }) })
+  for (const more of [{}, { recover: true }, { recover: true, offset: 0, epoch }]) {
+    t.same(await mallory.call({ subscribe: { channel: 'users/bob', ...more } }), denied)
+  }
+  for (const name of ['history', 'presence', 'presence_stats', 'publish', 'sub_refresh']) {
+    t.ok((await mallory.call({ [name]: { channel: 'users/bob', data: 1 } })).error, name)
+  }
+  const bob = centrifuge(t, await endpointOf(app), { getToken: async () => testToken({ sub: 'bob' }) })
+  const subscribed = next(bob, 'subscribed')
+  bob.connect()
+  t.match(await subscribed, { channel: 'users/bob' })
+  const live = next(bob, 'publication')
+  await app.realtime.publish('users/bob', 'live')
+  t.match(await live, { channel: 'users/bob', data: 'live' })
+  const news = next(bob, 'subscribed')
+  await app.realtime.subscribe({ user: 'bob' }, 'news/1')
+  t.match(await news, { channel: 'news/1' })
+  t.same(
+    atLeast(logs, 'warn').map(({ msg, pattern, hook }) => [msg, pattern, hook]),
+    [
+      ['channel hook missing', 'users/:user', 'onSubscribe'],
+      ['channel hook missing', 'users/:user', 'onPublish']
+    ]
+  )
+})
+
+t.test('case 121: a hook that refuses the command refuses it as a part of subscribing too', async (t) => {
+  const { app } = await buildApp(t, { channels: { onConnect: () => ({ subscriptions: ['live/made'] }) } })
+  const hooks = { onSubscribe: true, onHistory: refuse, onPresence: refuse } as const
+  app.channel('live/:x', { history, presence: true, joinLeave: true, ...hooks })
+  app.channel('always/:x', { joinLeave: 'always', ...hooks })
+  const { epoch } = await app.realtime.publish('live/made', 1)
+  await app.realtime.publish('live/made', 2)
+  const positions = { made: { recover: true, offset: 1, epoch } }
+  const memory = false
+  for (const position of [{}, { offset: 0 }, { offset: 1, epoch }]) {
+    const mallory = await Speaker.open(app, { memory, token: testToken({ sub: 'mallory' }), connect: false })
+    const answer = (await mallory.call({ connect: { subs: { 'live/made': { recover: true, ...position } } } })) as {
+      connect: { subs: object }
+    }
+    t.same(answer.connect.subs, { 'live/made': { was_recovering: true } }, 'of the server')
+    const subscribe = { channel: 'live/x', join_leave: true, ...positions.made }
+    t.same(await mallory.call({ subscribe }), { subscribe: { was_recovering: true } }, 'of its own')
+    t.same(await mallory.call({ subscribe: { channel: 'always/x' } }), { subscribe: {} })
+    t.same(await mallory.call({ history: { channel: 'live/x', limit: 10 } }), denied)
+    t.same(await mallory.call({ presence: { channel: 'live/x' } }), denied)
+    const bob = await Speaker.open(app, { memory, token: testToken({ sub: 'bob' }) })
+    for (const channel of ['live/x', 'always/x']) await bob.call({ subscribe: { channel, join_leave: true } })
+    await bob.socket.close(1000)
+    await app.realtime.publish('live/x', 'after')
+    t.match(await mallory.next(), { push: { channel: 'live/x', pub: { data: 'after' } } }, 'no join, no leave')
+  }
+})
+
+t.test('case 122: who may read may not write by that, and who may write has to be there', async (t) => {
+  const { app } = await buildApp(t)
+  app.channel('boards/:board', {
+    onSubscribe: ({ user, params }) => {
+      if (params.board === 'private' && user?.sub !== 'ada') throw forbidden()
+    },
+    onPublish: true
+  })
+  const [ada, mallory] = await Promise.all(
+    ['ada', 'mallory'].map((sub) => Speaker.open(app, { token: testToken({ sub }) }))
+  )
+  if (ada === undefined || mallory === undefined) return
+  t.same(await ada.call({ subscribe: { channel: 'boards/private' } }), { subscribe: {} })
+  t.same(await mallory.call({ subscribe: { channel: 'boards/private' } }), denied)
+  t.same(await mallory.call({ publish: { channel: 'boards/private', data: 'drawn by mallory' } }), denied)
+  ada.send({ id: 9, publish: { channel: 'boards/private', data: 'drawn by ada' } })
+  t.match(await ada.next(), { push: { pub: { data: 'drawn by ada' } } }, 'and nothing before it')
+})
+
+t.test('case 124: a slash in an address makes no other channel', async (t) => {
+  const { app, logs } = await buildApp(t)
+  app.channel('boards/:board')
+  app.channel('boards/:board/staff')
+  app.ws('/boards/:board', async (socket, request) => {
+    const board = app.channelName('boards/:board', request.params as { board: string })
+    await socket.subscribe(board)
+    socket.sendJson('ready')
+    for await (const stroke of socket.messages()) await socket.publish(board, stroke)
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const staff = await Speaker.open(app, { token: testToken({ sub: 'ada' }) })
+  await app.realtime.subscribe({ user: 'ada' }, 'boards/7/staff')
+  await staff.next()
+  for (const path of ['/boards/7%2Fstaff', '/boards/7%2fstaff', '/boards/%2e%2e%2Fboards%2F7%2Fstaff']) {
+    const mallory = await connect(app, path, { token: testToken({ sub: 'mallory' }) })
+    t.match(await mallory.closed(), { code: 4400 }, path)
+  }
+  const good = await connect(app, '/boards/7', { token: testToken({ sub: 'mallory' }) })
+  t.equal(await good.next(), 'ready')
+  good.send('mine')
+  t.match(await good.next(), { channel: 'boards/7', data: 'mine' })
+  await app.realtime.publish('boards/7/staff', 'secret')
+  t.match(await staff.next(), { push: { channel: 'boards/7/staff', pub: { data: 'secret' } } }, 'and nothing before it')
+  t.same(atLeast(logs, 'error'), [], 'a client’s fault')
+  t.equal(logs.filter(({ msg }) => msg === 'channel name refused').length, 3)
+})
+
+t.test('case 157: a token that came too late is no end of the subscription', async (t) => {
+  const { app } = await buildApp(t)
+  let refreshes = 0
+  app.channel('tokens/:id', { token: true })
+  app.channel('hooks/:id', {
+    onSubscribe: () => ({ expiresAt: now() + 3 }),
+    onRefresh: () => ({ expiresAt: ++refreshes === 1 ? now() - 5 : now() + 600 })
+  })
+  const client = centrifuge(t, await endpointOf(app), { getToken: async () => testToken({ sub: 'ada' }) })
+  let tokens = 0
+  const tokenOf = (channel: string) => async () => {
+    const exp = ++tokens === 1 ? now() + 3 : tokens === 2 ? now() - 5 : now() + 600
+    return testToken({ sub: 'ada', channel, iat: now() - 30, exp } as never)
+  }
+  const subscriptions = [
+    client.newSubscription('tokens/1', { getToken: tokenOf('tokens/1'), minResubscribeDelay: 20 }),
+    client.newSubscription('hooks/1', { getToken: async () => 'any', minResubscribeDelay: 20 })
+  ] as const
+  const codes: unknown[] = []
+  const ends: unknown[] = []
+  const again = new Promise<void>((resolve) => {
+    for (const subscription of subscriptions) {
+      subscription.on('error', ({ error }) => codes.push([subscription.channel, error.code]) === 2 && resolve())
+      subscription.on('unsubscribed', (context) => ends.push(context))
+      subscription.subscribe()
+    }
+  })
+  client.connect()
+  await Promise.all(subscriptions.map((subscription) => subscription.ready()))
+  await again
+  t.same(codes.sort(), [
+    ['hooks/1', ERROR.expired.code],
+    ['tokens/1', ERROR.tokenExpired.code]
+  ])
+  const heard = subscriptions.map(record)
+  for (const { channel } of subscriptions) await app.realtime.publish(channel, 'still here')
+  for (const each of heard) t.same(await each.upTo(1), ['still here'])
+  t.same(ends, [])
+})
