@@ -52,6 +52,7 @@ export class Node implements SocketObserver {
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
   #wasAway = false
+  #wasDeaf = false
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */
   constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
@@ -94,7 +95,16 @@ export class Node implements SocketObserver {
     this.broker = broker
     this.hub = hub
     this.presence = new Presence({ broker, wheel, limiter, failed })
-    this.control = new Control({ broker, hub, registry, wheel, failed })
+    this.control = new Control({
+      broker,
+      hub,
+      registry,
+      wheel,
+      failed,
+      dropped: () => this.#dropped('request'),
+      obeys: (error) => this.#obeys(error),
+      missed: (since) => log.warn({ since }, 'requests of other nodes may be missing')
+    })
     this.context = {
       wheel,
       turn,
@@ -125,7 +135,8 @@ export class Node implements SocketObserver {
       // A start that the application's own end cut short is no failure.
       if (this.#wasAway && !this.drainer.draining) this.#log.error({ err }, 'broker cannot be used')
     })
-    await Promise.race([started, this.#firstFailure])
+    // Ready from the start on, if it can be.
+    await Promise.race([started.then(() => this.control.reading), this.#firstFailure])
   }
 
   opened(socket: RealtimeSocket): void {
@@ -193,7 +204,7 @@ export class Node implements SocketObserver {
     if (times > 0) this.#log.error({ err, stage, times }, 'unexpected failure')
   }
 
-  #dropped(kind: 'message' | 'request', channel: string): void {
+  #dropped(kind: 'message' | 'request', channel?: string): void {
     this.metrics.unread(kind)
     const times = this.#unread.count(this.wheel.now())
     if (times > 0) this.#log.warn({ kind, channel, times }, 'message between nodes dropped')
@@ -203,8 +214,18 @@ export class Node implements SocketObserver {
     if (!up) this.#log.warn({ err }, 'broker is away')
     else if (this.#wasAway) this.#log.warn('broker is back')
     this.#wasAway = !up
-    if (up) void this.control.listen()
-    else this.#failedFirst()
+    if (up) void this.control.audit()
+    else {
+      this.control.lost()
+      this.#failedFirst()
+    }
+  }
+
+  #obeys(err: unknown): void {
+    const isDeaf = err !== undefined
+    if (isDeaf) this.#log.warn({ err }, 'requests of other nodes cannot be read')
+    else if (this.#wasDeaf) this.#log.warn('requests of other nodes can be read')
+    this.#wasDeaf = isDeaf
   }
 }
 

@@ -183,8 +183,12 @@ export class Realtime {
     return this.#parts.drainer.draining
   }
 
-  /** For a readiness route: false while draining and while the broker is away. */
+  /**
+   * For a readiness route: false while draining, while the broker is away, and while requests of other nodes
+   * (`disconnect`, `unsubscribe`, `refresh`) do not reach this one.
+   */
   ready(): boolean {
-    return !this.draining && this.#parts.broker.up
+    const { broker, control } = this.#parts
+    return !this.draining && broker.up && control.obeys
   }
 }

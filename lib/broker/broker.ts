@@ -52,6 +52,8 @@ export interface Publication extends Position {
   readonly info?: Buffer
   /** When it was published, in milliseconds since 1970 by the publisher's clock; not on what is read from history. */
   readonly time?: number
+  /** Milliseconds since it was added, by the broker's own clock; only on what `history` was asked to give with ages. */
+  readonly age?: number
 }
 
 /** What a broker carries beside publications: who came and who went. Never in history, never with an offset. */
@@ -85,6 +87,8 @@ export interface HistoryQuery {
   readonly maxBytes?: number
   /** Newest first. */
   readonly reverse?: boolean
+  /** Say how old each publication is. */
+  readonly ages?: boolean
 }
 
 export interface HistoryPage {

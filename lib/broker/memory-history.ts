@@ -68,7 +68,11 @@ export class MemoryHistory {
     return publication
   }
 
-  page(channel: string, { since, limit, maxBytes, reverse = false }: HistoryQuery, now: number): HistoryPage {
+  page(
+    channel: string,
+    { since, limit, maxBytes, reverse = false, ages = false }: HistoryQuery,
+    now: number
+  ): HistoryPage {
     const stream = this.#use(channel, now)
     this.#dropOld(channel, stream, now)
     if (this.#filled.delete(channel)) this.#filled.set(channel, stream)
@@ -83,7 +87,7 @@ export class MemoryHistory {
     const found = reverse
       ? entries.slice(Math.max(0, before - limit), before).reverse()
       : entries.slice(after, after + limit)
-    const publications = found.map((entry) => entry.publication)
+    const publications = found.map(({ publication, at }) => (ages ? { ...publication, age: now - at } : publication))
     return { publications: maxBytes === undefined ? publications : firstOf(publications, maxBytes), position }
   }
 

@@ -6,7 +6,9 @@ type Argument = string | number | Buffer
 /** Replies as ioredis gives them: whole numbers as numbers, strings as strings, of the Buffer variants as Buffers. */
 export interface RedisScripts {
   rtPublish(...keysAndArguments: Argument[]): Promise<[outcome: 0 | 1 | 2, offset: number, epoch: string]>
-  rtHistoryBuffer(...keysAndArguments: Argument[]): Promise<[epoch: Buffer, offset: number, entries: RedisEntry[]]>
+  rtHistoryBuffer(
+    ...keysAndArguments: Argument[]
+  ): Promise<[epoch: Buffer, offset: number, entries: RedisEntry[], now: number]>
   rtPresenceAdd(...keysAndArguments: Argument[]): Promise<number>
   rtPresenceRemove(...keysAndArguments: Argument[]): Promise<number>
   rtPresenceListBuffer(...keysAndArguments: Argument[]): Promise<[users: Buffer[], infos: Buffer[]]>

@@ -120,14 +120,14 @@ export class RedisBroker implements Broker {
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
-    const { since, limit, maxBytes = 0, reverse = false } = query
+    const { since, limit, maxBytes = 0, reverse = false, ages = false } = query
     // Nothing lies after what is no offset, nor before the first: the position alone is asked for.
     const isEmpty = since !== undefined && (!isOffset(since.offset) || (reverse && since.offset === 0))
     const range = reverse
       ? ['XREVRANGE', since ? `${since.offset - 1}` : '+', '-']
       : ['XRANGE', since ? `${since.offset + 1}` : '-', '+']
     const { replid, freshEpoch } = this.#marks()
-    const [epoch, offset, entries] = await this.#connections.run(false, (client) =>
+    const [epoch, offset, entries, now] = await this.#connections.run(false, (client) =>
       client.rtHistoryBuffer(
         this.#keys.meta(channel),
         this.#keys.stream(channel),
@@ -140,7 +140,12 @@ export class RedisBroker implements Broker {
       )
     )
     const position = { offset, epoch: epoch.toString() }
-    return { publications: entries.map((entry) => publicationOf(entry, position.epoch)), position }
+    const publications = entries.map((entry) => publicationOf(entry, position.epoch))
+    if (!ages) return { publications, position }
+    return {
+      publications: publications.map((one, at) => ({ ...one, age: now - timeOf(entries[at] as RedisEntry) })),
+      position
+    }
   }
 
   async removeHistory(channel: string): Promise<void> {
@@ -288,6 +293,11 @@ export class RedisBroker implements Broker {
 function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
   // The id is <offset>-<ms>; the fields are d, data and perhaps i, info.
   return { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info: fields[3] }
+}
+
+/** When an entry was added, by the server's clock. */
+function timeOf([id]: RedisEntry): number {
+  return Number(id.toString('latin1').split('-')[1])
 }
 
 function pairs(flat: readonly Buffer[]): Array<[name: Buffer, value: Buffer]> {

@@ -4,57 +4,76 @@ import { CLOSE } from '../protocol/close-codes.ts'
 import type { StreamPosition } from '../socket/context.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { Registry } from '../socket/registry.ts'
-import type { TimerWheel } from '../socket/timer-wheel.ts'
+import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import {
+  type ControlMessage,
+  type ControlRequest,
+  type ControlTarget,
+  readControlMessage,
+  writeControlMessage
+} from './control-message.ts'
 import type { Hub } from './hub.ts'
+import { continuityOf } from './recovery.ts'
 
 /** The channel that nodes talk to one another on. No application's channel can have a control character in its name. */
 export const CONTROL_CHANNEL = '\u0000control'
 
-// How far apart the clocks of two nodes may be.
-const SKEW = 5_000
-
-// A node that was cut off for longer, or from more than this, can't be told any more what it missed.
+// A node that was cut off for longer, or from more than this, cannot read any more what it missed.
 const HISTORY = { size: 10_000, ttl: 3_600_000 }
-
-interface ControlTarget {
-  readonly user?: string
-  readonly connection?: string
-}
-
-/** A request to all nodes, as it goes over the broker. */
-type Command = { readonly target: ControlTarget } & (
-  | { readonly do: 'disconnect'; readonly code: number; readonly reason: string }
-  | { readonly do: 'subscribe' | 'unsubscribe'; readonly channel: string }
-  | { readonly do: 'refresh'; readonly expiresAt: number }
-)
-
-/** Which node asks, under an id of its own, and when by its clock (milliseconds since 1970). */
-type Envelope = Command & { readonly node: string; readonly id: string; readonly at: number }
+const PAGE = 1_000
+// Milliseconds until the channel is read again after it could not be.
+const RETRY = 1_000
 
 export interface ControlOptions {
   readonly broker: Broker
   readonly hub: Hub
   readonly registry: Registry
   readonly wheel: TimerWheel
+  /** A request could not be done to a connection. */
   failed(stage: string, error: unknown): void
+  /** A message on the channel is no request, or none that this node knows. */
+  dropped(): void
+  /** This node cannot read the requests of other nodes, though it tried twice; or, without an error, it can. */
+  obeys(error?: unknown): void
+  /** The broker lost requests that this node may not have read. `since` is when it had read all, by its own clock. */
+  missed(since: Date): void
+}
+
+/** Where a node is in the channel, and since when (by the wheel's clock, and for the log by the system's). */
+interface Place extends StreamPosition {
+  /** The position was the newest at this time: a request after it was made later. -Infinity if nothing is known. */
+  readonly confirmedAt: number
+  readonly confirmedOn: Date
 }
 
 /**
- * What one node asks of all: this one obeys at once, the others when the broker has told them. Requests are kept in
- * history, so that a node that the broker could not reach obeys them when it can.
+ * What one node asks of all: this one obeys at once, the others when they read it. Requests are kept in history, so that
+ * a node that the broker could not reach obeys them when it can.
+ *
+ * A request concerns the connections that had begun when it was made. Nodes' clocks are never compared for that. A
+ * connection that began before this node was last up to date is older than any request that comes. For the others the
+ * request is read from history, where the broker says by its own clock how old it is.
  */
-export class Control {
+export class Control implements Timed {
   readonly #options: ControlOptions
   readonly #node = randomUUID()
-  #position: StreamPosition | undefined
-  #reading = false
+  #place: Place | undefined
+  #reading: Promise<void> | undefined
   /** Something was asked for while it was being read. */
   #again = false
+  #obeys = false
+  #failures = 0
   /** Requests that were obeyed, the oldest first: after a restart of the broker all of them are read again. */
   readonly #obeyed = new Set<string>()
+  wheelTick = -1
 
   constructor(options: ControlOptions) {
     this.#options = options
+  }
+
+  /** True while requests of other nodes reach this one, as far as it can know. */
+  get obeys(): boolean {
+    return this.#obeys
   }
 
   disconnect(target: ControlTarget, options: { code?: number; reason?: string }): Promise<void> {
@@ -75,73 +94,131 @@ export class Control {
     return this.#send({ target, do: 'refresh', expiresAt })
   }
 
-  /** Listens to the other nodes. Called whenever the broker has become usable. */
-  async listen(): Promise<void> {
-    if (this.#position !== undefined) return
-    const { broker, failed, registry } = this.#options
-    try {
-      await broker.subscribe(CONTROL_CHANNEL)
-      const { position } = await broker.history(CONTROL_CHANNEL, { limit: 0 })
-      const isLate = registry.size > 0
-      this.#position = isLate ? { ...position, offset: 0 } : position
-      // Connections came before this node could listen: what was asked meanwhile may concern them.
-      if (isLate) await this.audit()
-    } catch (error) {
-      failed('control', error)
-    }
-  }
-
   /** A request of a node came. */
   receive({ offset, epoch, data }: Publication): void {
-    const last = this.#position
+    const last = this.#place
     if (last === undefined) return
-    if (epoch === last.epoch && offset <= last.offset) return
     if (epoch !== last.epoch || offset !== last.offset + 1) {
+      // Also if this node is past it: the broker may have gone back to what it was before.
       void this.audit()
       return
     }
-    this.#position = { offset, epoch }
-    this.#read(data, false)
+    const message = this.#unknown(data)
+    const isYoung = ({ begunAt }: RealtimeSocket) => begunAt > last.confirmedAt
+    if (message !== undefined && this.#options.registry.find(message.request.target).some(isYoung)) {
+      void this.audit()
+      return
+    }
+    this.#place = { ...last, offset }
+    if (message !== undefined) this.#obeyOnce(message, last.confirmedAt)
   }
 
-  /** Obeys what was missed. */
-  async audit(): Promise<void> {
-    if (this.#position === undefined) return
+  /**
+   * Listens to the other nodes, and obeys what was missed. Called whenever the broker has become usable, and when
+   * messages of it may have been lost. Never rejects: after a failure the wheel calls again.
+   */
+  audit(): Promise<void> {
     this.#again = true
-    if (this.#reading) return
-    this.#reading = true
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  /** The wheel calls this: the channel could not be read. */
+  onDue(): number {
+    // A broker that is away calls once it is back.
+    if (this.#options.broker.up) void this.audit()
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** The broker is away: nothing reaches this node until it is back. */
+  lost(): void {
+    this.#obeys = false
+  }
+
+  /** What is being read at this moment, if anything. */
+  get reading(): Promise<void> | undefined {
+    return this.#reading
+  }
+
+  async #read(): Promise<void> {
+    const { wheel, obeys } = this.#options
     try {
-      while (this.#again) await this.#catchUp(this.#position)
+      while (this.#again) {
+        this.#again = false
+        await this.#catchUp(this.#place ?? (await this.#listen()))
+      }
+      this.#failures = 0
+      this.#obeys = true
+      obeys()
     } catch (error) {
-      this.#options.failed('control', error)
-    } finally {
-      this.#reading = false
+      this.#obeys = false
+      // A single failure may be the first sign that the broker is away, which is reported as that.
+      if (++this.#failures === 2) obeys(error)
+      wheel.set(this, wheel.now() + RETRY)
     }
   }
 
-  async #catchUp(since: StreamPosition): Promise<void> {
-    const { broker } = this.#options
-    this.#again = false
-    const limit = HISTORY.size
-    let page = await broker.history(CONTROL_CHANNEL, { since, limit })
-    const isNew = page.position.epoch !== since.epoch
-    if (isNew) page = await broker.history(CONTROL_CHANNEL, { since: { ...page.position, offset: 0 }, limit })
-    for (const { data } of page.publications) this.#read(data, true)
-    // What came meanwhile has been obeyed, and may be newer than the page.
-    const { epoch, offset } = this.#position as StreamPosition
-    if (epoch !== page.position.epoch || offset < page.position.offset) this.#position = page.position
+  /** Subscribes, and says from where on requests concern this node. */
+  async #listen(): Promise<Place> {
+    const { broker, registry, wheel } = this.#options
+    await broker.subscribe(CONTROL_CHANNEL)
+    const confirmedAt = wheel.now()
+    const confirmedOn = new Date()
+    const { position } = await broker.history(CONTROL_CHANNEL, { limit: 0 })
+    // Connections came before this node could listen: what was asked meanwhile may concern them.
+    this.#place =
+      registry.size > 0
+        ? { epoch: position.epoch, offset: 0, confirmedAt: Number.NEGATIVE_INFINITY, confirmedOn }
+        : { ...position, confirmedAt, confirmedOn }
+    return this.#place
   }
 
-  #read(data: Buffer, late: boolean): void {
-    try {
-      const command = JSON.parse(data.toString()) as Envelope
-      if (command.node === this.#node || this.#obeyed.has(command.id)) return
-      this.#remember(command.id)
-      this.#obey(command, late ? command.at + SKEW : Number.POSITIVE_INFINITY)
-    } catch (error) {
-      // A node of another version, or a stranger with access to Redis.
-      this.#options.failed('control', error)
+  /** Obeys what came after a place, page by page. */
+  async #catchUp(place: Place): Promise<void> {
+    const { broker, wheel, missed } = this.#options
+    let since: StreamPosition = place
+    let madeAfter = place.confirmedAt
+    // From the beginning of a history there is no telling what was before it.
+    let isContinued = madeAfter > Number.NEGATIVE_INFINITY
+    for (;;) {
+      const confirmedAt = wheel.now()
+      const confirmedOn = new Date()
+      const page = await broker.history(CONTROL_CHANNEL, { since, limit: PAGE, ages: true })
+      const { epoch } = page.position
+      if (epoch !== since.epoch || (isContinued && continuityOf(since, page) === 'hole')) {
+        missed(place.confirmedOn)
+        since = { epoch, offset: 0 }
+        this.#place = { ...place, ...since }
+        isContinued = false
+        madeAfter = Number.NEGATIVE_INFINITY
+        continue
+      }
+      for (const { data, age = 0 } of page.publications) {
+        const message = this.#unknown(data)
+        // A clock that was set back makes a request younger than it is, and concerns more connections, not fewer.
+        if (message !== undefined) this.#obeyOnce(message, Math.max(madeAfter, wheel.now() - Math.max(0, age)))
+      }
+      const offset = page.publications.at(-1)?.offset ?? page.position.offset
+      since = { epoch, offset }
+      isContinued = true
+      // What came meanwhile has been obeyed, and may be newer than the page.
+      this.#place = { epoch, offset: Math.max(offset, (this.#place as Place).offset), confirmedAt, confirmedOn }
+      if (offset >= page.position.offset) return
     }
+  }
+
+  /** The message, if it is one that this node has not obeyed yet. */
+  #unknown(data: Buffer): ControlMessage | undefined {
+    const message = readControlMessage(data)
+    if (message === undefined) this.#options.dropped()
+    return message?.node === this.#node || this.#obeyed.has(message?.id as string) ? undefined : message
+  }
+
+  #obeyOnce({ id, request }: ControlMessage, madeAt: number): void {
+    this.#remember(id)
+    this.#obey(request, madeAt)
   }
 
   #remember(id: string): void {
@@ -151,37 +228,42 @@ export class Control {
     this.#obeyed.delete(oldest as string)
   }
 
-  async #send(command: Command): Promise<void> {
-    this.#obey(command, Number.POSITIVE_INFINITY)
-    const envelope: Envelope = { ...command, node: this.#node, id: randomUUID(), at: Date.now() }
-    const data = Buffer.from(JSON.stringify(envelope))
+  async #send(request: ControlRequest): Promise<void> {
+    this.#obey(request, Number.POSITIVE_INFINITY)
+    const data = writeControlMessage({ node: this.#node, id: randomUUID(), request })
     await this.#options.broker.publish(CONTROL_CHANNEL, data, { history: HISTORY })
   }
 
-  /** A request that comes late is not for those who have connected since. */
-  #obey(command: Command, openedBefore: number): void {
-    const now = Date.now()
-    for (const socket of this.#options.registry.find(command.target)) {
-      if (now - socket.stats.age > openedBefore) continue
+  /** A request is not for connections that have begun since it was made. */
+  #obey(request: ControlRequest, madeAt: number): void {
+    for (const socket of this.#options.registry.find(request.target)) {
+      if (socket.begunAt > madeAt) continue
       try {
-        this.#apply(command, socket)
+        this.#apply(request, socket)
       } catch (error) {
-        // A request of another version's: that it can't be done to one connection must not spare the others.
+        // That it can't be done to one connection must not spare the others.
         this.#options.failed('control', error)
       }
     }
   }
 
-  #apply(command: Command, socket: RealtimeSocket): void {
+  #apply(request: ControlRequest, socket: RealtimeSocket): void {
     const { hub, wheel } = this.#options
     const { session } = socket
-    if (command.do === 'disconnect') socket.closeWith(command)
-    else if (command.do === 'unsubscribe' && session === undefined) hub.unsubscribe(socket, command.channel)
-    else if (command.do !== 'refresh') session?.[command.do](command.channel)
-    else if (!Number.isFinite(command.expiresAt)) throw new TypeError('expiresAt is no time')
-    else {
-      socket.extend(wheel.now() + command.expiresAt * 1000 - Date.now())
-      session?.extended(command.expiresAt)
+    switch (request.do) {
+      case 'disconnect':
+        socket.closeWith(request)
+        break
+      case 'subscribe':
+        session?.subscribe(request.channel)
+        break
+      case 'unsubscribe':
+        if (session === undefined) hub.unsubscribe(socket, request.channel)
+        else session.unsubscribe(request.channel)
+        break
+      case 'refresh':
+        socket.extend(wheel.now() + request.expiresAt * 1000 - Date.now())
+        session?.extended(request.expiresAt)
     }
   }
 }

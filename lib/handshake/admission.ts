@@ -178,6 +178,7 @@ export class Admission {
       user,
       // By the monotonic clock from here on: a server's clock that is set must not close everybody.
       expiresAt: user?.exp === undefined ? Number.POSITIVE_INFINITY : wheel.now() + user.exp * 1000 - Date.now(),
+      begunAt: handshake.begunAt,
       heartbeat,
       limits,
       validator: route.validator,

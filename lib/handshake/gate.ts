@@ -13,6 +13,8 @@ export interface Handshake {
   readonly id: string
   readonly stream: Duplex
   readonly head: Buffer
+  /** When it came in, by the clock of `performance`. */
+  readonly begunAt: number
   readonly offer: SubprotocolOffer
   /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
   readonly urlTokens: readonly UrlToken[]
@@ -95,6 +97,7 @@ export class Gate {
       id: randomUUID(),
       stream,
       head,
+      begunAt: performance.now(),
       offer: takeOffer(request),
       urlTokens: takeUrlTokens(request),
       upgraded: false

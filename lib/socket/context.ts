@@ -17,6 +17,8 @@ export interface SocketSettings {
   readonly id: string
   readonly kind: SocketKind
   readonly user: Claims | null
+  /** When its handshake came in, by the wheel's clock. */
+  readonly begunAt: number
   /** When the token expires, by the wheel's clock; Infinity for never. */
   readonly expiresAt: number
   readonly heartbeat: ResolvedHeartbeat

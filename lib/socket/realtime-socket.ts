@@ -337,6 +337,11 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     return this.#settings
   }
 
+  /** @internal When its handshake came in, by the wheel's clock. */
+  get begunAt(): number {
+    return this.#settings.begunAt
+  }
+
   /** @internal Where publications go. */
   get outbox(): Outbox {
     return this.#outbox

@@ -141,6 +141,20 @@ async function history(t: Test, open: OpenBenches): Promise<void> {
     t.equal(position.offset, 5)
   })
 
+  await t.test('case 153: says by its own clock how old a publication is, if it is asked', async (t) => {
+    const { bench } = await open(t)
+    const began = await bench.now()
+    await bench.broker.publish('room', Buffer.from('1'), { history: KEEP })
+    await bench.pass(300)
+    await bench.broker.publish('room', Buffer.from('2'), { history: KEEP })
+    const { publications } = await bench.broker.history('room', { limit: 9, ages: true })
+    const took = (await bench.now()) - began
+    const [first = -1, second = -1] = publications.map(({ age }) => age)
+    t.ok(first >= 300 && first <= took + 1 && second >= 0 && second <= took - 299, `${first}, ${second} of ${took}`)
+    const { publications: ageless } = await bench.broker.history('room', { limit: 9 })
+    t.ok(ageless.every((publication) => !('age' in publication)))
+  })
+
   await t.test('keeps the newest `size`', async (t) => {
     const { bench } = await open(t)
     for (let n = 1; n <= 7; n++) {

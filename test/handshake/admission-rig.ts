@@ -84,6 +84,7 @@ export async function rig(
     const raw = {}
     const stream = Object.assign(new EventEmitter(), { destroyed: false })
     const handshake: Handshake = {
+      begunAt: 0,
       id: `socket-${handshakes.size + 1}`,
       stream: stream as never,
       head: Buffer.alloc(0),

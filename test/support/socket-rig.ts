@@ -74,6 +74,7 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
     userRate,
     settingsOf: (): SocketSettings => ({
       id: `socket-${++ids}`,
+      begunAt: clock.now(),
       kind: 'messages',
       user: { sub: 'ada' } as Claims,
       expiresAt: Number.POSITIVE_INFINITY,

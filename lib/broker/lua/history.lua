@@ -9,7 +9,7 @@
 -- ARGV[6]  replication id, ARGV[7] fresh epoch (position.lua)
 -- ARGV[8]  most bytes of data together, or one publication that is larger; 0 for no limit
 --
--- Reply: { epoch, offset, entries as the command gives them }
+-- Reply: { epoch, offset, entries as the command gives them, this server's time in ms }
 --
 -- Guarantees: the page and the position are of one moment; nothing older than the history's ttl is in it; a channel
 -- that was never used has an epoch afterwards. Reading keeps the position alive.
@@ -19,7 +19,7 @@ local epoch, offset, ttl = position(KEYS[1], KEYS[2], ARGV[6], ARGV[7], now, pos
 -- Half the time is soon enough: most reads then write nothing.
 local life = lifetime(offset, positionTtl)
 if redis.call('PTTL', KEYS[1]) * 2 < life then redis.call('PEXPIRE', KEYS[1], life) end
-if limit == 0 then return { epoch, offset, {} } end
+if limit == 0 then return { epoch, offset, {}, now } end
 
 -- The stream as a whole expires `ttl` after the last publication, each entry on its own here. Times go up with the
 -- offsets, so the first live entry is found by halving.
@@ -39,7 +39,9 @@ if oldest and expired(oldest) then
 end
 
 local maxBytes = tonumber(ARGV[8])
-if maxBytes == 0 then return { epoch, offset, redis.call(ARGV[2], KEYS[2], ARGV[3], ARGV[4], 'COUNT', limit) } end
+if maxBytes == 0 then
+  return { epoch, offset, redis.call(ARGV[2], KEYS[2], ARGV[3], ARGV[4], 'COUNT', limit), now }
+end
 -- A few at a time: what is past the limit has been read for nothing.
 local entries, bytes, from = {}, 0, ARGV[3]
 repeat
@@ -47,9 +49,9 @@ repeat
   local few = redis.call(ARGV[2], KEYS[2], from, ARGV[4], 'COUNT', count)
   for _, entry in ipairs(few) do
     bytes = bytes + #entry[2][2]
-    if bytes > maxBytes and #entries > 0 then return { epoch, offset, entries } end
+    if bytes > maxBytes and #entries > 0 then return { epoch, offset, entries, now } end
     entries[#entries + 1] = entry
     from = '(' .. entry[1]
   end
 until #few < count or #entries == limit
-return { epoch, offset, entries }
+return { epoch, offset, entries, now }
