@@ -9,6 +9,7 @@ const ECHO: RouteOptions = {
   auth: false,
   limits: {
     messages: false,
+    bytes: false,
     maxPayload: 16 * MIB,
     maxFragments: 131_072,
     // A fragment may arrive as its own chunk, and large ones in many.

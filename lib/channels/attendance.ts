@@ -16,6 +16,8 @@ export interface AttendanceOptions {
   readonly ttl: number | undefined
   /** Whether the others are told. */
   readonly joinLeave: boolean
+  /** They are. */
+  told(): void
 }
 
 // An entry is refreshed so many times within its life: one refresh may fail.
@@ -100,7 +102,8 @@ export class Attendance implements Timed {
   }
 
   #tell(kind: 'join' | 'leave'): void {
-    const { channel, entry } = this.#options
+    const { channel, entry, told } = this.#options
+    told()
     this.#queue(() => this.#node.broker.publishPresence(channel, kind, entry.info))
   }
 

@@ -148,6 +148,13 @@ export class Channel {
     }
   }
 
+  /** How many are told that. */
+  get audience(): number {
+    let size = 0
+    for (const [format, feed] of this.#feeds) if (format.presence !== undefined) size += feed.size
+    return size
+  }
+
   /** Compares the position with the broker's, and repairs it where publications were missed. */
   async audit(): Promise<void> {
     if (this.#options.history === undefined) return

@@ -132,6 +132,11 @@ export class Hub {
     this.#entries.get(name)?.channel.announce(kind, info)
   }
 
+  /** How many of this node's subscribers are told who comes to a channel and who leaves it. */
+  audienceOf(name: string): number {
+    return this.#entries.get(name)?.channel.audience ?? 0
+  }
+
   /** Publications of these channels may have been missed. */
   audit(names: Iterable<string>): void {
     for (const name of names) void this.#entries.get(name)?.channel.audit()

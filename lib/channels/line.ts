@@ -1,11 +1,18 @@
 import secureJson from 'secure-json-parse'
-import { type Parsed, parseCommand } from '../protocol/commands.ts'
+import { isChannelName } from '../protocol/channel-name.ts'
+import { type Command, type Parsed, parseCommand } from '../protocol/commands.ts'
 import { isDeeperThan, isUnportable } from '../protocol/json.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 
 /** What a line of a frame says; `refused` for a command whose payload nothing may be done with. */
 export type Line = { readonly parsed: Parsed } | { readonly refused: number }
+
+/** The id of a command, whatever is to become of it. */
+export function idIn(line: Line): number {
+  if ('refused' in line) return line.refused
+  return typeof line.parsed === 'string' ? 0 : line.parsed.id
+}
 
 /** Reads one line of a frame, which comes from a client and may be anything. */
 export function readLine(line: string, maxDepth: number): Line {
@@ -17,8 +24,14 @@ export function readLine(line: string, maxDepth: number): Line {
     return { parsed: 'malformed' } // that it is no JSON is the answer
   }
   const parsed = parseCommand(value)
-  if (typeof parsed === 'string' || !(holdsPrototype(line, value) || isUnportable(line, value))) return { parsed }
+  if (typeof parsed === 'string' || isUsable(parsed, line, value)) return { parsed }
   return { refused: parsed.id }
+}
+
+/** What is no name is refused before anything is looked up by it, or logged: it may be as long as a message. */
+function isUsable({ request }: Command, line: string, value: unknown): boolean {
+  if ('channel' in request && !isChannelName(request.channel)) return false
+  return !holdsPrototype(line, value) && !isUnportable(line, value)
 }
 
 // Without one of these no key can be of the kind; a key may be spelt with escapes.

@@ -205,7 +205,9 @@ export class Recovery {
         subscription.behind = true
         return
       }
-      subscription.give({ offset: publication.offset, frame: feed.encode(publication) })
+      const frame = feed.encode(publication)
+      subscriber.pay?.(frame.length)
+      subscription.give({ offset: publication.offset, frame })
     }
   }
 

@@ -54,8 +54,14 @@ export interface SessionSocket {
   close(code: number, reason: string): void
   identify(user: Claims, expiresAt: number): void
   extend(expiresAt: number): void
-  takeCommand(): boolean
-  pingAnswered(): boolean
+  /** The client owes bytes: what its last answers took is not paid for. */
+  readonly indebted: boolean
+  takeCommand(bytes: number): boolean
+  charge(bytes: number): void
+  allow(bytes: number, exceeded: () => void): void
+  liftAllowance(): void
+  cutOff(): void
+  pingAnswered(): void
   holdMessages(): void
   releaseMessages(): void
 }

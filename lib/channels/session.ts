@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from '../options.ts'
 import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
-import { type Command, splitFrame } from '../protocol/commands.ts'
+import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } from '../protocol/replies.ts'
 import type { SocketSession } from '../socket/context.ts'
@@ -9,14 +9,15 @@ import type { Outbox } from '../socket/outbox.ts'
 import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
 import { TokenBucket } from '../socket/token-bucket.ts'
-import type { Batch } from '../socket/turn.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
 import { subscribeByServer } from './commands/server-subscriptions.ts'
 import type { ClientContext, ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import type { Member } from './hub.ts'
 import { Lanes } from './lanes.ts'
-import { readLine } from './line.ts'
+import { Limiter } from './limiter.ts'
+import { idIn, readLine } from './line.ts'
+import { ReplyBatch } from './reply-batch.ts'
 import type { SessionServices, SessionSocket } from './services.ts'
 import type { SessionSubscription } from './session-subscription.ts'
 import { timeToLive } from './time-to-live.ts'
@@ -27,23 +28,26 @@ import { timeToLive } from './time-to-live.ts'
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
-// Characters of replies that are joined, and of commands that wait for `connect`.
-const MAX_JOINED = 16_384
-const MAX_EARLY = 65_536
+// Bytes that a client may send until its `connect` is answered: in messages, and on the wire with all that frames them.
+const MAX_UNKNOWN = 65_536
+const MAX_FRAMED = MAX_UNKNOWN + 4_096
+// Bytes of a line that is not parsed if its client may not send it: to find its id costs less.
+const LARGE = 4_096
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
-// Commands and answers to pings that nobody wanted, beyond the rate of messages: who sends so many at once keeps the
-// server from the others.
-const EXCESS = { rate: 1_000, burst: 2_000 }
+// Questions of one client at a time whose answers may be large.
+const LOOKUPS = 4
 // Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
 const DENIALS = { rate: 1, burst: 10 }
 
 /** One connection that speaks the channel protocol. */
-export class Session implements Member, SocketSession, Batch, Timed {
+export class Session implements Member, SocketSession, Timed {
   readonly socket: SessionSocket
   readonly request: FastifyRequest
   readonly services: SessionServices
   readonly subscriptions = new Map<string, SessionSubscription>()
+  /** Bounds how many of its questions are asked at a time whose answers may be large. */
+  readonly lookups = new Limiter(LOOKUPS)
   user: Claims | null
   /** Describes the client to others; JSON text. */
   info: string | undefined
@@ -52,14 +56,12 @@ export class Session implements Member, SocketSession, Batch, Timed {
   #state: State = 'new'
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
-  #earlyLength = 0
   /** What the application asked for meanwhile. */
   #deferred: (() => void)[] = []
-  /** Replies of this turn. */
-  #replies: string[] = []
-  #replyLength = 0
+  readonly #replies: ReplyBatch
   #denials: TokenBucket | undefined
-  #excess: TokenBucket | undefined
+  /** Bytes that it has sent while nobody knows it. */
+  #unknownBytes = 0
 
   constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
     this.socket = socket
@@ -72,7 +74,9 @@ export class Session implements Member, SocketSession, Batch, Timed {
       free: () => socket.releaseMessages()
     })
     socket.outbox.droppedNotice = laggingPush
-    socket.outbox.addSource(this)
+    this.#replies = new ReplyBatch(services.turn, (text) => socket.sendText(text))
+    socket.outbox.addSource(this.#replies)
+    socket.allow(MAX_FRAMED, () => this.#tooMuch())
     services.wheel.set(this, services.wheel.now() + services.authTimeout)
   }
 
@@ -106,6 +110,11 @@ export class Session implements Member, SocketSession, Batch, Timed {
       this.disconnect(DISCONNECT.inappropriateProtocol)
       return
     }
+    if (this.#state !== 'connected') this.#unknownBytes += data.length
+    if (this.#unknownBytes > MAX_UNKNOWN) {
+      this.#tooMuch()
+      return
+    }
     const lines = splitFrame(data.toString(), MAX_LINES + this.maxSubscriptions)
     if (lines === undefined) {
       this.disconnect(DISCONNECT.badRequest)
@@ -114,35 +123,32 @@ export class Session implements Member, SocketSession, Batch, Timed {
     for (const line of lines) if (this.#listens) this.#take(line)
   }
 
+  /** Nobody knows it yet, and it sends more than anybody needs to be known. */
+  #tooMuch(): void {
+    this.disconnect(DISCONNECT.badRequest)
+    this.socket.cutOff()
+  }
+
   get #listens(): boolean {
-    return this.#state !== 'ended' && this.#state !== 'draining' && this.#state !== 'refused'
+    return !this.socket.closed && this.#state !== 'ended' && this.#state !== 'draining' && this.#state !== 'refused'
   }
 
   #take(text: string): void {
+    const bytes = Buffer.byteLength(text)
+    const isLarge = bytes > LARGE
+    if (isLarge && !this.socket.takeCommand(bytes)) {
+      this.#answer(idOf(text), ERROR.tooManyRequests)
+      return
+    }
     const line = readLine(text, this.socket.settings.limits.maxDepth)
-    if ('refused' in line) this.#refuseLine(line.refused)
-    else if (line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
-    else if (line.parsed === 'pong') this.#pong()
-    else if (this.socket.takeCommand()) this.#accept(line.parsed, text)
-    else this.#tooMany(line.parsed.id)
-  }
-
-  #tooMany(id: number): void {
-    this.#answer(id, ERROR.tooManyRequests)
-    this.#noteExcess()
-  }
-
-  #noteExcess(): void {
-    const { wheel } = this.services
-    this.#excess ??= new TokenBucket(EXCESS, wheel.now())
-    if (this.#excess.take(wheel.now()) > 0) this.disconnect(DISCONNECT.tooManyRequests)
+    if ('parsed' in line && line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
+    else if ('parsed' in line && line.parsed === 'pong') this.#pong()
+    else if (!isLarge && !this.socket.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
+    else if ('refused' in line) this.#refuseLine(line.refused)
+    else this.#accept(line.parsed as Command, text)
   }
 
   #refuseLine(id: number): void {
-    if (!this.socket.takeCommand()) {
-      this.#tooMany(id)
-      return
-    }
     this.#answer(id, ERROR.badRequest)
     // Who begins like this has not connected, and won't.
     if (this.#state === 'new') this.#refuse()
@@ -150,15 +156,14 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   #pong(): void {
     // One that nobody asked for is harmless; before connect it can't be one.
-    if (this.#state === 'connected') {
-      if (!this.socket.pingAnswered()) this.#noteExcess()
-    } else this.disconnect(DISCONNECT.badRequest)
+    if (this.#state === 'connected') this.socket.pingAnswered()
+    else this.disconnect(DISCONNECT.badRequest)
   }
 
   #accept(command: Command, text: string): void {
     const isConnect = command.name === 'connect'
     if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
-    else if (this.#state === 'connecting') this.#keep(command, text)
+    else if (this.#state === 'connecting') this.#early.push({ command, text })
     else {
       // From here on it is the application's time, which has bounds of its own.
       if (isConnect) {
@@ -167,13 +172,6 @@ export class Session implements Member, SocketSession, Batch, Timed {
       }
       this.#run(command, text)
     }
-  }
-
-  /** Keeps what came early. A client that isn't known yet gets little memory: the rest waits in the kernel. */
-  #keep(command: Command, text: string): void {
-    this.#early.push({ command, text })
-    this.#earlyLength += text.length
-    if (this.#earlyLength >= MAX_EARLY) this.socket.holdMessages()
   }
 
   #run(command: Command, text: string): void {
@@ -219,11 +217,16 @@ export class Session implements Member, SocketSession, Batch, Timed {
 
   #answer(id: number, error: ErrorReply): void {
     // Id 0 is a message, which nobody waits for.
-    if (id > 0) this.#say(errorReply(id, error))
+    if (id > 0) this.#replies.add(errorReply(id, error))
   }
 
   reply({ id, name }: Pick<Command, 'id' | 'name'>, result: string): void {
-    this.#say(reply(id, name, result))
+    this.#replies.add(reply(id, name, result))
+  }
+
+  /** The client has caused so many bytes to be sent. */
+  pay(bytes: number): void {
+    this.socket.charge(bytes)
   }
 
   /** Sends what stands by itself, behind the replies before it. */
@@ -232,27 +235,15 @@ export class Session implements Member, SocketSession, Batch, Timed {
     this.socket.sendText(text)
   }
 
-  // Replies of one turn leave in one frame, or in several where they are large: the outbox's limit is on what waits
-  // behind a frame, whatever the size of that.
-  #say(text: string): void {
-    if (this.#replies.push(text) === 1) this.services.turn.addBatch(this)
-    this.#replyLength += text.length
-    if (this.#replyLength >= MAX_JOINED) this.seal()
-  }
-
   /** Sends the replies of this turn. */
   seal(): void {
-    const replies = this.#replies
-    if (replies.length === 0) return
-    this.#replies = []
-    this.#replyLength = 0
-    this.socket.sendText(replies.join('\n'))
+    this.#replies.seal()
   }
 
   /** The client has connected, and been told so. */
   connected(): void {
     this.#state = 'connected'
-    this.socket.releaseMessages()
+    this.socket.liftAllowance()
     for (const deferred of this.#deferred.splice(0)) deferred()
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
   }
@@ -262,7 +253,6 @@ export class Session implements Member, SocketSession, Batch, Timed {
     const { wheel, authTimeout } = this.services
     this.#state = 'refused'
     this.#early = []
-    this.socket.releaseMessages()
     wheel.set(this, wheel.now() + authTimeout)
   }
 

@@ -5,6 +5,8 @@ import type { Feed } from './feed.ts'
 /** Whoever can be subscribed to a channel. */
 export interface Subscriber {
   readonly outbox: Outbox
+  /** So many bytes of history are sent to it; there if it pays for that. */
+  pay?(bytes: number): void
   /** Publications of the channel were lost to this subscriber and can't be had again; it goes on from `position`. */
   insufficientState(channel: string, position: StreamPosition): void
 }

@@ -102,6 +102,15 @@ export function splitFrame(text: string, most: number): string[] | undefined {
   return lines.length > most || lines.includes('') ? undefined : lines
 }
 
+// Clients write the id first or last. JSON that ends like that has it in the command itself: deeper, more would follow.
+const FIRST_ID = /^\{"id":(\d{1,10})[,}]/
+const LAST_ID = /,"id":(\d{1,10})\}$/
+
+/** The id of a command that is not worth parsing; 0 if it does not stand where clients write it. */
+export function idOf(line: string): number {
+  return Number((FIRST_ID.exec(line) ?? LAST_ID.exec(line.slice(-20)))?.[1] ?? 0)
+}
+
 /** What a parsed line says. */
 export function parseCommand(value: unknown): Parsed {
   try {

@@ -27,6 +27,8 @@ export interface ErrorDetails {
   readonly issues?: readonly unknown[]
   /** Milliseconds. */
   readonly retryAfter?: number
+  /** Messages dropped since the last such error. */
+  readonly dropped?: number
 }
 
 /** The text of `{"error":{…}}`. */

@@ -1,5 +1,4 @@
 import type { Claims, Rate, ResolvedLimits } from '../options.ts'
-import { AbuseWatch } from './abuse-watch.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 // Pings and pongs have a bucket of their own: a route without a message limit is not open to a flood of them. Pings
@@ -9,40 +8,51 @@ const CONTROL_RATE = { rate: 100, burst: 200 }
 /** Takes one of a user's tokens: 0, or the milliseconds until there may be one. */
 type UserRate = (user: string, rate: Rate) => number
 
-/** How much one connection may send: messages by its own rate and by its user's, pings and pongs by a fixed one. */
+/**
+ * How much one connection may send: messages and bytes by its own rates, messages by its user's too, pings and pongs by
+ * a fixed one. Bytes are taken on credit, however many a message has, and nothing more is taken until they are paid for.
+ */
 export class Rates {
   readonly #messages: TokenBucket | undefined
+  readonly #bytes: TokenBucket | undefined
   readonly #ofUsers: Rate | false
   readonly #userRate: UserRate
   #control: TokenBucket | undefined
-  #abuse: AbuseWatch | undefined
 
-  constructor({ messages, userMessages }: ResolvedLimits, userRate: UserRate, now: number) {
-    if (messages !== false) this.#messages = new TokenBucket(messages, now)
+  /** @param maxDebt The milliseconds that a debt may take to be paid. */
+  constructor({ messages, bytes, userMessages }: ResolvedLimits, userRate: UserRate, now: number, maxDebt: number) {
+    if (messages !== false) this.#messages = new TokenBucket(messages, now, maxDebt)
+    if (bytes !== false) this.#bytes = new TokenBucket(bytes, now, maxDebt)
     this.#ofUsers = userMessages
     this.#userRate = userRate
   }
 
-  /** One message came: 0, or the milliseconds until the next may come where this one may not. */
-  take(user: Claims | null, now: number): number {
-    return (this.#messages?.take(now) ?? 0) || this.#takeOf(user)
+  /** One message came: 0, or the milliseconds until the next may come if this one may not. */
+  take(user: Claims | null, bytes: number, now: number): number {
+    const retryAfter = this.debt(now) || (this.#messages?.take(now) ?? 0) || this.#takeOf(user)
+    if (retryAfter === 0) this.#bytes?.charge(now, bytes)
+    return retryAfter
   }
 
   /** One message came, and is taken in any case: 0, or the milliseconds until the next may. */
-  charge(user: Claims | null, now: number): number {
-    return Math.max(this.#messages?.charge(now) ?? 0, this.#takeOf(user))
+  charge(user: Claims | null, bytes: number, now: number): number {
+    return Math.max(this.#messages?.charge(now) ?? 0, this.#bytes?.charge(now, bytes) ?? 0, this.#takeOf(user))
+  }
+
+  /** So many bytes more are the connection's doing. */
+  spend(bytes: number, now: number): void {
+    this.#bytes?.charge(now, bytes)
+  }
+
+  /** The milliseconds until the bytes are paid for. */
+  debt(now: number): number {
+    return this.#bytes?.debt(now) ?? 0
   }
 
   /** A ping came, or a pong that nobody asked for; false where there are too many. */
   takeControl(now: number): boolean {
     this.#control ??= new TokenBucket(CONTROL_RATE, now)
     return this.#control.take(now) === 0
-  }
-
-  /** Notes that something was too much; true once that has been so for long enough to be abuse. */
-  refused(now: number): boolean {
-    this.#abuse ??= new AbuseWatch()
-    return this.#abuse.refused(now)
   }
 
   #takeOf(user: Claims | null): number {

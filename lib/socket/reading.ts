@@ -3,7 +3,7 @@ import type { Timed, TimerWheel } from './timer-wheel.ts'
 /** Who wants a socket not to be read: its application, the limit of its rate, or the messages that wait. */
 export const HELD_BY = { application: 1, rate: 2, inbox: 4 } as const
 
-type Holder = (typeof HELD_BY)[keyof typeof HELD_BY]
+export type Holder = (typeof HELD_BY)[keyof typeof HELD_BY]
 
 /** What the reading needs of its socket. */
 export interface ReadingOwner {

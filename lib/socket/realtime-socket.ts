@@ -14,6 +14,7 @@ import {
   insufficientStateNotice,
   visiblePing
 } from '../protocol/messages.ts'
+import { Allowance } from './allowance.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -28,11 +29,11 @@ import { Farewell } from './farewell.ts'
 import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
+import { Intake } from './intake.ts'
 import { Linger } from './linger.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
-import { Rates } from './rates.ts'
-import { HELD_BY, Reading } from './reading.ts'
+import { HELD_BY } from './reading.ts'
 import { stringify } from './stringify.ts'
 import { readable } from './thrown.ts'
 
@@ -57,8 +58,8 @@ export interface SocketStats {
 
 type SendCallback = (error?: Error) => void
 
-// A peer that does not answer a close, or does not take it, is given this long.
-const OVERFLOW_GRACE = 1_000
+// A peer that is not read any more, or that does not read, is given this long to see the close frame.
+const CUT_OFF_GRACE = 1_000
 
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
 export class RealtimeSocket<Message = unknown> extends GuardedSocket {
@@ -69,18 +70,18 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #outbox!: Outbox
   #inbox: Inbox | undefined
   #heartbeat!: Heartbeat
-  #rates!: Rates
+  #intake!: Intake
+  #allowance: Allowance | undefined
   #abort: AbortController | undefined
   #ended = false
   #draining = false
   /** messages() was called: the route reads by it, and not by a listener. */
   #taken = false
-  /** Made once somebody wants the socket not to be read. */
-  #reading: Reading | undefined
   #farewell: Farewell | undefined
   #openedAt = 0
   #expiresAt = Number.POSITIVE_INFINITY
   #terminateAt = Number.POSITIVE_INFINITY
+  #isCutOff = false
   #sentCode: number | undefined
   #messagesIn = 0
   #bytesIn = 0
@@ -104,7 +105,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /** @internal `ws` calls this with the stream, once the 101 is written. */
   override setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void {
-    const { wheel, turn, random, observer, userRate } = this.#context
+    const { wheel, turn, random, observer } = this.#context
     const settings = this.#context.settingsOf(stream)
     const { limits, kind } = settings
     const now = wheel.now()
@@ -114,7 +115,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     this.#expiresAt = settings.expiresAt
     this.#outbox = new Outbox(stream, turn, limits.buffered, this)
     this.#heartbeat = new Heartbeat(settings.heartbeat, now, random())
-    this.#rates = new Rates(limits, userRate, now)
+    this.#intake = new Intake(settings, this.#context, this)
     if (kind === 'messages') this.#inbox = this.#makeInbox(settings)
     const { maxPayload, maxFragments, maxBufferedChunks } = limits
     this.#stream = stream
@@ -130,8 +131,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
       { maxQueue: limits.maxQueue, maxBytes: limits.maxPayload, maxDepth: limits.maxDepth, validator },
       {
         sendText: (text) => this.sendText(text),
-        pause: () => this.#hold(HELD_BY.inbox),
-        resume: () => this.#release(HELD_BY.inbox),
+        pause: () => this.holdMessages(),
+        resume: () => this.releaseMessages(),
         rejected: (code, cause) => {
           if (cause !== undefined) this.#settings.log.error({ err: readable(cause) }, 'message validator failed')
           this.#reject(code)
@@ -294,7 +295,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     this.#outbox.close()
     this.#inbox?.end()
     // Else the answer to the close frame would never be read.
-    this.#reading?.end()
+    this.#intake.endReading()
     super.resume()
   }
 
@@ -304,20 +305,11 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   }
 
   override pause(): void {
-    this.#hold(HELD_BY.application)
+    this.#intake.hold(HELD_BY.application)
   }
 
   override resume(): void {
-    this.#release(HELD_BY.application)
-  }
-
-  #hold(by: Parameters<Reading['hold']>[0]): void {
-    this.#reading ??= new Reading(this, this.#context.wheel)
-    this.#reading.hold(by)
-  }
-
-  #release(by: Parameters<Reading['release']>[0]): void {
-    this.#reading?.release(by)
+    this.#intake.release(HELD_BY.application)
   }
 
   /** @internal */
@@ -372,12 +364,12 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /** @internal The application asks its session to take no more messages for now. */
   holdMessages(): void {
-    this.#hold(HELD_BY.inbox)
+    this.#intake.hold(HELD_BY.inbox)
   }
 
   /** @internal */
   releaseMessages(): void {
-    this.#release(HELD_BY.inbox)
+    this.#intake.release(HELD_BY.inbox)
   }
 
   /** @internal The handler has returned: its connection is done. */
@@ -447,8 +439,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     this.#outbox.close()
     this.closeWith(CLOSE.slowConsumer)
     // The close frame stands behind all that is buffered: waiting for it would keep the memory.
-    this.#terminateAt = this.#context.wheel.now() + OVERFLOW_GRACE
-    this.#context.wheel.set(this, this.#terminateAt)
+    this.#endSoon()
   }
 
   /** @internal The wheel calls this: expiry, heartbeat, termination. */
@@ -507,7 +498,9 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   }
 
   #onMessage(data: unknown, isBinary: boolean): boolean {
-    const { wheel, observer } = this.#context
+    // What comes behind a flood is not looked at.
+    if (this.#isCutOff) return true
+    const { observer } = this.#context
     const bytes = sizeOf(data)
     this.#messagesIn++
     this.#bytesIn += bytes
@@ -519,62 +512,82 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     }
     const inbox = this.#inbox
     if (inbox === undefined) {
-      this.#slowDown(wheel.now())
+      // The protocol of such a route is unknown: it is answered with TCP backpressure, and loses nothing.
+      this.#intake.charge(bytes)
       return this.callListeners('message', [data, isBinary])
     }
-    if (this.#overRate(wheel.now())) return true
+    if (!this.#intake.takeMessage(bytes)) return true
     const listeners = this.listenersFor('message')
     // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
     if (this.#taken || listeners.length === 0) inbox.add(isBinary ? BINARY : (data as Buffer))
     return this.callListeners('message', [data, isBinary], listeners)
   }
 
-  /** The protocol of a raw route is unknown: it is answered with TCP backpressure, and loses nothing. */
-  #slowDown(now: number): void {
-    const wait = this.#rates.charge(this.#user, now)
-    if (wait === 0) return
-    this.#reading ??= new Reading(this, this.#context.wheel)
-    if (this.#reading.holdFor(wait)) this.#reject('rate_limited')
+  /** @internal One command of the session's came, of so many bytes; false if there are too many. */
+  takeCommand(bytes: number): boolean {
+    return this.#intake.takeCommand(bytes)
   }
 
-  #overRate(now: number): boolean {
-    const retryAfter = this.#rates.take(this.#user, now)
-    if (retryAfter === 0) return false
+  /** @internal The session's client has caused so many bytes to be sent. */
+  charge(bytes: number): void {
+    this.#intake.spend(bytes)
+  }
+
+  /** @internal True while there are bytes that are not paid for. */
+  get indebted(): boolean {
+    return this.#intake.indebted
+  }
+
+  /** @internal */
+  overRate(): void {
     this.#reject('rate_limited')
-    this.sendError('rate_limited', { retryAfter })
-    this.#watchAbuse(now)
-    return true
   }
 
-  /** @internal One command of the session's came; false where there are too many. */
-  takeCommand(): boolean {
-    const now = this.#context.wheel.now()
-    if (this.#rates.take(this.#user, now) === 0) return true
-    this.#reject('rate_limited')
-    this.#watchAbuse(now)
-    return false
+  /** @internal */
+  tellDropped(dropped: number, retryAfter: number): void {
+    this.sendError('rate_limited', { retryAfter, dropped })
   }
 
-  /** @internal The session's ping was answered; false where it had sent none. */
-  pingAnswered(): boolean {
+  /** @internal */
+  flooded(): void {
+    if (this.readyState !== WebSocket.OPEN) return
+    this.closeWith(CLOSE.rateLimited)
+    this.cutOff()
+  }
+
+  /** @internal From here on the peer may send so many bytes in all, until `liftAllowance`. */
+  allow(bytes: number, exceeded: () => void): void {
+    this.#allowance = new Allowance(this.#stream as Duplex, bytes, exceeded)
+  }
+
+  /** @internal */
+  liftAllowance(): void {
+    this.#allowance?.lift()
+  }
+
+  /** @internal The session's ping was answered, or an answer came that nobody had asked for. */
+  pingAnswered(): void {
     const { wheel, observer } = this.#context
     const now = wheel.now()
-    if (!this.#heartbeat.answered(now)) {
-      this.#countControl(now)
-      return false
-    }
-    observer.roundTrip(this.#heartbeat.roundTripTime as number)
-    return true
+    if (this.#heartbeat.answered(now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
+    else this.#intake.takeControl()
   }
 
-  #watchAbuse(now: number): void {
-    if (this.#rates.refused(now) && this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.rateLimited)
+  /** @internal The connection is closed, and nothing that its peer still sends is worth reading: it ends soon. */
+  cutOff(): void {
+    this.#isCutOff = true
+    super.pause()
+    this.#endSoon()
+  }
+
+  #endSoon(): void {
+    this.#terminateAt = this.#context.wheel.now() + CUT_OFF_GRACE
+    this.#context.wheel.set(this, this.#terminateAt)
   }
 
   #onPing(payload: Buffer): void {
     this.#heartbeat.heard()
-    const isOverRate = this.#countControl(this.#context.wheel.now())
-    if (this.#answersPings && !isOverRate && !this.closed) this.pong(payload)
+    if (this.#intake.takeControl() && this.#answersPings && !this.closed) this.pong(payload)
   }
 
   #onPong(payload: Buffer): void {
@@ -582,14 +595,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     const now = wheel.now()
     if (this.#farewell?.ponged(payload)) return
     if (this.#heartbeat.ponged(payload, now)) observer.roundTrip(this.#heartbeat.roundTripTime as number)
-    else this.#countControl(now)
-  }
-
-  /** Counts a ping, or a pong that nobody asked for; true where there are too many. */
-  #countControl(now: number): boolean {
-    if (this.#rates.takeControl(now)) return false
-    this.#watchAbuse(now)
-    return true
+    else this.#intake.takeControl()
   }
 
   #onFault(error: NodeJS.ErrnoException): boolean {
@@ -602,7 +608,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #onClose(eventCode: number): void {
     const { wheel, streams, observer } = this.#context
     wheel.delete(this)
-    this.#reading?.end()
+    this.#intake.end()
     this.#farewell?.cancel()
     this.#outbox.close()
     this.#end()

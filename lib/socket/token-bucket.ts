@@ -7,12 +7,16 @@ const ROUNDING = 1e-6
 export class TokenBucket {
   readonly #perMillisecond: number
   readonly #burst: number
+  /** The fewest tokens there may be: a debt is never longer than it takes to refill from here. */
+  readonly #least: number
   #tokens: number
   #at: number
 
-  constructor({ rate, burst }: Rate, now: number) {
+  /** @param maxDebt The milliseconds that a debt may take to be paid. */
+  constructor({ rate, burst }: Rate, now: number, maxDebt = Number.POSITIVE_INFINITY) {
     this.#perMillisecond = rate / 1000
     this.#burst = burst
+    this.#least = -this.#perMillisecond * maxDebt
     this.#tokens = burst
     this.#at = now
   }
@@ -25,10 +29,20 @@ export class TokenBucket {
     return 0
   }
 
-  /** Takes one token whether there is one or not; gives 0, or the milliseconds until the debt is paid. */
-  charge(now: number): number {
+  /** Takes tokens whether there are so many or not; gives 0, or the milliseconds until the debt is paid. */
+  charge(now: number, tokens = 1): number {
     this.#refill(now)
-    this.#tokens -= 1
+    this.#tokens = Math.max(this.#least, this.#tokens - tokens)
+    return this.#debt()
+  }
+
+  /** The milliseconds until the debt is paid; 0 if there is none. */
+  debt(now: number): number {
+    this.#refill(now)
+    return this.#debt()
+  }
+
+  #debt(): number {
     return this.#tokens < -ROUNDING ? this.#until(0) : 0
   }
 

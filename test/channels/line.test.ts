@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readLine } from '../../lib/channels/line.ts'
+import { idIn, readLine } from '../../lib/channels/line.ts'
 
 const MALFORMED = { parsed: 'malformed' }
 const ping = { parsed: { id: 1, name: 'ping', request: {} } }
@@ -43,4 +43,21 @@ t.test('words that look like it are none', async (t) => {
 t.test('what is malformed anyhow is not refused as well', async (t) => {
   t.same(readLine('{"id":7,"dance":{"__proto__":1}}', 8), MALFORMED)
   t.same(readLine('{"__proto__":1}', 8), { parsed: 'pong' })
+})
+
+t.test('case 141: what is no channel name is refused before anything is looked up by it', async (t) => {
+  for (const name of ['subscribe', 'unsubscribe', 'publish', 'history', 'presence', 'presence_stats', 'sub_refresh']) {
+    for (const channel of ['x'.repeat(256), 'a\u0000', 'x'.repeat(1_000_000)]) {
+      t.same(readLine(JSON.stringify({ id: 7, [name]: { channel } }), 8), { refused: 7 }, name)
+    }
+    t.match(readLine(JSON.stringify({ id: 7, [name]: { channel: 'x'.repeat(255) } }), 8), { parsed: { name } })
+  }
+})
+
+t.test('the id of a line, whatever becomes of it', async (t) => {
+  const lines = ['{"id":7,"ping":{}}', '{"id":7,"rpc":{"data":1e999}}', '{}', '?']
+  t.same(
+    lines.map((line) => idIn(readLine(line, 8))),
+    [7, 7, 0, 0]
+  )
 })

@@ -62,6 +62,12 @@ export class Client {
   closed: { code: number; reason: string } | undefined
   /** Whether there is a token in its bucket. */
   mayTake = true
+  /** Whether it owes bytes. */
+  indebted = false
+  /** What it was charged for. */
+  readonly spent: number[] = []
+  /** What it may send in all. */
+  allowance: { bytes: number; exceeded: () => void } | undefined
   /** Each message that it was sent, as it came. */
   readonly frames: string[] = []
   /** Its reader takes nothing until `read()`. */
@@ -113,8 +119,19 @@ export class Client {
       },
       identify: (claims, expiresAt) => void this.asked.push(['identify', claims.sub, expiresAt]),
       extend: ask('extend'),
+      get indebted() {
+        return client.indebted
+      },
       takeCommand: () => this.mayTake,
-      pingAnswered: () => this.asked.push(['pong']) > 0,
+      charge: (bytes) => void this.spent.push(bytes),
+      allow: (bytes, exceeded) => {
+        this.allowance = { bytes, exceeded }
+      },
+      liftAllowance: () => {
+        this.allowance = undefined
+      },
+      cutOff: ask('cut off'),
+      pingAnswered: ask('pong'),
       holdMessages: ask('hold'),
       releaseMessages: ask('release')
     }

@@ -77,20 +77,37 @@ t.test('a payload that nothing may be done with is refused; who begins with one 
   t.same(fresh.closed, DISCONNECT.stale)
 })
 
-t.test('who sends thousands too many at once is not heard out', async (t) => {
+t.test('a large line past the rate is answered by its id, and not read', async (t) => {
   const rig = await sessionRig(t)
-  const [asking, ponging] = [await rig.client(), await rig.client()]
-  asking.mayTake = false
-  ponging.socket.pingAnswered = () => false
-  for (const [client, line] of [
-    [asking, { id: 1, ping: {} }],
-    [ponging, {}]
-  ] as const) {
-    for (let frames = 0; frames < 2; frames++) client.say(...Array.from({ length: 1_000 }, () => line))
-    t.equal(client.closed, undefined)
-    client.say(line)
-    t.same(client.closed, DISCONNECT.tooManyRequests)
-  }
+  const client = await rig.client()
+  client.mayTake = false
+  const data = '['.repeat(5_000)
+  const unreadable = [`{"id":1,"publish":{"data":${data}`, `${data},"id":2}`, `${data},"id":3} `, data]
+  client.say(...unreadable)
+  t.same(await client.heard(), [
+    { id: 1, error: ERROR.tooManyRequests },
+    { id: 2, error: ERROR.tooManyRequests }
+  ])
+  t.equal(client.closed, undefined)
+  client.mayTake = true
+  client.say(data)
+  t.same(client.closed, DISCONNECT.badRequest)
+})
+
+t.test('a line takes one token, large or small, and is charged for its bytes', async (t) => {
+  const rig = await sessionRig(t)
+  rig.methods.set('take', { handler: () => true })
+  const client = await rig.client()
+  const taken: number[] = []
+  client.socket.takeCommand = (bytes) => taken.push(bytes) > 0
+  const small = '{"id":1,"rpc":{"method":"take","data":"ä"}}'
+  const large = `{"id":2,"rpc":{"method":"take","data":"${'x'.repeat(5_000)}"}}`
+  client.say(small, large)
+  t.same(await client.heard(), [
+    { id: 1, rpc: { data: true } },
+    { id: 2, rpc: { data: true } }
+  ])
+  t.same(taken, [small.length + 1, large.length])
 })
 
 t.test('a frame has so many lines, and some more for who may have many subscriptions', async (t) => {
@@ -219,31 +236,46 @@ t.test('commands that wait hold up the socket until half of them are done', asyn
   t.same(client.asked, [['hold'], ['release']])
 })
 
-t.test('much that comes before the client is known waits outside', async (t) => {
+t.test('case 139: nobody needs more than 64 KiB to be known', async (t) => {
   const rig = await sessionRig(t, { verify: () => verdict.promise as never })
   const verdict = pending<object>()
-  const client = await rig.client({ user: null, connect: false })
-  client.say({ id: 1, connect: { token: 'x' } }, large(2, 40_000))
-  await quiet()
-  t.same(client.asked, [])
-  client.say(large(3, 40_000))
-  t.same(client.asked, [['hold']])
+  const connect = '{"id":1,"connect":{"token":"x"}}'
+  const [modest, greedy] = [
+    await rig.client({ user: null, connect: false }),
+    await rig.client({ user: null, connect: false })
+  ]
+  for (const client of [modest, greedy]) {
+    client.say(connect)
+    client.say(large(2, 65_536 - connect.length - JSON.stringify(large(2, 0)).length))
+    t.equal(client.closed, undefined)
+  }
+  greedy.say('{}')
+  t.same(greedy.closed, DISCONNECT.badRequest)
+  t.same(greedy.asked, [['cut off']])
   verdict.resolve({ claims: ADA })
-  t.same(
-    (await client.heard()).map(({ id }) => id),
-    [1, 2, 3]
-  )
-  t.same(client.asked.at(-1), ['release'])
+  t.match(await modest.heard(), [{ id: 1, connect: {} }, { id: 2 }])
+  t.equal(modest.allowance, undefined)
+  modest.say(large(3, 70_000))
+  t.equal(modest.closed, undefined, 'once it is known it may send what others may')
 })
 
-t.test('and is forgotten where the client is refused', async (t) => {
-  const rig = await sessionRig(t, { verify: () => verdict.promise as never })
-  const verdict = pending<object>()
+t.test('case 139: a message is not parsed past that, nor waited for to its end', async (t) => {
+  const rig = await sessionRig(t)
+  const [whole, half] = [await rig.client({ connect: false }), await rig.client({ connect: false })]
+  // Not even JSON: it would be malformed.
+  whole.session.receive(Buffer.alloc(65_537, '{'), false)
+  t.same(whole.asked, [['cut off']])
+  t.equal(half.allowance?.bytes, 65_536 + 4_096)
+  half.allowance?.exceeded()
+  for (const client of [whole, half]) t.same(client.closed, DISCONNECT.badRequest)
+})
+
+t.test('case 139: who was refused may not send more either', async (t) => {
+  const rig = await sessionRig(t, { verify: () => ({ fault: 'expired' }) })
   const client = await rig.client({ user: null, connect: false })
-  client.say({ id: 1, connect: { token: 'x' } }, large(2, 70_000))
-  verdict.resolve({ fault: 'expired' })
+  client.say({ id: 1, connect: { token: 'x' } }, large(2, 60_000))
   t.same(await client.heard(), [{ id: 1, error: ERROR.tokenExpired }])
-  t.same(client.asked, [['hold'], ['release']], 'or its hanging up would never be read')
+  t.not(client.allowance, undefined)
 })
 
 t.test('pings are the protocol’s own once it is connected', async (t) => {

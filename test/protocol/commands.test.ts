@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseCommand, splitFrame } from '../../lib/protocol/commands.ts'
+import { idOf, parseCommand, splitFrame } from '../../lib/protocol/commands.ts'
 
 /* What each field may be; what a server answers stands in test/channels/protocol-table.test.ts. */
 
@@ -81,4 +81,19 @@ t.test('whatever comes, nothing is thrown', async (t) => {
     }),
     { numRuns: 500 }
   )
+})
+
+t.test('the id of a command is found where clients write it', async (t) => {
+  const lines: [string, number][] = [
+    ['{"id":5,"ping":{}}', 5],
+    ['{"id":5}', 5],
+    ['{"publish":{"channel":"a","data":{"id":9}},"id":5}', 5],
+    ['{"publish":{"data":{"a":1,"id":9}}}', 0],
+    ['{"send":{"data":"\\"id\\":9"}}', 0],
+    ['{"id":"5","ping":{}}', 0],
+    ['{ "id": 5, "ping": {} }', 0],
+    ['{"id":12345678901,"ping":{}}', 0],
+    ['', 0]
+  ]
+  for (const [line, id] of lines) t.equal(idOf(line), id, line)
 })

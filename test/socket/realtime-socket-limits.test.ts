@@ -17,7 +17,7 @@ t.test('too many messages are refused, and the order of the others is kept', asy
   const { accept, clock, eventsOf } = await socketRig(t, { limits: { messages: { rate: 10, burst: 3 } } })
   const { socket, client } = await accept()
   for (let i = 0; i < 5; i++) client.send(i)
-  const refusal = { error: { code: 'rate_limited', retryAfter: 100 } }
+  const refusal = { error: { code: 'rate_limited', retryAfter: 100, dropped: 1 } }
   t.match([await client.next(), await client.next()], [refusal, refusal])
   clock.advance(100)
   client.send(5)
@@ -31,19 +31,69 @@ t.test('too many messages are refused, and the order of the others is kept', asy
   t.same(eventsOf('rejected'), Array(3).fill(['rejected', 'rate_limited']))
 })
 
-t.test('ten seconds of it on end are abuse', async (t) => {
-  const { accept, clock } = await socketRig(t, { limits: { messages: { rate: 0.001, burst: 1 } } })
-  const { socket, client } = await accept()
-  client.send('the first')
-  for (let i = 0; i < 50; i++) {
-    client.send(i)
-    t.match(await client.next(), { error: { code: 'rate_limited' } })
-    clock.advance(200)
+t.test('case 138: at most ten answers a second, each with the count since the last, and an end', async (t) => {
+  const { client, clock, socket } = await rawPair(t, { limits: { messages: { rate: 0.001, burst: 1 } } })
+  const flood = (count: number) => client.write(Buffer.concat(Array.from({ length: count }, () => frame({}))))
+  const handled = async (count: number) => {
+    while (socket.stats.messagesIn < count) await new Promise(setImmediate)
   }
+  flood(1_001)
+  await handled(1_001)
+  for (let n = 0; n < 10; n++) {
+    t.match(JSON.parse((await client.nextFrame()).text), {
+      error: { code: 'rate_limited', dropped: 1, retryAfter: Number }
+    })
+  }
+  clock.advance(1_000)
+  t.match(JSON.parse((await client.nextFrame()).text), { error: { code: 'rate_limited', dropped: 990 } })
   t.notOk(socket.closed)
-  for (let i = 0; i < 3; i++) client.send('one of the last')
-  for (let i = 0; i < 3; i++) t.match(await client.next(), { error: { code: 'rate_limited' } })
-  t.match(await client.closed(), { code: 4429 })
+  flood(10_000)
+  await handled(2_000)
+  t.match(await client.closeFrame(), { code: 4429, reason: 'rate limited' })
+  await new Promise(setImmediate)
+  t.ok(socket.stats.messagesIn < 11_001, 'what comes behind it is not looked at')
+  t.ok(socket.isPaused, 'nor read')
+  clock.advance(1_050)
+  await client.ended()
+})
+
+t.test('bytes are limited as messages are', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { limits: { bytes: { rate: 1_000, burst: 1_000 } } })
+  const { socket, client } = await accept()
+  client.send('x'.repeat(1_998))
+  client.send('too much')
+  t.match(await client.next(), { error: { code: 'rate_limited', retryAfter: 1_000, dropped: 1 } })
+  clock.advance(1_000)
+  client.send('paid for')
+  const messages = socket.messages()
+  await messages.next()
+  t.equal((await messages.next()).value, 'paid for')
+  t.same(eventsOf('rejected'), [['rejected', 'rate_limited']])
+})
+
+t.test('case 142: a raw route’s client is paused for one interval at most, and then judged', async (t) => {
+  const limits = { messages: { rate: 5, burst: 5 } }
+  const { socket, client, clock, eventsOf } = await rawPair(t, { kind: 'raw', limits })
+  client.write(Buffer.concat(Array.from({ length: 10_000 }, () => frame({}))))
+  while (socket.stats.messagesIn < 10_000) await new Promise(setImmediate)
+  t.ok(socket.isPaused)
+  clock.advance(25_050)
+  t.notOk(socket.isPaused, 'the debt is paid')
+  t.same(eventsOf('heartbeat timeout'), [])
+  for (let second = 0; second < 35; second++) clock.advance(1_000)
+  t.same(eventsOf('heartbeat timeout'), [['heartbeat timeout']])
+  await client.ended()
+})
+
+t.test('bytes slow a plain route down too', async (t) => {
+  const { accept, clock } = await socketRig(t, { kind: 'raw', limits: { bytes: { rate: 1_000, burst: 10 } } })
+  const { socket, client } = await accept()
+  const seen = next(socket, 'message')
+  client.send('x'.repeat(500))
+  await seen
+  t.ok(socket.isPaused)
+  clock.advance(550)
+  t.notOk(socket.isPaused)
 })
 
 t.test('without a limit nothing is refused', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { SocketSession } from '../../lib/socket/context.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
-import { opcodes, rawUpgrade } from '../support/raw-socket.ts'
+import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
 import { next, type RigOptions, socketRig } from '../support/socket-rig.ts'
 
 /* What a connection that speaks the channel protocol leaves to its session. */
@@ -47,10 +47,11 @@ t.test('it is closed with the codes of the protocol', async (t) => {
 
 t.test('the session pings where it can, and its answer tells the round trip', async (t) => {
   const { socket, client, clock, answers, eventsOf } = await sessionRig(t)
-  t.notOk(socket.pingAnswered(), 'nothing was asked')
+  socket.pingAnswered()
+  t.equal(socket.roundTripTime, undefined, 'nothing was asked')
   clock.advance(25_000)
   clock.advance(30)
-  t.ok(socket.pingAnswered())
+  socket.pingAnswered()
   t.equal(socket.roundTripTime, 30)
   t.same(eventsOf('round trip'), [['round trip', 30]])
   answers.ping = false
@@ -76,16 +77,39 @@ t.test('who no longer answers is told so with a close that its client answers by
   t.ok(code >= 3000 && code < 3500, String(code))
 })
 
-t.test('commands have the rate that messages have', async (t) => {
-  const { socket, clock, client, eventsOf } = await sessionRig(t, { limits: { messages: { rate: 1, burst: 2 } } })
-  t.same([socket.takeCommand(), socket.takeCommand(), socket.takeCommand()], [true, true, false])
+t.test('commands have the rates that messages have', async (t) => {
+  const { socket, client, eventsOf } = await sessionRig(t, { limits: { messages: { rate: 1, burst: 2 } } })
+  t.same([socket.takeCommand(1), socket.takeCommand(1), socket.takeCommand(1)], [true, true, false])
   t.same(eventsOf('rejected'), [['rejected', 'rate_limited']])
-  for (let i = 0; i < 24 && !socket.closed; i++) {
-    while (socket.takeCommand());
-    for (let j = 0; j < 2; j++) socket.takeCommand()
-    clock.advance(500)
-  }
-  t.ok((await client.closeFrame()).code >= 3000)
+  for (let n = 1; n < 2_000; n++) socket.takeCommand(1)
+  t.equal((await client.closeFrame()).code, 3013)
+})
+
+t.test('what its client has caused to be sent is paid for', async (t) => {
+  const { socket, clock } = await sessionRig(t, { limits: { bytes: { rate: 1_000, burst: 100 } } })
+  t.notOk(socket.indebted)
+  socket.charge(1_100)
+  t.ok(socket.indebted)
+  t.notOk(socket.takeCommand(1))
+  clock.advance(1_000)
+  t.notOk(socket.indebted)
+})
+
+t.test('an allowance counts all that comes, and is lifted', async (t) => {
+  const { socket, client } = await sessionRig(t)
+  socket.liftAllowance()
+  let exceeded = 0
+  socket.allow(1_000, () => exceeded++)
+  // Half of a message: ws has nothing to hand out.
+  client.write(frame({ payload: 'x'.repeat(2_000) }).subarray(0, 1_500))
+  while (exceeded === 0) await new Promise(setImmediate)
+  socket.cutOff()
+  t.ok(socket.isPaused)
+  socket.allow(10, () => exceeded++)
+  socket.liftAllowance()
+  socket.terminate()
+  await client.ended()
+  t.equal(exceeded, 1)
 })
 
 t.test('the session can stop the reading', async (t) => {

@@ -30,6 +30,16 @@ t.test('charging goes into debt, and says when it is paid', async (t) => {
   t.equal(bucket.charge(10_000), 0)
 })
 
+t.test('many tokens at once, and a debt that ends', async (t) => {
+  const bucket = new TokenBucket({ rate: 1_000, burst: 10 }, 0, 500)
+  t.equal(bucket.debt(0), 0)
+  t.equal(bucket.charge(0, 10), 0, 'the last one is no debt')
+  t.equal(bucket.charge(0, 100), 100)
+  t.equal(bucket.debt(40), 60)
+  t.equal(bucket.charge(40, 1e9), 500)
+  t.equal(bucket.debt(540), 0)
+})
+
 t.test('who waits as long as told gets one', async () => {
   // Times as performance.now() gives them: not whole milliseconds.
   const rates = record({ rate: integer({ min: 1, max: 100_000 }), burst: integer({ min: 1, max: 50 }) })

@@ -14,6 +14,9 @@ import { SessionSubscription } from '../session-subscription.ts'
 import { timeToLive } from '../time-to-live.ts'
 import { mayHear, mayRecover } from './permission.ts'
 
+// Bytes that a join or leave costs for each client that is told of it: to write it costs as much as many bytes do.
+const LEAST_TOLD = 1_024
+
 /** What an application has declared for a channel, and the parameters of its name. */
 export interface Target {
   readonly definition: ChannelDefinition
@@ -86,6 +89,8 @@ export async function attach(
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
       const publications = missed.slice(0, fitting(session, missed))
       const text = resultText(subscription, result, { since, recoverable, publications, options })
+      // Without publications it is no larger than the command was.
+      if (publications.length > 0) session.pay(text.length)
       await told(text)
       return publications.length
     })
@@ -106,7 +111,8 @@ async function attend(session: Session, subscription: SessionSubscription, { inf
   const { presenceTtl: ttl, joinLeave } = definition
   if (ttl === undefined && !joinLeave) return
   const entry = { connection: socket.id, user: user?.sub ?? '', info: subscription.info }
-  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false })
+  const told = () => session.pay(services.hub.audienceOf(channel) * Math.max(LEAST_TOLD, entry.info.length))
+  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false, told })
   await subscription.attendance.enter()
 }
 

@@ -21,19 +21,40 @@ export async function history(session: Session, command: CommandOf<'history'>): 
     reverse,
     ...(since && { since })
   }
-  const { publications, position } = await session.services.broker.history(channel, query)
-  if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
-    throw new ChannelError(ERROR.unrecoverablePosition.code)
-  }
-  session.reply(command, historyResult(publications, position))
+  await answer(session, command, async () => {
+    const { publications, position } = await session.services.broker.history(channel, query)
+    if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
+      throw new ChannelError(ERROR.unrecoverablePosition.code)
+    }
+    return historyResult(publications, position)
+  })
+}
+
+/**
+ * Answers with what may be large, and is charged for by its size: a few answers at a time, since none is paid for before
+ * it is there.
+ */
+function answer(
+  session: Session,
+  command: CommandOf<'history' | 'presence'>,
+  ask: () => Promise<string>
+): Promise<void> {
+  return session.lookups.run(async () => {
+    if (session.socket.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
+    const result = await ask()
+    session.pay(result.length)
+    session.reply(command, result)
+  })
 }
 
 /** `presence`: every connection on the channel. */
 export async function presence(session: Session, command: CommandOf<'presence'>): Promise<void> {
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))
-  const entries = await session.services.broker.presence(channel)
-  session.reply(command, presenceResult(entries.map(({ connection, info }) => [connection, info.toString()])))
+  await answer(session, command, async () => {
+    const entries = await session.services.broker.presence(channel)
+    return presenceResult(entries.map(({ connection, info }) => [connection, info.toString()]))
+  })
 }
 
 /** `presence_stats`: how many connections, of how many users. */

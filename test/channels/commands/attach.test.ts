@@ -269,3 +269,35 @@ t.test('a subscription that is ended while it is made is refused, at whichever s
     t.match(await watcher.heard(), [{ push: { pub: {} } }], 'nor has anybody heard that it came')
   })
 })
+
+t.test('case 140: what a recovery sends is charged, in the answer and behind it', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 65_536, hard: 50_000 } } })
+  rig.channel('room', { history: true })
+  const { epoch } = await rig.publish('room', ...Array.from({ length: 10 }, () => 'x'.repeat(10_000)))
+  const client = await rig.client()
+  await client.call({ subscribe: { channel: 'room' } })
+  await client.call({ unsubscribe: { channel: 'room' } })
+  t.same(client.spent, [], 'nothing was missed')
+  await client.call({ subscribe: { channel: 'room', recover: true, offset: 0, epoch } })
+  t.equal(client.spent.length, 7, 'one answer, and six publications that do not fit in it')
+  const sum = client.spent.reduce((bytes, more) => bytes + more, 0)
+  t.ok(sum > 100_000 && sum < 110_000, `${sum} bytes`)
+})
+
+t.test('case 180: a join and a leave cost as much as they make for those who are told', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { joinLeave: true })
+  rig.channel('quiet', { presenceTtl: 30_000 })
+  const watchers = await Promise.all(Array.from({ length: 5 }, () => rig.client()))
+  for (const watcher of watchers) await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
+  const client = await rig.client()
+  for (const channel of ['room', 'quiet']) {
+    await client.call({ subscribe: { channel } })
+    await client.call({ unsubscribe: { channel } })
+  }
+  t.same(client.spent, [5 * 1_024, 5 * 1_024])
+  client.spent.length = 0
+  const loud = await rig.client({ user: { sub: 'loud', info: 'x'.repeat(3_000) } })
+  await loud.call({ subscribe: { channel: 'room' } })
+  t.ok((loud.spent[0] ?? 0) > 5 * 3_000, 'by its size, where that is more')
+})

@@ -137,3 +137,44 @@ t.test('what a channel doesn’t have', async (t) => {
     t.same(await client.call({ [name]: { channel: 'nowhere' } }), { error: ERROR.unknownChannel }, name)
   }
 })
+
+t.test('case 140: large answers are charged by their size, and refused to who owes', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('rooms/:room', { history: true, presenceTtl: 30_000 })
+  await rig.publish('rooms/1', 'x'.repeat(10_000))
+  const client = await subscribed(await rig.client(), 'rooms/1')
+  const history = { history: { channel: 'rooms/1', limit: 9 } }
+  const presence = { presence: { channel: 'rooms/1' } }
+  client.spent.length = 0
+  for (const command of [history, presence]) {
+    const answer = await client.call(command)
+    t.equal(client.spent.pop(), JSON.stringify(Object.values(answer ?? {})[0]).length)
+  }
+  client.indebted = true
+  rig.broker.history = rig.broker.presence = async () => t.fail('nothing is asked') as never
+  for (const command of [history, presence]) t.same(await client.call(command), { error: ERROR.tooManyRequests })
+})
+
+t.test('case 140: of a hundred questions at once no more are asked than are paid for', async (t) => {
+  const rig = await sessionRig(t)
+  const client = await rig.client()
+  let asked = 0
+  let atOnce = 0
+  let running = 0
+  rig.broker.history = async () => {
+    asked++
+    atOnce = Math.max(atOnce, ++running)
+    await new Promise(setImmediate)
+    running--
+    return { publications: [], position: { offset: 0, epoch: 'e' } }
+  }
+  rig.channel('rooms/:room', { history: true, onHistory: () => undefined })
+  client.socket.charge = () => {
+    client.indebted = true
+  }
+  client.say(...numbers(50).map((n) => ({ id: n, history: { channel: `rooms/${n}`, limit: 1 } })))
+  const answers = await client.heard()
+  t.equal(answers.length, 50)
+  t.equal(answers.filter(({ history }) => history !== undefined).length, asked)
+  t.ok(asked <= 4 && atOnce <= 4, `${asked} asked, ${atOnce} at once`)
+})

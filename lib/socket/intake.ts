@@ -1,0 +1,120 @@
+import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { SocketContext } from './context.ts'
+import { type Answer, Excess } from './excess.ts'
+import { Rates } from './rates.ts'
+import { type Holder, Reading, type ReadingOwner } from './reading.ts'
+
+/** What the intake needs of its socket. */
+export interface IntakeOwner extends ReadingOwner {
+  readonly user: Claims | null
+  /** Something was more than the rate allows. */
+  overRate(): void
+  /** Messages were dropped. */
+  readonly tellDropped: Answer
+  /** There was too much of it: the connection ends. */
+  flooded(): void
+}
+
+export interface IntakeOptions {
+  readonly limits: ResolvedLimits
+  readonly heartbeat: ResolvedHeartbeat
+}
+
+/** How much of what a peer sends is taken, and what becomes of the rest. */
+export class Intake {
+  readonly #context: Pick<SocketContext, 'wheel' | 'userRate'>
+  readonly #owner: IntakeOwner
+  readonly #rates: Rates
+  #excess: Excess | undefined
+  /** Made once somebody wants the socket not to be read. */
+  #reading: Reading | undefined
+
+  constructor(
+    { limits, heartbeat }: IntakeOptions,
+    context: Pick<SocketContext, 'wheel' | 'userRate'>,
+    owner: IntakeOwner
+  ) {
+    const { wheel, userRate } = context
+    this.#context = context
+    this.#owner = owner
+    // A peer that owes more than that would go unjudged for longer than one that owes nothing.
+    this.#rates = new Rates(limits, userRate, wheel.now(), heartbeat.interval)
+  }
+
+  /** A message came that can be answered: false if it is dropped, which the client is told. */
+  takeMessage(bytes: number): boolean {
+    const now = this.#context.wheel.now()
+    const retryAfter = this.#rates.take(this.#owner.user, bytes, now)
+    if (retryAfter === 0) return true
+    this.#owner.overRate()
+    if (this.#isBearable(now)) this.#excess?.drop(retryAfter, now)
+    return false
+  }
+
+  /** A command came: false if it is refused, which whoever answers commands says. */
+  takeCommand(bytes: number): boolean {
+    const now = this.#context.wheel.now()
+    if (this.#rates.take(this.#owner.user, bytes, now) === 0) return true
+    this.#owner.overRate()
+    this.#isBearable(now)
+    return false
+  }
+
+  /** A message of an unknown protocol came. It is taken, and the next is read once this one is paid for. */
+  charge(bytes: number): void {
+    const wait = this.#rates.charge(this.#owner.user, bytes, this.#context.wheel.now())
+    if (wait > 0 && this.#made().holdFor(wait)) this.#owner.overRate()
+  }
+
+  /** A ping came, or a pong that nobody asked for; false if there are too many. */
+  takeControl(): boolean {
+    const now = this.#context.wheel.now()
+    if (this.#rates.takeControl(now)) return true
+    this.#isBearable(now)
+    return false
+  }
+
+  /** The client has caused so many bytes to be sent. */
+  spend(bytes: number): void {
+    this.#rates.spend(bytes, this.#context.wheel.now())
+  }
+
+  /** True while there are bytes that are not paid for. */
+  get indebted(): boolean {
+    return this.#rates.debt(this.#context.wheel.now()) > 0
+  }
+
+  hold(by: Holder): void {
+    this.#made().hold(by)
+  }
+
+  release(by: Holder): void {
+    this.#reading?.release(by)
+  }
+
+  /** Nobody holds the reading any more. */
+  endReading(): void {
+    this.#reading?.end()
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.#reading?.end()
+    this.#excess?.end()
+  }
+
+  #made(): Reading {
+    this.#reading ??= new Reading(this.#owner, this.#context.wheel)
+    return this.#reading
+  }
+
+  /** Notes that something was too much; false once there was too much of it. */
+  #isBearable(now: number): boolean {
+    this.#excess ??= new Excess(this.#context.wheel, (dropped, retryAfter) =>
+      this.#owner.tellDropped(dropped, retryAfter)
+    )
+    const isTooMuch = this.#excess.note(now)
+    if (isTooMuch) this.#owner.flooded()
+    return !isTooMuch
+  }
+}
