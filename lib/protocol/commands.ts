@@ -10,7 +10,16 @@ export interface Since {
   readonly epoch: string
 }
 
-export interface ConnectRequest {
+/** What may ask for a form of subscription that not every server has. */
+export interface FormRequest {
+  /**
+   * It asks for a filter by tags, a map or a shared poll. To answer it with the plain form would give the client what it
+   * does not want, or keep it waiting for what never comes.
+   */
+  readonly isSpecial: boolean
+}
+
+export interface ConnectRequest extends FormRequest {
   readonly token: string
   readonly data: unknown
   readonly name: string
@@ -19,7 +28,7 @@ export interface ConnectRequest {
   readonly subs: ReadonlyMap<string, Since | undefined>
 }
 
-export interface SubscribeRequest {
+export interface SubscribeRequest extends FormRequest {
   readonly channel: string
   readonly token: string
   readonly data: unknown
@@ -39,9 +48,9 @@ export interface TokenRequest {
   readonly token: string
 }
 
-export interface SubRefreshRequest extends ChannelRequest, TokenRequest {}
+export interface SubRefreshRequest extends ChannelRequest, TokenRequest, FormRequest {}
 
-export interface PublishRequest {
+export interface PublishRequest extends FormRequest {
   readonly channel: string
   readonly data: unknown
 }
@@ -136,7 +145,8 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Na
     data: fields.data,
     name: text(fields.name),
     version: text(fields.version),
-    subs: new Map(Object.entries(object(fields.subs ?? {})).map(([channel, sub]) => [channel, recovery(object(sub))]))
+    subs: new Map(Object.entries(object(fields.subs ?? {})).map(([channel, sub]) => [channel, recovery(object(sub))])),
+    isSpecial: Object.values(object(fields.subs ?? {})).some((sub) => isSpecial(object(sub)))
   }),
   subscribe: (fields) => ({
     channel: channelOf(fields),
@@ -144,10 +154,11 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Na
     data: fields.data,
     since: recovery(fields),
     rejectUnrecovered: (wholeNumber(fields.flag) & REJECT_UNRECOVERED) !== 0,
-    joinLeave: flag(fields.join_leave)
+    joinLeave: flag(fields.join_leave),
+    isSpecial: isSpecial(fields)
   }),
   unsubscribe: (fields) => ({ channel: channelOf(fields) }),
-  publish: (fields) => ({ channel: channelOf(fields), data: fields.data }),
+  publish: (fields) => ({ channel: channelOf(fields), data: fields.data, isSpecial: isSpecial(fields) }),
   presence: (fields) => ({ channel: channelOf(fields) }),
   presence_stats: (fields) => ({ channel: channelOf(fields) }),
   history: (fields) => ({
@@ -160,7 +171,7 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Na
   send: (fields) => ({ data: fields.data }),
   rpc: (fields) => ({ method: text(fields.method), data: fields.data }),
   refresh: (fields) => ({ token: required(fields.token) }),
-  sub_refresh: (fields) => ({ channel: channelOf(fields), token: text(fields.token) })
+  sub_refresh: (fields) => ({ channel: channelOf(fields), token: text(fields.token), isSpecial: isSpecial(fields) })
 }
 
 // Of several requests in one command the first counts, in the order of the protocol's definition.
@@ -198,6 +209,11 @@ function wholeNumber(value: unknown): number {
   const number = typeof value === 'string' && WHOLE.test(value) ? Number(value) : value
   if (!Number.isSafeInteger(number)) throw new Malformed()
   return number as number
+}
+
+/** `tf` is a filter by tags; the type 0 is the plain form of each request. (Deltas are offered by the reply: none here.) */
+function isSpecial({ tf, type }: Fields): boolean {
+  return (tf !== undefined && tf !== null) || wholeNumber(type) !== 0
 }
 
 function recovery(fields: Fields): Since | undefined {

@@ -1,6 +1,12 @@
 /** Checks on JSON texts that a parser doesn't make. */
 
 const QUOTE = 0x22
+const PLUS = 0x2b
+const MINUS = 0x2d
+const POINT = 0x2e
+const SMALL_E = 0x65
+const ZERO = 0x30
+const NINE = 0x39
 const BACKSLASH = 0x5c
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
@@ -43,6 +49,37 @@ const MANY_DIGITS = /(?:^|[^\d.])\d{209}/
 function isSuspect(text: string): boolean {
   if (text.includes('\\u') && SURROGATE.test(text)) return true
   return EXPONENT.test(text) || (text.length > 208 && MANY_DIGITS.test(text))
+}
+
+// Fifteen digits are within 2^53 in any case. Most texts have no sixteen in a row, outside of a string or in one.
+const LONG_NUMBER = /\d{16}/
+const WHOLE_NUMBER = /^-?\d+(?:\.0*)?$/
+
+/**
+ * True if a whole number beyond 2^53 is written in the text, which must be valid JSON: a double does not hold each of
+ * those, so the parsed value may be another number, and nobody would notice.
+ */
+export function hasUnsafeInteger(text: string): boolean {
+  if (!LONG_NUMBER.test(text)) return false
+  let at = 0
+  while (at < text.length) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at) + 1
+    else if (isNumberPart(code)) {
+      const start = at
+      while (isNumberPart(text.charCodeAt(at))) at++
+      const number = text.slice(start, at)
+      if (WHOLE_NUMBER.test(number) && !Number.isSafeInteger(Number(number))) return true
+    } else at++
+  }
+  return false
+}
+
+/** A digit, `+`, `-`, `.`, `e` or `E`: outside of strings, only numbers have them, and the `e` of true and false. */
+function isNumberPart(code: number): boolean {
+  return (
+    (code >= ZERO && code <= NINE) || code === MINUS || code === POINT || code === PLUS || (code | 0x20) === SMALL_E
+  )
 }
 
 /**

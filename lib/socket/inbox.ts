@@ -1,5 +1,5 @@
 import secureJson from 'secure-json-parse'
-import { isDeeperThan, isUnportable } from '../protocol/json.ts'
+import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
 import { type CompiledValidator, runValidator } from './validator.ts'
 
@@ -149,7 +149,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     } catch (error) {
       return refusal((error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json')
     }
-    if (isUnportable(text, value)) return refusal('invalid_message')
+    if (isUnportable(text, value) || hasUnsafeInteger(text)) return refusal('invalid_message')
     return this.#validate(value)
   }
 

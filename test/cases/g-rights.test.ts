@@ -162,3 +162,127 @@ t.test('case 157: a token that came too late is no end of the subscription', asy
   for (const each of heard) t.same(await each.upTo(1), ['still here'])
   t.same(ends, [])
 })
+
+t.test('case 165: a number that parsing would change is refused, or passed on as it came', async (t) => {
+  const said: unknown[] = []
+  const seen = (context: { data?: unknown }) => void said.push(context.data)
+  const { app } = await buildApp(t, { channels: { onConnect: seen, onMessage: seen } })
+  const publication = { type: 'object', properties: { n: { type: 'integer' } } }
+  app.channel('plain', { onSubscribe: seen, onPublish: true })
+  app.channel('parsed', { onSubscribe: true, onPublish: seen, schema: { publication } })
+  app.rpc('echo', ({ data }) => data)
+  app.ws('/ws', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  const token = testToken({ sub: 'ada' })
+  const N = '9007199254740993'
+  const socket = await connect(app, '/ws', { token })
+  socket.sendRaw(`{"n":${N}}`)
+  t.match(await socket.next(), { error: { code: 'invalid_message' } })
+  socket.sendRaw('{"n":9007199254740991}')
+  t.same(await socket.next(), { n: 9007199254740991 })
+
+  const speaker = await Speaker.open(app, { token, connect: false })
+  speaker.raw(`{"id":1,"connect":{"data":${N}}}`)
+  t.same(await speaker.next(), { id: 1, error: ERROR.badRequest })
+  const client = await Speaker.open(app, { token })
+  said.length = 0
+  client.raw(`{"send":{"data":${N}}}\n{"id":2,"subscribe":{"channel":"plain","data":${N}}}`)
+  t.same(await client.next(), { id: 2, error: ERROR.badRequest })
+  client.raw(`{"id":3,"rpc":{"method":"echo","data":{"n":${N}}}}`)
+  t.same(await client.next(), { id: 3, error: ERROR.badRequest })
+  for (const channel of ['plain', 'parsed']) {
+    client.raw(`{"id":4,"subscribe":{"channel":"${channel}"}}`)
+    await client.next()
+  }
+  said.length = 0
+  client.raw(`{"id":5,"publish":{"channel":"parsed","data":{"n":${N}}}}`)
+  t.same(await client.next(), { id: 5, error: ERROR.badRequest })
+  t.same(said, [], 'and nobody was given it')
+  client.raw(`{"id":6,"publish":{"channel":"plain","data":{ "n": ${N}, "d": 1.0 }}}`)
+  t.match(await client.nextText(), `"data":{ "n": ${N}, "d": 1.0 }`)
+})
+
+t.test('case 174: bytes are no JSON, however they are published or sent', async (t) => {
+  const { app } = await buildApp(t, { channels: { onConnect: () => ({ data: null }) } })
+  const invalid = { code: 'FST_RT_INVALID_DATA' } as never
+  const bytes = [Buffer.from('a'), new Uint8Array(3), new Uint16Array(3)]
+  app.channel('a', { publishers: 'clients', onPublish: () => ({ data: Buffer.from('a') }) })
+  app.rpc('bytes', () => Buffer.from('a'))
+  app.ws('/ws', async (socket) => {
+    for (const data of bytes) {
+      t.throws(() => socket.sendJson(data), invalid)
+      await t.rejects(socket.publish('a', data), invalid)
+    }
+    socket.sendJson('done')
+    for await (const _ of socket.messages());
+  })
+  const socket = await connect(app, '/ws', { token: testToken() })
+  t.equal(await socket.next(), 'done')
+  for (const data of bytes) await t.rejects(app.realtime.publish('a', data), invalid)
+  const speaker = await Speaker.open(app, { token: testToken() })
+  t.same(await speaker.call({ publish: { channel: 'a', data: 1 } }), { error: ERROR.internal })
+  t.same(await speaker.call({ rpc: { method: 'bytes' } }), { error: ERROR.internal })
+})
+
+t.test('case 177: what the published client may ask for and no channel offers', async (t) => {
+  const { app } = await buildApp(t)
+  app.channel('a/:id', { history, onSubscribe: true, onPublish: true })
+  const client = centrifuge(t, await endpointOf(app), { getToken: async () => testToken() })
+  client.connect()
+  await client.ready()
+  const tagged = client.newSubscription('a/1', { tagsFilter: { key: 't', cmp: 'eq', val: 'x' } })
+  const filtered = next(tagged, 'unsubscribed')
+  tagged.subscribe()
+  t.match(await filtered, { code: ERROR.badRequest.code })
+  const map = client.newMapSubscription('a/2')
+  const mapped = next(map as never, 'unsubscribed')
+  map.subscribe()
+  t.match(await mapped, { code: ERROR.badRequest.code })
+  const poll = client.newSharedPollSubscription('a/3', {
+    getSignature: async () => ({ signature: 'x', keys: [] })
+  } as never)
+  const polled = next(poll as never, 'unsubscribed')
+  poll.subscribe()
+  t.match(await polled, { code: ERROR.badRequest.code })
+  await t.rejects(client.mapPublish('a/4', 'key', 1), { code: ERROR.badRequest.code })
+  const delta = client.newSubscription('a/5', { delta: 'fossil' })
+  delta.subscribe()
+  await delta.ready()
+  const heard = record(delta)
+  await delta.publish({ n: 1 })
+  await delta.publish({ n: 2 })
+  t.same(await heard.upTo(2), [{ n: 1 }, { n: 2 }], 'the plain form')
+})
+
+t.test('case 183: types are converted as on app.ws, by the compiler of the application', async (t) => {
+  const schema = { type: 'object', properties: { n: { type: 'integer' } } }
+  for (const coerceTypes of [true, false]) {
+    const { app } = await buildApp(t, {}, { fastify: { ajv: { customOptions: { coerceTypes } } } })
+    const params = { type: 'object', properties: { id: { type: 'integer' } } }
+    const seen: unknown[] = []
+    app.channel('a/:id', {
+      publishers: 'clients',
+      schema: { params, publication: schema },
+      onPublish: ({ params, data }) => void seen.push(params, data)
+    })
+    app.rpc('echo', { schema: { data: schema } }, ({ data }) => data)
+    app.ws('/ws', { schema: { message: schema } }, async (socket) => {
+      for await (const message of socket.messages()) socket.sendJson(message)
+    })
+    const socket = await connect(app, '/ws', { token: testToken() })
+    socket.send({ n: '5' })
+    const speaker = await Speaker.open(app, { token: testToken() })
+    const published = await speaker.call({ publish: { channel: 'a/7', data: { n: '5' } } })
+    const called = await speaker.call({ rpc: { method: 'echo', data: { n: '5' } } })
+    if (coerceTypes) {
+      t.same(await socket.next(), { n: 5 })
+      t.same(called, { rpc: { data: { n: 5 } } })
+      t.same([published, seen], [{ publish: {} }, [{ id: 7 }, { n: 5 }]])
+    } else {
+      t.match(await socket.next(), { error: { code: 'invalid_message' } })
+      t.same(called, { error: ERROR.badRequest })
+      t.match(published, { error: {} })
+    }
+  }
+})

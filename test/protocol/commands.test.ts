@@ -17,12 +17,20 @@ t.test('absent and null fields have their defaults', async (t) => {
   t.same(parseCommand({ id: 1, connect: { token: null, subs: null, data: null } }), {
     id: 1,
     name: 'connect',
-    request: { token: '', data: null, name: '', version: '', subs: new Map() }
+    request: { token: '', data: null, name: '', version: '', subs: new Map(), isSpecial: false }
   })
   t.same(parseCommand({ id: 2, subscribe: { channel: 'a', recover: null, flag: null } }), {
     id: 2,
     name: 'subscribe',
-    request: { channel: 'a', token: '', data: undefined, since: undefined, rejectUnrecovered: false, joinLeave: false }
+    request: {
+      channel: 'a',
+      token: '',
+      data: undefined,
+      since: undefined,
+      rejectUnrecovered: false,
+      joinLeave: false,
+      isSpecial: false
+    }
   })
   t.same(parseCommand({ id: 3, history: { channel: 'a', since: null } }), {
     id: 3,
@@ -36,6 +44,22 @@ t.test('absent and null fields have their defaults', async (t) => {
   })
   t.equal(parseCommand({}), 'pong')
   t.equal(parseCommand({ id: 0, connect: null }), 'pong')
+})
+
+t.test('case 177: forms of a subscription that not every server has', async (t) => {
+  const special = (command: object) => (parseCommand({ id: 1, ...command }) as { request: object }).request
+  const channel = 'a'
+  const forms = [{ tf: { key: 't', cmp: 'eq', val: 'x' } }, { type: 1 }, { type: '4' }, { tf: null, type: 2 }]
+  for (const form of forms) {
+    for (const name of ['subscribe', 'publish', 'sub_refresh']) {
+      t.match(special({ [name]: { channel, ...form } }), { isSpecial: true }, name)
+    }
+    t.match(special({ connect: { subs: { a: {}, b: form } } }), { isSpecial: true })
+  }
+  for (const form of [{}, { tf: null }, { type: 0 }, { type: null }, { delta: 'fossil' }]) {
+    t.match(special({ subscribe: { channel, ...form } }), { isSpecial: false })
+  }
+  t.equal(parseCommand({ id: 1, subscribe: { channel, type: 'map' } }), 'malformed')
 })
 
 t.test('where a client was in streams that the server subscribed it to', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isDeeperThan, isUnportable } from '../../lib/protocol/json.ts'
+import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../../lib/protocol/json.ts'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
@@ -56,4 +56,29 @@ t.test('a value that only looks like one', async (t) => {
     'null'
   ]
   for (const text of texts) t.notOk(isUnportable(text, JSON.parse(text)), text.slice(0, 40))
+})
+
+t.test('case 165: a whole number beyond 2^53, which a double may not hold', async (t) => {
+  const unsafe = [
+    '9007199254740992',
+    '9007199254740993',
+    '-9007199254740993',
+    '[true,false,null,1.5e3,12345678901234567890]',
+    '{"1234567890123456":{"a":[1,"\\"",9007199254740993]}}',
+    '9007199254740993.0',
+    '9'.repeat(300)
+  ]
+  for (const text of unsafe) t.ok(hasUnsafeInteger(text), text.slice(0, 60))
+  const safe = [
+    '9007199254740991',
+    '-9007199254740991',
+    '0.12345678901234567890',
+    '1.7976931348623157e308',
+    '1e20',
+    '"9007199254740993"',
+    '{"a\\"9007199254740993":1}',
+    '[1234567890123456,1]',
+    'true'
+  ]
+  for (const text of safe) t.notOk(hasUnsafeInteger(text), text.slice(0, 60))
 })

@@ -5,14 +5,16 @@ import { stringify } from '../../socket/stringify.ts'
 import { runValidator } from '../../socket/validator.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './index.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
 
 /** `rpc`: calls a method of the application's. */
-export async function rpc(session: Session, command: CommandOf<'rpc'>): Promise<void> {
+export async function rpc(session: Session, command: CommandOf<'rpc'>, text: string): Promise<void> {
   const { method, data } = command.request
   const { deadline, findMethod } = session.services
   const definition = findMethod(method)
   if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
   await session.pass(definition)
+  refuseUnsafeIntegers(text, 'rpc')
   const { validator, serializer = stringify } = definition
   const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
   if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
@@ -29,12 +31,13 @@ function onOneLine(text: string): string {
 }
 
 /** `send`: a message that isn't answered. */
-export async function send(session: Session, command: CommandOf<'send'>): Promise<void> {
+export async function send(session: Session, command: CommandOf<'send'>, text: string): Promise<void> {
   const { deadline, hooks } = session.services
   const { onMessage } = hooks
   if (onMessage === undefined) {
     // Else the client would never learn that nobody listens.
     throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
   }
+  refuseUnsafeIntegers(text, 'send')
   await deadline.wait(onMessage({ ...session.client(), data: command.request.data }))
 }

@@ -7,6 +7,8 @@ import type { ConnectGrant } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { timeToLive } from '../time-to-live.ts'
 import type { CommandOf } from './index.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
+import { plainOnly } from './permission.ts'
 import { subscribeAtConnect } from './server-subscriptions.ts'
 
 // What this server calls itself to its clients. Its version is nobody's business.
@@ -15,8 +17,10 @@ const VERSION = 'fastify-realtime'
 const LATEST_PING = 1.1
 
 /** `connect`: who the client is, and what the server has for it. */
-export async function connect(session: Session, command: CommandOf<'connect'>): Promise<void> {
+export async function connect(session: Session, command: CommandOf<'connect'>, text: string): Promise<void> {
   const { request } = command
+  plainOnly(command.request)
+  refuseUnsafeIntegers(text, 'connect')
   const { services, socket } = session
   const claims = await authenticate(session, request.token)
   if (session.closed) return

@@ -1,5 +1,5 @@
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import type { Since } from '../../protocol/commands.ts'
+import type { FormRequest, Since } from '../../protocol/commands.ts'
 import type { ChannelDefinition, ChannelHooks } from '../definition.ts'
 import type { Session } from '../session.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
@@ -48,6 +48,11 @@ function required<Name extends Required>(
 /** Throws 103 unless the client has a subscription to the channel that it knows of. */
 export function subscribersOnly({ subscriptions }: Session, channel: string): void {
   if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
+}
+
+/** Throws 107 for a filter by tags, a map or a shared poll: no channel offers them. */
+export function plainOnly({ isSpecial }: FormRequest): void {
+  if (isSpecial) throw new ChannelError(ERROR.badRequest.code)
 }
 
 interface HistoryQuery {

@@ -7,17 +7,20 @@ import { checkIdempotencyKey } from '../idempotency-key.ts'
 import type { Session } from '../session.ts'
 import { describe, findTarget } from './attach.ts'
 import type { CommandOf } from './index.ts'
-import { publishHook, subscribersOnly } from './permission.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
+import { plainOnly, publishHook, subscribersOnly } from './permission.ts'
 
 /** `publish`: validated, allowed by the application, then published to all. */
 export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
   const { channel } = command.request
+  plainOnly(command.request)
   const { definition, params } = findTarget(session, channel)
   const onPublish = publishHook(session, definition)
   if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
   await session.pass(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
+  if (validator !== undefined) refuseUnsafeIntegers(text, 'publish')
   const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const data = validation === undefined ? command.request.data : validation.value

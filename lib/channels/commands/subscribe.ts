@@ -7,7 +7,8 @@ import type { SessionSubscription } from '../session-subscription.ts'
 import { timeToLive } from '../time-to-live.ts'
 import { attach, openSubscription } from './attach.ts'
 import type { CommandOf } from './index.ts'
-import { subscribeHook } from './permission.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
+import { plainOnly, subscribeHook } from './permission.ts'
 
 // A subscription that comes too late for its own end is refused. One that exists goes on until its old end, and its
 // client tries again with a new token: clients take an error that is not temporary for the end of the subscription.
@@ -16,8 +17,10 @@ const AGAIN = { temporary: true }
 type Late = typeof ONCE
 
 /** `subscribe`: asks the application, then makes the subscription. */
-export async function subscribe(session: Session, command: CommandOf<'subscribe'>): Promise<void> {
+export async function subscribe(session: Session, command: CommandOf<'subscribe'>, text: string): Promise<void> {
   const { channel, token, data, since, rejectUnrecovered, joinLeave } = command.request
+  plainOnly(command.request)
+  refuseUnsafeIntegers(text, 'subscribe')
   const subscription = openSubscription(session, channel, false)
   const { definition, params } = subscription
   try {
@@ -59,6 +62,7 @@ export async function unsubscribe(session: Session, command: CommandOf<'unsubscr
 /** `sub_refresh`: the client comes with a new token before its subscription expires. */
 export async function subRefresh(session: Session, command: CommandOf<'sub_refresh'>): Promise<void> {
   const { channel, token } = command.request
+  plainOnly(command.request)
   const subscription = session.subscriptions.get(channel)
   if (subscription === undefined) throw new ChannelError(ERROR.permissionDenied.code)
   const { definition, params } = subscription
