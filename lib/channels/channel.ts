@@ -317,7 +317,7 @@ export class Channel {
 
   #fallBehind(subscription: Subscription, offset: number): void {
     subscription.feed.drop(subscription)
-    subscription.offset = offset
+    subscription.moveTo({ offset, epoch: this.#epoch })
     subscription.behind = true
     this.#joining.add(subscription)
   }

@@ -93,7 +93,7 @@ export class Recovery {
     const from = since === 'start' ? { ...this.#channel.position(), offset: 0 } : since
     if (!isPosition(from)) {
       const result = { recovered: false, ...this.#channel.position() }
-      subscription.offset = result.offset
+      subscription.moveTo(result)
       if (welcome !== undefined) await this.#introduce(subscription, result, [], welcome)
       else this.#channel.promote()
       return result
@@ -103,7 +103,7 @@ export class Recovery {
     const recovered = continuity !== 'hole'
     const result = { recovered, ...positionOf(page) }
     if (!this.#channel.isCurrent(subscription)) return { ...result, recovered: false }
-    subscription.offset = recovered ? from.offset : result.offset
+    subscription.moveTo(recovered ? from : result)
     const missed = recovered ? page.publications : []
     if (welcome === undefined) return await this.#deliver(subscription, result, missed, continuity)
     this.#options.recovered(recovered)
@@ -141,7 +141,7 @@ export class Recovery {
     if (continuity === 'partial' && !subscription.behind) {
       const rest = await this.#readOn(subscription)
       told = { recovered: rest.continuity !== 'hole', ...rest.position }
-      if (!told.recovered) subscription.offset = told.offset
+      if (!told.recovered) subscription.moveTo(told)
     }
     this.#options.recovered(told.recovered)
     // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
@@ -167,7 +167,7 @@ export class Recovery {
   async #readOn(subscription: Subscription): Promise<{ continuity: Continuity; position: StreamPosition }> {
     let position = this.#channel.position()
     while (!subscription.subscriber.outbox.lagging) {
-      const since = { offset: subscription.offset, epoch: this.#channel.position().epoch }
+      const since = { offset: subscription.offset, epoch: subscription.epoch }
       subscription.behind = false
       const page = await this.#readFor(subscription, since)
       const continuity = continuityOf(since, page)

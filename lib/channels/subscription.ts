@@ -24,8 +24,9 @@ export interface Encoded {
 export class Subscription {
   readonly subscriber: Subscriber
   readonly feed: Feed
-  /** The offset it was given last, while it is not live. */
+  /** The offset it was given last, while it is not live, and its epoch: the channel's may be a newer one by now. */
   offset = 0
+  epoch = ''
   /** What was published since history is being read for it. */
   buffer: Encoded[] | undefined
   /** Its reader is slow: it will be served from history. */
@@ -52,10 +53,16 @@ export class Subscription {
     for (const encoded of buffer) if (encoded.offset > this.offset) this.give(encoded)
   }
 
+  /** It goes on from there. */
+  moveTo({ offset, epoch }: StreamPosition): void {
+    this.offset = offset
+    this.epoch = epoch
+  }
+
   /** Publications before this position are lost to it: it goes on from there. */
   tellHole(channel: string, { offset, epoch }: StreamPosition): void {
     this.hole = undefined
-    this.offset = offset
+    this.moveTo({ offset, epoch })
     this.subscriber.insufficientState(channel, { offset, epoch })
   }
 
