@@ -38,6 +38,8 @@ const told = (offset: number, epoch = A): Publish => ({
   outcome: 'ok',
   position: { offset, epoch }
 })
+/** Acknowledged at an offset, and called at a place of a row. */
+const inRow = (offset: number, row: number, at: number): Publish => ({ ...told(offset), call: { row, at } })
 const without = (outcome: 'error' | 'unknown', what: number): Publish => ({
   id: what,
   channel,
@@ -230,6 +232,21 @@ const CASES: readonly Case[] = [
     publishes: [told(1), told(2), told(3)],
     redis: { ...final([1, 3]) },
     broken: ['kept']
+  },
+  {
+    name: 'a row of calls in order, and one of another row before it',
+    publishes: [
+      inRow(1, 1, 2),
+      inRow(2, 2, 1),
+      inRow(3, 1, 3),
+      { ...inRow(4, 1, 1), position: { offset: 9, epoch: B } }
+    ],
+    broken: []
+  },
+  {
+    name: 'a row of calls in another order than it was made in',
+    publishes: [inRow(1, 1, 2), inRow(2, 1, 1)],
+    broken: ['order']
   },
   { name: 'the end is missing', events: [...begin, saw(1)], redis: final([1, 2]), broken: ['tail'] },
   { name: 'in another epoch at the end', events: [...begin], redis: final([], B), broken: ['tail'] }

@@ -1,4 +1,4 @@
-import type { ClientEvent, ClientLog, Final, History, Place } from './history.ts'
+import type { ClientEvent, ClientLog, Final, History, Place, Publish } from './history.ts'
 
 /** The promises that a history can break. `docs/consistency.md` has each in a sentence. */
 export type Rule =
@@ -9,6 +9,7 @@ export type Rule =
   | 'once'
   | 'refused'
   | 'kept'
+  | 'order'
   | 'tail'
   | 'undeclared-epoch'
   | 'backwards'
@@ -49,6 +50,7 @@ export function check(history: History): Verdict {
   const counts = { delivered: 0, gapsDeclared: 0, recovered: 0 }
   for (const client of history.clients) new Reader(client, report, register, counts).read(finals)
   checkPublishes(history, finals, register, report)
+  checkOrder(history.publishes, report)
   const of = (outcome: string) => history.publishes.filter((publish) => publish.outcome === outcome).length
   return {
     violations: report.violations,
@@ -249,6 +251,23 @@ function checkPublishes(
     if (position.offset >= oldest && !kept.get(channel)?.has(id)) {
       report.add('kept', `${id} was acknowledged as ${channel} ${text(position)}, and is gone in the same epoch`)
     }
+  }
+}
+
+/** Publications of one publisher are in the order of its calls, whether or not it waited for each. */
+function checkOrder(publishes: readonly Publish[], report: Report): void {
+  const calls = publishes.flatMap(({ id, channel, outcome, position, call }) =>
+    outcome === 'ok' && position && call ? [{ id, channel, position, call }] : []
+  )
+  calls.sort((a, b) => a.call.at - b.call.at)
+  const last = new Map<string, { id: number; offset: number }>()
+  for (const { id, channel, position, call } of calls) {
+    const row = `${channel} ${position.epoch} ${call.row}`
+    const before = last.get(row)
+    if (before && before.offset >= position.offset) {
+      report.add('order', `${id} is ${channel} ${text(position)}, and ${before.id}, called before, ${before.offset}`)
+    }
+    last.set(row, { id, offset: position.offset })
   }
 }
 

@@ -1,25 +1,12 @@
-import type { Test } from 'tap'
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { RedisServer, startCluster, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import type { Mutation } from './mutations.ts'
+import { NETWORK_FAULTS } from './network-faults.ts'
 import type { NodeProcess } from './node-process.ts'
+import { ROLLBACK_FAULTS } from './rollback-faults.ts'
+import { type Inject, single, withReplica } from './single.ts'
 import { type Arena, type Fault, sleep } from './trial.ts'
-
-type Inject = (arena: Arena, server: RedisServer, proxy: TcpProxy) => Promise<void>
-
-/** A fault on one Redis server, which nodes reach through a proxy. */
-function single(name: string, lossless: boolean, inject: Inject, settings = {}): Fault {
-  return {
-    name,
-    lossless,
-    async prepare(t) {
-      const server = await RedisServer.start(t, settings)
-      const proxy = await TcpProxy.start(t, server.port)
-      return { redis: proxy.url, inject: (arena) => inject(arena, server, proxy) }
-    }
-  }
-}
 
 function anyOf<T>(items: readonly T[], { random }: Arena): T {
   return items[Math.floor(random() * items.length)] as T
@@ -86,20 +73,20 @@ const flushScripts: Inject = async ({ pause }, server) => {
   while (await pause(300)) await server.admin.script('FLUSH')
 }
 
+/** What makes a client send its commands again, or to another place. */
+const hurry: Inject = async ({ pause }, server, proxy) => {
+  for (let n = 0; await pause(300); n++) {
+    await server.admin.script('FLUSH')
+    if (n % 4 === 3) proxy.cut()
+  }
+}
+
 const flushAll: Inject = async ({ pause }, server) => {
   while (await pause(2000)) await server.admin.flushall()
 }
 
 const dropClients: Inject = async ({ pause, clients, random }) => {
   while (await pause(20)) clients[Math.floor(random() * clients.length)]?.drop()
-}
-
-async function withReplica(t: Test) {
-  const master = await RedisServer.start(t)
-  const link = await TcpProxy.start(t, master.port)
-  const replica = await RedisServer.start(t, { replicaof: `127.0.0.1 ${link.port}` })
-  await replica.untilInfo(/master_link_status:up/)
-  return { master, link, replica }
 }
 
 /** One failover by Sentinel: the master is killed, and comes back as a replica. */
@@ -230,6 +217,8 @@ const LOSSY: Mutation = {
   find: 'const envelope = readEnvelope(message)',
   replace: 'if (Math.random() < 0.02) return; const envelope = readEnvelope(message)'
 }
+/** Publications that a publisher makes without waiting. */
+const ROW = 50
 const AOF = { appendonly: 'yes', appendfsync: 'always' }
 
 export const FAULTS: readonly Fault[] = [
@@ -250,11 +239,25 @@ export const FAULTS: readonly Fault[] = [
   { ...single('publications lost on the way', true, async ({ pause }) => void (await pause(60_000))), mutation: LOSSY },
   single('replies eaten', true, eatReplies),
   single('SCRIPT FLUSH', true, flushScripts),
-  single('FLUSHALL', false, flushAll)
+  single('FLUSHALL', false, flushAll),
+  { ...single('publishers that do not wait', true, hurry), row: ROW },
+  { ...slotMigration, name: 'publishers that do not wait during a Cluster slot migration', row: ROW },
+  ...ROLLBACK_FAULTS,
+  ...NETWORK_FAULTS
 ]
 
+/** The fault of that name, or those whose name has one of these texts in it, apart by commas. Throws if there is none. */
+export function faultsNamed(texts: string): Fault[] {
+  const exact = FAULTS.filter(({ name }) => name === texts)
+  if (exact.length > 0) return exact
+  const wanted = texts.split(',').map((text) => text.trim())
+  const unknown = wanted.find((text) => !FAULTS.some(({ name }) => name.includes(text)))
+  if (unknown !== undefined) {
+    throw new Error(`There is no fault ${unknown}. There are:\n${FAULTS.map(({ name }) => name).join('\n')}`)
+  }
+  return FAULTS.filter(({ name }) => wanted.some((text) => name.includes(text)))
+}
+
 export function faultNamed(name: string): Fault {
-  const fault = FAULTS.find((one) => one.name === name)
-  if (!fault) throw new Error(`There is no fault ${name}. There are:\n${FAULTS.map((one) => one.name).join('\n')}`)
-  return fault
+  return faultsNamed(name)[0] as Fault
 }

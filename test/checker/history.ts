@@ -42,6 +42,8 @@ export interface Publish {
   readonly hash: string
   readonly outcome: 'ok' | 'error' | 'unknown'
   readonly position?: Place
+  /** Its place in a row of calls, none of which waited for the one before; none if it was tried again. */
+  readonly call?: { readonly row: number; readonly at: number }
 }
 
 /** A channel in Redis after the run. */

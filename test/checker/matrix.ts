@@ -2,25 +2,26 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { Test } from 'tap'
-import { FAULTS } from './faults.ts'
+import { FAULTS, faultsNamed } from './faults.ts'
 import { MUTATIONS, type MutationName } from './mutations.ts'
 import { type Protocol, runTrial, type TrialResult } from './trial.ts'
 
 /*
- * `npm run check:faults` runs every fault, or those whose name has a text in it:
+ * `npm run check:faults` runs every fault. Options choose trials and their size:
  *
- *   npm run check:faults -- --only SIGKILL --seconds 10 --seed 7
+ *   npm run check:faults -- --faults SIGKILL,eviction --protocol sockets --seconds 10 --seed 7
  *
- * --protocol says what the clients speak: sockets (of an `app.ws` route), channels (by the published client of the
- * channel protocol), or both, half of them each; one after the other unless told.
- *
- * A whole run, or one with --write, notes its figures in results.json. --mutate puts a seeded fault into the library.
+ * --faults takes texts, apart by commas: faults whose name has one of them in it.
+ * --protocol is what the clients use: sockets (of an `app.ws` route), channels (by the published client of the channel
+ * protocol), or both (half of them each). Several are run one after the other; by default sockets,channels.
+ * --seconds, --seed, --clients, --channels and --rate are the size of a trial; --mutate puts a seeded fault into the
+ * library. A whole run, or one with --write, notes its figures in results.json.
  */
 const RESULTS = new URL('results.json', import.meta.url)
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: '' },
-    seconds: { type: 'string', default: '20' },
+    faults: { type: 'string', default: '' },
+    seconds: { type: 'string', default: '18' },
     seed: { type: 'string', default: '1' },
     clients: { type: 'string', default: '60' },
     channels: { type: 'string', default: '20' },
@@ -40,13 +41,13 @@ const settings = {
   rate: Number(values.rate)
 }
 const mutation = values.mutate === undefined ? undefined : MUTATIONS[values.mutate as MutationName]
-const faults = FAULTS.filter(({ name }) => name.includes(values.only))
+const faults = faultsNamed(values.faults)
 const results: TrialResult[] = []
 const protocols = values.protocol.split(',') as Protocol[]
 for (const [protocol, fault] of protocols.flatMap((one) => faults.map((fault) => [one, fault] as const))) {
   const result = await attended(async (t) => runTrial(t, fault, { ...settings, protocol, mutation }))
   results.push(result)
-  if ((values.write || values.only === '') && mutation === undefined) note(result)
+  if ((values.write || values.faults === '') && mutation === undefined) note(result)
   const { figures, recoveryGap, violations, seconds } = result
   console.log(`${violations.length === 0 ? 'ok    ' : 'FAILED'} ${fault.name}, ${protocol} (${seconds} s)`)
   console.log(`       ${JSON.stringify(figures)}`)

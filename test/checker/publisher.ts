@@ -16,9 +16,17 @@ export interface PublisherOptions {
   ports(): readonly number[]
   readonly random: () => number
   readonly tag: string
+  /** So many publications of one channel are made at once, none of which waits for the one before. @default 1 */
+  readonly row?: number
 }
 
 type Answer = { outcome: 'ok'; position: Place } | { outcome: 'error' | 'unknown' }
+
+interface Item {
+  readonly id: number
+  readonly data: { readonly id: number; readonly padding: string }
+  readonly key: string
+}
 
 /** Publishes through any node, and tries what may or may not have happened again with the same key. */
 export class Publisher {
@@ -55,19 +63,30 @@ export class Publisher {
     // A machine that was busy for a second isn't to be hit with all of it at once.
     this.#due = Math.min(this.#due + ((now - this.#last) * this.#options.rate) / 1000, this.#options.rate / 4)
     this.#last = now
-    for (; this.#due >= 1; this.#due--) {
-      const publish = this.#publish(++this.#id)
+    const { row = 1 } = this.#options
+    for (; this.#due >= row; this.#due -= row) {
+      const publish = this.#publish(row)
       this.#underWay.add(publish)
       publish.finally(() => this.#underWay.delete(publish))
     }
   }
 
-  async #publish(id: number): Promise<void> {
+  async #publish(row: number): Promise<void> {
     const { channels, random, tag } = this.#options
     const channel = channels[Math.floor(random() * channels.length)] as string
-    const data = { id, padding: 'x'.repeat(Math.floor(random() ** 3 * MAX_PADDING)) }
-    const body = JSON.stringify({ channel, data, key: `${tag}-${id}` })
-    let answer = await this.#ask(body)
+    const items = Array.from({ length: row }, (): Item => {
+      const id = ++this.#id
+      const data = { id, padding: 'x'.repeat(Math.floor(random() ** 3 * MAX_PADDING)) }
+      return { id, data, key: `${tag}-${id}` }
+    })
+    const answers = await this.#ask(channel, items)
+    await Promise.all(items.map((item, at) => this.#settle(channel, item, answers[at] as Answer, at)))
+  }
+
+  /** Tries one again until it is known whether it was published. */
+  async #settle(channel: string, item: Item, first: Answer, at: number): Promise<void> {
+    const { random, row = 1 } = this.#options
+    let answer = first
     if (answer.outcome === 'unknown') this.retried++
     // Once it may have been done, only a confirmation settles it.
     let [delay] = RETRY_DELAY as readonly [number, number]
@@ -75,17 +94,22 @@ export class Publisher {
       const wait = delay * (0.5 + random())
       await new Promise((resolve) => setTimeout(resolve, wait))
       delay = Math.min(2 * delay, RETRY_DELAY[1])
-      const again = await this.#ask(body)
+      const [again] = (await this.#ask(channel, [item])) as [Answer]
       known = again.outcome === 'ok'
       if (known) answer = again
     }
-    this.publishes.push({ id, channel, hash: hashOf(data), ...answer })
+    const isCall = row > 1 && first.outcome === 'ok'
+    const call = isCall ? { call: { row: item.id - at, at } } : {}
+    this.publishes.push({ id: item.id, channel, hash: hashOf(item.data), ...answer, ...call })
   }
 
-  #ask(body: string): Promise<Answer> {
+  /** Has a node publish them, in one turn. Gives an answer for each. */
+  #ask(channel: string, items: readonly Item[]): Promise<Answer[]> {
+    const body = JSON.stringify({ channel, items: items.map(({ data, key }) => ({ data, key })) })
+    const all = (outcome: 'error' | 'unknown') => items.map((): Answer => ({ outcome }))
     const { ports, random } = this.#options
-    const all = ports()
-    const port = all[Math.floor(random() * all.length)] as number
+    const addresses = ports()
+    const port = addresses[Math.floor(random() * addresses.length)] as number
     return new Promise((resolve) => {
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
       const sent = request({
@@ -99,21 +123,25 @@ export class Publisher {
       })
       sent.on('timeout', () => sent.destroy(new Error('no answer')))
       sent.on('error', (error: NodeJS.ErrnoException) =>
-        resolve({ outcome: error.code === 'ECONNREFUSED' ? 'error' : 'unknown' })
+        resolve(all(error.code === 'ECONNREFUSED' ? 'error' : 'unknown'))
       )
       sent.on('response', (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk) => chunks.push(chunk))
-        response.on('error', () => resolve({ outcome: 'unknown' }))
-        response.on('end', () => resolve(read(response.statusCode, Buffer.concat(chunks).toString())))
+        response.on('error', () => resolve(all('unknown')))
+        response.on('end', () => {
+          const answer = JSON.parse(Buffer.concat(chunks).toString())
+          // A node that drains answers with an error of its own.
+          resolve(Array.isArray(answer) ? answer.map(read) : all('error'))
+        })
       })
       sent.end(body)
     })
   }
 }
 
-function read(status: number | undefined, text: string): Answer {
-  const answer = JSON.parse(text)
-  if (status === 200) return { outcome: 'ok', position: { offset: answer.offset, epoch: answer.epoch } }
-  return { outcome: answer.code === 'FST_RT_UNKNOWN_OUTCOME' ? 'unknown' : 'error' }
+function read(answer: { offset?: number; epoch?: string; code?: string }): Answer {
+  const { offset, epoch, code } = answer
+  if (offset !== undefined && epoch !== undefined) return { outcome: 'ok', position: { offset, epoch } }
+  return { outcome: code === 'FST_RT_UNKNOWN_OUTCOME' ? 'unknown' : 'error' }
 }

@@ -64,18 +64,19 @@ export function declareRoutes(app: FastifyInstance): void {
       )
     }
   })
-  app.post<{ Body: { channel: string; data: unknown; key: string } }>('/publish', async ({ body }, reply) => {
-    try {
-      return await app.realtime.publish(body.channel, body.data, { idempotencyKey: body.key })
-    } catch (error) {
-      // Not thrown on: Fastify would log each at level error, and that level is kept for faults.
-      const { code, statusCode = 500 } = error as FastifyError
-      return reply.code(statusCode).send({ code })
-    }
+  app.post<{ Body: { channel: string; items: { data: unknown; key: string }[] } }>('/publish', ({ body }) => {
+    const { channel, items } = body
+    // All in one turn. Errors are answers: Fastify would log each at level error, and that level is kept for faults.
+    const publishing = items.map(({ data, key }) => app.realtime.publish(channel, data, { idempotencyKey: key }))
+    return Promise.all(publishing.map((one) => one.catch(({ code }: FastifyError) => ({ code }))))
   })
-  app.post<{ Body: { user: string } }>('/disconnect', async ({ body }) => {
-    await app.realtime.disconnect({ user: body.user })
-    return {}
+  app.post<{ Body: { user: string } }>('/disconnect', async ({ body }, reply) => {
+    try {
+      await app.realtime.disconnect({ user: body.user })
+      return {}
+    } catch (error) {
+      return reply.code(503).send({ code: (error as FastifyError).code })
+    }
   })
   app.get('/ready', (_request, reply) => reply.code(app.realtime.ready() ? 200 : 503).send({}))
   app.get('/connections', async () => ({ count: app.realtime.connections().length }))

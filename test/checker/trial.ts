@@ -1,9 +1,10 @@
 import type { Test } from 'tap'
 import { RedisBroker } from '../../lib/broker/redis.ts'
 import { until } from '../support/redis-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 import { ChannelSubscriber } from './channel-subscriber.ts'
 import { check, type Figures, type Violation } from './check.ts'
-import type { ClientLog, Final, History, Place } from './history.ts'
+import type { ClientLog, Final, History, Place, Publish } from './history.ts'
 import type { Mutation } from './mutations.ts'
 import { NodeProcess } from './node-process.ts'
 import { Publisher } from './publisher.ts'
@@ -51,6 +52,8 @@ export interface Arena {
   /** Of the channels' names in Redis. */
   readonly prefix: string
   readonly channels: readonly string[]
+  /** Notes a publication that the fault itself has made. */
+  published(publish: Publish): void
   /** Waits; false once the time for faults is over. */
   pause(milliseconds: number): Promise<boolean>
 }
@@ -61,6 +64,10 @@ export interface Fault {
   readonly lossless: boolean
   /** Done to the nodes' code: a fault of what is between them and Redis. */
   readonly mutation?: Mutation
+  /** Publications that each publisher makes without waiting for one before the next. @default 1 */
+  readonly row?: number
+  /** Bytes a second for a third of the clients, which have one channel each. */
+  readonly slowReaders?: number
   /** Starts Redis; gives what nodes connect to, and what injects the fault until `pause` says false, and heals. */
   prepare(t: Test): Promise<{ redis: ServerSettings['redis']; inject(arena: Arena): Promise<void> }>
 }
@@ -79,15 +86,18 @@ export interface TrialResult {
   } | null
   readonly violations: readonly (
     | Violation
-    | { readonly rule: 'node' | 'gap' | 'unsettled'; readonly message: string }
+    | { readonly rule: 'node' | 'gap' | 'unsettled' | 'disconnect'; readonly message: string }
   )[]
 }
 
 const PATIENCE = 10_000
+const SETTLE_TIMEOUT = 25_000
 // Sooner than by default (30 to 40 s): a run has to see what only an audit finds, such as FLUSHALL in a quiet moment.
 const TIMES = { auditPeriod: [8_000, 10_000] } as const
 // Before the first fault.
 const WARM_UP = 500
+
+const FORBIDDEN = 4403
 
 let trials = 0
 
@@ -106,34 +116,44 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   await Promise.all(nodes.map((node) => node.start()))
   const channels = Array.from({ length: options.channels }, (_, n) => `ch/${n}`)
   const ports = () => nodes.map(({ port }) => port)
+  const { slowReaders, row } = fault
+  const narrow = slowReaders === undefined ? [] : await Promise.all(nodes.map(({ port }) => TcpProxy.start(t, port)))
+  for (const proxy of narrow) proxy.bytesPerSecond = slowReaders
   const { protocol = 'sockets' } = options
   const clients = Array.from({ length: options.clients }, (_, n): TrialClient => {
     const speaksChannels = protocol === 'channels' || (protocol === 'both' && n % 2 === 1)
     const Client = speaksChannels ? ChannelSubscriber : Subscriber
-    const perClient = Math.min(options.perClient ?? 5, channels.length)
+    const isSlow = narrow.length > 0 && n % 3 === 0
+    const perClient = isSlow ? 1 : Math.min(options.perClient ?? 5, channels.length)
     const own = Array.from({ length: perClient }, (_, k) => channels[(n + k * 7) % channels.length] as string)
-    return new Client({ name: `client-${n}`, channels: [...new Set(own)], ports, random })
+    const through = isSlow ? () => narrow.map(({ port }) => port) : ports
+    return new Client({ name: `client-${n}`, channels: [...new Set(own)], ports: through, random })
   })
   t.teardown(() => {
     for (const client of clients) client.stop()
   })
   await until(() => clients.every((client) => client.isSettled))
-  const publisher = new Publisher({ channels, rate: options.rate, ports, random, tag: `${options.seed}` })
+  const publisher = new Publisher({ channels, rate: options.rate, ports, random, tag: `${options.seed}`, row })
+  const others: Publish[] = []
+  const published = (publish: Publish) => void others.push(publish)
   const end = performance.now() + WARM_UP + options.seconds * 1000
   const pause = async (milliseconds: number) => {
     await sleep(Math.max(0, Math.min(milliseconds, end - performance.now())))
     return performance.now() < end
   }
   await pause(WARM_UP)
-  await inject({ nodes, clients, random, prefix, channels, pause })
+  await inject({ nodes, clients, random, prefix, channels, published, pause })
+  for (const proxy of narrow) proxy.bytesPerSecond = undefined
   await publisher.stop(PATIENCE)
   const finals = await readFinals(redis, prefix, channels)
-  const unsettled = await settle(clients, finals, options.settleTimeout ?? 25_000)
+  const unsettled = await settle(clients, finals, options.settleTimeout ?? SETTLE_TIMEOUT)
   for (const client of clients) client.stop()
-  const history: History = { clients, publishes: publisher.publishes, finals }
+  const disobeyed = await disconnectEverywhere(t, nodes, options.settleTimeout ?? SETTLE_TIMEOUT)
+  const history: History = { clients, publishes: [...publisher.publishes, ...others], finals }
   const { violations, figures } = check(history)
   const more = [
     ...unsettled,
+    ...disobeyed,
     ...nodes.flatMap(({ faults }) => faults.map((message) => ({ rule: 'node' as const, message }))),
     ...(fault.lossless && figures.gapsDeclared > 0
       ? [{ rule: 'gap' as const, message: `${figures.gapsDeclared} gaps were declared, and nothing was lost` }]
@@ -165,6 +185,42 @@ async function settle(clients: readonly TrialClient[], finals: readonly Final[],
     rule: 'unsettled' as const,
     message: `${name} was not at rest ${timeout / 1000} s later (${isSettled ? 'behind' : 'not subscribed'})`
   }))
+}
+
+/** Each node is asked to disconnect a user who is connected to all of them. */
+async function disconnectEverywhere(t: Test, nodes: readonly NodeProcess[], timeout: number) {
+  const deadline = performance.now() + timeout
+  const isLate = () => performance.now() > deadline
+  const random = () => 0
+  const asked = nodes.map((by, n) => {
+    const user = `asked-${n}`
+    const clients = nodes.map((on) => ({
+      on,
+      client: new Subscriber({ name: user, user, channels: [], ports: () => [on.port], random })
+    }))
+    t.teardown(() => {
+      for (const { client } of clients) client.stop()
+    })
+    return { by, user, clients }
+  })
+  await until(() => asked.every(({ clients }) => clients.every(({ client }) => client.isOpen)) || isLate())
+  const missed = await Promise.all(
+    asked.map(async ({ by, user, clients }) => {
+      await until(async () => (await isDisconnected(by.url, user)) || isLate())
+      await until(() => clients.every(({ client }) => client.closes.includes(FORBIDDEN)) || isLate())
+      return clients
+        .filter(({ client }) => !client.closes.includes(FORBIDDEN))
+        .map(({ on }) => `node ${nodes.indexOf(by)} disconnected ${user}, and node ${nodes.indexOf(on)} did not`)
+    })
+  )
+  for (const { clients } of asked) for (const { client } of clients) client.stop()
+  return missed.flat().map((message) => ({ rule: 'disconnect' as const, message }))
+}
+
+async function isDisconnected(url: string, user: string): Promise<boolean> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(`${url}/disconnect`, { method: 'POST', headers, body: JSON.stringify({ user }) })
+  return response.ok
 }
 
 /** What Redis has of the channels. */
