@@ -27,6 +27,27 @@ export const MUTATIONS = {
     file: 'lib/broker/redis-scripts.ts',
     find: ", 'utf8')",
     replace: ", 'utf8').replaceAll('found[3] ~= current', 'false')"
+  },
+  'calls out of order': {
+    file: 'lib/channels/hub.ts',
+    find: 'const data = publicationData(text, maxPublication)',
+    replace:
+      'const data = publicationData(text, maxPublication)\nif (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 5))'
+  },
+  'requests of other nodes ignored': {
+    file: 'lib/channels/control.ts',
+    find: 'const message = readControlMessage(data)',
+    replace: 'const message = undefined'
+  },
+  'gap not declared': {
+    file: 'lib/channels/subscription.ts',
+    find: 'this.subscriber.insufficientState(channel, { offset, epoch })',
+    replace: ''
+  },
+  'lost answers taken for refusals': {
+    file: 'lib/broker/redis-errors.ts',
+    find: 'writes && !UNSENT',
+    replace: 'false && !UNSENT'
   }
 } as const satisfies Record<string, Mutation>
 

@@ -61,9 +61,9 @@ export class Publisher {
   #tick(): void {
     const now = performance.now()
     // A machine that was busy for a second isn't to be hit with all of it at once.
-    this.#due = Math.min(this.#due + ((now - this.#last) * this.#options.rate) / 1000, this.#options.rate / 4)
+    const { rate, row = 1 } = this.#options
+    this.#due = Math.min(this.#due + ((now - this.#last) * rate) / 1000, Math.max(rate / 4, row))
     this.#last = now
-    const { row = 1 } = this.#options
     for (; this.#due >= row; this.#due -= row) {
       const publish = this.#publish(row)
       this.#underWay.add(publish)
