@@ -4,7 +4,10 @@ import type { SessionServices, Verdict } from './channels/services.ts'
 import { Session } from './channels/session.ts'
 import { UpgradeRequiredError } from './errors.ts'
 import type { Admission } from './handshake/admission.ts'
-import { isExpired, verifyToken } from './handshake/authentication.ts'
+import { type TokenUse, verifyToken } from './handshake/authentication.ts'
+import { isExpired } from './handshake/claim-rules.ts'
+import type { Dismissals } from './handshake/dismissals.ts'
+import { loggedReason } from './handshake/refusal-reason.ts'
 import type { Node } from './node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from './options.ts'
 import { ScopeHooks } from './scope-hooks.ts'
@@ -36,7 +39,8 @@ export class ChannelEndpoint {
       maxCalls: channels.maxCalls,
       findChannel: (name) => node.channels.find(name),
       findMethod: (name) => node.methods.find(name),
-      verify: (token, request) => deadline.wait(verdictOn(token, request, auth as ResolvedAuth)),
+      verify: (token, request, use) =>
+        deadline.wait(verdictOn(token, request, auth as ResolvedAuth, use, node.dismissals)),
       admit: (request, claims) => admission.admitUser(request, claims)
     }
     const hooks = new ScopeHooks(app)
@@ -68,14 +72,29 @@ export class ChannelEndpoint {
   }
 }
 
-async function verdictOn(token: string, request: FastifyRequest, auth: ResolvedAuth): Promise<Verdict> {
+async function verdictOn(
+  token: string,
+  request: FastifyRequest,
+  auth: ResolvedAuth,
+  use: TokenUse,
+  dismissals: Dismissals
+): Promise<Verdict> {
+  const mark = dismissals.mark()
   try {
-    return { claims: await verifyToken(token, request, auth) }
+    const { claims, adopt } = await verifyToken(token, request, auth, use)
+    return {
+      claims,
+      adopt: () => {
+        const dismissal = dismissals.since(mark, claims.sub)
+        if (dismissal === undefined) adopt()
+        return dismissal
+      }
+    }
   } catch (error) {
     const { code, statusCode } = error as FastifyError
     if (statusCode === 503) return { fault: 'unavailable' }
     const fault = isExpired(error) ? 'expired' : 'invalid'
-    request.log.info({ code, fault }, 'token refused')
+    request.log.info({ code, fault, use, ...loggedReason(error as FastifyError) }, 'token refused')
     return { fault }
   }
 }

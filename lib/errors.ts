@@ -16,9 +16,9 @@ export const NotRootError = createError(
   'FST_RT_NOT_ROOT',
   'fastify-realtime is registered in a child scope, where it cannot see upgrades to outer routes. Register it on the root instance (and do not give it a prefix).'
 )
-export const NoAuthenticationError = createError(
+export const NoAuthenticationError = createError<[mend: string]>(
   'FST_RT_NO_AUTHENTICATION',
-  'No way to verify a token. Register @fastify/jwt before fastify-realtime, pass auth.verify, or say auth: false to accept anonymous connections.'
+  'No way to know who a client is: %s'
 )
 export const DependencyError = createError<[dependency: string, mend: string]>('FST_RT_DEPENDENCY', '%s: %s')
 export const InvalidRouteError = createError<[route: string, mend: string]>('FST_RT_INVALID_ROUTE', 'Route %s: %s')
@@ -36,6 +36,7 @@ export const UserCapacityError = createError('FST_RT_USER_CAPACITY', 'Too many c
 export const BadHandshakeError = createError<[what: string]>('FST_RT_BAD_HANDSHAKE', 'Bad WebSocket handshake: %s', 400)
 export const SubprotocolError = createError('FST_RT_SUBPROTOCOL', 'No acceptable subprotocol was offered', 400)
 export const UnauthorizedError = createError('FST_RT_UNAUTHORIZED', 'Unauthorized', 401)
+export const DismissedError = createError('FST_RT_DISMISSED', 'Disconnected', 403)
 export const KeysUnavailableError = createError('FST_RT_KEYS_UNAVAILABLE', 'Tokens cannot be verified now', 503)
 export const NotWebSocketRouteError = createError('FST_RT_NOT_WEBSOCKET_ROUTE', 'Not a WebSocket route', 404)
 export const UpgradeRequiredError = createError('FST_RT_UPGRADE_REQUIRED', 'This route speaks WebSocket only', 426)

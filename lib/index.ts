@@ -19,10 +19,11 @@ export type {
   UnsubscribeContext
 } from './channels/definition.ts'
 export type { PatternParams } from './channels/pattern-params.ts'
+// All of it: nobody can merge into an interface that is exported by its name alone.
+export type * from './claims.ts'
 export type { DrainSummary } from './drain.ts'
 export type {
   AuthOptions,
-  Claims,
   DrainOptions,
   HeartbeatOptions,
   LimitOptions,

@@ -11,6 +11,7 @@ import { Hub } from './channels/hub.ts'
 import { Limiter } from './channels/limiter.ts'
 import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
+import { Dismissals } from './handshake/dismissals.ts'
 import { Metrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Realtime } from './realtime.ts'
@@ -30,6 +31,8 @@ const SUBSCRIBING_AT_ONCE = 256
 const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
 // For lines about what can come as often as messages do.
 const LOG_INTERVAL = 60_000
+// What a handshake, or a `connect`, may take besides the time of the application's hooks: the broker's.
+const BROKER_TIME = 30_000
 const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
@@ -41,6 +44,7 @@ export class Node implements SocketObserver {
   readonly channels = new ChannelRoutes()
   readonly methods = new RpcRoutes()
   readonly presence: Presence
+  readonly dismissals: Dismissals
   readonly hub: Hub
   readonly control: Control
   readonly metrics: Metrics
@@ -95,12 +99,15 @@ export class Node implements SocketObserver {
     this.broker = broker
     this.hub = hub
     this.presence = new Presence({ broker, wheel, limiter, failed })
+    const dismissals = new Dismissals(() => wheel.now(), handshakeTime(options))
+    this.dismissals = dismissals
     this.control = new Control({
       broker,
       hub,
       registry,
       wheel,
       failed,
+      handshakes: dismissals,
       dropped: () => this.#dropped('request'),
       obeys: (error) => this.#obeys(error),
       missed: (since) => log.warn({ since }, 'requests of other nodes may be missing')
@@ -227,6 +234,11 @@ export class Node implements SocketObserver {
     else if (this.#wasDeaf) this.#log.warn('requests of other nodes can be read')
     this.#wasDeaf = isDeaf
   }
+}
+
+/** Milliseconds from when a client's credentials begin to be verified until its connection is known. */
+function handshakeTime({ limits, channels }: ResolvedOptions): number {
+  return Math.max(limits.upgradeTimeout, channels.hookTimeout) + BROKER_TIME
 }
 
 function streamsOf(hub: Hub): Streams {

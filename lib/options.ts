@@ -1,6 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Claims } from './claims.ts'
 import type { EndpointHooks } from './types.ts'
+
+export type { Claims } from './claims.ts'
 
 /** What is needed of a prom-client `Registry`: the types hold without prom-client too, which is optional. */
 export interface MetricsRegistry {
@@ -8,28 +11,27 @@ export interface MetricsRegistry {
   getSingleMetric(name: string): unknown
 }
 
-/** A verified token's claims. */
-export interface Claims {
-  readonly sub: string
-  /** Seconds since 1970. */
-  readonly exp?: number
-  readonly [claim: string]: unknown
-}
-
 /** Where a token may stand in a handshake. */
-export type TokenSource = 'subprotocol' | 'authorization' | 'query'
+export type TokenSource = 'subprotocol' | 'authorization' | 'query' | 'cookie'
 
 export interface AuthOptions {
   /**
-   * Where a token is looked for. `'query'` accepts `?access_token=`, which is then redacted in `request.url`.
+   * Where a token is looked for, in this order: the subprotocol offer, the `Authorization: Bearer` header,
+   * `?access_token=` (`'query'`; redacted in `request.url`), the cookie that `@fastify/jwt` was registered with
+   * (`'cookie'`). May be empty if `authenticate` is given.
    * @default ['subprotocol', 'authorization']
    */
   sources?: TokenSource[]
   /** Verifies a token in place of `@fastify/jwt`: returns its claims or throws. */
-  verify?: (token: string, request: FastifyRequest) => unknown
+  verify?: (token: string, request: FastifyRequest) => Claims | Promise<Claims>
   /**
-   * Claims without which a token is refused.
-   * @default ['sub', 'exp']
+   * Says who a client is if its handshake offers no token, by a session cookie for example: returns claims, or
+   * undefined to refuse with 401. With it alone, `@fastify/jwt` is not needed.
+   */
+  authenticate?: (request: FastifyRequest) => Claims | undefined | Promise<Claims | undefined>
+  /**
+   * Claims without which a client is refused.
+   * @default ['sub', 'exp'] for a token, ['sub'] for `authenticate`
    */
   requiredClaims?: string[]
   /**
@@ -259,7 +261,8 @@ type Complete<T> = T extends (...args: never) => unknown
     ? { readonly [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
     : T
 
-export type ResolvedAuth = Omit<Required<AuthOptions>, 'verify'> & Pick<AuthOptions, 'verify'>
+export type ResolvedAuth = Omit<Required<AuthOptions>, 'verify' | 'authenticate'> &
+  Pick<AuthOptions, 'verify' | 'authenticate'>
 export type ResolvedHeartbeat = Complete<HeartbeatOptions>
 export type ResolvedLimits = Complete<LimitOptions>
 export type ResolvedDrain = Complete<DrainOptions>

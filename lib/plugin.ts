@@ -7,7 +7,7 @@ import { channelDecorator, channelNameDecorator } from './channel-routes.ts'
 import type { Drainer } from './drain.ts'
 import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
-import { hasJwt } from './handshake/authentication.ts'
+import { authenticationFault } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
 import { Node } from './node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options.ts'
@@ -23,7 +23,7 @@ const MAX_RETRY_AFTER = 10
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
   const options = checkRegistration(app, rawOptions)
   const node = new Node(options, app.log, (stream) => gate.settingsOf(stream))
-  const { broker, wheel, metrics, drainer, channels, methods, presence } = node
+  const { broker, wheel, metrics, drainer, channels, methods, presence, dismissals } = node
   if (options.metrics !== undefined) metrics.export(await import('prom-client'), options.metrics as PromRegistry)
   const server = await takeSockets(app, node.context)
 
@@ -34,7 +34,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   }
   const { upgradeTimeout, connections } = options.limits
   const gate = new Gate(app.server as Server, { upgradeTimeout, ...refusals })
-  const admission = new Admission({ gate, server, broker, wheel, limits: connections, ...refusals })
+  const admission = new Admission({ gate, server, broker, wheel, limits: connections, dismissals, ...refusals })
   server.options.handleProtocols = (_offered: Set<string>, request: IncomingMessage) => gate.protocolOf(request)
 
   app.decorate('realtime', node.realtime)
@@ -79,7 +79,8 @@ function checkRegistration(app: FastifyInstance, options: RealtimeOptions): Reso
   if ('register' in Object.getPrototypeOf(app)) throw new NotRootError()
   const resolved = resolveOptions(options)
   const { auth } = resolved
-  if (auth !== false && auth.verify === undefined && !hasJwt(app)) throw new NoAuthenticationError()
+  const fault = auth === false ? undefined : authenticationFault(app, auth)
+  if (fault !== undefined) throw new NoAuthenticationError(fault)
   return resolved
 }
 

@@ -22,8 +22,8 @@ import type { EndpointHooks } from './types.ts'
 // Fractions make sense for a rate only.
 const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
 // They have no default, not even `undefined`.
-const OPTIONAL = new Set(['auth.verify', 'channels.onConnect', 'channels.onMessage'])
-const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query'])
+const OPTIONAL = new Set(['auth.verify', 'auth.authenticate', 'channels.onConnect', 'channels.onMessage'])
+const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query', 'cookie'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
 const PREFIX = /^[\w.-]{1,64}$/
 // What `false` turns off, and what it then falls back to when a route turns it on in part.
@@ -59,8 +59,7 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
     fail('drain.timeout', 'make it at least drain.delay + drain.window, or connections are cut before their turn')
   }
   return {
-    ...checked(settings),
-    origins: resolveOrigins(origins),
+    ...withOrigins(checked(settings), resolveOrigins(origins)),
     drain,
     channels,
     redis,
@@ -79,10 +78,10 @@ export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | 
     fail(`limits.${ofServer}`, 'it concerns the whole server: set it in the options of the plugin')
   }
   const { auth, heartbeat, limits: base } = settings
-  return {
-    ...checked(merge('', { auth, heartbeat, limits: base }, rest)),
-    origins: origins === undefined ? settings.origins : resolveOrigins(origins)
-  }
+  return withOrigins(
+    checked(merge('', { auth, heartbeat, limits: base }, rest)),
+    origins === undefined ? settings.origins : resolveOrigins(origins)
+  )
 }
 
 function route() {
@@ -142,15 +141,35 @@ function checked<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
   if (typeof heartbeat.visible !== 'boolean') fail('heartbeat.visible', 'give true or false')
   if (limits.buffered.hard < limits.buffered.soft) fail('limits.buffered.hard', 'make it at least limits.buffered.soft')
   if (auth === false) return settings
-  if (!isListOf(auth.sources, (source) => SOURCES.has(source)) || auth.sources.length === 0) {
-    fail('auth.sources', 'list one or more of subprotocol, authorization, query')
+  for (const callback of ['verify', 'authenticate'] as const) {
+    if (auth[callback] !== undefined && typeof auth[callback] !== 'function')
+      fail(`auth.${callback}`, 'give a function')
+  }
+  const isList = isListOf(auth.sources, (source) => SOURCES.has(source))
+  if (!isList || (auth.sources.length === 0 && auth.authenticate === undefined)) {
+    fail('auth.sources', 'list one or more of subprotocol, authorization, query, cookie, or give auth.authenticate')
   }
   if (!isListOf(auth.requiredClaims, (claim) => typeof claim === 'string')) {
     fail('auth.requiredClaims', 'list names of claims')
   }
   if (!REFUSALS.has(auth.refuse)) fail('auth.refuse', 'give auto, http or close')
-  if (auth.verify !== undefined && typeof auth.verify !== 'function') fail('auth.verify', 'give a function')
   return settings
+}
+
+/**
+ * Browsers send cookies along whatever page asks for it: where they say who a client is, the origin is all that tells
+ * the application's own pages from others.
+ */
+function withOrigins<T extends Omit<RouteSettings, 'origins'>>(
+  settings: T,
+  origins: RouteSettings['origins']
+): T & Pick<RouteSettings, 'origins'> {
+  const { auth } = settings
+  const isAmbient = auth !== false && (auth.authenticate !== undefined || auth.sources.includes('cookie'))
+  if (isAmbient && origins?.includes('*')) {
+    fail('origins', "name the origins: with cookies or auth.authenticate, '*' lets every page act as its visitor")
+  }
+  return { ...settings, origins }
 }
 
 function isListOf(value: unknown, test: (item: unknown) => boolean): boolean {

@@ -5,12 +5,12 @@ import type {
   onErrorHookHandler,
   onRequestAsyncHookHandler,
   onSendHookHandler,
-  preHandlerAsyncHookHandler,
+  preHandlerHookHandler,
   RouteOptions
 } from 'fastify'
 import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
 import { type Admission, kRoute, type Route } from './handshake/admission.ts'
-import { hasJwt } from './handshake/authentication.ts'
+import { authenticationFault } from './handshake/authentication.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
 import { resolveRoute } from './resolve-options.ts'
@@ -130,7 +130,10 @@ function isConsequence(error: unknown): boolean {
 /** Prepares every WebSocket route that is declared after this package was registered. */
 export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings, admission: Admission): void {
   const pending: (() => void)[] = []
-  const complete: preHandlerAsyncHookHandler = (request, reply) => admission.complete(request, reply)
+  // With a callback: not even a promise may come between what it checks and the 101.
+  const complete: preHandlerHookHandler = (request, reply, done) => {
+    if (admission.complete(request, reply) === undefined) done()
+  }
   const onError: onErrorHookHandler = (request, _reply, _error, done) => {
     admission.failed(request)
     done()
@@ -184,11 +187,8 @@ function routeSettings(app: FastifyInstance, url: string, settings: RouteSetting
   } catch (error) {
     throw Object.assign(error as Error, { message: `Route ${url}: ${(error as Error).message}` })
   }
-  if (resolved.auth !== false && resolved.auth.verify === undefined && !hasJwt(app)) {
-    const mend =
-      'register @fastify/jwt before it, or give config.realtime.auth.verify, or say config.realtime.auth: false'
-    throw new InvalidRouteError(url, `no way to verify a token; ${mend}`)
-  }
+  const fault = resolved.auth === false ? undefined : authenticationFault(app, resolved.auth)
+  if (fault !== undefined) throw new InvalidRouteError(url, `no way to know who a client is: ${fault}`)
   return resolved
 }
 

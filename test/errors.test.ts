@@ -22,7 +22,8 @@ t.test('only what the application’s author wrote is quoted', async (t) => {
     'InvalidChannelPatternError',
     'InvalidMethodError',
     'InvalidOptionError',
-    'InvalidRouteError'
+    'InvalidRouteError',
+    'NoAuthenticationError'
   ])
 })
 
@@ -36,6 +37,7 @@ t.test('what a client can mend is not called the server’s fault', async (t) =>
     InvalidIdempotencyKeyError: 400,
     UnauthorizedError: 401,
     ForbiddenOriginError: 403,
+    DismissedError: 403,
     NotWebSocketRouteError: 404,
     ConflictError: 409,
     UpgradeRequiredError: 426,

@@ -34,7 +34,7 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
     [['/a', { message: {} }, echo], /message belongs into schema/],
     [['/a', { config: { realtime: true } }, echo], /config\.realtime: give an object/],
     [['/a', { config: { realtime: null } }, echo], /config\.realtime: give an object/],
-    [['/a', { config: { realtime: { auth: {} } } }, echo], /no way to verify a token; register @fastify\/jwt/]
+    [['/a', { config: { realtime: { auth: {} } } }, echo], /no way to know who a client is: register @fastify\/jwt/]
   ]
   for (const [args, message] of bad) {
     t.throws(() => declare.apply(app, args), { code: 'FST_RT_INVALID_ROUTE', message })

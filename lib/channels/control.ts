@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, Publication } from '../broker/broker.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
+import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { StreamPosition } from '../socket/context.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { Registry } from '../socket/registry.ts'
@@ -37,6 +38,13 @@ export interface ControlOptions {
   obeys(error?: unknown): void
   /** The broker lost requests that this node may not have read. `since` is when it had read all, by its own clock. */
   missed(since: Date): void
+  /** Handshakes that are under way: those of a user who is disconnected have to end too. */
+  readonly handshakes: {
+    /** When the latest of them began, by the wheel's clock. */
+    readonly latest: number
+    /** Ends those that began before a request was made. */
+    dismiss(user: string, disconnect: Disconnect, madeAt: number): void
+  }
 }
 
 /** Where a node is in the channel, and since when (by the wheel's clock, and for the log by the system's). */
@@ -104,13 +112,19 @@ export class Control implements Timed {
       return
     }
     const message = this.#unknown(data)
-    const isYoung = ({ begunAt }: RealtimeSocket) => begunAt > last.confirmedAt
-    if (message !== undefined && this.#options.registry.find(message.request.target).some(isYoung)) {
+    if (message !== undefined && this.#concernsYounger(message.request, last.confirmedAt)) {
       void this.audit()
       return
     }
     this.#place = { ...last, offset }
     if (message !== undefined) this.#obeyOnce(message, last.confirmedAt)
+  }
+
+  /** Whether there may be connections that began after a time, and before or after the request was made. */
+  #concernsYounger(request: ControlRequest, time: number): boolean {
+    const { handshakes, registry } = this.#options
+    if (isOfUser(request) && handshakes.latest > time) return true
+    return registry.find(request.target).some(({ begunAt }) => begunAt > time)
   }
 
   /**
@@ -236,6 +250,7 @@ export class Control implements Timed {
 
   /** A request is not for connections that have begun since it was made. */
   #obey(request: ControlRequest, madeAt: number): void {
+    if (isOfUser(request)) this.#options.handshakes.dismiss(request.target.user, request, madeAt)
     for (const socket of this.#options.registry.find(request.target)) {
       if (socket.begunAt > madeAt) continue
       try {
@@ -266,4 +281,10 @@ export class Control implements Timed {
         session?.extended(request.expiresAt)
     }
   }
+}
+
+/** Whether all connections of a user are to end. */
+function isOfUser(request: ControlRequest): request is ControlRequest & { do: 'disconnect'; target: { user: string } } {
+  const { user, connection } = request.target
+  return request.do === 'disconnect' && user !== undefined && connection === undefined
 }

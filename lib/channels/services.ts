@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
@@ -10,8 +11,18 @@ import type { HookDeadline } from './hook-deadline.ts'
 import type { Hub } from './hub.ts'
 import type { PatternMatch } from './patterns.ts'
 
-/** What became of a token: its claims, or why there are none. */
-export type Verdict = { readonly claims: Claims } | { readonly fault: 'expired' | 'invalid' | 'unavailable' }
+/** A token that is good. */
+export interface Verified {
+  readonly claims: Claims
+  /**
+   * The connection is theirs from now on: hooks find them in `request.user`. Gives what the user was disconnected with
+   * meanwhile, if so; then nothing is changed.
+   */
+  adopt(): Disconnect | undefined
+}
+
+/** What became of a token. */
+export type Verdict = Verified | { readonly fault: 'expired' | 'invalid' | 'unavailable' }
 
 /** What all sessions of one node share. */
 export interface SessionServices {
@@ -31,7 +42,8 @@ export interface SessionServices {
   readonly maxCalls: number
   findChannel(name: string): PatternMatch<ChannelDefinition> | undefined
   findMethod(name: string): MethodDefinition | undefined
-  verify(token: string, request: FastifyRequest): Promise<Verdict>
+  /** A token with the claim `channel` is a subscription's, and invalid for a connection. */
+  verify(token: string, request: FastifyRequest, use: 'connection' | 'subscription'): Promise<Verdict>
   /** Takes one of the user's places for a connection that became theirs after the handshake; false: none is free. */
   admit(request: FastifyRequest, claims: Claims): Promise<boolean>
 }

@@ -5,23 +5,26 @@ import type { Broker } from '../broker/broker.ts'
 import {
   BadHandshakeError,
   CapacityError,
+  DismissedError,
   DrainingError,
   ForbiddenOriginError,
   NotWebSocketRouteError,
-  SubprotocolError,
-  UnauthorizedError
+  SubprotocolError
 } from '../errors.ts'
-import { type Claims, DEFAULTS, type ResolvedAuth, type RouteSettings } from '../options.ts'
+import { type Claims, DEFAULTS, type RouteSettings } from '../options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { SocketKind, SocketSettings } from '../socket/context.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { CompiledValidator } from '../socket/validator.ts'
-import { ClaimError, isExpired, verifyToken } from './authentication.ts'
+import { authenticate } from './authentication.ts'
 import { Capacity } from './capacity.ts'
+import { isExpired } from './claim-rules.ts'
+import type { Dismissals, Mark } from './dismissals.ts'
 import { type Gate, type Handshake, REDACTED } from './gate.ts'
 import { Lease } from './lease.ts'
-import { isAllowedOrigin } from './origin.ts'
+import { originFault } from './origin.ts'
+import { because, loggedReason, RefusalReason } from './refusal-reason.ts'
 import { BAD_VERSION, upgradeFault } from './upgrade-request.ts'
 
 /** Where a WebSocket route keeps what this package knows of it, in its `config`. */
@@ -43,6 +46,7 @@ export interface AdmissionOptions {
   readonly broker: Broker
   readonly wheel: TimerWheel
   readonly limits: { readonly total: number; readonly perAddress: number; readonly perUser: number }
+  readonly dismissals: Dismissals
   isDraining(): boolean
   /** Seconds, for Retry-After. */
   retryAfter(): number
@@ -94,7 +98,7 @@ export class Admission {
       (attempt) => this.#checkCapacity(attempt),
       checkRate,
       checkSubprotocol,
-      authenticate,
+      (attempt) => this.#authenticate(attempt),
       (attempt) => this.#checkUserCapacity(attempt),
       // Once more: the drain may have begun, and ended, while one of those took its time.
       () => this.#checkDraining()
@@ -133,12 +137,20 @@ export class Admission {
     return undefined
   }
 
-  /** The last preHandler hook of a WebSocket route, right before the 101. */
-  async complete(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  /**
+   * The last preHandler hook of a WebSocket route. From its call to the 101 nothing may wait: what happens meanwhile
+   * would not know of this connection. Gives the reply if the handshake was refused.
+   */
+  complete(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     const handshake = this.#options.gate.handshakeOf(request.raw)
-    // Hooks may take long: a drain that began meanwhile would not know of this connection.
-    if (handshake === undefined || !this.#options.isDraining()) return undefined
-    return this.#refuse({ handshake, request, reply, route: routeOf(request), claims: null }, new DrainingError())
+    if (handshake === undefined) return undefined
+    const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
+    // Hooks may take long.
+    if (this.#options.isDraining()) return this.#refuse(attempt, new DrainingError())
+    const user = (handshake.settings as SocketSettings).user?.sub
+    if (user === undefined) return undefined
+    const dismissal = this.#options.dismissals.since(handshake.mark as Mark, user)
+    return dismissal && this.#refuse(attempt, new DismissedError(), dismissal)
   }
 
   /** The onError hook of a WebSocket route. */
@@ -192,7 +204,20 @@ export class Admission {
   }
 
   #checkCapacity({ handshake, request }: Attempt): void {
-    if (!this.#capacity.take(handshake.stream, request.ip)) throw new CapacityError()
+    const full = this.#capacity.take(handshake.stream, request)
+    if (full !== undefined)
+      throw because(new CapacityError(), new RefusalReason(`limits.connections.${full} is reached`))
+  }
+
+  async #authenticate(attempt: Attempt): Promise<void> {
+    const { handshake, request, route } = attempt
+    const { auth } = route.settings
+    if (auth === false) return
+    handshake.mark = this.#options.dismissals.mark()
+    const identity = await authenticate(handshake, request, auth, route.kind === 'channels')
+    if (identity === undefined) return
+    identity.adopt()
+    attempt.claims = identity.claims
   }
 
   /** Takes one of a user's places for a connection whose owner became known after its handshake. */
@@ -214,13 +239,13 @@ export class Admission {
     return new Lease(this.#options, `user:${claims.sub}`, handshake, limit, request.log).take()
   }
 
-  #refuse(attempt: Attempt, error: FastifyError): FastifyReply {
+  #refuse(attempt: Attempt, error: FastifyError, dismissal?: Disconnect): FastifyReply {
     const { request, reply } = attempt
     this.#options.refused(error, request.raw)
     // @fastify/rate-limit's refusal, or a callback of the application's failed: its error handler answers, and logs.
     if (!isOurs(error)) throw error
-    request.log.info({ code: error.code, reason: reasonOf(error) }, 'handshake refused')
-    const close = closeFor(attempt, error)
+    request.log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
+    const close = closeFor(attempt, error, dismissal)
     return close !== undefined && refusesByClose(attempt)
       ? this.#acceptAndClose(attempt, close)
       : this.#answer(reply, error)
@@ -249,8 +274,8 @@ export class Admission {
 }
 
 /** How a browser is told, in the words of the protocol that it meant to speak. */
-function closeFor({ route }: Attempt, error: FastifyError): Disconnect | undefined {
-  const close = CLOSE_FOR[error.code]
+function closeFor({ route }: Attempt, error: FastifyError, dismissal: Disconnect | undefined): Disconnect | undefined {
+  const close = dismissal ?? CLOSE_FOR[error.code]
   if (close === undefined || route.kind !== 'channels') return close
   return close === CLOSE.unauthorized && !isExpired(error) ? DISCONNECT.invalidToken : disconnectFor(close)
 }
@@ -259,12 +284,6 @@ function closeFor({ route }: Attempt, error: FastifyError): Disconnect | undefin
 function isOurs(error: unknown): error is FastifyError {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' && code.startsWith('FST_RT_')
-}
-
-/** Why, for the log: a code, a sentence of ours, or a name. A library's message may quote the token. */
-function reasonOf({ cause }: FastifyError & { cause?: unknown }): string | undefined {
-  if (!(cause instanceof Error)) return undefined
-  return cause instanceof ClaimError ? cause.message : ((cause as FastifyError).code ?? cause.name)
 }
 
 function refusesByClose({ handshake, request, route }: Attempt): boolean {
@@ -291,7 +310,7 @@ const NO_ROUTE: Route = { kind: 'refused', settings: { ...DEFAULTS, origins: und
 
 function checkUpgrade({ request }: Attempt): void {
   const fault = upgradeFault(request.headers)
-  if (fault !== undefined) throw new BadHandshakeError(fault)
+  if (fault !== undefined) throw because(new BadHandshakeError(fault), new RefusalReason(fault))
 }
 
 function checkRoute({ route }: Attempt): void {
@@ -301,7 +320,8 @@ function checkRoute({ route }: Attempt): void {
 async function checkOrigin({ request, route }: Attempt): Promise<void> {
   const { origin } = request.headers
   if (origin === undefined) return
-  if (!(await isAllowedOrigin(origin, request, route.settings.origins))) throw new ForbiddenOriginError()
+  const fault = await originFault(origin, request, route.settings.origins)
+  if (fault !== undefined) throw because(new ForbiddenOriginError(), fault)
 }
 
 function checkRate({ request, reply, route }: Attempt): Promise<unknown> | undefined {
@@ -310,31 +330,12 @@ function checkRate({ request, reply, route }: Attempt): Promise<unknown> | undef
 
 function checkSubprotocol({ handshake }: Attempt): void {
   const { offered, fault, protocols } = handshake.offer
-  if (fault !== undefined || (offered && protocols.length === 0)) throw new SubprotocolError()
+  const reason = fault ?? (offered && protocols.length === 0 ? 'protocol' : undefined)
+  if (reason !== undefined) throw because(new SubprotocolError(), new RefusalReason(OFFER_FAULTS[reason]))
 }
 
-async function authenticate(attempt: Attempt): Promise<void> {
-  const { request, route, handshake } = attempt
-  const { auth } = route.settings
-  if (auth === false) return
-  const token = findToken(handshake, request, auth)
-  if (token === undefined) {
-    // Its session is told a token in time, or ended.
-    if (route.kind === 'channels' && handshake.urlTokens.length === 0) return
-    throw new UnauthorizedError()
-  }
-  attempt.claims = await verifyToken(token, request, auth)
-}
-
-const BEARER = /^bearer +([^ ]+)$/i
-
-function findToken({ offer, urlTokens: [inUrl] }: Handshake, request: FastifyRequest, { sources }: ResolvedAuth) {
-  // A token in the URL stands in every proxy's log by now: saying no is how its sender learns of it.
-  if (inUrl !== undefined && !sources.includes('query')) return undefined
-  const tokens = [
-    sources.includes('subprotocol') ? offer.token : undefined,
-    sources.includes('authorization') ? BEARER.exec(request.headers.authorization ?? '')?.[1] : undefined,
-    inUrl?.value
-  ].filter((token) => token !== undefined)
-  return tokens[0]
+const OFFER_FAULTS = {
+  malformed: 'the subprotocol offer is malformed, or repeats an entry',
+  credential: 'the subprotocol offer holds no token or several where one belongs: offer realtime.v1, bearer.<token>',
+  protocol: 'the subprotocol offer is a token alone: offer realtime.v1 too, for the server to select'
 }

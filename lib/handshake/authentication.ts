@@ -1,110 +1,157 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { KeysUnavailableError, UnauthorizedError } from '../errors.ts'
-import type { Claims, ResolvedAuth } from '../options.ts'
+import { type Claims, DEFAULTS, type ResolvedAuth } from '../options.ts'
+import { ChannelError } from '../protocol/channel-errors.ts'
+import { type ClaimRules, checkClaims } from './claim-rules.ts'
+import { findToken, forbiddenToken, missingToken } from './credentials.ts'
+import type { Handshake } from './gate.ts'
+import { hasJwt, jwtNamespaces, jwtOf, verifyByJwt } from './jwt.ts'
+import { because, RefusalReason } from './refusal-reason.ts'
+import { RequestView } from './request-view.ts'
 
 /*
- * A token's verification is @fastify/jwt's, as the application configured it; this adds what its defaults leave open
- * (measured: no exp, exp 1e300, sub as an object and missing iss or aud are all accepted) and makes every failure one
- * and the same 401, since the libraries also answer 400 and 500.
+ * Who a client is. A token's verification is @fastify/jwt's or the application's; this adds what those leave open
+ * (see claims.ts) and makes every failure one and the same 401, since the libraries also answer 400 and 500.
  */
 
-// What @fastify/jwt adds to Fastify, of which this package uses so much; its own types leave out extractToken here.
-interface JwtOptions {
-  extractToken?: unknown
-  onlyCookie?: boolean
-  allowedIss?: unknown
-  allowedAud?: unknown
-  clockTolerance?: number
-}
-interface JwtInstance {
-  readonly jwt?: { readonly options?: { readonly verify?: JwtOptions } }
-}
-interface JwtRequest {
-  jwtVerify(options?: { extractToken: () => string }): Promise<unknown>
+/** Who somebody has shown to be. Nothing of it stands in the request before it is adopted. */
+export interface Identity {
+  readonly claims: Claims
+  /** It is the connection's now: hooks find it in `request.user`. */
+  adopt(): void
 }
 
-const MAX_SUB_LENGTH = 256
-// Past this a date is in milliseconds, or no date: the year 5138 in seconds, 1973 in milliseconds.
-const MAX_EXP = 1e11
-// Clocks of two machines differ: a token minted a moment ahead of us is no forgery.
-const SKEW_SECONDS = 5
+/** What a token is for. One with the claim `channel` is a subscription's, and nothing else. */
+export type TokenUse = 'connection' | 'subscription'
 
-/** What is wrong with the claims of a token that is otherwise good. Its message is ours, and may be logged. */
-export class ClaimError extends Error {
-  /** True where nothing is wrong but the time. */
-  readonly expired: boolean
+// A session has an end of its own.
+const SESSION_CLAIMS: readonly string[] = ['sub']
+const FIRST_CLIENT_ERROR = 400
+const FIRST_SERVER_ERROR = 500
 
-  constructor(message: string, expired = false) {
-    super(message)
-    this.expired = expired
+/** What is missing for `auth` to be possible on the routes of an instance, and how to add it; undefined: nothing. */
+export function authenticationFault(app: FastifyInstance, auth: ResolvedAuth): string | undefined {
+  if (auth.sources.includes('cookie')) {
+    if (jwtOf(app)?.cookie === undefined)
+      return 'auth.sources names cookie: register @fastify/jwt with its option cookie'
+    if (!app.hasDecorator('parseCookie')) return 'auth.sources names cookie: register @fastify/cookie before'
+    if (jwtOf(app)?.cookie?.signed && !app.hasDecorator('unsignCookie'))
+      return 'the cookie of @fastify/jwt is signed: give @fastify/cookie a secret'
   }
+  if (auth.verify !== undefined || auth.authenticate !== undefined || hasJwt(app)) return undefined
+  const otherwise = 'give auth.verify or auth.authenticate, or set auth: false to accept anonymous connections'
+  const namespaces = jwtNamespaces(app)
+  const names = namespaces.join(', ')
+  if (namespaces.length === 0) return `register @fastify/jwt before, or ${otherwise}`
+  // With several it cannot be known which of them the method belongs to.
+  const mend = namespaces.length === 1 ? `register it with jwtVerify: 'jwtVerify', or ${otherwise}` : otherwise
+  return `@fastify/jwt is registered under a namespace only (${names}), which is not asked: ${mend}`
 }
 
-// What @fastify/jwt, fast-jwt and jose call it.
-const EXPIRED = new Set<unknown>(['FST_JWT_AUTHORIZATION_TOKEN_EXPIRED', 'FAST_JWT_EXPIRED', 'ERR_JWT_EXPIRED'])
-
-/** True for a rejection of `verifyToken` where the token was good once: its owner may fetch a new one. */
-export function isExpired(error: unknown): boolean {
-  const { cause } = error as { cause?: { code?: unknown; expired?: unknown } }
-  return cause instanceof ClaimError ? cause.expired : EXPIRED.has(cause?.code)
-}
-
-/** Whether @fastify/jwt is there to verify tokens. */
-export function hasJwt(app: FastifyInstance): boolean {
-  return app.hasRequestDecorator('jwtVerify')
+/** Whether tokens can be verified on the routes of an instance. */
+function verifiesTokens(app: FastifyInstance, { verify }: ResolvedAuth): boolean {
+  return verify !== undefined || hasJwt(app)
 }
 
 /**
- * Verifies a token. Rejects with `FST_RT_UNAUTHORIZED` whatever is wrong with it, or with `FST_RT_KEYS_UNAVAILABLE`
- * where its key can't be had; `cause` says more, and is not for the peer.
+ * Who opens a connection, by a token or by what the application makes of the request. Undefined if the client may say
+ * so later (`isLate`). Rejects with `FST_RT_UNAUTHORIZED`, with `FST_RT_KEYS_UNAVAILABLE`, or with what
+ * `auth.authenticate` threw if that was not a client's fault.
  */
-export async function verifyToken(token: string, request: FastifyRequest, auth: ResolvedAuth): Promise<Claims> {
+export async function authenticate(
+  handshake: Pick<Handshake, 'offer' | 'urlTokens'>,
+  request: FastifyRequest,
+  auth: ResolvedAuth,
+  isLate: boolean
+): Promise<Identity | undefined> {
+  const forbidden = forbiddenToken(handshake, auth)
+  if (forbidden !== undefined) throw because(new UnauthorizedError(), forbidden)
+  const token = findToken(handshake, request, auth)
+  if (token !== undefined) return verifyToken(token, request, auth, 'connection')
+  const claims = await authenticateByRequest(request, auth)
+  if (claims !== undefined) return { claims, adopt: () => setUser(request, claims) }
+  if (isLate && verifiesTokens(request.server, auth)) return undefined
+  throw because(new UnauthorizedError(), missingToken(handshake, request, auth))
+}
+
+async function authenticateByRequest(request: FastifyRequest, auth: ResolvedAuth): Promise<Claims | undefined> {
+  if (auth.authenticate === undefined) return undefined
+  let claims: Claims | undefined
+  try {
+    claims = await auth.authenticate(request)
+  } catch (cause) {
+    if (!isRefusal(cause)) throw isOutage(cause) ? because(new KeysUnavailableError(), cause) : cause
+    throw because(new UnauthorizedError(), cause)
+  }
+  if (claims === undefined) return undefined
+  const { requiredClaims } = auth
+  const required = requiredClaims === DEFAULTS.auth.requiredClaims ? SESSION_CLAIMS : requiredClaims
+  check(claims, { required })
+  return claims
+}
+
+function setUser(request: FastifyRequest, claims: Claims): void {
+  ;(request as unknown as Record<string, unknown>)[userName(request)] = claims
+}
+
+/** The property of a request that holds its user. */
+function userName({ server }: FastifyRequest): string {
+  return jwtOf(server)?.options.decoratorName ?? 'user'
+}
+
+/**
+ * Verifies a token. Rejects with `FST_RT_UNAUTHORIZED` whatever is wrong with it, or with `FST_RT_KEYS_UNAVAILABLE` if
+ * its key cannot be fetched; `cause` says more, and is not for the peer.
+ */
+export async function verifyToken(
+  token: string,
+  request: FastifyRequest,
+  auth: ResolvedAuth,
+  use: TokenUse
+): Promise<Identity> {
+  if (!verifiesTokens(request.server, auth)) {
+    const reason = 'a token, and nothing to verify it: give auth.verify, or register @fastify/jwt before'
+    throw because(new UnauthorizedError(), new RefusalReason(reason))
+  }
+  const view = new RequestView(request, auth.verify === undefined ? token : undefined)
   let claims: unknown
   try {
-    if (auth.verify !== undefined) claims = await auth.verify(token, request)
-    else {
-      await jwtVerify(token, request)
-      claims = JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
-    }
+    claims = auth.verify === undefined ? await verifyByJwt(token, view.request) : await auth.verify(token, view.request)
   } catch (cause) {
-    throw Object.assign(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), { cause })
+    throw because(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), cause)
   }
-  // What @fastify/jwt was told of issuers and audiences concerns the tokens that it verifies.
-  const options = auth.verify === undefined ? jwtOptions(request) : {}
-  const fault = claimFault(claims, auth.requiredClaims, options, Date.now() / 1000)
-  if (fault !== undefined)
-    throw Object.assign(new UnauthorizedError(), { cause: new ClaimError(fault, isPast(claims)) })
-  return claims as Claims
+  check(claims, { ...rulesOf(request, auth), subscription: use === 'subscription' })
+  return { claims: claims as Claims, adopt: () => view.adopt(userName(request), claims) }
 }
 
-function isPast(claims: unknown): boolean {
-  const exp = (claims as { exp?: unknown } | null)?.exp
-  return typeof exp === 'number' && exp <= Date.now() / 1000
-}
-
-function jwtOptions(request: FastifyRequest): JwtOptions {
-  return (request.server as JwtInstance).jwt?.options?.verify ?? {}
-}
-
-function jwtVerify(token: string, request: FastifyRequest): Promise<unknown> {
-  const jwtRequest = request as unknown as JwtRequest
-  const { extractToken, onlyCookie } = jwtOptions(request)
-  if (extractToken !== undefined || onlyCookie === true) return jwtRequest.jwtVerify({ extractToken: () => token })
-  // Options of its own make it build a verifier for each call, at twice the price. It reads the header right away.
-  const { headers } = request
-  const { authorization } = headers
-  headers.authorization = `Bearer ${token}`
+function check(claims: unknown, rules: ClaimRules): void {
   try {
-    return jwtRequest.jwtVerify()
-  } finally {
-    if (authorization === undefined) delete headers.authorization
-    else headers.authorization = authorization
+    checkClaims(claims, rules, Date.now() / 1000)
+  } catch (cause) {
+    throw because(new UnauthorizedError(), cause)
   }
+}
+
+/** What @fastify/jwt was told of issuers and audiences concerns the tokens that it verifies. */
+function rulesOf(request: FastifyRequest, { verify, requiredClaims }: ResolvedAuth): ClaimRules {
+  const jwt = verify === undefined ? jwtOf(request.server)?.options.verify : undefined
+  if (jwt === undefined) return { required: requiredClaims }
+  const required = [...requiredClaims]
+  if (jwt.allowedIss !== undefined) required.push('iss')
+  if (jwt.allowedAud !== undefined) required.push('aud')
+  return { required, clockTolerance: jwt.clockTolerance }
+}
+
+/** True for what says that the client may not: an HTTP error of the 400s, or what `forbidden()` makes. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof ChannelError) return true
+  const { statusCode } = (error ?? {}) as { statusCode?: unknown }
+  return typeof statusCode === 'number' && statusCode >= FIRST_CLIENT_ERROR && statusCode < FIRST_SERVER_ERROR
 }
 
 const NETWORK_FAULT = /^(E[A-Z]+|EAI_[A-Z]+|UND_ERR_[A-Z_]+)$/
 
-/** True for what fetching a key throws where the network or the other side is at fault, not the token. */
+/** True for what fetching a key throws if the network or the other side is at fault, not the token. */
 function isOutage(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { code, name, statusCode, cause, originalError } = error as Record<string, unknown>
@@ -118,30 +165,4 @@ function isOutage(error: unknown): boolean {
   if (name === 'TimeoutError' || name === 'AbortError') return true
   if (typeof statusCode === 'number') return statusCode >= 500
   return isOutage(cause)
-}
-
-/** What is wrong with verified claims, for the log; undefined where nothing is. */
-export function claimFault(
-  claims: unknown,
-  required: readonly string[],
-  options: JwtOptions,
-  now: number
-): string | undefined {
-  if (typeof claims !== 'object' || claims === null) return 'no claims'
-  const { sub, exp, iat } = claims as Record<string, unknown>
-  const wanted = [...required]
-  if (options.allowedIss !== undefined) wanted.push('iss')
-  if (options.allowedAud !== undefined) wanted.push('aud')
-  for (const name of wanted) {
-    if (!Object.hasOwn(claims, name)) return `claim ${name} is missing`
-  }
-  if (sub !== undefined && (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUB_LENGTH)) {
-    return 'claim sub is not a string of 1 to 256 characters'
-  }
-  if (exp !== undefined && !(typeof exp === 'number' && exp > now && exp < MAX_EXP)) {
-    return 'claim exp is not a time to come, in seconds'
-  }
-  const skew = Math.max(SKEW_SECONDS, (options.clockTolerance ?? 0) / 1000)
-  if (iat !== undefined && !(typeof iat === 'number' && iat <= now + skew)) return 'claim iat is in the future'
-  return undefined
 }

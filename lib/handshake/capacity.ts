@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { addressKey } from './address.ts'
 
 export interface CapacityLimits {
   readonly total: number
@@ -18,14 +19,18 @@ export class Capacity {
     this.#limits = limits
   }
 
-  /** Takes a slot; false where none is free. */
-  take(stream: Duplex, address: string | undefined): boolean {
+  /** Takes a slot; the name of the limit if none is free. Who asks is looked at only if addresses are counted. */
+  take(stream: Duplex, request: { readonly ip: string | undefined }): keyof CapacityLimits | undefined {
+    if (this.#total >= this.#limits.total) return 'total'
+    const { perAddress } = this.#limits
+    const ip = perAddress === Number.POSITIVE_INFINITY ? undefined : request.ip
+    const address = ip === undefined ? undefined : addressKey(ip)
     const ofAddress = (address !== undefined && this.#addresses.get(address)) || 0
-    if (this.#total >= this.#limits.total || ofAddress >= this.#limits.perAddress) return false
+    if (ofAddress >= perAddress) return 'perAddress'
     this.#total++
     if (address !== undefined) this.#addresses.set(address, ofAddress + 1)
     stream.once('close', () => this.#release(address))
-    return true
+    return undefined
   }
 
   #release(address: string | undefined): void {

@@ -6,6 +6,7 @@ import type { FastifyError } from 'fastify'
 import { DrainingError, HandshakeTimeoutError } from '../errors.ts'
 import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
 import type { SocketSettings } from '../socket/context.ts'
+import type { Mark } from './dismissals.ts'
 
 /** One request for an upgrade, from its arrival to the 101. */
 export interface Handshake {
@@ -18,6 +19,8 @@ export interface Handshake {
   readonly offer: SubprotocolOffer
   /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
   readonly urlTokens: readonly UrlToken[]
+  /** When its credentials began to be verified. */
+  mark?: Mark
   /** Set once the connection is admitted. */
   settings?: SocketSettings
   /** The 101 is written; the deadline is off. */

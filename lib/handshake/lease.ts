@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import { UserCapacityError } from '../errors.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import { because, RefusalReason } from './refusal-reason.ts'
 
 export interface LeaseOptions {
   readonly broker: Broker
@@ -13,6 +14,8 @@ export interface LeaseHolder {
   readonly id: string
   readonly stream: Duplex
 }
+
+const FULL = 'limits.connections.perUser is reached'
 
 /** How long a place outlives the node that took it, in milliseconds. The tests have less time. */
 export const LEASE = { ttl: 30_000 }
@@ -36,7 +39,7 @@ export class Lease implements Timed {
 
   async take(): Promise<void> {
     this.#handshake.stream.once('close', () => this.#release())
-    if (!(await this.#acquire())) throw new UserCapacityError()
+    if (!(await this.#acquire())) throw because(new UserCapacityError(), new RefusalReason(FULL))
     // Gone meanwhile: what was just taken is given back.
     if (this.#handshake.stream.destroyed) this.#release()
     else this.#schedule()

@@ -1,18 +1,23 @@
 import type { FastifyRequest } from 'fastify'
 import type { OriginMatcher } from '../options.ts'
+import { bounded, RefusalReason } from './refusal-reason.ts'
 
-/** Whether a browser's page of that origin may connect. Undefined matchers: the page's host must be the request's. */
-export async function isAllowedOrigin(
+/**
+ * Why a browser's page of that origin may not connect; undefined if it may. Without matchers, it has to be a page of
+ * the request's own host, and scheme if that is known.
+ */
+export async function originFault(
   origin: string,
   request: FastifyRequest,
   matchers: readonly OriginMatcher[] | undefined
-): Promise<boolean> {
+): Promise<RefusalReason | undefined> {
   const serialized = serializeOrigin(origin)
   // `null` (a sandboxed frame, a file) is nobody's origin: only a list that lets everybody in holds it.
-  if (serialized === undefined) return matchers?.includes('*') ?? false
-  if (matchers === undefined) return isHost(serialized, request.host)
-  for (const matcher of matchers) if (await matches(matcher, serialized, request)) return true
-  return false
+  if (serialized === undefined)
+    return matchers?.includes('*') ? undefined : new RefusalReason(`the Origin header holds no origin`)
+  if (matchers === undefined) return ownFault(serialized, request)
+  for (const matcher of matchers) if (await matches(matcher, serialized, request)) return undefined
+  return new RefusalReason('none of origins matches', { origin: bounded(serialized) })
 }
 
 /** An origin as a browser would write it; undefined where it is none (RFC 6454 section 6.2: scheme, host and port). */
@@ -26,10 +31,34 @@ function serializeOrigin(origin: string): string | undefined {
 
 const DEFAULT_PORT = /^(http:\/\/[^/]*):80$|^(https:\/\/[^/]*):443$/
 
-function isHost(origin: string, host: string): boolean {
-  const { protocol, host: theirs } = new URL(origin)
-  if (protocol !== 'http:' && protocol !== 'https:') return false
-  return theirs === host.toLowerCase().replace(protocol === 'https:' ? /:443$/ : /:80$/, '')
+/** Why a page is not one of the server's own. */
+function ownFault(origin: string, request: FastifyRequest): RefusalReason | undefined {
+  const { protocol, host, hostname } = new URL(origin)
+  const scheme = schemeOf(request)
+  const own = request.host.toLowerCase().replace(protocol === 'https:' ? /:443$/ : /:80$/, '')
+  const isPage = protocol === 'http:' || protocol === 'https:'
+  if (isPage && host === own && (scheme ?? protocol) === protocol) return undefined
+  const compared = { origin: bounded(origin), host: bounded(own), scheme: scheme?.slice(0, -1) }
+  // A page that a development server hands out, and a proxy there that changes the Host header.
+  const isLocal = LOCAL.test(hostname) && LOCAL.test(own.replace(/:\d+$/, ''))
+  const hint = 'name the development server in origins, or have its proxy keep the Host header (changeOrigin: false)'
+  return new RefusalReason('the origin is not the host', isLocal ? { ...compared, hint } : compared)
+}
+
+const LOCAL = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+
+/**
+ * The scheme that the client used, if that is known: the server's own TLS, or what a trusted proxy says. A server
+ * without TLS may stand behind a proxy that has it.
+ */
+function schemeOf(request: FastifyRequest): 'http:' | 'https:' | undefined {
+  const { headers, ips, protocol } = request
+  const forwarded = headers['x-forwarded-proto'] as string | undefined
+  // Only an application with `trustProxy` has `ips`, and only a header that it trusts makes the protocol.
+  const isForwarded = ips !== undefined && forwarded?.split(',').at(-1)?.trim() === protocol
+  // Proxies write wss for an upgrade.
+  if (/^(https|wss)$/i.test(protocol)) return 'https:'
+  return isForwarded && /^(http|ws)$/i.test(protocol) ? 'http:' : undefined
 }
 
 async function matches(matcher: OriginMatcher, origin: string, request: FastifyRequest): Promise<boolean> {

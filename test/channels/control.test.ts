@@ -45,6 +45,9 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
   const failures: string[] = []
   const told: string[] = []
   const losses: Date[] = []
+  const dismissals: unknown[] = []
+  /** When the latest handshake began. */
+  const latest = { at: Number.NEGATIVE_INFINITY }
   const { hub } = await makeRig(t)
   const make = async (...sockets: RealtimeSocket[]) => {
     const registry = new Registry()
@@ -57,13 +60,19 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
       failed: (stage) => failures.push(stage),
       dropped: () => told.push('dropped'),
       obeys: (error) => told.push(error === undefined ? 'obeys' : 'deaf'),
-      missed: (since) => losses.push(since)
+      missed: (since) => losses.push(since),
+      handshakes: {
+        get latest() {
+          return latest.at
+        },
+        dismiss: (...dismissal) => dismissals.push(dismissal)
+      }
     })
     await control.audit()
     nodes.push(control)
     return control
   }
-  return { broker, brokerClock, clock, make, failures, told, losses, lost, nodes }
+  return { broker, brokerClock, clock, make, failures, told, losses, dismissals, latest, lost, nodes }
 }
 
 t.test('C55: a user is disconnected on every node, this one at once', async (t) => {
@@ -96,6 +105,31 @@ t.test('one connection, its default code, and a token that was renewed', async (
   t.ok(at > 1_098_000 && at <= 1_100_000)
 })
 
+t.test('case 119: handshakes of a user that are under way end on every node', async (t) => {
+  const { make, dismissals, latest, clock } = await makeNodes(t)
+  const [here, there] = [await make(), await make()]
+  const confirmed = clock.now()
+  clock.advance(5_000)
+  const request = { do: 'disconnect', code: 4000, reason: 'signed out' }
+  await here.disconnect({ user: 'u' }, request)
+  t.match(dismissals.splice(0), [
+    ['u', request, Number.POSITIVE_INFINITY],
+    ['u', request, confirmed]
+  ])
+  t.equal(there.reading, undefined, 'no handshake has begun since the other node had read all')
+  latest.at = clock.now()
+  await here.disconnect({ user: 'u' }, request)
+  await there.reading
+  t.match(
+    dismissals.splice(0).map((dismissal) => (dismissal as unknown[])[2]),
+    [Number.POSITIVE_INFINITY, clock.now()],
+    'else it asks when the request was made'
+  )
+  await here.disconnect({ connection: '1' }, request)
+  await here.unsubscribe({ user: 'u' }, 'news')
+  t.strictSame(dismissals, [], 'nothing else is of concern to them')
+})
+
 t.test('C72: a subscription ends on every node', async (t) => {
   const { make } = await makeNodes(t)
   const rig = await makeRig(t)
@@ -108,7 +142,17 @@ t.test('C72: a subscription ends on every node', async (t) => {
   await broker.start({ publication() {}, presence() {}, dropped() {}, state() {}, audit() {} })
   t.teardown(() => broker.close())
   await make()
-  const options = { broker, hub: rig.hub, registry, wheel, failed() {}, dropped() {}, obeys() {}, missed() {} }
+  const options = {
+    broker,
+    hub: rig.hub,
+    registry,
+    wheel,
+    failed() {},
+    dropped() {},
+    obeys() {},
+    missed() {},
+    handshakes: { latest: 0, dismiss() {} }
+  }
   await new Control(options).unsubscribe({ user: 'u' }, 'news')
   await rig.publish('news', 1)
   await rig.written()

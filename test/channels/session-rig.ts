@@ -6,7 +6,7 @@ import { HookDeadline } from '../../lib/channels/hook-deadline.ts'
 import { Hub } from '../../lib/channels/hub.ts'
 import { Limiter } from '../../lib/channels/limiter.ts'
 import { ChannelPatterns } from '../../lib/channels/patterns.ts'
-import type { SessionServices, SessionSocket, Verdict } from '../../lib/channels/services.ts'
+import type { SessionServices, SessionSocket, Verdict, Verified } from '../../lib/channels/services.ts'
 import { Session } from '../../lib/channels/session.ts'
 import { type Claims, DEFAULTS } from '../../lib/options.ts'
 import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
@@ -27,6 +27,9 @@ export { idle as quiet }
 /** A line that a client was sent. */
 export type Line = Readonly<Record<string, unknown>>
 
+/** A verdict on a token, whose adoption changes nothing unless a test says so. */
+export type TokenVerdict = Exclude<Verdict, Verified> | (Pick<Verified, 'claims'> & Partial<Verified>)
+
 export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authenticated' | 'maxCalls' | 'admit'>> {
   /** Milliseconds. @default 10_000 */
   authTimeout?: number
@@ -37,7 +40,7 @@ export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authen
   heartbeat?: Partial<SessionSocket['settings']['heartbeat']>
   maxSubscriptions?: number
   /** @default The token is its owner’s name. */
-  verify?: (token: string) => Verdict | Promise<Verdict>
+  verify?: (token: string) => TokenVerdict | Promise<TokenVerdict>
 }
 
 export interface ClientOptions {
@@ -233,7 +236,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     maxCalls,
     findChannel: (name) => patterns.find(name),
     findMethod: (name) => methods.get(name),
-    verify: async (token) => verify(token),
+    verify: async (token) => ({ adopt: () => undefined, ...(await verify(token)) }),
     admit
   }
   const note = (details: Record<string, unknown>, message: string) => void logs.push([details, message])

@@ -81,6 +81,38 @@ t.test('the example of docs/operations.md drains on SIGTERM, and ends by itself'
   t.same(await exited, [0, null])
 })
 
+t.test('case 126: the examples of docs/cookies-and-sessions.md let a browser in by its cookie', async (t) => {
+  const programs = examples('docs/cookies-and-sessions.md', ['ts'])
+  t.same(
+    programs.map(({ heading }) => heading),
+    ['## A session', '## A JWT in a cookie']
+  )
+  for (const { heading, source } of programs) {
+    await t.test(heading, async (t) => {
+      const child = start(t, join(t.testdir({ 'server.ts': localized(source) }), 'server.ts'), { PORT: '0' })
+      const [, port] = await line(child, /Server listening at http:\/\/127\.0\.0\.1:(\d+)/)
+      const url = `http://127.0.0.1:${port}`
+      const post = (path: string, cookie = '') => fetch(`${url}${path}`, { method: 'POST', headers: { cookie } })
+      const login = await post('/login')
+      const cookie = (login.headers.get('set-cookie') as string).split(';')[0] as string
+      t.match(login.headers.get('set-cookie'), /HttpOnly/)
+      const open = (headers: Record<string, string>, origin = url) =>
+        new WebSocket(`${url.replace('http', 'ws')}/live`, { headers, origin })
+      const socket = open({ cookie })
+      const [message] = await once(socket, 'message')
+      t.same(JSON.parse(String(message)), { user: 'ada' })
+      t.match(await once(open({}), 'close'), [4401], 'without the cookie')
+      t.match(await once(open({ cookie: `${cookie}x` }), 'close'), [4401], 'with another one')
+      const [, response] = await once(open({ cookie }, 'https://evil.example'), 'unexpected-response')
+      t.equal(response.statusCode, 403, 'from a page of another origin')
+      response.destroy()
+      const closed = once(socket, 'close')
+      t.equal((await post('/logout', cookie)).status, 200)
+      t.match(await closed, [4403], 'ended with the session')
+    })
+  }
+})
+
 t.test('the client of docs/sockets.md', async (t) => {
   const [client] = examples('docs/sockets.md', ['ts']).slice(-1) as [Example]
   t.equal(client.heading, '## Clients')

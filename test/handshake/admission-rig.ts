@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { Admission, kRoute, type Route } from '../../lib/handshake/admission.ts'
+import { Dismissals } from '../../lib/handshake/dismissals.ts'
 import { type Handshake, REDACTED } from '../../lib/handshake/gate.ts'
 import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
@@ -53,12 +54,14 @@ export async function rig(
     }
   }
   const wheel = new TimerWheel(new FakeClock(5_000), 50)
+  const dismissals = new Dismissals(() => wheel.now(), 60_000)
   const admission = new Admission({
     gate: { handshakeOf: (raw: object) => handshakes.get(raw) } as never,
     server: server as never,
     broker,
     wheel,
     limits: { total: NONE, perAddress: NONE, perUser: NONE, ...limits },
+    dismissals,
     isDraining: () => state.draining,
     retryAfter: () => 7,
     refused: (error) => refused.push(error.code)
@@ -99,7 +102,7 @@ export async function rig(
       host: 'app.example',
       ip: '10.0.0.1',
       query: urlToken === undefined ? {} : { access_token: REDACTED, other: 'x' },
-      server: {},
+      server: { hasRequestDecorator: () => false },
       log: { info: (...args: unknown[]) => void logged.push(args), debug() {} },
       routeOptions: { url: '/live', config: route === false ? {} : { [kRoute]: declared } }
     }
@@ -144,5 +147,5 @@ export async function rig(
       admit: () => admission.admit(asRequest, asReply)
     }
   }
-  return { admission, broker, declared, knock, logged, refused, server, state, upgrades, verified, wheel }
+  return { admission, broker, declared, dismissals, knock, logged, refused, server, state, upgrades, verified, wheel }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { DEFAULTS, type ResolvedAuth } from '../../lib/options.ts'
+import { type Claims, DEFAULTS, type ResolvedAuth } from '../../lib/options.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../support/pending.ts'
@@ -110,7 +110,7 @@ t.test('a refusal says no more than it must, and closes the connection', async (
   t.same(
     logged.map((args) => (args as [object])[0]),
     [
-      { code: 'FST_RT_BAD_HANDSHAKE', reason: undefined },
+      { code: 'FST_RT_BAD_HANDSHAKE', reason: 'Sec-WebSocket-Version must be 13' },
       { code: 'FST_RT_UNAUTHORIZED', reason: 'Error' },
       { code: 'FST_RT_UNAUTHORIZED', reason: 'FAST_JWT_EXPIRED' }
     ],
@@ -163,7 +163,7 @@ t.test('an upgrade to what is no WebSocket route', async (t) => {
 
 t.test('a peer that leaves while it waits is not answered', async (t) => {
   for (const outcome of ['admitted', 'refused']) {
-    const slow = pending<unknown>()
+    const slow = pending<Claims>()
     const { knock, refused } = await rig(t, { auth: { verify: () => slow.promise } })
     const { admit, answer, leave, handshake } = knock()
     const admitting = admit()

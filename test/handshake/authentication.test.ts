@@ -1,9 +1,13 @@
+import cookie from '@fastify/cookie'
+import jwt from '@fastify/jwt'
+import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { claimFault, isExpired } from '../../lib/handshake/authentication.ts'
+import type { RealtimeOptions } from '../../lib/options.ts'
+import { forbidden } from '../../lib/protocol/channel-errors.ts'
 import { connect, testSecret, testToken } from '../../lib/testing/index.ts'
-import { buildApp } from '../support/app.ts'
+import { type BuildOptions, buildApp } from '../support/app.ts'
 
-/* What the cases of bad tokens leave open: how tokens reach @fastify/jwt, and claims one by one. */
+/* Who a client is, over handshakes. How @fastify/jwt is asked: jwt.test.ts; claims one by one: claim-rules.test.ts. */
 
 const statusOf = async (attempt: Promise<unknown>) =>
   ((await attempt.catch((error: unknown) => error)) as { statusCode?: number }).statusCode
@@ -53,14 +57,14 @@ t.test('a verifier of the application’s own is not held to what @fastify/jwt d
 
 t.test('a verifier that gives no claims refuses', async (t) => {
   for (const claims of [undefined, null, 'ada', false]) {
-    const { app } = await buildApp(t, { auth: { verify: () => claims } })
+    const { app } = await buildApp(t, { auth: { verify: () => claims as never } })
     app.ws('/who', async () => undefined)
     t.equal(await statusOf(connect(app, '/who', { token: 'opaque' })), 401)
   }
 })
 
 t.test('requiredClaims may ask for less, or more', async (t) => {
-  const verify = () => ({ tenant: 'a' })
+  const verify = () => ({ tenant: 'a' }) as never
   const { app } = await buildApp(t, { auth: { verify, requiredClaims: ['tenant'] } })
   app.ws('/a', async (socket) => socket.sendJson(socket.user))
   app.ws('/b', { config: { realtime: { auth: { requiredClaims: ['tenant', 'role'] } } } }, async () => undefined)
@@ -68,23 +72,97 @@ t.test('requiredClaims may ask for less, or more', async (t) => {
   t.equal(await statusOf(connect(app, '/b', { token: 'opaque' })), 401)
 })
 
-t.test('claims at their bounds', (t) => {
-  const now = 1_000
-  const fault = (claims: unknown, options = {}) => claimFault(claims, ['sub', 'exp'], options, now)
-  t.equal(fault({ sub: 'a', exp: now + 1, iat: now + 5 }), undefined)
-  t.equal(fault({ sub: 'a'.repeat(256), exp: 1e11 - 1 }), undefined)
-  t.match(fault({ sub: 'a'.repeat(257), exp: now + 1 }), /sub/)
-  t.match(fault({ sub: 'a', exp: now }), /exp/)
-  t.match(fault({ sub: 'a', exp: 1e11 }), /exp/)
-  t.match(fault({ sub: 'a', exp: now + 1, iat: now + 6 }), /iat/)
-  t.equal(fault({ sub: 'a', exp: now + 1, iat: now + 60 }, { clockTolerance: 60_000 }), undefined)
-  t.match(fault(Object.create({ sub: 'inherited', exp: now + 1 })), /sub is missing/)
-  t.end()
+t.test('auth.authenticate is asked if no token was offered, and only then', async (t) => {
+  const asked: unknown[] = []
+  const authenticate = async ({ headers }: FastifyRequest) => {
+    asked.push(headers['x-user'])
+    return headers['x-user'] === undefined ? undefined : { sub: String(headers['x-user']) }
+  }
+  const { app } = await buildApp(t, { auth: { authenticate } })
+  app.ws('/who', async (socket, request) => socket.sendJson([socket.user, request.user]))
+  const headers = { 'x-user': 'kim' }
+  t.strictSame(await (await connect(app, '/who', { headers })).next(), [{ sub: 'kim' }, { sub: 'kim' }])
+  t.equal(await statusOf(connect(app, '/who')), 401)
+  t.strictSame(asked, ['kim', undefined])
+  t.match(await (await connect(app, '/who', { headers, token: testToken({ sub: 'ada' }) })).next(), [{ sub: 'ada' }])
+  t.equal(await statusOf(connect(app, '/who', { headers, token: 'bad' })), 401)
+  t.equal(asked.length, 2, 'not beside a token, good or bad')
 })
 
-t.test('isExpired reads nothing into an error that it does not know', (t) => {
-  t.equal(isExpired(new Error('x')), false)
-  t.equal(isExpired(Object.assign(new Error('x'), { cause: 'a string' })), false)
-  t.equal(isExpired(Object.assign(new Error('x'), { cause: { code: 'FAST_JWT_EXPIRED' } })), true)
-  t.end()
+t.test('auth.authenticate alone needs no @fastify/jwt, and then no token is any good', async (t) => {
+  const authenticate = () => ({ sub: 'kim', exp: Date.now() / 1000 + 60 })
+  const { app, logs } = await buildApp(t, { auth: { authenticate, sources: ['authorization'] } }, { jwt: false })
+  app.ws('/who', async (socket, request) => socket.sendJson([socket.user?.sub, (request as { user?: unknown }).user]))
+  t.match(await (await connect(app, '/who')).next(), ['kim', { sub: 'kim' }])
+  const headers = { authorization: `Bearer ${testToken()}` }
+  t.equal(await statusOf(connect(app, '/who', { headers })), 401)
+  t.match(logs.at(-1) && logs.find(({ msg }) => msg === 'handshake refused'), { reason: /nothing to verify it/ })
+})
+
+t.test('what auth.authenticate gives is checked as claims are, and need not end', async (t) => {
+  const claims: Record<string, unknown> = {
+    '/none': undefined,
+    '/null': null,
+    '/no-sub': {},
+    '/number': { sub: 7 },
+    '/past': { sub: 'kim', exp: 1 }
+  }
+  const { app } = await buildApp(t, { auth: { authenticate: ({ url }) => claims[url] as never } }, { jwt: false })
+  for (const url of Object.keys(claims)) app.ws(url, async () => undefined)
+  const strict = { realtime: { auth: { authenticate: () => ({ sub: 'kim' }), requiredClaims: ['sub', 'tenant'] } } }
+  app.ws('/strict', { config: strict }, async () => undefined)
+  for (const url of Object.keys(claims)) t.equal(await statusOf(connect(app, url)), 401, url)
+  t.equal(await statusOf(connect(app, '/strict')), 401, 'claims that are asked for')
+})
+
+t.test('what auth.authenticate throws: a client’s fault is a 401, the server’s own is not', async (t) => {
+  const thrown: Record<string, [error: unknown, status: number]> = {
+    '/refused': [Object.assign(new Error('x'), { statusCode: 403 }), 401],
+    '/forbidden': [forbidden(), 401],
+    '/outage': [Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 503],
+    '/bug': [new TypeError('quotes a cookie'), 500],
+    '/odd': [undefined, 500]
+  }
+  const authenticate = ({ url }: FastifyRequest) => {
+    throw (thrown[url] as unknown[])[0]
+  }
+  const { app, logs } = await buildApp(t, { auth: { authenticate } }, { jwt: false })
+  for (const url of Object.keys(thrown)) app.ws(url, async () => undefined)
+  for (const [url, [, status]] of Object.entries(thrown)) t.equal(await statusOf(connect(app, url)), status, url)
+  t.same(
+    logs.filter(({ level }) => level >= 50).map(({ err }) => (err as { type?: string } | undefined)?.type),
+    ['TypeError', 'FastifyError'],
+    'and is logged as one'
+  )
+})
+
+t.test('what is missing for authentication is said at registration, with what to do', async (t) => {
+  const cookieSource = { auth: { sources: ['cookie' as const] } }
+  const withCookie = { secret: testSecret, cookie: { cookieName: 'token', signed: false } }
+  const signed = { secret: testSecret, cookie: { cookieName: 'token', signed: true } }
+  const inner = { secret: testSecret, namespace: 'inner' }
+  const cases: [RealtimeOptions, BuildOptions, RegExp][] = [
+    [{}, { jwt: false }, /register @fastify\/jwt before, or give auth\.verify or auth\.authenticate/],
+    [{}, { jwt: inner }, /registered under a namespace only \(inner\).*jwtVerify: 'jwtVerify'/],
+    [
+      {},
+      {
+        jwt: { ...inner, jwtVerify: 'jwtVerify' },
+        before: (app) => app.register(jwt, { ...inner, namespace: 'outer' })
+      },
+      /\(inner, outer\), which is not asked: give auth\.verify/
+    ],
+    [cookieSource, {}, /register @fastify\/jwt with its option cookie/],
+    [cookieSource, { jwt: withCookie }, /register @fastify\/cookie before/],
+    [cookieSource, { jwt: signed, before: (app) => app.register(cookie) }, /give @fastify\/cookie a secret/]
+  ]
+  for (const [options, more, message] of cases) {
+    await t.rejects(buildApp(t, options, more), { code: 'FST_RT_NO_AUTHENTICATION', message }, String(message))
+  }
+  const { app } = await buildApp(t, { auth: false }, { jwt: false })
+  const declare = () => app.ws('/a', { config: { realtime: cookieSource } }, async () => undefined)
+  t.throws(declare, {
+    code: 'FST_RT_INVALID_ROUTE',
+    message: /^Route \/a: no way to know who a client is: auth\.sources/
+  })
 })

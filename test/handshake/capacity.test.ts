@@ -10,7 +10,7 @@ function rig(limits: { total?: number; perAddress?: number }) {
   /** Takes a slot, and gives the stream that holds it; undefined where there was none. */
   const take = (address: string | undefined) => {
     const stream = new EventEmitter()
-    return capacity.take(stream as unknown as Duplex, address) ? stream : undefined
+    return capacity.take(stream as unknown as Duplex, { ip: address }) === undefined ? stream : undefined
   }
   return { take }
 }
@@ -54,4 +54,37 @@ t.test('a connection without an address counts in total alone', async (t) => {
   t.notOk(take(undefined))
   streams[0]?.emit('close')
   t.ok(take('a'))
+})
+
+t.test('which limit is reached', async (t) => {
+  const capacity = new Capacity({ total: 2, perAddress: 1 })
+  const take = (ip: string) => capacity.take(new EventEmitter() as unknown as Duplex, { ip })
+  t.equal(take('a'), undefined)
+  t.equal(take('a'), 'perAddress')
+  t.equal(take('b'), undefined)
+  t.equal(take('a'), 'total')
+})
+
+t.test('an address is looked at only if addresses are counted', async (t) => {
+  const request = {
+    get ip() {
+      return t.fail('behind a proxy that costs as much as the rest of the check') as never
+    }
+  }
+  for (const total of [1, NONE]) {
+    const capacity = new Capacity({ total, perAddress: NONE })
+    t.equal(capacity.take(new EventEmitter() as unknown as Duplex, request), undefined)
+  }
+})
+
+t.test('case 125: addresses of one /64 share their slots', async (t) => {
+  const { take } = rig({ perAddress: 2 })
+  const first = take('2001:db8::1')
+  t.ok(first && take('2001:db8::2'))
+  t.notOk(take('2001:db8::3'))
+  t.ok(take('2001:db8:0:1::1'))
+  first?.emit('close')
+  t.ok(take('2001:db8::4'))
+  t.ok(take('::ffff:192.0.2.1') && take('192.0.2.1'))
+  t.notOk(take('192.0.2.1'))
 })

@@ -1,12 +1,16 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { isAllowedOrigin } from '../../lib/handshake/origin.ts'
+import { originFault } from '../../lib/handshake/origin.ts'
 import type { OriginMatcher } from '../../lib/options.ts'
 
 /* Over a handshake: test/cases/b-origin.test.ts. */
 
-function allowed(origin: string, matchers?: OriginMatcher[], host = 'app.example') {
-  return isAllowedOrigin(origin, { host, ip: '10.0.0.1' } as FastifyRequest, matchers)
+async function allowed(origin: string, matchers?: OriginMatcher[], host = 'app.example') {
+  return (await faultOf(origin, matchers, { host })) === undefined
+}
+
+function faultOf(origin: string, matchers: OriginMatcher[] | undefined, request: object) {
+  return originFault(origin, { headers: {}, ip: '10.0.0.1', ...request } as FastifyRequest, matchers)
 }
 
 t.test('without a list, the pages of the request’s own host', async (t) => {
@@ -88,4 +92,65 @@ t.test('by a function, which is told of the request, and must say true', async (
   ])
   t.equal(await allowed('https://app.example', [(() => 'yes') as never]), false)
   t.equal(await allowed('https://app.example', [() => false, () => true]), true)
+})
+
+t.test('case 172: the scheme counts if the server knows it', async (t) => {
+  const encrypted = { encrypted: true }
+  const proxied = (protocol: string, forwarded = protocol) => ({
+    headers: { 'x-forwarded-proto': forwarded },
+    ips: ['10.0.0.1', '10.0.0.2'],
+    protocol
+  })
+  const cases: [title: string, request: object, origin: 'http' | 'https', allowed: boolean][] = [
+    ['TLS', { socket: encrypted, protocol: 'https' }, 'https', true],
+    ['TLS', { socket: encrypted, protocol: 'https' }, 'http', false],
+    ['no TLS, perhaps a proxy', { protocol: 'http' }, 'https', true],
+    ['no TLS, perhaps a proxy', { protocol: 'http' }, 'http', true],
+    ['a proxy without trustProxy', { protocol: 'http', headers: { 'x-forwarded-proto': 'http' } }, 'https', true],
+    ['a trusted proxy', proxied('https'), 'https', true],
+    ['a trusted proxy', proxied('https'), 'http', false],
+    ['a trusted proxy', proxied('http'), 'https', false],
+    ['a trusted proxy', proxied('http'), 'http', true],
+    ['one that writes wss', proxied('wss'), 'https', true],
+    ['one that writes wss', proxied('wss'), 'http', false],
+    ['one that writes WS', proxied('WS'), 'https', false],
+    ['two proxies', proxied('https', 'http, https'), 'http', false],
+    ['a peer that is not trusted', proxied('http', 'https'), 'https', true],
+    ['no header', { ips: ['10.0.0.1'], protocol: 'http' }, 'https', true],
+    ['a scheme of its own', proxied('gopher'), 'https', true],
+    ['no socket', {}, 'https', true]
+  ]
+  for (const [title, request, scheme, isAllowed] of cases) {
+    const fault = await faultOf(`${scheme}://app.example`, undefined, { host: 'app.example', ...request })
+    t.equal(fault === undefined, isAllowed, `${title}: ${scheme}`)
+  }
+})
+
+t.test('case 172: the reason holds what was compared, bounded', async (t) => {
+  const own = async (origin: string, host: string) =>
+    (await faultOf(origin, undefined, { host, protocol: 'https' }))?.details
+  t.strictSame(await own('https://evil.example', 'App.example:443'), {
+    origin: 'https://evil.example',
+    host: 'app.example',
+    scheme: 'https'
+  })
+  for (const [origin, host] of [
+    ['http://localhost:5173', 'localhost:3000'],
+    ['http://127.0.0.1:5173', 'localhost:3000'],
+    ['https://app.localhost', '[::1]:3000']
+  ] as const) {
+    t.match((await own(origin, host))?.hint, /origins, or have its proxy keep the Host header/, origin)
+  }
+  t.notOk((await own('http://localhost:5173', 'app.example'))?.hint)
+  t.notOk((await own('https://app.example', 'localhost:3000'))?.hint)
+  const long = await own(`https://${'a'.repeat(5_000)}.example`, 'b'.repeat(5_000))
+  t.ok(JSON.stringify(long).length < 600)
+  t.match(await faultOf('https://evil.example', ['https://app.example'], {}), {
+    message: 'none of origins matches',
+    details: { origin: 'https://evil.example' }
+  })
+  t.match(await faultOf('eyJhbGciOiJIUzI1NiJ9.e30.c2ln', undefined, {}), {
+    message: 'the Origin header holds no origin',
+    details: {}
+  })
 })

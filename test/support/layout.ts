@@ -7,7 +7,7 @@ import { posix } from 'node:path'
  */
 
 /** What every part may know, but those that run in a browser. */
-const shared = ['errors.ts', 'options.ts', 'types.ts']
+const shared = ['errors.ts', 'claims.ts', 'options.ts', 'types.ts']
 
 /** What a part may import of the others. The rest of the files beside the folders compose, and may import any. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -18,7 +18,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   handshake: ['protocol', 'broker', 'socket', ...shared],
   channels: ['protocol', 'broker', 'socket', ...shared],
   'errors.ts': ['protocol'],
-  'options.ts': ['protocol', 'errors.ts', 'types.ts']
+  'claims.ts': [],
+  'options.ts': ['protocol', 'claims.ts', 'errors.ts', 'types.ts']
 }
 const folders = ['protocol', 'client', 'broker', 'socket', 'handshake', 'channels', 'testing']
 /** Who may import the parts that sit on top of all others. */

@@ -1,9 +1,10 @@
 import type { Claims } from '../../options.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import { DISCONNECT, type Disconnect } from '../../protocol/disconnect-codes.ts'
+import { DISCONNECT, type Disconnect, disconnectFor } from '../../protocol/disconnect-codes.ts'
 import { connectResult, refreshResult } from '../../protocol/replies.ts'
 import { stringify } from '../../socket/stringify.ts'
 import type { ConnectGrant } from '../definition.ts'
+import type { Verified } from '../services.ts'
 import type { Session } from '../session.ts'
 import { timeToLive } from '../time-to-live.ts'
 import type { CommandOf } from './index.ts'
@@ -22,10 +23,10 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   plainOnly(command.request)
   refuseUnsafeIntegers(text, 'connect')
   const { services, socket } = session
-  const claims = await authenticate(session, request.token)
+  const verified = await authenticate(session, request.token)
   if (session.closed) return
   const { data, name, version } = request
-  if (claims !== undefined) await become(session, claims)
+  if (verified !== undefined) await become(session, verified)
   const context = { ...session.client(), data, name, version }
   const grant = (await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
@@ -35,7 +36,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
       client: socket.id,
       version: VERSION,
       // Only who came with a token in `connect` can come with another.
-      ttl: timeToLive(claims?.exp),
+      ttl: timeToLive(verified?.claims.exp),
       ping: Math.max(1, Math.ceil((socket.settings.heartbeat.interval * LATEST_PING) / 1000)),
       data: grant.data === undefined ? undefined : stringify(grant.data),
       subs
@@ -46,31 +47,38 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   session.connected()
 }
 
-/** The claims of the token that came with `connect`; undefined where the handshake's are enough, or none are needed. */
-async function authenticate(session: Session, token: string): Promise<Claims | undefined> {
+/** The token that came with `connect`; undefined if the handshake's is enough, or none is needed. */
+async function authenticate(session: Session, token: string): Promise<Verified | undefined> {
   const { services, request, user } = session
   if (!services.authenticated) return undefined
   if (token === '') {
     if (user === null) throw new ChannelError(ERROR.unauthorized.code)
     return undefined
   }
-  const verdict = await services.verify(token, request)
+  const verdict = await services.verify(token, request, 'connection')
   if ('fault' in verdict) {
     if (verdict.fault === 'invalid') throw disconnection(DISCONNECT.invalidToken)
     throw new ChannelError(verdict.fault === 'expired' ? ERROR.tokenExpired.code : ERROR.internal.code)
   }
   if (user !== null && verdict.claims.sub !== user.sub) throw disconnection(DISCONNECT.invalidToken)
-  return verdict.claims
+  return verdict
 }
 
-async function become(session: Session, claims: Claims): Promise<void> {
-  const { services, request, socket } = session
-  if (session.user === null && !(await services.admit(request, claims))) {
+async function become(session: Session, verified: Verified): Promise<void> {
+  const { services, request } = session
+  if (session.user === null && !(await services.admit(request, verified.claims))) {
     throw disconnection(DISCONNECT.connectionLimit)
   }
   if (session.closed) return
+  identify(session, verified)
+}
+
+/** The connection is the token's owner's, who may have been disconnected while the token was verified. */
+function identify(session: Session, { claims, adopt }: Verified): void {
+  const dismissal = adopt()
+  if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
   session.user = claims
-  socket.identify(claims, expiryOf(session, claims))
+  session.socket.identify(claims, expiryOf(session, claims))
 }
 
 function expiryOf({ services: { wheel } }: Session, { exp }: Claims): number {
@@ -89,13 +97,12 @@ function disconnection({ code, reason }: Disconnect): ChannelError {
 export async function refresh(session: Session, command: CommandOf<'refresh'>): Promise<void> {
   const { services, request, user, socket } = session
   if (!services.authenticated) throw new ChannelError(ERROR.notAvailable.code)
-  const verdict = await services.verify(command.request.token, request)
+  const verdict = await services.verify(command.request.token, request, 'connection')
   if ('fault' in verdict) throw refreshError(verdict.fault)
   const { claims } = verdict
   if (claims.sub !== user?.sub) throw new ChannelError(ERROR.permissionDenied.code)
   if (session.closed) return
-  session.user = claims
-  socket.identify(claims, expiryOf(session, claims))
+  identify(session, verdict)
   session.reply(command, refreshResult(socket.id, VERSION, timeToLive(claims.exp)))
 }
 

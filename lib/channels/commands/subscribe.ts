@@ -93,7 +93,7 @@ async function verifySubscription(
   late: Late
 ): Promise<Claims> {
   if (token === '') throw new ChannelError(ERROR.permissionDenied.code)
-  const verdict = await services.verify(token, request)
+  const verdict = await services.verify(token, request, 'subscription')
   if ('fault' in verdict) {
     if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code, undefined, late)
     throw new ChannelError(verdict.fault === 'invalid' ? ERROR.permissionDenied.code : ERROR.internal.code)

@@ -1,9 +1,8 @@
 import t from 'tap'
-import type { Verdict } from '../../../lib/channels/services.ts'
 import { ChannelError, ERROR } from '../../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../../support/pending.ts'
-import { ADA, type Client, quiet, sessionRig } from '../session-rig.ts'
+import { ADA, type Client, quiet, sessionRig, type TokenVerdict } from '../session-rig.ts'
 
 const now = () => Date.now() / 1000
 const IN_TIME = now() + 100
@@ -11,7 +10,7 @@ const IN_TIME = now() + 100
 const TTL = /^(88|89|90)$/
 
 /** What the tokens of these tests are good for. */
-function verdictOn(token: string): Verdict {
+function verdictOn(token: string): TokenVerdict {
   if (token === 'expired' || token === 'invalid' || token === 'unavailable') return { fault: token }
   if (token === 'forever') return { claims: { sub: 'ada' } }
   return { claims: { sub: token, exp: IN_TIME, info: { of: token } } }
@@ -164,7 +163,7 @@ t.test('a ping is announced a tenth later than it comes, in whole seconds', asyn
 })
 
 t.test('what follows connect in its frame waits for it', async (t) => {
-  const slow = pending<Verdict>()
+  const slow = pending<TokenVerdict>()
   const rig = await sessionRig(t, { verify: () => slow.promise })
   rig.channel('room', { onPublish: () => undefined })
   const client = await rig.client(stranger)
@@ -260,7 +259,7 @@ t.test('a refresh moves the expiry, and changes nothing where it is refused', as
 })
 
 t.test('a refresh that comes too late', async (t) => {
-  const slow = pending<Verdict>()
+  const slow = pending<TokenVerdict>()
   const rig = await sessionRig(t, { verify: () => slow.promise })
   const client = await rig.client()
   client.asked.length = 0

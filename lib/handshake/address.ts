@@ -1,0 +1,47 @@
+import { isIPv6 } from 'node:net'
+
+// Prefixes of IPv6 addresses that stand for one IPv4 address: mapped (RFC 4291), translated (RFC 6052).
+const MAPPED = '0:0:0:0:0:ffff'
+const TRANSLATED = '64:ff9b:0:0:0:0'
+const GROUPS = 8
+const NETWORK_GROUPS = 4
+
+/**
+ * What a remote address counts as. A customer with IPv6 has a /64 at least, which is 2^64 addresses: all of them count
+ * as one. An IPv4 address counts as itself, however it is written.
+ */
+export function addressKey(address: string): string {
+  if (!isIPv6(address)) return address
+  const groups = groupsOf(address)
+  const prefix = groups.slice(0, -2).join(':')
+  if (prefix === MAPPED || prefix === TRANSLATED) return dotted(groups)
+  return `${groups.slice(0, NETWORK_GROUPS).join(':')}::/64`
+}
+
+/** The eight groups of an IPv6 address, in lower case and without leading zeros. */
+function groupsOf(address: string): string[] {
+  const [bare = ''] = address.toLowerCase().split('%')
+  const [head = '', tail] = bare.replace(/\d+\.\d+\.\d+\.\d+$/, hexadecimal).split('::')
+  const before = split(head)
+  const after = split(tail ?? '')
+  const zeros = Array<string>(GROUPS - before.length - after.length).fill('0')
+  return [...before, ...zeros, ...after]
+}
+
+function split(groups: string): string[] {
+  return groups === '' ? [] : groups.split(':').map((group) => group.replace(/^0+(?=.)/, ''))
+}
+
+/** The two groups that an IPv4 address at the end of an IPv6 address stands for. */
+function hexadecimal(ipv4: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = ipv4.split('.').map(Number)
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
+}
+
+function dotted(groups: readonly string[]): string {
+  const bytes = groups.slice(-2).flatMap((group) => {
+    const both = Number.parseInt(group, 16)
+    return [both >> 8, both & 255]
+  })
+  return bytes.join('.')
+}

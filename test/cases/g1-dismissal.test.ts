@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { Claims, RealtimeOptions } from '../../lib/options.ts'
+import { CLOSE } from '../../lib/protocol/close-codes.ts'
+import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
+import { connect, testToken } from '../../lib/testing/index.ts'
+import { buildApp } from '../support/app.ts'
+import { pending } from '../support/pending.ts'
+import { RedisServer, until } from '../support/redis-server.ts'
+import { Speaker } from '../support/speaker.ts'
+
+/*
+ * A user is disconnected while that user's handshakes are under way. A verifier that looks a session up may have found
+ * it before it was ended, and the connection opened afterwards, for as long as its token lasted.
+ */
+
+const token = testToken({ sub: 'ada' })
+const origin = true
+const exp = Date.now() / 1000 + 3_600
+
+/** A promise that a hook waits for, and one for its having come there. */
+function gate() {
+  const reached = pending<void>()
+  const opened = pending<void>()
+  return {
+    reached: reached.promise,
+    open: () => opened.resolve(),
+    pass: async () => {
+      reached.resolve()
+      await opened.promise
+    }
+  }
+}
+
+const outcome = (attempt: Promise<{ closed(): Promise<object> }>) =>
+  attempt.then(
+    (socket) => socket.closed(),
+    (error: { statusCode?: number; body?: string }) => ({
+      statusCode: error.statusCode,
+      body: JSON.parse(error.body ?? '')
+    })
+  )
+
+t.test('case 119: authenticated before the request, open after it', async (t) => {
+  const hook = gate()
+  const { app, logs } = await buildApp(t)
+  let handled = 0
+  app.ws('/ws', { preHandler: hook.pass }, async (socket) => {
+    handled++
+    for await (const _ of socket.messages());
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const attempts = [
+    connect(app, '/ws', { token }),
+    connect(app, '/ws', { token, origin }),
+    connect(app, '/ws', { token: testToken({ sub: 'bob' }) })
+  ] as const
+  const [plain, browser] = [outcome(attempts[0]), outcome(attempts[1])]
+  await hook.reached
+  // All three are in their hook once the last of them has been logged as coming in.
+  while (logs.filter(({ msg }) => msg === 'incoming request').length < 3) await sleep(1)
+  await sleep(0)
+  await app.realtime.disconnect({ user: 'ada' }, { code: 4000, reason: 'signed out' })
+  hook.open()
+  t.match(await plain, { statusCode: 403, body: { code: 'FST_RT_DISMISSED' } })
+  t.strictSame(await browser, { code: 4000, reason: 'signed out' })
+  await attempts[2]
+  t.equal(handled, 1, 'others come in')
+  const later = await connect(app, '/ws', { token })
+  await app.realtime.disconnect({ user: 'ada' })
+  t.match(await later.closed(), { code: CLOSE.forbidden.code }, 'and ada, afterwards')
+  t.equal(logs.filter(({ msg, code }) => msg === 'handshake refused' && code === 'FST_RT_DISMISSED').length, 2)
+})
+
+t.test('case 119: the request comes while the token is verified', async (t) => {
+  const verifier = gate()
+  const verify = async (sub: string): Promise<Claims> => {
+    // The session is found here, and ended right after.
+    await verifier.pass()
+    return { sub, exp }
+  }
+  const { app } = await buildApp(t, { auth: { verify } }, { jwt: false })
+  app.ws('/ws', async () => undefined)
+  const attempt = outcome(connect(app, '/ws', { token: 'ada' }))
+  await verifier.reached
+  await app.realtime.disconnect({ user: 'ada' })
+  verifier.open()
+  t.match(await attempt, { statusCode: 403 })
+})
+
+t.test('case 119: the request comes while a client of channels connects or refreshes', async (t) => {
+  let verifier = gate()
+  const verify = async (sub: string): Promise<Claims> => {
+    await verifier.pass()
+    return { sub, exp }
+  }
+  const { app } = await buildApp(t, { auth: { verify } }, { jwt: false })
+  app.channel('a')
+  const speaker = await Speaker.open(app, { connect: false })
+  speaker.send({ id: 1, connect: { token: 'ada' } })
+  await verifier.reached
+  await app.realtime.disconnect({ user: 'ada' })
+  verifier.open()
+  t.match(await speaker.closed(), DISCONNECT.forceStop)
+
+  const again = await Speaker.open(app, { connect: { token: 'ada' } })
+  verifier = gate()
+  again.send({ id: 9, refresh: { token: 'ada' } })
+  await verifier.reached
+  await app.realtime.disconnect({ user: 'ada' }, { code: 4000, reason: 'signed out' })
+  verifier.open()
+  t.strictSame(await again.closed(), { code: 4000, reason: 'signed out' })
+})
+
+const server = await RedisServer.start(t)
+
+for (const delay of [0, 5, 20]) {
+  for (const kind of ['ws', 'channels'] as const) {
+    t.test(`case 119: none of 200 a second stays open on any node, with hooks of ${delay} ms on ${kind}`, async (t) => {
+      const revoked = new Set<string>()
+      const prefix = `dismissal-${process.pid}-${delay}-${kind}`
+      const [here, there] = await Promise.all([
+        makeNode(t, revoked, delay, prefix),
+        makeNode(t, revoked, delay, prefix)
+      ])
+      const attempts: Promise<object>[] = []
+      const open = async (count: number) => {
+        for (let n = 0; n < count; n++) {
+          for (const app of [here, there])
+            attempts.push(kind === 'ws' ? outcome(connect(app, '/ws', { token: 'ada' })) : speak(app))
+          await sleep(10)
+        }
+      }
+      await open(10)
+      revoked.add('ada')
+      const disconnected = here.realtime.disconnect({ user: 'ada' })
+      await open(10)
+      await disconnected
+      // One that stayed open would never settle.
+      t.equal((await Promise.all(attempts)).length, 40)
+      await until(() => [here, there].every((app) => app.realtime.connections().length === 0))
+    })
+  }
+}
+
+async function makeNode(t: Test, revoked: Set<string>, delay: number, prefix: string): Promise<FastifyInstance> {
+  const verify = (sub: string): Claims => {
+    if (revoked.has(sub)) throw new Error('revoked')
+    return { sub, exp }
+  }
+  const hook = async () => void (await sleep(delay))
+  const options: RealtimeOptions = { redis: server.url, prefix, auth: { verify }, channels: { onConnect: hook } }
+  const { app } = await buildApp(t, options, { jwt: false })
+  app.ws('/ws', { preHandler: hook }, async (socket) => {
+    for await (const _ of socket.messages());
+  })
+  app.channel('a')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return app
+}
+
+async function speak(app: FastifyInstance): Promise<object> {
+  const speaker = await Speaker.open(app, { connect: false })
+  speaker.send({ id: 1, connect: { token: 'ada' } })
+  return speaker.closed()
+}
