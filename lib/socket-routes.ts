@@ -14,6 +14,7 @@ import { authenticationFault } from './handshake/authentication.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
 import { resolveRoute } from './resolve-options.ts'
+import { loggable } from './socket/loggable.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { readable } from './socket/thrown.ts'
 import type { CompiledValidator } from './socket/validator.ts'
@@ -110,8 +111,9 @@ async function run(app: FastifyInstance, handler: Handler, socket: RealtimeSocke
       socket.closeWith(CLOSE.badRequest)
       return
     }
-    if (socket.closed && isConsequence(error)) request.log.debug({ err: error }, 'handler ended with its connection')
-    else request.log.error({ err: error, connection: socket.id }, 'socket handler failed')
+    if (socket.closed && isConsequence(error))
+      request.log.debug({ err: loggable(error) }, 'handler ended with its connection')
+    else request.log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
     socket.sendError('internal')
     socket.closeWith(CLOSE.internalError)
   }

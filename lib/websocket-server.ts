@@ -3,8 +3,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import { CLOSE } from './protocol/close-codes.ts'
 import type { SocketContext } from './socket/context.ts'
+import { loggable } from './socket/loggable.ts'
 import { kContext, RealtimeSocket } from './socket/realtime-socket.ts'
-import { readable } from './socket/thrown.ts'
 
 // A peer that doesn't answer a close is cut after this; ws would wait 30 s, and app.close() with it.
 const CLOSE_TIMEOUT = 2_000
@@ -35,7 +35,7 @@ export async function takeSockets(app: FastifyInstance, context: SocketContext):
 
 /** A plain route's handler threw or rejected. Faults of peers don't come here: the socket sees to them. */
 function handlerFailed(thrown: Error, socket: RealtimeSocket, request: FastifyRequest): void {
-  const err = readable(thrown)
+  const err = loggable(thrown)
   request.log.error({ err, connection: socket.id }, 'socket handler failed')
   socket.closeWith(CLOSE.internalError)
 }

@@ -4,7 +4,9 @@ import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
 import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } from '../protocol/replies.ts'
+import { clipped } from '../socket/clipped.ts'
 import type { SocketSession } from '../socket/context.ts'
+import { loggable } from '../socket/loggable.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
@@ -35,8 +37,6 @@ const MAX_FRAMED = MAX_UNKNOWN + 4_096
 const LARGE = 4_096
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
-// Questions of one client at a time whose answers may be large.
-const LOOKUPS = 4
 // Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
 const DENIALS = { rate: 1, burst: 10 }
 
@@ -46,8 +46,8 @@ export class Session implements Member, SocketSession, Timed {
   readonly request: FastifyRequest
   readonly services: SessionServices
   readonly subscriptions = new Map<string, SessionSubscription>()
-  /** Bounds how many of its questions are asked at a time whose answers may be large. */
-  readonly lookups = new Limiter(LOOKUPS)
+  /** Its questions whose answers may be large are asked one after another. */
+  readonly lookups = new Limiter(1)
   user: Claims | null
   /** Describes the client to others; JSON text. */
   info: string | undefined
@@ -195,7 +195,7 @@ export class Session implements Member, SocketSession, Timed {
     const failure = failureOf(error)
     if ('error' in failure && failure.unexpected) {
       this.socket.settings.log.error(
-        { err: error, connection: this.socket.id, command: name },
+        { err: loggable(error), connection: this.socket.id, command: name },
         'channel command failed'
       )
     } else if ('error' in failure && failure.error.code === ERROR.permissionDenied.code) this.#noteDenial(command)
@@ -211,8 +211,9 @@ export class Session implements Member, SocketSession, Timed {
     this.#denials ??= new TokenBucket(DENIALS, wheel.now())
     if (this.#denials.take(wheel.now()) > 0) return
     const { id, settings } = this.socket
-    const channel = 'channel' in request ? request.channel : undefined
-    settings.log.info({ connection: id, user: this.user?.sub, command: name, channel }, 'channel command denied')
+    const channel = 'channel' in request ? clipped(request.channel) : undefined
+    const user = this.user?.sub === undefined ? undefined : clipped(this.user.sub)
+    settings.log.info({ connection: id, user, command: name, channel }, 'channel command denied')
   }
 
   #answer(id: number, error: ErrorReply): void {
@@ -224,7 +225,6 @@ export class Session implements Member, SocketSession, Timed {
     this.#replies.add(reply(id, name, result))
   }
 
-  /** The client has caused so many bytes to be sent. */
   pay(bytes: number): void {
     this.socket.charge(bytes)
   }
@@ -308,7 +308,7 @@ export class Session implements Member, SocketSession, Timed {
   /** Runs a hook that nobody waits for. */
   #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
     const failed = (thrown: unknown) => {
-      const err = readable(thrown)
+      const err = loggable(thrown)
       this.socket.settings.log.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
     }
     try {
@@ -348,7 +348,8 @@ export class Session implements Member, SocketSession, Timed {
     this.#lanes.run(channel, 1, async () => {
       try {
         if (!this.closed) await subscribeByServer(this, channel)
-      } catch (err) {
+      } catch (error) {
+        const err = loggable(error)
         this.socket.settings.log.error({ err, connection: this.socket.id }, 'subscription by the server failed')
       }
     })

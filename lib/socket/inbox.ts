@@ -1,6 +1,7 @@
 import secureJson from 'secure-json-parse'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
+import { boundedIssues } from './issues.ts'
 import { type CompiledValidator, runValidator } from './validator.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
@@ -158,7 +159,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     if (validator === undefined) return { value }
     try {
       const result = runValidator(validator, value)
-      return 'value' in result ? result : refusal('invalid_message', { issues: result.issues })
+      return 'value' in result ? result : refusal('invalid_message', { issues: boundedIssues(result.issues) })
     } catch (cause) {
       // The validator's fault, or issues that can't be written as JSON.
       return { ...refusal('internal'), cause }

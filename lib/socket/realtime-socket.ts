@@ -31,11 +31,11 @@ import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
 import { Intake } from './intake.ts'
 import { Linger } from './linger.ts'
+import { loggable } from './loggable.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 import { HELD_BY } from './reading.ts'
 import { stringify } from './stringify.ts'
-import { readable } from './thrown.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
@@ -134,7 +134,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
         pause: () => this.holdMessages(),
         resume: () => this.releaseMessages(),
         rejected: (code, cause) => {
-          if (cause !== undefined) this.#settings.log.error({ err: readable(cause) }, 'message validator failed')
+          if (cause !== undefined) this.#settings.log.error({ err: loggable(cause) }, 'message validator failed')
           this.#reject(code)
         }
       }
@@ -492,7 +492,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /** @internal */
   override listenerFailed(event: string | symbol, thrown: unknown): void {
-    const err = readable(thrown)
+    const err = loggable(thrown)
     this.#settings.log.error({ err, connection: this.id, event: String(event) }, 'socket listener failed')
     if (this.readyState === WebSocket.OPEN) this.closeWith(CLOSE.internalError)
   }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
@@ -7,6 +8,8 @@ import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.
 const PAGE = 1_000
+// Characters of an answer that took its time to write.
+const LARGE = 16_384
 
 /** `history`: a page of what is kept, or the newest position alone. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
@@ -31,7 +34,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
 }
 
 /**
- * Answers with what may be large, and is charged for by its size: a few answers at a time, since none is paid for before
+ * Answers with what may be large, and is charged for by its size: one answer after another, since none is paid for before
  * it is there.
  */
 function answer(
@@ -44,6 +47,8 @@ function answer(
     const result = await ask()
     session.pay(result.length)
     session.reply(command, result)
+    // The broker may answer at once: the next ones must not keep the others waiting for as long as all of them take.
+    if (result.length > LARGE) await nextTurn()
   })
 }
 
