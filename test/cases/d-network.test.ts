@@ -86,8 +86,9 @@ t.test('D88: without, the client sees 1006, and may come back', async (t) => {
   t.equal(await again.next(), 'back')
 })
 
-t.test('D89: a herd that comes at once, each with a position, is all served', { timeout: 60_000 }, async (t) => {
-  const CLIENTS = 1_000
+t.test('D89: a herd that comes at once, each with a position, is all served', async (t) => {
+  // More than any queue on the way has room for; their clients are in this process, too.
+  const CLIENTS = 400
   const { app, port } = await build(t, 60_000)
   const { epoch } = await app.realtime.publish('herd', 0)
   for (let i = 1; i < 20; i++) await app.realtime.publish('herd', i)

@@ -36,12 +36,13 @@ async function tcp(t: Test, demo: DemoProcess, text = ''): Promise<Socket> {
   return socket
 }
 
-test('F107: SIGTERM and SIGINT with nobody there: it ends within a second, with 0', async (t) => {
+test('F107: SIGTERM and SIGINT with nobody there: it ends at once, with 0', async (t) => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const demo = await DemoProcess.start(t)
     const { code, milliseconds } = await demo.end(signal)
     t.equal(code, 0)
-    t.ok(milliseconds < 2_000, `${signal}: ${milliseconds} ms`)
+    // A fraction of what the start took; a drain with its window would be fifteen seconds.
+    t.ok(milliseconds < 2 * demo.startedIn, `${signal}: ${milliseconds} ms, started in ${demo.startedIn} ms`)
     const said = demo.logs.filter(({ level }) => level === 30).map(({ msg }) => msg)
     t.same(said, [`Server listening at ${demo.address}`, OPEN_AS_ADMINISTRATOR, 'shutting down', 'drained', 'closed'])
     t.same(demo.noise, [])
@@ -62,7 +63,7 @@ test('connections that ask nothing, or only half, do not hold up the end', async
   await fetch(`${demo.address}/health`)
   const { code, milliseconds } = await demo.end()
   t.equal(code, 0)
-  t.ok(milliseconds < 3_000, `${milliseconds} ms`)
+  t.ok(milliseconds < 2_000 + 2 * demo.startedIn, `${milliseconds} ms, started in ${demo.startedIn} ms`)
   t.same(atLeast(demo.logs, 'error'), [])
 })
 
@@ -88,7 +89,7 @@ test('while it drains it answers, and is not ready; then it ends', async (t) => 
   t.same([code, String(reason)], [1012, 'server restart'])
   const end = await demo.exited
   t.equal(end.code, 0)
-  t.ok(end.milliseconds < 6000, `${end.milliseconds} ms`)
+  t.ok(end.milliseconds < 5_000 + 2 * demo.startedIn, `${end.milliseconds} ms, started in ${demo.startedIn} ms`)
   t.match(await demo.message('drained'), { closed: 1, terminated: 1 })
   t.same(atLeast(demo.logs, 'error'), [])
   holdsNoToken(t, token, demo.logs, demo.noise)
@@ -100,9 +101,12 @@ test('F110: a second signal ends it at once, and says so by its code', async (t)
   for (const socket of sockets) socket.pause()
   demo.signal('SIGTERM')
   await demo.message('shutting down')
-  const { code, milliseconds } = await demo.end('SIGTERM')
+  const { code } = await demo.end('SIGTERM')
   t.equal(code, 143)
-  t.ok(milliseconds < 5_000, `${milliseconds} ms, of a drain of twenty seconds`)
+  t.notOk(
+    demo.logs.some(({ msg }) => msg === 'drained'),
+    'in the middle of its drain'
+  )
 })
 
 test('a port that is taken: one clear line, and 1', async (t) => {

@@ -77,6 +77,9 @@ test('nobody waits for ever for a worker that hangs before it listens', { timeou
   // Whatever was begun after this was refused, and each SIGHUP dropped without a word.
   t.match(await ask(demo, 'kill'), { running: 'kill' })
   await demo.message('kill given up: no worker came to listen in its place')
+  // It was given up before the worker was killed, which may have been the one to answer.
+  await demo.message('a worker died')
+  t.equal(old.filter(isThere).length, 1)
   t.match(await ask(demo), { running: null, failure: 'no worker came to listen in its place' })
 })
 

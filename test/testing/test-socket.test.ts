@@ -162,7 +162,8 @@ async function deaf(t: Parameters<typeof plainApp>[0]): Promise<{ client: TestSo
     socket.pause()
     sockets.push(socket)
   })
-  const client = await connect(app, '/ws', { timeout: 1_000 })
+  // For the handshake, too, which a busy machine takes its time for.
+  const client = await connect(app, '/ws', { timeout: 3_000 })
   t.teardown(() => sockets[0]?.terminate())
   return { client, socket: sockets[0] as WebSocket }
 }
