@@ -67,6 +67,10 @@ export class ChannelRoutes {
     return name
   }
 
+  get patterns(): string[] {
+    return [...this.#declared.keys()]
+  }
+
   /** Whether one was declared with exactly this pattern. */
   has(pattern: string): boolean {
     return this.#declared.has(pattern)

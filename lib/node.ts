@@ -9,6 +9,7 @@ import { CONTROL_CHANNEL, Control } from './channels/control.ts'
 import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
 import { Limiter } from './channels/limiter.ts'
+import { StrayNames } from './channels/stray-names.ts'
 import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
 import { Dismissals } from './handshake/dismissals.ts'
@@ -83,6 +84,11 @@ export class Node implements SocketObserver {
       drain: () => this.drainer
     })
     this.metrics = metrics
+    const stray = new StrayNames({
+      patterns: () => channels.patterns,
+      now: () => wheel.now(),
+      report: (channel, pattern) => log.warn({ channel, pattern }, 'published to no declared channel')
+    })
     const hub = new Hub({
       broker,
       turn,
@@ -90,6 +96,9 @@ export class Node implements SocketObserver {
       limiter,
       maxPublication: limits.publication,
       historyOf,
+      unheard: (channel) => {
+        if (channels.find(channel) === undefined) stray.note(channel)
+      },
       failed,
       repaired: metrics.repaired.bind(metrics),
       delivered: metrics.delivered.bind(metrics),

@@ -28,6 +28,8 @@ export interface HubOptions {
   readonly maxPublication: number
   /** How much of a channel is kept, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
+  /** Something is published to a channel without history that nobody on this node is subscribed to. */
+  unheard?(channel: string): void
   /** A failure of the broker that nobody waits for. */
   failed(stage: string, error: unknown): void
   repaired(complete: boolean): void
@@ -112,10 +114,12 @@ export class Hub {
     info?: Buffer
   ): Promise<PublishResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
-    const { broker, maxPublication } = this.#options
+    const { broker, maxPublication, historyOf, unheard } = this.#options
     const data = publicationData(text, maxPublication)
+    const history = historyOf(name)
+    if (history === undefined && !this.#entries.get(name)?.channel.size) unheard?.(name)
     const { offset, epoch } = await broker.publish(name, data, {
-      history: this.#options.historyOf(name),
+      history,
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
       info
     })

@@ -286,3 +286,30 @@ t.test('case 183: types are converted as on app.ws, by the compiler of the appli
     }
   }
 })
+
+t.test('case 176: what is published to a misspelt name is noticed', async (t) => {
+  const { app, logs } = await buildApp(t)
+  const strays = () =>
+    logs.flatMap(({ msg, channel, pattern }) =>
+      msg === 'published to no declared channel' ? [[channel, pattern]] : []
+    )
+  await app.realtime.publish('board/1', 1)
+  t.same(strays(), [], 'an application without patterns uses any name')
+  app.channel('boards/:board', { onSubscribe: true })
+  app.channel('kept/:id', { history })
+  app.ws('/ws', async (socket) => {
+    await socket.subscribe('undeclared')
+    socket.sendJson('ready')
+    for await (const _ of socket.messages());
+  })
+  const socket = await connect(app, '/ws', { token: testToken() })
+  await socket.next()
+  for (const channel of ['boards/1', 'kept/1', 'undeclared', 'board/1', 'board/1', 'keep/1']) {
+    await app.realtime.publish(channel, 1)
+  }
+  t.same(strays(), [
+    ['board/1', 'boards/:board'],
+    ['keep/1', 'kept/:id']
+  ])
+  await socket.close(1000)
+})
