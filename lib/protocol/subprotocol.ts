@@ -3,6 +3,8 @@
  * `WebSocket` can set no other header.
  */
 
+import { holdsJwt } from './json-web-token.ts'
+
 /** The application protocol this package's clients offer. */
 export const REALTIME_PROTOCOL = 'realtime.v1'
 
@@ -12,8 +14,6 @@ const BEARER_PREFIX = 'bearer.'
 const ENCODED_PREFIX = 'base64url.bearer.'
 // RFC 7230 token, which RFC 6455 section 11.3.4 asks of each entry.
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/
-// A compact JWS header is a JSON object, so it starts with {" in base64url. Whatever stands before it, it is a token.
-const JWT = /(?:^|[^\w-])eyJ[\w-]*\.[\w-]+\.[\w-]*$/
 
 export interface SubprotocolOffer {
   /** The offered protocols that are not credentials, in order. Empty where the header was faulty. */
@@ -43,7 +43,7 @@ export function parseOffer(header: string | undefined): SubprotocolOffer {
     if (lower === BEARER) tokens.push(entries[++i])
     else if (lower.startsWith(BEARER_PREFIX)) tokens.push(entry.slice(BEARER_PREFIX.length))
     else if (lower.startsWith(ENCODED_PREFIX)) tokens.push(decodeBase64Url(entry.slice(entry.lastIndexOf('.') + 1)))
-    else if (JWT.test(entry)) tokens.push(undefined)
+    else if (holdsJwt(entry)) tokens.push(undefined)
     else protocols.push(entry)
   }
   if (tokens.length === 0) return { protocols, offered: true }
