@@ -22,6 +22,30 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'fastify-realtime/publisher': 'publisher',
   'fastify-realtime/testing': 'testing/index'
 }
+/** Claims that an application has declared: what it may do with them, and what not. */
+const DECLARED = `
+import type { FastifyInstance } from 'fastify'
+import type { AuthOptions, Claims, ConnectContext, RealtimeSocket } from 'fastify-realtime'
+
+declare module 'fastify-realtime' {
+  interface FastifyRealtimeClaims {
+    role: 'member' | 'admin'
+  }
+}
+export function use(app: FastifyInstance, socket: RealtimeSocket, context: ConnectContext) {
+  const roles: ('member' | 'admin' | undefined)[] = [socket.user?.role, context.user?.role]
+  app.channel('a/:b', { onSubscribe: ({ user }) => void roles.push(user?.role) })
+  app.rpc('c', ({ user }) => void roles.push(user?.role))
+  // @ts-expect-error: no such claim
+  socket.user?.rolle
+  // @ts-expect-error: no such role
+  return socket.user?.role === 'owner'
+}
+export const claims: Claims = { sub: 'ada', role: 'admin' }
+export const auth: AuthOptions = { verify: async (sub) => ({ sub, role: 'member' }) }
+// @ts-expect-error: without the role
+export const bad: AuthOptions = { verify: (sub) => ({ sub }) }
+`
 const tsc = join(root, 'node_modules/.bin/tsc')
 
 t.test('every example compiles under strict', async (t) => {
@@ -29,6 +53,9 @@ t.test('every example compiles under strict', async (t) => {
     .filter((page) => page !== 'docs/testing.md')
     .flatMap((page) => examples(page, ['ts', 'js']))
   t.ok(found.length > 10)
+  // What one of them declares for the whole package would hold for all: each of those is compiled by itself.
+  const isAlone = found.map(({ source }) => source.includes("declare module 'fastify-realtime'"))
+  t.ok(isAlone.includes(true))
   const names = found.map(({ place, language }) => `${place.replace(/\W/g, '_')}${language === 'ts' ? '.ts' : '.cjs'}`)
   // What an application gets is not the sources but their declarations, which may import less.
   const folder = t.testdir({})
@@ -45,9 +72,15 @@ t.test('every example compiles under strict', async (t) => {
     noEmit: true,
     paths: Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [`./types/${path}.d.ts`]]))
   }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: names }))
   for (const [index, { source }] of found.entries()) writeFileSync(join(folder, names[index] as string), source)
-  t.equal(await run(tsc, ['-p', folder]), '0 ')
+  const compile = (files: readonly string[]) => {
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    return run(tsc, ['-p', folder])
+  }
+  t.equal(await compile(names.filter((_, index) => !isAlone[index])), '0 ')
+  for (const name of names.filter((_, index) => isAlone[index])) t.equal(await compile([name]), '0 ', name)
+  writeFileSync(join(folder, 'declared.ts'), DECLARED)
+  t.equal(await compile(['declared.ts']), '0 ', 'declared claims')
 })
 
 t.test('the example of the README serves its snippet for browsers', async (t) => {
