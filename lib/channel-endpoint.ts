@@ -1,8 +1,7 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import { HookDeadline } from './channels/hook-deadline.ts'
 import type { SessionServices, Verdict } from './channels/services.ts'
 import { Session } from './channels/session.ts'
-import { UpgradeRequiredError } from './errors.ts'
 import type { Admission } from './handshake/admission.ts'
 import { type TokenUse, verifyToken } from './handshake/authentication.ts'
 import { isExpired } from './handshake/claim-rules.ts'
@@ -12,7 +11,7 @@ import type { Node } from './node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from './options.ts'
 import { ScopeHooks } from './scope-hooks.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
-import { kSessions } from './socket-routes.ts'
+import { kSessions, upgradeRequired } from './socket-routes.ts'
 
 /** The route where the channel protocol is spoken; it exists once there is something to speak about. */
 export class ChannelEndpoint {
@@ -59,11 +58,7 @@ export class ChannelEndpoint {
       url: this.#url,
       schema: { hide: true },
       config: { [kSessions]: true },
-      handler: (_request: FastifyRequest, reply: FastifyReply) => {
-        const { code, statusCode, message } = new UpgradeRequiredError()
-        reply.header('upgrade', 'websocket').header('connection', 'upgrade')
-        return reply.code(426).send({ statusCode, code, error: 'Upgrade Required', message })
-      },
+      handler: upgradeRequired,
       wsHandler: (socket: unknown, request: FastifyRequest) => {
         const realtimeSocket = socket as RealtimeSocket
         realtimeSocket.session = new Session(realtimeSocket, request, this.#services)

@@ -10,11 +10,7 @@ import createError from '@fastify/error'
 export const InvalidOptionError = createError<[option: string, mend: string]>('FST_RT_INVALID_OPTION', 'Option %s: %s')
 export const AlreadyRegisteredError = createError(
   'FST_RT_ALREADY_REGISTERED',
-  'fastify-realtime is registered already. Register it once, on the root instance; every scope inherits it.'
-)
-export const NotRootError = createError(
-  'FST_RT_NOT_ROOT',
-  'fastify-realtime is registered in a child scope, where it cannot see upgrades to outer routes. Register it on the root instance (and do not give it a prefix).'
+  'fastify-realtime is registered already on this server. Register it once, in the outermost scope that needs it; the scopes below inherit it.'
 )
 export const NoAuthenticationError = createError<[mend: string]>(
   'FST_RT_NO_AUTHENTICATION',

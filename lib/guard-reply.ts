@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { DependencyError } from './errors.ts'
+import { internal } from './fastify-internals.ts'
 
 /** What Fastify makes a scope's replies with: its decorators are on the prototype. */
 type ReplyClass = new (raw: ServerResponse, request: FastifyRequest, log: FastifyRequest['log']) => FastifyReply
@@ -15,7 +15,11 @@ const UNFORESEEN = 500
  * decorators, whose response goes nowhere. To send one is to refuse.
  */
 export function guardReplies(scope: FastifyInstance): (request: FastifyRequest) => FastifyReply {
-  const Reply = replyClass(scope)
+  const Reply = internal<ReplyClass>(
+    scope,
+    'fastify.Reply',
+    'hooks of scopes cannot be run for channels with this version: use another, or scopes without hooks'
+  )
   return (request) => {
     const reply = new Reply(responseToNobody(request.raw), request, request.log)
     const send = (payload?: unknown) => {
@@ -48,16 +52,6 @@ export function statusOf(reply: FastifyReply, error: unknown): number {
 
 function isErrorStatus(status: unknown): status is number {
   return typeof status === 'number' && status >= FIRST_ERROR && status <= LAST_ERROR
-}
-
-/** Fastify has no public way to a scope's class of replies. */
-function replyClass(scope: FastifyInstance): ReplyClass {
-  const key = Object.getOwnPropertySymbols(scope).find(({ description }) => description === 'fastify.Reply')
-  if (key !== undefined) return (scope as unknown as Record<symbol, ReplyClass>)[key] as ReplyClass
-  throw new DependencyError(
-    'fastify',
-    'hooks of scopes cannot be run for channels with this version: use another, or scopes without hooks'
-  )
 }
 
 /** A response that can be written and ended like any other, and is closed then. */

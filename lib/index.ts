@@ -1,4 +1,5 @@
 import realtime from './plugin.ts'
+import { ChannelError, forbidden } from './protocol/channel-errors.ts'
 
 export type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
 export type {
@@ -33,7 +34,6 @@ export type {
   RouteOptions,
   TokenSource
 } from './options.ts'
-export { ChannelError, forbidden } from './protocol/channel-errors.ts'
 export type {
   ConnectionInfo,
   DisconnectOptions,
@@ -63,7 +63,13 @@ export type {
   SocketRouteOptions,
   SocketSchema
 } from './types.ts'
+export { ChannelError, forbidden }
+
+/**
+ * What `require()` gives, which Node 20.19 and later allow for ES modules: the function itself, as other plugins give it,
+ * with the other exports on it.
+ */
+const commonjs = Object.assign(realtime, { fastifyRealtime: realtime, ChannelError, forbidden })
 
 export default realtime
-// For require(), which Node 20.19 and later allow for ES modules: the function itself, as other plugins give it.
-export { realtime as 'module.exports' }
+export { commonjs as 'module.exports', realtime as fastifyRealtime }

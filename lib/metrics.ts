@@ -102,10 +102,11 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     this.#guard(() => this.#lag?.observe(lag / 1000))
   }
 
-  /** Registers the metrics. */
-  export(prom: PromClient, registry: PromRegistry): void {
+  /** Registers the metrics. Returns what takes them out again, so that the next application can use the registry. */
+  export(prom: PromClient, registry: PromRegistry): () => void {
     const registers = [registry]
     const guard = this.#guard.bind(this)
+    const others = new Set(registry.getMetricsAsArray().map(({ name }) => name))
     const { registry: sockets, channels, brokerUp, drain } = this.#sources
     const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
       new prom.Counter({
@@ -189,6 +190,10 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
       registers,
       buckets: ROUND_TRIPS
     })
+    const ours = registry.getMetricsAsArray().filter(({ name }) => !others.has(name))
+    return () => {
+      for (const { name } of ours) registry.removeSingleMetric(name)
+    }
   }
 
   #guard(action: () => void): void {

@@ -5,7 +5,8 @@ import type { Registry as PromRegistry } from 'prom-client'
 import { ChannelEndpoint } from './channel-endpoint.ts'
 import { channelDecorator, channelNameDecorator } from './channel-routes.ts'
 import type { Drainer } from './drain.ts'
-import { AlreadyRegisteredError, NoAuthenticationError, NotRootError } from './errors.ts'
+import { AlreadyRegisteredError, DependencyError, NoAuthenticationError } from './errors.ts'
+import { rootOf } from './fastify-internals.ts'
 import { Admission } from './handshake/admission.ts'
 import { authenticationFault } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
@@ -14,18 +15,27 @@ import type { RealtimeOptions, ResolvedOptions } from './options.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { rpcDecorator } from './rpc-routes.ts'
 import { prepareSocketRoutes, ws } from './socket-routes.ts'
+import { UpgradeRoutes } from './upgrade-routes.ts'
 import { takeSockets } from './websocket-server.ts'
 import './types.ts'
 
 // Seconds.
 const MAX_RETRY_AFTER = 10
+// Two scopes may each register it, and neither sees the other's decorators.
+const servers = new WeakSet<object>()
 
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
   const options = checkRegistration(app, rawOptions)
   const node = new Node(options, app.log, (stream) => gate.settingsOf(stream))
   const { broker, wheel, metrics, drainer, channels, methods, presence, dismissals } = node
-  if (options.metrics !== undefined) metrics.export(await import('prom-client'), options.metrics as PromRegistry)
-  const server = await takeSockets(app, node.context)
+  const removeMetrics = await exportMetrics(node, options)
+  const handshakes = {
+    isOurs: (request: IncomingMessage) => gate.handshakeOf(request) !== undefined,
+    protocolOf: (offered: Set<string>, request: IncomingMessage, choose: unknown) =>
+      gate.protocolOf(offered, request, choose)
+  }
+  const { server, listener, isShared } = await takeSockets(app, node.context, handshakes)
+  const paths = new UpgradeRoutes(app)
 
   const refusals = {
     isDraining: () => drainer.draining,
@@ -33,9 +43,8 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
     refused: (error: FastifyError) => metrics.refused(refusalReason(error))
   }
   const { upgradeTimeout, connections } = options.limits
-  const gate = new Gate(app.server as Server, { upgradeTimeout, ...refusals })
+  const gate = new Gate(app.server as Server, { paths, listener, isShared, log: app.log, upgradeTimeout, ...refusals })
   const admission = new Admission({ gate, server, broker, wheel, limits: connections, dismissals, ...refusals })
-  server.options.handleProtocols = (_offered: Set<string>, request: IncomingMessage) => gate.protocolOf(request)
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])
@@ -45,18 +54,31 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
-  prepareSocketRoutes(app, options, admission)
-  drainBeforeClose(app, drainer)
+  prepareSocketRoutes(app, options, admission, paths)
+  drainBeforeClose(rootOf(app), drainer)
   app.addHook('preClose', async () => {
     await drainer.drain()
-    server.close()
+    app.websocketServer.close()
   })
   app.addHook('onClose', async () => {
     gate.close()
     await presence.settled()
     await broker.close()
+    removeMetrics()
+  })
+  app.addHook('onReady', async () => {
+    if (options.redis === undefined) app.log.info('no redis: channels are in memory and reach this process only')
   })
   await node.start()
+}
+
+async function exportMetrics({ metrics }: Node, options: ResolvedOptions): Promise<() => void> {
+  if (options.metrics === undefined) return () => undefined
+  // Whoever has a registry has the package. The catch is for bundlers, which would else insist on it.
+  const prom = await import('prom-client').catch((cause) => {
+    throw Object.assign(new DependencyError('prom-client', 'install it, or leave out the option metrics'), { cause })
+  })
+  return metrics.export(prom, options.metrics as PromRegistry)
 }
 
 /**
@@ -74,13 +96,12 @@ function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
 
 /** Mistakes of whoever registers, each with a sentence that says how to mend it. */
 function checkRegistration(app: FastifyInstance, options: RealtimeOptions): ResolvedOptions {
-  if (app.hasDecorator('realtime')) throw new AlreadyRegisteredError()
-  // A child instance has its parent for prototype.
-  if ('register' in Object.getPrototypeOf(app)) throw new NotRootError()
+  if (servers.has(app.server)) throw new AlreadyRegisteredError()
   const resolved = resolveOptions(options)
   const { auth } = resolved
   const fault = auth === false ? undefined : authenticationFault(app, auth)
   if (fault !== undefined) throw new NoAuthenticationError(fault)
+  servers.add(app.server)
   return resolved
 }
 

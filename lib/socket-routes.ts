@@ -8,7 +8,7 @@ import type {
   preHandlerHookHandler,
   RouteOptions
 } from 'fastify'
-import { InvalidRouteError, UpgradeRequiredError } from './errors.ts'
+import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from './errors.ts'
 import { type Admission, kRoute, type Route } from './handshake/admission.ts'
 import { authenticationFault } from './handshake/authentication.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './options.ts'
@@ -18,6 +18,7 @@ import { loggable } from './socket/loggable.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { readable } from './socket/thrown.ts'
 import type { CompiledValidator } from './socket/validator.ts'
+import type { UpgradeRoutes } from './upgrade-routes.ts'
 
 /*
  * What this package adds to Fastify's routes: `app.ws`, and for every route with `{ websocket: true }` the settings
@@ -39,6 +40,8 @@ export const kSessions = Symbol('fastify-realtime.sessions')
 // Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
 const kMessage = Symbol('fastify-realtime.message')
 const NO_SCHEMA = Symbol('no schema')
+const NO_UPGRADES =
+  'this server accepts no WebSockets; register Fastify with https and https.allowHTTP1: true, or without http2'
 // What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
 // another name would be passed over, and what it was to check would go unchecked.
 const SCHEMA_PARTS = new Set(
@@ -79,10 +82,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     schema: { ...parts, hide: true },
     config: { ...config, [kMessage]: message },
     handler: upgradeRequired,
-    wsHandler: (socket: unknown, request: FastifyRequest) => {
-      const realtimeSocket = socket as RealtimeSocket
-      realtimeSocket.handled = run(this, handler, realtimeSocket, request)
-    }
+    wsHandler: runner(this, path, handler)
   } as unknown as RouteOptions)
   return this
 }
@@ -92,31 +92,58 @@ function checkObject(path: string, what: string, value: unknown): object {
   throw new InvalidRouteError(path, `${what}: give an object`)
 }
 
-function upgradeRequired(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Answers a request that is no handshake. HTTP/2 knows no upgrade: to name one there is an error that Node throws. */
+export function upgradeRequired(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { code, statusCode, message } = new UpgradeRequiredError()
-  reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  if (request.raw.httpVersionMajor < 2) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
   return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
 }
 
-/** Runs a handler for as long as its connection lives. Whatever it does, the process goes on. */
-async function run(app: FastifyInstance, handler: Handler, socket: RealtimeSocket, request: FastifyRequest) {
-  try {
-    await handler.call(app, socket, request)
-    socket.finish()
-  } catch (thrown) {
-    const error = readable(thrown)
-    // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
-    if (isOfClient(error)) {
-      request.log.info({ err: error, connection: socket.id }, 'channel name refused')
-      socket.closeWith(CLOSE.badRequest)
-      return
+/**
+ * Runs a route's handler for its connections. A handler that returns a promise lives as long as its connection. Nothing
+ * here keeps the request: a connection may live for days.
+ */
+function runner(app: FastifyInstance, path: string, handler: Handler) {
+  let warned = false
+  const returned = (socket: RealtimeSocket) => {
+    if (!warned && !socket.closed && socket.listenerCount('message') > 0) {
+      warned = true
+      app.log.warn({ route: path }, 'async handler returned, which closes the connection that its listeners are on')
     }
-    if (socket.closed && isConsequence(error))
-      request.log.debug({ err: loggable(error) }, 'handler ended with its connection')
-    else request.log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
-    socket.sendError('internal')
-    socket.closeWith(CLOSE.internalError)
+    socket.finish()
   }
+  return (socket: RealtimeSocket, request: FastifyRequest): void => {
+    try {
+      const running: unknown = handler.call(app, socket, request)
+      if (!isThenable(running)) return
+      socket.handled = Promise.resolve(running).then(
+        () => returned(socket),
+        (thrown) => failed(socket, thrown)
+      )
+    } catch (thrown) {
+      failed(socket, thrown)
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+
+/** Whatever a handler does, the process goes on. */
+function failed(socket: RealtimeSocket, thrown: unknown): void {
+  const error = readable(thrown)
+  const { log } = socket.settings
+  if (isOfClient(error)) {
+    log.info({ err: error, connection: socket.id }, 'channel name refused')
+    socket.closeWith(CLOSE.badRequest)
+    return
+  }
+  // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
+  if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
+  else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
+  socket.sendError('internal')
+  socket.closeWith(CLOSE.internalError)
 }
 
 /** A name that is none comes from a client: from its address, or from a message. */
@@ -130,7 +157,12 @@ function isConsequence(error: unknown): boolean {
 }
 
 /** Prepares every WebSocket route that is declared after this package was registered. */
-export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSettings, admission: Admission): void {
+export function prepareSocketRoutes(
+  app: FastifyInstance,
+  settings: RouteSettings,
+  admission: Admission,
+  paths: UpgradeRoutes
+): void {
   const pending: (() => void)[] = []
   // With a callback: not even a promise may come between what it checks and the 101.
   const complete: preHandlerHookHandler = (request, reply, done) => {
@@ -146,12 +178,15 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     if (answer !== undefined) done(null, answer.payload)
   }
   app.addHook('onRoute', function (this: FastifyInstance, options) {
-    if (!options.websocket && !options.wsHandler) {
+    const isSocket = Boolean(options.websocket || options.wsHandler)
+    paths.declared(options, isSocket)
+    if (!isSocket) {
       if ((options.config as Config | undefined)?.realtime === undefined) return
       throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
     }
     // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
-    if (options.method === 'HEAD') return
+    if (![options.method].flat().includes('GET')) return
+    if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config
     const { [kMessage]: message, ...others } = config
     const route: Route = {
@@ -177,8 +212,24 @@ export function prepareSocketRoutes(app: FastifyInstance, settings: RouteSetting
     }
   })
   app.addHook('onReady', async () => {
+    paths.compile()
+    if (paths.any && !acceptsUpgrades(app)) throw new InvalidOptionError('http2', NO_UPGRADES)
     for (const compileNext of pending.splice(0)) compileNext()
   })
+}
+
+/** A WebSocket needs HTTP/1.1, which a server with `http2` offers over TLS only, and only if it is told to. */
+function acceptsUpgrades({ initialConfig: { http2, https } }: FastifyInstance): boolean {
+  return http2 !== true || (typeof https === 'object' && https.allowHTTP1 === true)
+}
+
+/** @fastify/websocket answers 404 to a plain request on a route with `websocket: true`, as if there were none. */
+function answerPlainRequests(options: RouteOptions): void {
+  const { handler } = options
+  options.handler = function (request, reply) {
+    // `ws` is true for an upgrade.
+    return request.ws ? handler.call(this, request, reply) : upgradeRequired(request, reply)
+  }
 }
 
 function routeSettings(app: FastifyInstance, url: string, settings: RouteSettings, own: unknown): RouteSettings {

@@ -1,5 +1,5 @@
-import { cpSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { root, runBin } from './run.ts'
 
 /*
@@ -9,5 +9,15 @@ const out = resolve(root, process.argv[2] ?? 'dist')
 
 rmSync(out, { recursive: true, force: true })
 if (!runBin('tsc', ['-p', 'tsconfig.build.json', '--outDir', out])) process.exit(1)
-// Scripts are read at run time from beside the module that loads them; tsc copies only what it compiles.
-cpSync(join(root, 'lib/broker/lua'), join(out, 'broker/lua'), { recursive: true })
+// The Lua scripts become part of the JavaScript: whatever bundles a server takes them along.
+const lua = join(root, 'lib/broker/lua')
+const sources = readdirSync(lua).map((file) => [basename(file, '.lua'), readFileSync(join(lua, file), 'utf8')])
+writeFileSync(
+  join(out, 'broker/lua-source.js'),
+  `const SOURCES = ${JSON.stringify(Object.fromEntries(sources), null, 2)}
+export function luaSource(name) {
+  return SOURCES[name]
+}
+`
+)
+rmSync(join(out, 'broker/lua-source.js.map'), { force: true })

@@ -205,3 +205,15 @@ t.test('case 129: an error in a figure is reported, and the others are collected
   t.same(failures.slice(3), [error])
   for (const line of ['realtime_closes_total{code="1000"} 1', 'realtime_channels 3']) t.ok(found.includes(line), line)
 })
+
+t.test('case 164: what was registered can be taken out again, and nothing else is', async (t) => {
+  const { metrics, target, lines } = make()
+  new prom.Counter({ name: 'of_the_application_total', help: 'Its own', registers: [target] })
+  const before = await lines()
+  const remove = metrics.export(prom, target)
+  t.not((await lines()).length, before.length)
+  remove()
+  t.same(await lines(), before)
+  make().metrics.export(prom, target)
+  t.ok((await lines()).includes('realtime_channels 3'), 'the next application uses the registry')
+})

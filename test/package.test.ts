@@ -1,20 +1,12 @@
 import { execFile } from 'node:child_process'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { test } from 'tap'
+import { RedisServer } from './support/redis-server.ts'
 
 /*
  * The package as an application gets it: packed, installed beside its declared dependencies and no others (outside
@@ -58,8 +50,34 @@ const app = fastify()
 app.register(realtime, { auth: false })
 app.ready().then(() => {
   console.log(typeof realtime, typeof app.ws)
+  console.log(typeof realtime.forbidden, typeof realtime.ChannelError, realtime.fastifyRealtime === realtime)
   return app.close()
 })
+`
+
+const typescriptCommonjsApp = `
+import realtime, { ChannelError, fastifyRealtime, forbidden } from 'fastify-realtime'
+console.log(typeof realtime, realtime === fastifyRealtime, forbidden() instanceof ChannelError)
+`
+
+/** A server as people bundle it. With REDIS_URL it publishes with history, which runs a script. */
+const bundledApp = `
+import Fastify from 'fastify'
+import realtime from 'fastify-realtime'
+
+async function main() {
+  const app = Fastify()
+  await app.register(realtime, { auth: false, redis: process.env.REDIS_URL })
+  app.ws('/echo', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  app.channel('news', { history: { size: 10, ttl: 60000 } })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { offset } = await app.realtime.publish('news', 1)
+  console.log(offset)
+  await app.close()
+}
+main()
 `
 
 test('the packed package', async (t) => {
@@ -69,7 +87,6 @@ test('the packed package', async (t) => {
   await t.test('holds what its manifest names, and no sources', async (t) => {
     const files = packed.files
     t.ok(files.includes('README.md') && files.includes('LICENSE'))
-    for (const name of readdirSync(join(root, 'lib/broker/lua'))) t.ok(files.includes(`dist/broker/lua/${name}`), name)
     const targets = Object.values(manifest.exports as Record<string, string | Record<string, string>>)
     for (const target of targets.flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))) {
       t.ok(files.includes(target.slice(2)), target)
@@ -89,7 +106,43 @@ test('the packed package', async (t) => {
 
   await t.test('is required by a CommonJS application', async (t) => {
     writeFileSync(join(app, 'app.cjs'), commonjsApp)
-    t.equal(await run(process.execPath, ['app.cjs']), 'function function\n')
+    t.equal(await run(process.execPath, ['app.cjs']), 'function function\nfunction function true\n')
+  })
+
+  await t.test('case 169: is imported by TypeScript that becomes CommonJS', async (t) => {
+    await compile('commonjs.cts', typescriptCommonjsApp)
+    t.equal(await run(process.execPath, ['commonjs.cjs']), 'function true true\n')
+  })
+
+  await t.test('case 168: a server that is bundled into one file starts, with and without Redis', async (t) => {
+    const redis = await RedisServer.start(t)
+    const entry = join(app, 'server.mjs')
+    writeFileSync(entry, bundledApp)
+    // Outside of the application: nothing of it can be found there.
+    const alone = join(folder, 'bundled')
+    mkdirSync(alone)
+    for (const [format, file] of [
+      ['esm', 'server.mjs'],
+      ['cjs', 'server.cjs']
+    ] as const) {
+      const outfile = join(alone, file)
+      const banner = "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)"
+      const { warnings } = await build({
+        entryPoints: [entry],
+        bundle: true,
+        platform: 'node',
+        format,
+        outfile,
+        logLevel: 'silent',
+        banner: format === 'esm' ? { js: banner } : {}
+      })
+      t.same(
+        warnings.filter(({ location }) => location?.file.includes(`node_modules/${manifest.name}/`)),
+        []
+      )
+      t.equal(await run(process.execPath, [file], alone), '1\n', `${format}, in memory`)
+      t.equal(await run(process.execPath, [file], alone, { REDIS_URL: redis.url }), '1\n', `${format}, with Redis`)
+    }
   })
 
   await t.test('is what the README says', async (t) => {
@@ -148,10 +201,15 @@ async function compile(name: string, source: string): Promise<void> {
 }
 
 /** Answers what the command printed; rejects with all of it if it failed. */
-async function run(command: string, args: readonly string[], cwd = app): Promise<string> {
+async function run(command: string, args: readonly string[], cwd = app, env: NodeJS.ProcessEnv = {}): Promise<string> {
   try {
     // tap loads its measuring into every child process, by NODE_OPTIONS. tsc can't start with it.
-    return (await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', command, ...args], { cwd })).stdout
+    return (
+      await promisify(execFile)('env', ['-u', 'NODE_OPTIONS', command, ...args], {
+        cwd,
+        env: { ...process.env, ...env }
+      })
+    ).stdout
   } catch (error) {
     const { message, stdout } = error as Error & { stdout: string }
     throw new Error(`${message}\n${stdout}`)

@@ -41,9 +41,22 @@ t.test('registered in a way that cannot work, it says what to do', async (t) => 
     )
   })
 
-  t.test('in a child scope', async (t) => {
-    const child = register((app) => app.register(async (child) => child.register(realtime, anonymous)))
-    await t.rejects(child, { code: 'FST_RT_NOT_ROOT', message: /Register it on the root instance/ })
+  t.test('case 166: twice on one server, in scopes that do not see each other', async (t) => {
+    const siblings = register((app) => {
+      for (let i = 0; i < 2; i++) app.register(async (child) => child.register(realtime, anonymous))
+    })
+    await t.rejects(siblings, { code: 'FST_RT_ALREADY_REGISTERED', message: /outermost scope/ })
+  })
+
+  t.test('case 184: @fastify/websocket after it', async (t) => {
+    const message = /^@fastify\/websocket: .* Leave yours out, or register it before/
+    for (const plugin of [websocket, import('@fastify/websocket')]) {
+      const late = register((app) => {
+        app.register(realtime, anonymous)
+        app.register(async (child) => child.register(plugin as typeof websocket))
+      })
+      await t.rejects(late, { code: 'FST_RT_DEPENDENCY', message })
+    }
   })
 
   t.test('without a way to verify tokens', async (t) => {

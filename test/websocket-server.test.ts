@@ -1,49 +1,78 @@
+import { createServer } from 'node:http'
 import websocket from '@fastify/websocket'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
 import t from 'tap'
+import { WebSocket } from 'ws'
 import { CLOSE } from '../lib/protocol/close-codes.ts'
 import type { SocketContext } from '../lib/socket/context.ts'
 import { kContext, RealtimeSocket } from '../lib/socket/realtime-socket.ts'
-import { type Sockets, takeSockets } from '../lib/websocket-server.ts'
+import { type Handshakes, type Sockets, takeSockets } from '../lib/websocket-server.ts'
 
 /* What becomes of @fastify/websocket. How an application with it behaves: test/plugin.test.ts. */
 
 const context = {} as SocketContext
+const handshakes: Handshakes = { isOurs: () => true, protocolOf: () => 'a protocol' }
 
 t.test('registered here, it makes our sockets, and has none of its defaults that hurt', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  const sockets = await takeSockets(app, context)
-  t.equal(app.websocketServer, sockets)
-  const { options } = sockets
+  const { server, listener } = await takeSockets(app, context, handshakes)
+  t.same(app.server.listeners('upgrade'), [listener])
+  const { options } = server
   t.equal(options.WebSocket, RealtimeSocket)
   t.equal(options[kContext], context)
   t.equal(options.perMessageDeflate, false)
   t.equal(options.closeTimeout, 2_000, 'a client that answers no close holds up the end for no longer')
+  t.equal((options.handleProtocols as () => string)(), 'a protocol')
 })
 
-t.test('registered by the application, its server is taken as it is', async (t) => {
+t.test('registered by the application, its server makes our sockets for our handshakes only', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(websocket, { options: { perMessageDeflate: true, maxPayload: 5 } })
-  const server = app.websocketServer as unknown as Sockets
-  const { close } = server
-  const sockets = await takeSockets(app, context)
-  t.equal(sockets, server)
-  t.match(sockets.options, { WebSocket: RealtimeSocket, closeTimeout: 2_000, perMessageDeflate: {}, maxPayload: 5 })
-  t.equal(sockets.options[kContext], context)
-  t.not(sockets.close, close)
+  app.server.prependListener('upgrade', () => undefined)
+  const theirs = app.websocketServer as unknown as Sockets
+  const ours = new Set<unknown>()
+  const { server, listener } = await takeSockets(app, context, { ...handshakes, isOurs: (one) => ours.has(one) })
+  t.equal(app.server.listeners('upgrade')[1], listener, 'its listener is known among others')
+  t.match(server.options, { WebSocket: RealtimeSocket, closeTimeout: 2_000, perMessageDeflate: {}, maxPayload: 5 })
+  t.equal(theirs.options.WebSocket, WebSocket)
+  t.equal(server.clients, theirs.clients)
+  theirs.options.skipUTF8Validation = true
+  t.equal(server.options.skipUTF8Validation, true, 'what is set later holds too')
+
+  const refusals: string[] = []
+  const stream = { on() {}, once() {}, end: (text: string) => refusals.push(text.slice(0, 12)) }
+  Object.defineProperty(server, 'handleUpgrade', { value: () => void refusals.push('ours') })
+  const request = { method: 'POST', headers: {} }
+  theirs.handleUpgrade(request as never, stream as never, Buffer.alloc(0), () => undefined)
+  ours.add(request)
+  theirs.handleUpgrade(request as never, stream as never, Buffer.alloc(0), () => undefined)
+  t.same(refusals, ['HTTP/1.1 405', 'ours'])
+})
+
+t.test('registered by the application for another server, it says what to do', async (t) => {
+  const app = Fastify()
+  const another = createServer()
+  t.teardown(() => app.close())
+  await app.register(websocket, { options: { server: another } })
+  await t.rejects(takeSockets(app, context, handshakes), {
+    code: 'FST_RT_DEPENDENCY',
+    message: /@fastify\/websocket: .* leave its option server out/
+  })
 })
 
 t.test('what its own hook closes calls back once', async (t) => {
   // Its preClose hook does twice, which ended the close of the application early.
+  const app = Fastify()
+  await app.register(websocket)
+  const theirs = app.websocketServer as unknown as Sockets
   let closed = 0
-  const server = { options: {}, close: () => void closed++ }
-  const app = { hasPlugin: () => true, websocketServer: server } as unknown as FastifyInstance
-  const sockets = await takeSockets(app, context)
-  sockets.close(() => t.fail('called back'))
+  theirs.close = () => void closed++
+  await takeSockets(app, context, handshakes)
+  theirs.close(() => t.fail('called back'))
   t.equal(closed, 0)
-  sockets.close()
+  theirs.close()
   t.equal(closed, 1)
 })
 
@@ -55,13 +84,14 @@ interface Registered {
 /** What @fastify/websocket is registered with. */
 async function registered(): Promise<Registered> {
   let given: unknown
-  const app = {
-    hasPlugin: () => false,
-    register: async (_plugin: unknown, options: unknown) => {
-      given = options
-    }
-  }
-  await takeSockets(app as unknown as FastifyInstance, context)
+  const app = Fastify()
+  const { register } = app
+  app.register = ((plugin: never, options: never) => {
+    given = options
+    return register.call(app, plugin, options)
+  }) as never
+  await takeSockets(app, context, handshakes)
+  await app.close()
   return given as Registered
 }
 

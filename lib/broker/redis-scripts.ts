@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { luaSource as read } from './lua-source.ts'
 import type { RedisClient } from './redis-options.ts'
 
 type Argument = string | number | Buffer
@@ -36,8 +36,4 @@ export type ScriptedClient = RedisClient & RedisScripts
 /** Gives a client the scripts as methods. A server that doesn't know one (or was flushed) is sent it in full. */
 export function defineScripts(client: RedisClient): asserts client is ScriptedClient {
   for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script)
-}
-
-function read(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
 }

@@ -21,9 +21,10 @@ import { authenticate } from './authentication.ts'
 import { Capacity } from './capacity.ts'
 import { isExpired } from './claim-rules.ts'
 import type { Dismissals, Mark } from './dismissals.ts'
-import { type Gate, type Handshake, REDACTED } from './gate.ts'
+import type { Gate, Handshake } from './gate.ts'
 import { Lease } from './lease.ts'
 import { originFault } from './origin.ts'
+import { REDACTED } from './redaction.ts'
 import { because, loggedReason, RefusalReason } from './refusal-reason.ts'
 import { BAD_VERSION, upgradeFault } from './upgrade-request.ts'
 
@@ -166,6 +167,8 @@ export class Admission {
     const handshake = this.#options.gate.handshakeOf(request.raw)
     if (handshake === undefined) return { payload }
     const { statusCode } = reply
+    // The connection ends with the answer: a proxy that kept it for its next request would lose that one.
+    reply.header('connection', 'close')
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     const close = CLOSE_FOR_STATUS[statusCode]
     // Without settings it was refused here, and what it was to be told is decided.
@@ -309,7 +312,7 @@ function giveBackUrlTokens({ urlTokens }: Handshake, request: FastifyRequest): v
 const NO_ROUTE: Route = { kind: 'refused', settings: { ...DEFAULTS, origins: undefined } }
 
 function checkUpgrade({ request }: Attempt): void {
-  const fault = upgradeFault(request.headers)
+  const fault = upgradeFault(request.raw)
   if (fault !== undefined) throw because(new BadHandshakeError(fault), new RefusalReason(fault))
 }
 

@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto'
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { Server as TlsServer } from 'node:tls'
-import type { FastifyError } from 'fastify'
-import { DrainingError, HandshakeTimeoutError } from '../errors.ts'
-import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
+import type { FastifyBaseLogger, FastifyError } from 'fastify'
+import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
+import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
 import type { SocketSettings } from '../socket/context.ts'
 import type { Mark } from './dismissals.ts'
+import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
+import { afterAnswers, detachResponse, passAsPlain } from './plain-request.ts'
+import { takeOffer, takeUrlTokens, type UrlToken } from './redaction.ts'
+import { asksForWebSocket } from './upgrade-request.ts'
 
 /** One request for an upgrade, from its arrival to the 101. */
 export interface Handshake {
   /** The connection's id, unique over all nodes. */
   readonly id: string
   readonly stream: Duplex
-  readonly head: Buffer
+  head: Buffer
   /** When it came in, by the clock of `performance`. */
   readonly begunAt: number
-  readonly offer: SubprotocolOffer
+  offer: SubprotocolOffer
   /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
-  readonly urlTokens: readonly UrlToken[]
+  urlTokens: readonly UrlToken[]
   /** When its credentials began to be verified. */
   mark?: Mark
   /** Set once the connection is admitted. */
@@ -27,12 +30,23 @@ export interface Handshake {
   upgraded: boolean
 }
 
-export interface UrlToken {
-  readonly name: string
-  readonly value: string
+/**
+ * Whose a path is: a WebSocket route's of ours, another route's in our scope, a route's that this package does not know,
+ * or nobody's.
+ */
+export type PathOwner = 'ours' | 'plain' | 'unknown route' | 'nobody'
+
+export interface UpgradePaths {
+  find(request: IncomingMessage, done: (owner: PathOwner) => void): void
 }
 
 export interface GateOptions {
+  readonly paths: UpgradePaths
+  /** @fastify/websocket's listener, which takes an upgrade through Fastify. */
+  readonly listener: UpgradeListener
+  /** True if the application registered it, and may have routes of its own on it. */
+  readonly isShared: boolean
+  readonly log: FastifyBaseLogger
   readonly upgradeTimeout: number
   isDraining(): boolean
   /** Seconds, for Retry-After. */
@@ -40,179 +54,187 @@ export interface GateOptions {
   refused(error: FastifyError, request: IncomingMessage): void
 }
 
-type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
+type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolean
 
-const PROTOCOL_HEADER = 'sec-websocket-protocol'
-const URL_TOKEN_NAME = 'access_token'
-// A compact JWS header is a JSON object, so it starts with {" in base64url.
-const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
-// Headers, and names of headers in Connection, that ask for an upgrade (HTTP2-Settings: RFC 7540 section 3.2.1).
-const UPGRADE_OPTIONS = new Set(['upgrade', 'http2-settings'])
-/** What stands in the URL in place of a token. */
-export const REDACTED = 'redacted'
+// For a handshake without bytes behind it: Node's own is a view of all that was read, and would keep it.
+const NO_BYTES = Buffer.alloc(0)
+const NO_OFFER: SubprotocolOffer = { protocols: [], offered: false }
+const NO_TOKENS: readonly UrlToken[] = []
+const UNREACHABLE = 'the route is declared before fastify-realtime is registered, or outside of its scope'
 
 /**
- * Stands before every other listener of the server's `upgrade` event: what comes in here has its credentials taken
- * out before any hook or log serializer sees the request, is refused plainly while the node drains, and has a
- * deadline that no hook can outlast.
+ * Stands before all listeners of the server's `upgrade` event, whenever they were added. An upgrade for a WebSocket route
+ * of ours has its credentials taken out before any hook or log serializer sees the request, is refused plainly while the
+ * node drains, and has a deadline that no hook can outlast. Any other goes to the other listeners.
  */
 export class Gate {
   readonly #server: Server
   readonly #options: GateOptions
+  readonly #others: OtherListeners
+  readonly #emit: Emit
   readonly #handshakes = new WeakMap<IncomingMessage, Handshake>()
   readonly #byStream = new WeakMap<Duplex, Handshake>()
-  readonly #listeners: readonly UpgradeListener[]
+  readonly #deadlines = new WeakMap<Handshake, NodeJS.Timeout>()
+  #closed = false
 
   constructor(server: Server, options: GateOptions) {
     this.#server = server
     this.#options = options
-    this.#listeners = server.listeners('upgrade') as UpgradeListener[]
-    server.removeAllListeners('upgrade')
-    server.on('upgrade', this.#onUpgrade)
+    this.#others = new OtherListeners(server, options)
+    this.#emit = server.emit as Emit
+    server.emit = this.#intercept as Server['emit']
   }
 
   handshakeOf(request: IncomingMessage): Handshake | undefined {
     return this.#handshakes.get(request)
   }
 
-  /** What was settled for the connection that `ws` is just setting up on that stream. */
+  /**
+   * What was settled for the connection that `ws` is just setting up on that stream. The connection keeps nothing of its
+   * handshake from here on: neither the token, nor the request, nor the bytes that they came in.
+   */
   settingsOf(stream: Duplex): SocketSettings {
     const handshake = this.#byStream.get(stream) as Handshake
     handshake.upgraded = true
+    handshake.offer = NO_OFFER
+    handshake.urlTokens = NO_TOKENS
+    handshake.head = NO_BYTES
+    clearTimeout(this.#deadlines.get(handshake))
+    this.#deadlines.delete(handshake)
+    detachResponse(stream)
     return handshake.settings as SocketSettings
   }
 
-  /** The one protocol to answer with: the first that was offered and is no credential. Asked where one was offered. */
-  protocolOf(request: IncomingMessage): string {
-    return (this.#handshakes.get(request) as Handshake).offer.protocols[0] as string
+  /**
+   * The protocol to answer with: the first of those that were offered and are no credentials, or what the application's
+   * own `handleProtocols` chooses of them. That is for routes with `{ websocket: true }` only.
+   */
+  protocolOf(offered: Set<string>, request: IncomingMessage, choose: unknown): string | false {
+    const { settings } = this.#handshakes.get(request) as Handshake
+    const [first] = [...offered] as [string]
+    if (settings?.kind !== 'raw' || typeof choose !== 'function') return first
+    try {
+      const chosen: unknown = choose(offered, request)
+      return offered.has(chosen as string) && (chosen as string)
+    } catch (err) {
+      this.#options.log.error({ err }, 'handleProtocols failed')
+      return false
+    }
   }
 
   close(): void {
-    this.#server.removeListener('upgrade', this.#onUpgrade)
+    this.#closed = true
+    // If it was replaced once more meanwhile, that replacement may call ours, which then does nothing of its own.
+    if (this.#server.emit === this.#intercept) this.#server.emit = this.#emit as Server['emit']
   }
 
-  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      this.#passAsHttp(request, stream, head)
+  readonly #intercept = (event: string | symbol, ...args: unknown[]): boolean => {
+    if (!this.#closed) {
+      if (event === 'upgrade') {
+        const [request, stream, head] = args as Parameters<UpgradeListener>
+        this.#onUpgrade(request, stream, head)
+        return true
+      }
+      if (event === 'request') takeStrayCredentials(args[0] as IncomingMessage)
+    }
+    return Reflect.apply(this.#emit, this.#server, [event, ...args])
+  }
+
+  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    afterAnswers(stream, () => {
+      if (asksForWebSocket(request)) this.#receive(request, stream, head)
+      else passAsPlain(this.#server, request, stream, head)
+    })
+  }
+
+  #receive(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    // Node has taken its own listener off, and whoever is next may not have one yet.
+    stream.on('error', destroy)
+    if (this.#options.isDraining()) {
+      this.#refuse(request, stream, new DrainingError())
       return
     }
+    try {
+      this.#options.paths.find(request, (owner) => {
+        if (stream.destroyed) return
+        if (owner === 'ours') this.#begin(request, stream, head)
+        else this.#passOn(request, stream, head, owner === 'unknown route')
+      })
+    } catch (err) {
+      this.#options.log.error({ err }, 'route of an upgrade not found')
+      this.#refuse(request, stream, new NotWebSocketRouteError())
+    }
+  }
+
+  #begin(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const handshake: Handshake = {
       id: randomUUID(),
       stream,
-      head,
+      head: head.length === 0 ? NO_BYTES : head,
       begunAt: performance.now(),
       offer: takeOffer(request),
       urlTokens: takeUrlTokens(request),
       upgraded: false
     }
-    if (this.#options.isDraining()) {
-      stream.on('error', () => stream.destroy())
-      this.#refuse(handshake, request, new DrainingError())
-      return
-    }
+    // ws takes no list.
+    request.headers.upgrade = 'websocket'
     this.#handshakes.set(request, handshake)
     this.#byStream.set(stream, handshake)
     this.#watch(handshake, request)
-    for (const listener of this.#listeners) listener.call(this.#server, request, stream, head)
+    stream.off('error', destroy)
+    if (!(request instanceof IncomingMessage)) closeWhenEnded(stream)
+    this.#options.listener.call(this.#server, request, stream, handshake.head)
   }
 
   #watch(handshake: Handshake, request: IncomingMessage): void {
     const timer = setTimeout(() => {
-      if (!handshake.upgraded) this.#refuse(handshake, request, new HandshakeTimeoutError())
-    }, this.#options.upgradeTimeout).unref()
-    handshake.stream.once('close', () => clearTimeout(timer))
+      if (!handshake.upgraded && !handshake.stream.destroyed) {
+        this.#refuse(request, handshake.stream, new HandshakeTimeoutError())
+      }
+    }, this.#options.upgradeTimeout)
+    this.#deadlines.set(handshake, timer.unref())
+  }
+
+  #passOn(request: IncomingMessage, stream: Duplex, head: Buffer, hasRoute: boolean): void {
+    this.#others.offer(request, stream, head, hasRoute, () => {
+      const error = new NotWebSocketRouteError()
+      this.#options.log.info({ code: error.code, reason: hasRoute ? UNREACHABLE : undefined }, 'handshake refused')
+      this.#refuse(request, stream, error)
+    })
   }
 
   /** Writes a refusal past Fastify, whose own 503 during a close leaves the socket open, and the close waiting. */
-  #refuse({ stream }: Handshake, request: IncomingMessage, error: FastifyError): void {
+  #refuse(request: IncomingMessage, stream: Duplex, error: FastifyError): void {
     this.#options.refused(error, request)
     const statusCode = error.statusCode as number
     const { code, message } = error
     const body = JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
-    stream.once('finish', () => stream.destroy())
+    const retryAfter = statusCode === 503 ? `Retry-After: ${this.#options.retryAfter()}\r\n` : ''
+    stream.once('finish', destroy)
     stream.end(
       `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n` +
         'Connection: close\r\nContent-Type: application/json; charset=utf-8\r\n' +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nRetry-After: ${this.#options.retryAfter()}\r\n\r\n${body}`
+        `Content-Length: ${Buffer.byteLength(body)}\r\n${retryAfter}\r\n${body}`
     )
   }
-
-  /**
-   * An upgrade to something else (`h2c`, which Java's HttpClient asks for on every cleartext request) may be ignored
-   * (RFC 9110 section 7.8). Node has let go of the connection by now, so it is handed in once more, with the request's
-   * head as it would be without the upgrade.
-   */
-  #passAsHttp(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    stream.unshift(Buffer.concat([Buffer.from(headWithoutUpgrade(request), 'latin1'), head]))
-    this.#server.emit(this.#server instanceof TlsServer ? 'secureConnection' : 'connection', stream)
-  }
 }
 
-function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
-  let text = `${method} ${url} HTTP/${httpVersion}\r\n`
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    let value = rawHeaders[i + 1] as string
-    const lower = name.toLowerCase()
-    if (UPGRADE_OPTIONS.has(lower)) continue
-    if (lower === 'connection') value = withoutUpgrade(value)
-    if (value !== '' || lower !== 'connection') text += `${name}: ${value}\r\n`
-  }
-  return `${text}\r\n`
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
-function withoutUpgrade(connection: string): string {
-  const options = connection.split(',').map((option) => option.trim())
-  return options.filter((option) => !UPGRADE_OPTIONS.has(option.toLowerCase())).join(', ')
+/**
+ * The streams of injectWS() never close by themselves. ws ends its side once both close frames are through, and the
+ * client reads the last one within this turn.
+ */
+function closeWhenEnded(stream: Duplex): void {
+  stream.once('finish', () => setImmediate(() => stream.destroy()))
 }
 
-/** Reads the subprotocol offer and leaves in the header what is not a credential. */
-function takeOffer(request: IncomingMessage): SubprotocolOffer {
-  const { headers, rawHeaders } = request
-  const offer = parseOffer(headers[PROTOCOL_HEADER])
-  if (!offer.offered) return offer
-  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
-    if (rawHeaders[i]?.toLowerCase() === PROTOCOL_HEADER) rawHeaders.splice(i, 2)
-  }
-  delete headers[PROTOCOL_HEADER]
-  const left = offer.protocols.join(', ')
-  if (left !== '') {
-    headers[PROTOCOL_HEADER] = left
-    rawHeaders.push('Sec-WebSocket-Protocol', left)
-  }
-  return offer
-}
-
-/** Takes whatever is called access_token (RFC 6750 section 2.3), and every JWT, out of the query. */
-function takeUrlTokens(request: IncomingMessage): UrlToken[] {
-  const tokens: UrlToken[] = []
-  const [path, ...rest] = (request.url as string).split('?')
-  if (rest.length === 0) return tokens
-  // No one expression for the whole: one that may begin at every ? and & takes quadratic time with a hostile URL.
-  const pairs = rest.join('?').split('&')
-  const redacted = pairs.map((pair) => {
-    const equals = pair.indexOf('=')
-    const written = equals === -1 ? '' : pair.slice(0, equals)
-    const name = decode(written)
-    const value = decode(pair.slice(equals + 1))
-    // Some parsers take `access_token[]` for the same name.
-    const isNamed = name.toLowerCase().replace(/\[.*/, '') === URL_TOKEN_NAME
-    if (!isNamed && !holdsJwt(value)) return pair
-    tokens.push({ name, value })
-    return `${written}=${REDACTED}`
-  })
-  request.url = `${path}?${redacted.join('&')}`
-  return tokens
-}
-
-function holdsJwt(value: string): boolean {
-  return value.split(/[^\w.-]/).some((word) => JWT.test(word))
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return text // not percent-encoding: as it stands
-  }
+/** A handshake without `Connection: Upgrade` is a plain request, which hooks see, and logs. */
+function takeStrayCredentials(request: IncomingMessage): void {
+  const { headers } = request
+  if (headers['sec-websocket-protocol'] === undefined && headers['sec-websocket-key'] === undefined) return
+  takeOffer(request)
+  takeUrlTokens(request)
 }

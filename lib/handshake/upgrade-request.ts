@@ -1,13 +1,29 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import * as ws from 'ws'
 
 export const BAD_VERSION = 'Sec-WebSocket-Version must be 13'
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** What `ws` would refuse after all hooks, for which it offers no way to answer in JSON (RFC 6455 section 4.2.1). */
-export function upgradeFault(headers: IncomingHttpHeaders): string | undefined {
-  // A number, where injectWS() made the request.
+/** True if `websocket` is among the protocols that the client would change to (RFC 9110 section 7.8). */
+export function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  const { upgrade = '' } = headers
+  return upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'websocket')
+}
+
+/**
+ * What `ws` would refuse after all hooks, for which it offers no way to answer in JSON (RFC 6455 section 4.2.1), or what
+ * it does not see.
+ */
+export function upgradeFault(request: IncomingMessage): string | undefined {
+  const { headers } = request
+  // What injectWS() made has no host, and its version is a number.
+  if (request instanceof IncomingMessage) {
+    if (request.httpVersion !== '1.1') return 'HTTP/1.1 is needed'
+    if (headers.host === undefined) return 'Host'
+  }
+  // Its bytes would be taken for frames.
+  if (Number(headers['content-length'] ?? 0) !== 0 || headers['transfer-encoding'] !== undefined) return 'a body'
   if (String(headers['sec-websocket-version']) !== '13') return BAD_VERSION
   if (!KEY.test(headers['sec-websocket-key'] ?? '')) return 'Sec-WebSocket-Key'
   const extensions = headers['sec-websocket-extensions']

@@ -33,8 +33,12 @@ export abstract class GuardedSocket extends ServerSocket {
 
   /** @internal The application's listeners. */
   listenersFor(event: string | symbol): readonly unknown[] {
-    const listeners = this.rawListeners(event)
-    return event === 'error' ? listeners.filter((listener) => !isRouteGuard(listener)) : listeners
+    return this.rawListeners(event)
+  }
+
+  /** @internal @fastify/websocket's own listener for errors is left out: it would also keep the request and the reply. */
+  override on(event: string | symbol, listener: (...args: never[]) => void): this {
+    return event === 'error' && isRouteGuard(listener) ? this : super.on(event as 'error', listener as never)
   }
 }
 

@@ -98,7 +98,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   /** @internal `ws` calls this. */
   constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext; autoPong?: boolean }) {
     // ws answers as many pings as come, and cuts off who sends sixty at once, without a close frame.
-    super(address, protocols, { ...options, autoPong: false })
+    // Options are inherited from those of the server, so a spread would lose some.
+    super(address, protocols, Object.create(options, { autoPong: { value: false } }))
     this.#context = options[kContext] as SocketContext
     this.#answersPings = options.autoPong !== false
   }

@@ -3,7 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { Admission, kRoute, type Route } from '../../lib/handshake/admission.ts'
 import { Dismissals } from '../../lib/handshake/dismissals.ts'
-import { type Handshake, REDACTED } from '../../lib/handshake/gate.ts'
+import type { Handshake } from '../../lib/handshake/gate.ts'
+import { REDACTED } from '../../lib/handshake/redaction.ts'
 import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
@@ -84,7 +85,8 @@ export async function rig(
     ...(route || {})
   }
   const knock = ({ headers, protocols = 'realtime.v1, bearer.ada', urlToken, plain = false }: Knock = {}) => {
-    const raw = {}
+    const all = { 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, ...headers }
+    const raw = { headers: all }
     const stream = Object.assign(new EventEmitter(), { destroyed: false })
     const handshake: Handshake = {
       begunAt: 0,
@@ -98,7 +100,7 @@ export async function rig(
     if (!plain) handshakes.set(raw, handshake)
     const request = {
       raw,
-      headers: { 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, ...headers },
+      headers: all,
       host: 'app.example',
       ip: '10.0.0.1',
       query: urlToken === undefined ? {} : { access_token: REDACTED, other: 'x' },

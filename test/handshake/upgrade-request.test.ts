@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
+import { type IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import t from 'tap'
-import { BAD_VERSION, upgradeFault } from '../../lib/handshake/upgrade-request.ts'
+import { asksForWebSocket, BAD_VERSION, upgradeFault } from '../../lib/handshake/upgrade-request.ts'
 
 function fault(headers: IncomingHttpHeaders = {}) {
   const good = { 'sec-websocket-version': '13', 'sec-websocket-key': randomBytes(16).toString('base64') }
-  return upgradeFault({ ...good, ...headers })
+  return upgradeFault({ headers: { ...good, ...headers } } as IncomingMessage)
 }
 
 t.test('a handshake as browsers send it', async (t) => {
@@ -49,4 +49,25 @@ t.test('extensions that are none, and offers of one that can’t be', async (t) 
   for (const extensions of ['x-unknown; a=1', 'x, y', 'permessage-deflate; server_max_window_bits=10']) {
     t.equal(fault({ 'sec-websocket-extensions': extensions }), undefined, extensions)
   }
+})
+
+t.test('case 132, 133: what its version of HTTP, a missing host or a body make of it', async (t) => {
+  const request = (httpVersion: string, headers: IncomingHttpHeaders) => {
+    const made = new IncomingMessage(null as never)
+    return Object.assign(made, { httpVersion, headers: { ...headers, 'sec-websocket-version': '13' } })
+  }
+  const key = { 'sec-websocket-key': randomBytes(16).toString('base64') }
+  t.equal(upgradeFault(request('1.1', { host: 'a', ...key })), undefined)
+  t.equal(upgradeFault(request('1.1', { host: 'a', 'content-length': '0', ...key })), undefined)
+  t.equal(upgradeFault(request('1.0', { host: 'a', ...key })), 'HTTP/1.1 is needed')
+  t.equal(upgradeFault(request('1.1', key)), 'Host')
+  for (const body of [{ 'content-length': '1' }, { 'content-length': 'x' }, { 'transfer-encoding': 'chunked' }]) {
+    t.equal(upgradeFault(request('1.1', { host: 'a', ...body, ...key })), 'a body')
+  }
+})
+
+t.test('case 133: websocket among other protocols is a handshake', async (t) => {
+  const asks = (upgrade: string | undefined) => asksForWebSocket({ headers: { upgrade } } as IncomingMessage)
+  for (const upgrade of ['websocket', 'WebSocket', 'h2c, websocket', 'websocket ,h2c']) t.ok(asks(upgrade), upgrade)
+  for (const upgrade of [undefined, '', 'h2c', 'websocket/13', 'websockets', 'h2c;websocket']) t.notOk(asks(upgrade))
 })

@@ -1,0 +1,99 @@
+import type { IncomingMessage } from 'node:http'
+import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
+
+/*
+ * Credentials of a handshake that stand where others may read them: in the subprotocol offer and in the URL. They are
+ * taken out of the request before any hook or log serializer sees it.
+ */
+
+export interface UrlToken {
+  readonly name: string
+  readonly value: string
+}
+
+const PROTOCOL_HEADER = 'sec-websocket-protocol'
+const URL_TOKEN_NAME = 'access_token'
+// A compact JWS header is a JSON object, so it starts with {" in base64url.
+const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
+// What Python's `websockets` sends for an empty list.
+const EMPTY_OFFER = /^[\s,]*$/
+/** What stands in the URL in place of a token. */
+export const REDACTED = 'redacted'
+
+/** Reads the subprotocol offer and leaves in the header what is not a credential. */
+export function takeOffer(request: IncomingMessage): SubprotocolOffer {
+  const header = request.headers[PROTOCOL_HEADER]
+  const offer = parseOffer(header === undefined || EMPTY_OFFER.test(header) ? undefined : header)
+  setHeader(request, offer.protocols.length === 0 ? undefined : standalone(offer.protocols.join(', ')))
+  return offer
+}
+
+/**
+ * Writes the header anew in everything that Node offers for reading it. `rawHeaders` may have it where `headers` does
+ * not, since Node stops reading after a number of headers.
+ */
+function setHeader(request: IncomingMessage, value: string | undefined): void {
+  const { headers, rawHeaders } = request
+  const places = (rawHeaders ?? []).flatMap((name, i) => (i % 2 === 0 && isProtocolHeader(name) ? [i] : []))
+  if (places.length === 0) {
+    // What injectWS() made has no raw headers.
+    write(headers, value)
+    return
+  }
+  // Node makes these from the raw headers when they are first read, and counts on finding as many as came. HTTP/2 has none.
+  const headersDistinct: Record<string, unknown> = request.headersDistinct ?? {}
+  write(headers, value)
+  write(headersDistinct, value === undefined ? undefined : [value])
+  const [first, ...others] = places as [number, ...number[]]
+  if (value === undefined) others.unshift(first)
+  else rawHeaders[first + 1] = value
+  for (const place of others.reverse()) rawHeaders.splice(place, 2)
+}
+
+function isProtocolHeader(name: string): boolean {
+  return name.length === PROTOCOL_HEADER.length && name.toLowerCase() === PROTOCOL_HEADER
+}
+
+function write(headers: Record<string, unknown>, value: unknown): void {
+  if (value === undefined) delete headers[PROTOCOL_HEADER]
+  else headers[PROTOCOL_HEADER] = value
+}
+
+/** A copy of a header's text: V8 lets a part of a string keep all of it, which here may hold a token. */
+function standalone(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
+/** Takes every parameter that is called access_token (RFC 6750 section 2.3), and every JWT, out of the query. */
+export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
+  const tokens: UrlToken[] = []
+  const [path, ...rest] = (request.url as string).split('?')
+  if (rest.length === 0) return tokens
+  // No one expression for the whole: one that may begin at every ? and & takes quadratic time with a hostile URL.
+  const pairs = rest.join('?').split('&')
+  const redacted = pairs.map((pair) => {
+    const equals = pair.indexOf('=')
+    const written = equals === -1 ? '' : pair.slice(0, equals)
+    const name = decode(written)
+    const value = decode(pair.slice(equals + 1))
+    // Some parsers take `access_token[]` for the same name.
+    const isNamed = name.toLowerCase().replace(/\[.*/, '') === URL_TOKEN_NAME
+    if (!isNamed && !holdsJwt(value)) return pair
+    tokens.push({ name, value })
+    return `${written}=${REDACTED}`
+  })
+  request.url = `${path}?${redacted.join('&')}`
+  return tokens
+}
+
+function holdsJwt(value: string): boolean {
+  return value.split(/[^\w.-]/).some((word) => JWT.test(word))
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text // not percent-encoding: as it stands
+  }
+}
