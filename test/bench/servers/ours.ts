@@ -4,8 +4,8 @@ import realtime from 'fastify-realtime'
 import { BACKLOG, HOST, listening, MESSAGE, SECRET } from './support.ts'
 
 /*
- * This package, as an application uses it. All its defaults are on, but the limit on messages a second, which the load
- * is above.
+ * This package, as an application uses it. All its defaults are on, but the limits on messages and bytes a second,
+ * which the load is above.
  */
 const CHANNEL = 'bench'
 const KEPT = 'kept'
@@ -13,7 +13,7 @@ const open = { realtime: { auth: false } } as const
 
 const app = Fastify()
 await app.register(jwt, { secret: SECRET })
-await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false } })
+await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false, bytes: false } })
 app.channel(CHANNEL, { onSubscribe: true })
 app.channel(KEPT, { onSubscribe: true, history: { size: 1_000, ttl: 600_000 } })
 
