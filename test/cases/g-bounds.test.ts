@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ChannelError } from '../../lib/index.ts'
+import { ChannelError, forbidden } from '../../lib/index.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
@@ -264,4 +264,15 @@ t.test('case 143: a key is remembered, however many others come', async (t) => {
   for (let n = 0; n < 1_000; n++) await app.realtime.publish('b/other', n, { idempotencyKey: `k${n}` })
   t.same(await mine(), first)
   t.equal((await app.realtime.history('b/mine')).publications.length, 1)
+})
+
+t.test('case 141: what was denied is logged, also if there is neither a user nor a channel', async (t) => {
+  const { app, logs } = await buildApp(t, { auth: false })
+  app.rpc('no', () => {
+    throw forbidden()
+  })
+  const speaker = await Speaker.open(app)
+  t.match(await speaker.call({ rpc: { method: 'no' } }), { error: { code: 103 } })
+  const { connection, user, command, channel } = logs.find(({ msg }) => msg === 'channel command denied') ?? {}
+  t.same([typeof connection, user, command, channel], ['string', undefined, 'rpc', undefined])
 })

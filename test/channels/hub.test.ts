@@ -255,3 +255,10 @@ t.test('without history a slow reader loses the oldest, and is told how many', a
   t.equal(numbers.length + slow.outbox.dropped, 10)
   t.equal(numbers.at(-1), 10)
 })
+
+t.test('a channel that nobody is on has no audience', async (t) => {
+  const rig = await makeRig(t)
+  t.equal(rig.hub.audienceOf('news'), 0)
+  await rig.subscribe(rig.reader(), 'news')
+  t.equal(rig.hub.audienceOf('news'), 0, 'nor is a socket told who comes')
+})
