@@ -100,3 +100,82 @@ t.test('who sends nothing is forgotten', async (t) => {
   for (let i = 0; i < 3; i++) clock.advance(30_000)
   t.equal(rates.size, 0)
 })
+
+const RATE = { rate: 100, burst: 200 }
+
+/** How many of so many messages are taken that come at once. */
+const atOnce = (rates: UserRates, count: number, rate = RATE) =>
+  Array.from({ length: count }, () => rates.take('u', rate)).filter((wait) => wait === 0).length
+
+t.test('case 144: a whole burst after a silence, and no more', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const rates = node()
+  t.equal(atOnce(rates, 250), 200)
+  for (let rest = 0; rest < 3; rest++) {
+    await nextTurn()
+    clock.advance(3_000)
+    t.equal(atOnce(rates, 250), 200)
+  }
+  await nextTurn()
+  clock.advance(1_000)
+  t.equal(atOnce(rates, 250), 100, 'half of it after half the time')
+})
+
+t.test('case 144: a whole burst after a silence, spread over two nodes', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const nodes = [node(), node()]
+  for (let rest = 0; rest < 3; rest++) {
+    clock.advance(3_000)
+    for (const rates of nodes) t.equal(atOnce(rates, 100), 100)
+    await nextTurn()
+  }
+})
+
+t.test('case 144: what a user sends to many nodes at once is held back afterwards', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const nodes = [node(), node()]
+  let taken = 0
+  for (let second = 0; second <= 60; second++) {
+    for (const rates of nodes) taken += atOnce(rates, 250)
+    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    clock.advance(1_000)
+  }
+  t.ok(taken >= 0.9 * 60 * 100 && taken <= 2 * 200 + 60 * 100, `${taken} in 60 s`)
+})
+
+t.test('case 144: who waits as long as told is taken', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const rates = node()
+  t.equal(atOnce(rates, 200), 200)
+  for (let n = 0; n < 20; n++) {
+    await nextTurn()
+    const wait = rates.take('u', RATE)
+    t.ok(wait > 0 && wait <= 10, `${wait} ms`)
+    await nextTurn()
+    clock.advance(wait)
+    t.equal(rates.take('u', RATE), 0)
+  }
+})
+
+t.test('case 144: each rate has a bucket of its own, equal rates share one', async (t) => {
+  const { node } = await makeNodes(t)
+  const rates = node()
+  t.equal(atOnce(rates, 20, { rate: 1, burst: 10 }), 10)
+  t.equal(atOnce(rates, 100, { rate: 1, burst: 50 }), 50)
+  t.equal(atOnce(rates, 20, { rate: 1, burst: 10 }), 0)
+  t.equal(rates.size, 2)
+  await nextTurn()
+  t.equal(atOnce(node(), 60, { rate: 1, burst: 50 }), 50, 'another node learns of it from the broker')
+})
+
+t.test('case 144: a slow rate is remembered until its bucket is full', async (t) => {
+  const { clock, node } = await makeNodes(t)
+  const rates = node()
+  const slow = { rate: 0.01, burst: 2 }
+  t.equal(atOnce(rates, 5, slow), 2)
+  await nextTurn()
+  clock.advance(99_000)
+  t.equal(atOnce(rates, 5, slow), 0)
+  clock.advance(2_000)
+  t.equal(atOnce(rates, 5, slow), 1)
+})
