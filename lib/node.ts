@@ -15,10 +15,11 @@ import { Drainer } from './drain.ts'
 import { Dismissals } from './handshake/dismissals.ts'
 import { Metrics } from './metrics.ts'
 import type { ResolvedOptions } from './options.ts'
+import { CLOSE } from './protocol/close-codes.ts'
 import { Realtime } from './realtime.ts'
 import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
-import { OncePer } from './socket/once-per.ts'
+import { OncePer, OncePerName } from './socket/once-per.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
 import { holdingClock, systemClock, TimerWheel } from './socket/timer-wheel.ts'
@@ -30,6 +31,8 @@ const RESOLUTION = 50
 const SUBSCRIBING_AT_ONCE = 256
 // What fails for a broker that is away, or that went while it was asked.
 const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
+// Channels whose history is a node's own affair: a line an hour for each of so many.
+const POLICY_LOG = { interval: 3_600_000, channels: 1_000 }
 // For lines about what can come as often as messages do.
 const LOG_INTERVAL = 60_000
 // What a handshake, or a `connect`, may take besides the time of the application's hooks: the broker's.
@@ -53,6 +56,7 @@ export class Node implements SocketObserver {
   readonly context: SocketContext
   readonly realtime: Realtime
   readonly #unread = new OncePer(LOG_INTERVAL)
+  readonly #policies = new OncePerName(POLICY_LOG.interval, POLICY_LOG.channels)
   readonly #failures = new Map<string, OncePer>()
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
@@ -102,7 +106,8 @@ export class Node implements SocketObserver {
       failed,
       repaired: metrics.repaired.bind(metrics),
       delivered: metrics.delivered.bind(metrics),
-      recovered: metrics.recovered.bind(metrics)
+      recovered: metrics.recovered.bind(metrics),
+      unpositioned: (channel) => this.#unpositioned(channel)
     })
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
@@ -169,6 +174,13 @@ export class Node implements SocketObserver {
     this.metrics.closed(socket, code)
   }
 
+  /** Closes a connection whose user has too many. False if it is not open. */
+  evict(connection: string): boolean {
+    const [socket] = this.registry.find({ connection })
+    socket?.closeWith(CLOSE.tooManyConnections)
+    return socket !== undefined
+  }
+
   received(bytes: number): void {
     this.metrics.received(bytes)
   }
@@ -224,6 +236,11 @@ export class Node implements SocketObserver {
     this.metrics.unread(kind)
     const times = this.#unread.count(this.wheel.now())
     if (times > 0) this.#log.warn({ kind, channel, times }, 'message between nodes dropped')
+  }
+
+  #unpositioned(channel: string): void {
+    if (!this.#policies.isDue(channel, this.wheel.now())) return
+    this.#log.warn({ channel }, 'publication without a position on a channel with history')
   }
 
   #brokerIs(up: boolean, err: Error | undefined): void {

@@ -44,7 +44,16 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   }
   const { upgradeTimeout, connections } = options.limits
   const gate = new Gate(app.server as Server, { paths, listener, isShared, log: app.log, upgradeTimeout, ...refusals })
-  const admission = new Admission({ gate, server, broker, wheel, limits: connections, dismissals, ...refusals })
+  const admission = new Admission({
+    gate,
+    server,
+    broker,
+    wheel,
+    evict: (id) => node.evict(id),
+    limits: connections,
+    dismissals,
+    ...refusals
+  })
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])

@@ -139,6 +139,13 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
     socket.closeWith(CLOSE.badRequest)
     return
   }
+  if (!socket.closed && isUnavailable(error)) {
+    // Redis is away, which is reported as that: the client comes back later.
+    log.info({ err: loggable(error), connection: socket.id }, 'socket handler ended: unavailable')
+    socket.sendError('unavailable')
+    socket.closeWith(CLOSE.tryAgainLater)
+    return
+  }
   // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
   if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
   else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
@@ -149,6 +156,12 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
 /** A name that is none comes from a client: from its address, or from a message. */
 function isOfClient(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === 'FST_RT_INVALID_CHANNEL'
+}
+
+/** The broker is away, or went while it was asked. */
+function isUnavailable(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return code === 'FST_RT_UNAVAILABLE' || code === 'FST_RT_UNKNOWN_OUTCOME'
 }
 
 function isConsequence(error: unknown): boolean {

@@ -22,6 +22,8 @@ export interface ChannelOptions {
   delivered(lag: number): void
   /** A subscriber that gave its position was given all that it had missed, or was told that it could not be. */
   recovered(complete: boolean): void
+  /** A publication without a position came, though this node keeps a history of the channel. */
+  unpositioned(channel: string): void
 }
 
 // Publications kept while the channel's own position is being repaired; beyond it they are read from history.
@@ -56,6 +58,7 @@ export class Channel {
       position: () => this.position,
       isCurrent: (subscription) => this.#isCurrent(subscription),
       repair: () => this.#repair(),
+      attempt: (action) => options.turn.attempt(action),
       promote: () => this.#promote()
     })
   }
@@ -85,21 +88,28 @@ export class Channel {
   ): Promise<SubscribeResult> {
     const subscription = new Subscription(subscriber, this.#feed(format))
     this.#subscriptions.set(subscriber, subscription)
+    const joined = this.#join(subscription, since, welcome)
+    subscription.joined = joined
     try {
-      await this.open()
-      if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
-      if (this.#options.history !== undefined) {
-        this.#joining.add(subscription)
-        return await this.#recovery.begin(subscription, since, welcome)
-      }
-      const result = { recovered: false, offset: 0, epoch: '' }
-      await welcome?.(result, [])
-      if (this.#isCurrent(subscription)) subscription.feed.join(subscription)
-      return result
+      return await joined
     } catch (error) {
       if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
       throw error
+    } finally {
+      subscription.joined = undefined
     }
+  }
+
+  async #join(subscription: Subscription, since: Since | undefined, welcome: Welcome | undefined) {
+    await this.open()
+    if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
+    this.#joining.add(subscription)
+    return await this.#recovery.begin(subscription, this.#options.history && since, welcome)
+  }
+
+  /** Resolves once a subscriber that is joining has joined; rejects if it could not. */
+  async joined(subscriber: Subscriber): Promise<void> {
+    await this.#subscriptions.get(subscriber)?.joined
   }
 
   unsubscribe(subscriber: Subscriber): void {
@@ -128,7 +138,9 @@ export class Channel {
   /** A publication came from the broker. */
   receive(publication: Publication): void {
     const { offset, epoch } = publication
-    if (this.#options.history === undefined || offset === 0) this.#spread(publication)
+    const { history, unpositioned } = this.#options
+    if (offset === 0 && history !== undefined) unpositioned(this.name)
+    if (history === undefined || offset === 0) this.#spread(publication)
     else if (this.#held !== undefined) this.#hold(this.#held, publication)
     // Not open: it could not be, and nobody is subscribed.
     else if (this.#epoch === '') return

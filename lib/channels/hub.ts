@@ -35,6 +35,8 @@ export interface HubOptions {
   repaired(complete: boolean): void
   delivered(lag: number): void
   recovered(complete: boolean): void
+  /** A publication without a position came on a channel that keeps a history here: some node has another policy. */
+  unpositioned(channel: string): void
 }
 
 // A channel that loses its last subscriber stays subscribed for a moment: people come and go.
@@ -76,13 +78,17 @@ export class Hub {
     if (!names.has(name) && names.size >= member.maxSubscriptions) throw new SubscriptionLimitError()
     const { channel } = this.#enter(name)
     if (names.has(name)) {
-      await channel.open()
+      // Two calls hold together, or fail together.
+      await channel.joined(member)
+      if (member.closed) throw new SocketClosedError()
       return { recovered: false, ...channel.position }
     }
     names.add(name)
     this.#memberships.set(member, names)
     try {
-      return await channel.subscribe(member, format, options?.since, welcome)
+      const result = await channel.subscribe(member, format, options?.since, welcome)
+      if (member.closed) throw new SocketClosedError()
+      return result
     } catch (error) {
       // Unsubscribed and subscribed again meanwhile, it is subscribed.
       if (!this.#entries.get(name)?.channel.has(member)) this.unsubscribe(member, name)
@@ -156,11 +162,23 @@ export class Hub {
   }
 
   #enter(name: string): Entry {
-    const { wheel, broker, turn, limiter, failed, repaired, delivered, recovered, historyOf } = this.#options
+    const { wheel, broker, turn, limiter, failed, repaired, delivered, recovered, unpositioned, historyOf } =
+      this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
       const history = historyOf(name)
-      const channel = new Channel({ name, broker, turn, limiter, history, failed, repaired, delivered, recovered })
+      const channel = new Channel({
+        name,
+        broker,
+        turn,
+        limiter,
+        history,
+        failed,
+        repaired,
+        delivered,
+        recovered,
+        unpositioned
+      })
       entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
       this.#entries.set(name, entry)
     }

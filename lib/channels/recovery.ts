@@ -47,6 +47,8 @@ export interface RecoveringChannel {
   isCurrent(subscription: Subscription): boolean
   /** Finds out how far the history is, and whether it is still the same. */
   repair(): Promise<void>
+  /** Runs what nobody waits for. */
+  attempt(action: () => void): void
   /** Lets those go live that have come level with this node. */
   promote(): void
 }
@@ -94,8 +96,9 @@ export class Recovery {
     if (!isPosition(from)) {
       const result = { recovered: false, ...this.#channel.position() }
       subscription.moveTo(result)
+      subscription.buffer = []
       if (welcome !== undefined) await this.#introduce(subscription, result, [], welcome)
-      else this.#channel.promote()
+      else this.#goLiveAfter(subscription)
       return result
     }
     const page = await this.#readFor(subscription, from)
@@ -144,8 +147,7 @@ export class Recovery {
       if (!told.recovered) subscription.moveTo(told)
     }
     this.#options.recovered(told.recovered)
-    // Newer ones only once the caller has had its turn: it may have to say `recovered: false` before them.
-    setImmediate(() => this.#goLive(subscription))
+    this.#goLiveAfter(subscription)
     return told
   }
 
@@ -209,6 +211,11 @@ export class Recovery {
       subscriber.pay?.(frame.length)
       subscription.give({ offset: publication.offset, frame })
     }
+  }
+
+  /** Newer ones only once the caller has had its turn: it may have to say where it stands before them. */
+  #goLiveAfter(subscription: Subscription): void {
+    setImmediate(() => this.#channel.attempt(() => this.#goLive(subscription)))
   }
 
   #goLive(subscription: Subscription): void {

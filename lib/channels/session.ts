@@ -12,7 +12,7 @@ import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
 import { TokenBucket } from '../socket/token-bucket.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
-import { subscribeByServer } from './commands/server-subscriptions.ts'
+import { subscribeByRequest } from './commands/server-subscriptions.ts'
 import type { ClientContext, ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import type { Member } from './hub.ts'
@@ -54,11 +54,15 @@ export class Session implements Member, SocketSession, Timed {
   wheelTick = -1
   readonly #lanes: Lanes
   #state: State = 'new'
+  /** The node drains; `connect` may still be under way. */
+  #draining = false
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
   /** What the application asked for meanwhile. */
   #deferred: (() => void)[] = []
   readonly #replies: ReplyBatch
+  /** Subscriptions that the application asked for and that wait for other commands, by channel. */
+  readonly #asked = new Map<string, symbol>()
   #denials: TokenBucket | undefined
   /** Bytes that it has sent while nobody knows it. */
   #unknownBytes = 0
@@ -130,7 +134,7 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   get #listens(): boolean {
-    return !this.socket.closed && this.#state !== 'ended' && this.#state !== 'draining' && this.#state !== 'refused'
+    return !this.socket.closed && !this.#draining && this.#state !== 'ended' && this.#state !== 'refused'
   }
 
   #take(text: string): void {
@@ -242,7 +246,7 @@ export class Session implements Member, SocketSession, Timed {
 
   /** The client has connected, and been told so. */
   connected(): void {
-    this.#state = 'connected'
+    this.#state = this.#draining ? 'draining' : 'connected'
     this.socket.liftAllowance()
     for (const deferred of this.#deferred.splice(0)) deferred()
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
@@ -273,7 +277,10 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   drain(): Promise<void> | undefined {
-    if (this.#state === 'connected') this.#state = 'draining'
+    this.#draining = true
+    // What came behind `connect` is not begun any more: the client sends it to the next node.
+    this.#early = []
+    if (this.#state === 'connected' || this.#state === 'new') this.#state = 'draining'
     return this.#lanes.idle()
   }
 
@@ -335,6 +342,7 @@ export class Session implements Member, SocketSession, Timed {
   /** The application ends the subscription. */
   unsubscribe(channel: string): void {
     if (this.#defer(() => this.unsubscribe(channel))) return
+    this.#asked.delete(channel)
     const subscription = this.subscriptions.get(channel)
     if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.byServer)
   }
@@ -345,13 +353,13 @@ export class Session implements Member, SocketSession, Timed {
       this.#defer(() => this.subscribe(channel))
       return
     }
+    const asked = Symbol()
+    this.#asked.set(channel, asked)
     this.#lanes.run(channel, 1, async () => {
-      try {
-        if (!this.closed) await subscribeByServer(this, channel)
-      } catch (error) {
-        const err = loggable(error)
-        this.socket.settings.log.error({ err, connection: this.socket.id }, 'subscription by the server failed')
-      }
+      // Unsubscribed since, or asked for again: the order of the calls holds.
+      if (this.#asked.get(channel) !== asked) return
+      this.#asked.delete(channel)
+      await subscribeByRequest(this, channel)
     })
   }
 

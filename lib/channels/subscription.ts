@@ -1,4 +1,4 @@
-import type { StreamPosition } from '../socket/context.ts'
+import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import type { Feed } from './feed.ts'
 
@@ -24,6 +24,8 @@ export interface Encoded {
 export class Subscription {
   readonly subscriber: Subscriber
   readonly feed: Feed
+  /** Pending while it is being made. */
+  joined: Promise<SubscribeResult> | undefined
   /** The offset it was given last, while it is not live, and its epoch: the channel's may be a newer one by now. */
   offset = 0
   epoch = ''
@@ -43,14 +45,19 @@ export class Subscription {
   take(encoded: Encoded): void {
     if (this.behind) return
     if (this.buffer !== undefined) this.buffer.push(encoded)
-    else if (encoded.offset > this.offset) this.give(encoded)
+    else this.#giveNew(encoded)
   }
 
   /** Hands out what was buffered and is newer than what was given. */
   release(): void {
     const buffer = this.buffer as Encoded[]
     this.buffer = undefined
-    for (const encoded of buffer) if (encoded.offset > this.offset) this.give(encoded)
+    for (const encoded of buffer) this.#giveNew(encoded)
+  }
+
+  /** A publication without a position is always new. */
+  #giveNew(encoded: Encoded): void {
+    if (encoded.offset === 0 || encoded.offset > this.offset) this.give(encoded)
   }
 
   /** It goes on from there. */
@@ -68,6 +75,6 @@ export class Subscription {
 
   give({ frame, offset }: Encoded): void {
     this.subscriber.outbox.push(frame)
-    this.offset = offset
+    if (offset > 0) this.offset = offset
   }
 }

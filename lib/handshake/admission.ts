@@ -46,6 +46,8 @@ export interface AdmissionOptions {
   readonly server: WebSocketServer
   readonly broker: Broker
   readonly wheel: TimerWheel
+  /** Closes a connection that has lost its place. False if it is not open. */
+  evict(connection: string): boolean
   readonly limits: { readonly total: number; readonly perAddress: number; readonly perUser: number }
   readonly dismissals: Dismissals
   isDraining(): boolean

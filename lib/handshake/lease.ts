@@ -8,6 +8,8 @@ import { because, RefusalReason } from './refusal-reason.ts'
 export interface LeaseOptions {
   readonly broker: Broker
   readonly wheel: TimerWheel
+  /** Closes the connection, because its user has too many. False if it is not open. */
+  evict(connection: string): boolean
 }
 
 export interface LeaseHolder {
@@ -46,8 +48,16 @@ export class Lease implements Timed {
   }
 
   onDue(): number {
-    void this.#acquire()
+    void this.#renew()
     return this.#options.wheel.now() + LEASE.ttl / 3
+  }
+
+  /** A node that stood still for longer than its leases lost its places, and others may have taken them since. */
+  async #renew(): Promise<void> {
+    if (await this.#acquire()) return
+    this.#options.wheel.delete(this)
+    this.#log.info({ connection: this.#handshake.id }, 'connection closed: its place was lost and is taken')
+    if (!this.#options.evict(this.#handshake.id)) this.#handshake.stream.destroy()
   }
 
   /** Without a broker nobody can be counted: a limit that locks everybody out would be worse than none. */

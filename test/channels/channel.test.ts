@@ -1,5 +1,6 @@
 import t from 'tap'
 import { socketFormat } from '../../lib/channels/feed.ts'
+import { textFrame } from '../../lib/protocol/frame.ts'
 import { makeRig } from './rig.ts'
 
 const range = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, i) => first + i)
@@ -127,6 +128,7 @@ t.test('a gap that history cannot fill is declared, before anything newer', asyn
   const rig = await makeRig(t, { size: 2, ttl: 60_000 })
   const reader = rig.reader()
   const { epoch } = await rig.subscribe(reader, 'h')
+  await rig.written()
   rig.broker.lost = ({ offset }) => offset > 1 && offset < 5
   await rig.publish('h', 1, 2, 3, 4, 5)
   await rig.written()
@@ -142,6 +144,7 @@ t.test('a new epoch is declared', async (t) => {
   const rig = await makeRig(t)
   const reader = rig.reader()
   const { epoch } = await rig.subscribe(reader, 'h')
+  await rig.written()
   await rig.publish('h', 1)
   await rig.broker.removeHistory('h')
   await rig.publish('h', 2)
@@ -408,4 +411,44 @@ t.test('a welcome that does not say how much it took took all', async (t) => {
   await rig.publish('h', 3)
   await rig.written()
   t.strictSame(reader.data, [3])
+})
+
+t.test('case 155: a publication without a position on a channel with history is reported', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.subscribe(reader, 'h')
+  await rig.subscribe(reader, 'news')
+  // As a publisher without the policy does it. The first comes before the subscription is live.
+  for (const value of [1, 2]) {
+    await rig.broker.publish('h', Buffer.from(`${value}`))
+    await rig.written()
+  }
+  await rig.publish('h', 3)
+  await rig.publish('news', 4)
+  await rig.written()
+  t.strictSame(reader.data, [1, 2, 3, 4])
+  t.strictSame(rig.unpositioned, ['h', 'h'], 'the node counts, and logs one an hour')
+})
+
+t.test('case 159: the result of a subscription comes before anything newer', async (t) => {
+  for (const name of ['h', 'news']) {
+    const rig = await makeRig(t)
+    const reader = rig.reader()
+    const subscribing = rig.subscribe(reader, name).then((result) => {
+      reader.outbox.push(textFrame(JSON.stringify({ channel: 'result', data: result.offset })))
+    })
+    // Others publish in the same turn.
+    for (let n = 0; n < 10; n++) {
+      await Promise.resolve()
+      await rig.publish(name, n)
+    }
+    await subscribing
+    await rig.publish(name, 'last')
+    await rig.written()
+    const [first, ...rest] = reader.messages
+    t.equal(first?.channel, 'result', name)
+    t.ok(rest.length > 0)
+    if (name === 'h') t.equal(rest[0]?.offset, (first?.data as number) + 1, 'and none is missing')
+    t.equal(rest.at(-1)?.data, 'last')
+  }
 })

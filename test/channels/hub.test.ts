@@ -33,6 +33,7 @@ t.test(
     await rig.subscribe(early, 'news')
     await rig.publish('news', 1)
     await rig.subscribe(late, 'news')
+    await rig.written()
     await rig.publish('news', 2)
     rig.hub.unsubscribe(early, 'news')
     await rig.publish('news', 3)
@@ -178,7 +179,7 @@ t.test('C71: a connection that closes while it is subscribed leaves nothing behi
   const subscribing = rig.subscribe(reader, 'news')
   reader.closed = true
   rig.hub.unsubscribeAll(reader)
-  await subscribing
+  await t.rejects(subscribing, { code: 'FST_RT_SOCKET_CLOSED' })
   await rig.publish('news', 1)
   await rig.written()
   t.strictSame(reader.messages, [])
@@ -261,4 +262,34 @@ t.test('a channel that nobody is on has no audience', async (t) => {
   t.equal(rig.hub.audienceOf('news'), 0)
   await rig.subscribe(rig.reader(), 'news')
   t.equal(rig.hub.audienceOf('news'), 0, 'nor is a socket told who comes')
+})
+
+t.test('case 159: two calls for one channel hold together, or fail together', async (t) => {
+  for (const fails of [true, false]) {
+    const rig = await makeRig(t)
+    const reader = rig.reader()
+    const { history } = rig.broker
+    rig.broker.history = async (channel, query) => {
+      await rig.written()
+      if (fails && query.since !== undefined) throw new Error('away')
+      return history.call(rig.broker, channel, query)
+    }
+    const since = { offset: 0, epoch: 'other' }
+    const results = await Promise.allSettled([rig.subscribe(reader, 'h', since), rig.subscribe(reader, 'h')])
+    t.strictSame(
+      results.map(({ status }) => status),
+      fails ? ['rejected', 'rejected'] : ['fulfilled', 'fulfilled']
+    )
+    t.strictSame(rig.hub.channelsOf(reader), fails ? [] : ['h'])
+  }
+})
+
+t.test('case 159: a socket that closes meanwhile is not subscribed, by whichever call', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  const calls = [rig.subscribe(reader, 'h'), rig.subscribe(reader, 'h')]
+  reader.closed = true
+  rig.hub.unsubscribeAll(reader)
+  for (const call of calls) await t.rejects(call, { code: 'FST_RT_SOCKET_CLOSED' })
+  t.strictSame(rig.hub.channelsOf(reader), [])
 })

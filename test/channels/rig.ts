@@ -146,6 +146,7 @@ export interface Rig {
   readonly repairs: boolean[]
   readonly lags: number[]
   readonly recoveries: boolean[]
+  readonly unpositioned: string[]
   reader(limits?: { soft: number; hard: number }): Reader
   subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
   /** Publishes numbers, one after another. */
@@ -166,6 +167,7 @@ export async function makeRig(
   const repairs: boolean[] = []
   const lags: number[] = []
   const recoveries: boolean[] = []
+  const unpositioned: string[] = []
   const hub = new Hub({
     broker,
     turn,
@@ -176,7 +178,8 @@ export async function makeRig(
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),
     delivered: (lag) => lags.push(lag),
-    recovered: (complete) => recoveries.push(complete)
+    recovered: (complete) => recoveries.push(complete),
+    unpositioned: (channel) => unpositioned.push(channel)
   })
   await broker.start({
     publication: (channel, publication) => {
@@ -196,6 +199,7 @@ export async function makeRig(
     repairs,
     lags,
     recoveries,
+    unpositioned,
     reader: (limits) => new Reader(turn, hub, limits),
     subscribe: (reader, channel, since) => hub.subscribe(reader, channel, socketFormat, since && { since }),
     async publish(channel, ...values) {

@@ -113,7 +113,8 @@ class World {
       failed: () => undefined,
       repaired: () => undefined,
       delivered: () => undefined,
-      recovered: () => undefined
+      recovered: () => undefined,
+      unpositioned: () => undefined
     })
     void this.#broker.start({
       publication: (name, publication) => this.hub.receive(name, publication),

@@ -203,7 +203,8 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     failed,
     repaired() {},
     delivered() {},
-    recovered() {}
+    recovered() {},
+    unpositioned: () => undefined
   })
   const presence = new Presence({ broker, wheel, limiter, failed })
   await broker.start({

@@ -61,6 +61,7 @@ export async function rig(
     server: server as never,
     broker,
     wheel,
+    evict: () => true,
     limits: { total: NONE, perAddress: NONE, perUser: NONE, ...limits },
     dismissals,
     isDraining: () => state.draining,

@@ -15,6 +15,10 @@ class Connection extends EventEmitter {
     this.destroyed = true
     this.emit('close')
   }
+
+  destroy() {
+    this.end()
+  }
 }
 
 function setUp() {
@@ -38,11 +42,17 @@ function setUp() {
     set: (entry: Timed, at: number) => void deadlines.set(entry, at),
     delete: (entry: Timed) => void deadlines.delete(entry)
   }
-  const options = { broker: broker as unknown as Broker, wheel } as unknown as LeaseOptions
-  const log = { debug: (...args: unknown[]) => void logged.push(args) } as unknown as FastifyBaseLogger
+  const open = new Set(['c1'])
+  const evict = (id: string) => {
+    calls.push(`evict ${id}`)
+    return open.delete(id)
+  }
+  const options = { broker: broker as unknown as Broker, wheel, evict } as unknown as LeaseOptions
+  const note = (...args: unknown[]) => void logged.push(args)
+  const log = { debug: note, info: note } as unknown as FastifyBaseLogger
   const holder = { id: 'c1', stream: connection as unknown as Duplex }
   const lease = new Lease(options, 'user:ada', holder, 3, log)
-  return { broker, calls, connection, deadlines, lease, logged }
+  return { broker, calls, connection, deadlines, lease, logged, open }
 }
 
 const acquired = `acquire user:ada c1 3 ${LEASE.ttl}`
@@ -87,4 +97,19 @@ t.test('without a broker everybody is let in, and nothing is thrown', async (t) 
   await new Promise(setImmediate)
   t.same(calls, [acquired, acquired, released])
   t.match(logged, Array(3).fill([{ err: { message: 'away' } }, 'per-user limit not enforced']))
+})
+
+t.test('case 162: a place that was lost and is taken ends its connection', async (t) => {
+  for (const isOpen of [true, false]) {
+    const { broker, calls, connection, deadlines, lease, logged, open } = setUp()
+    await lease.take()
+    if (!isOpen) open.clear()
+    broker.answer = async () => false
+    lease.onDue()
+    await new Promise(setImmediate)
+    t.same(calls.slice(0, 3), [acquired, acquired, 'evict c1'])
+    t.equal(connection.destroyed, !isOpen, 'a handshake that is under way is cut')
+    t.equal(deadlines.size, 0, 'it is not renewed any more')
+    t.match(logged, [[{ connection: 'c1' }, /its place was lost/]])
+  }
 })

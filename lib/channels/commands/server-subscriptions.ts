@@ -2,6 +2,7 @@ import { ChannelError } from '../../protocol/channel-errors.ts'
 import type { Since } from '../../protocol/commands.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { subscribePush } from '../../protocol/replies.ts'
+import { loggable } from '../../socket/loggable.ts'
 import type { Session } from '../session.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
 import { attach, openSubscription } from './attach.ts'
@@ -80,4 +81,14 @@ export async function subscribeByServer(session: Session, channel: string): Prom
     session.push(subscribePush(channel, result))
   }
   await attach(session, subscription, undefined, told, OPTIONS)
+}
+
+/** The same if nobody waits for it: an error is logged. */
+export async function subscribeByRequest(session: Session, channel: string): Promise<void> {
+  try {
+    if (!session.closed) await subscribeByServer(session, channel)
+  } catch (error) {
+    const { id, settings } = session.socket
+    settings.log.error({ err: loggable(error), connection: id }, 'subscription by the server failed')
+  }
 }
