@@ -197,17 +197,16 @@ export class Gate {
 
   #passOn(request: IncomingMessage, stream: Duplex, head: Buffer, hasRoute: boolean): void {
     this.#others.offer(request, stream, head, hasRoute, () => {
-      const error = new NotWebSocketRouteError()
-      this.#options.log.info({ code: error.code, reason: hasRoute ? UNREACHABLE : undefined }, 'handshake refused')
-      this.#refuse(request, stream, error)
+      this.#refuse(request, stream, new NotWebSocketRouteError(), hasRoute ? UNREACHABLE : undefined)
     })
   }
 
   /** Writes a refusal past Fastify, whose own 503 during a close leaves the socket open, and the close waiting. */
-  #refuse(request: IncomingMessage, stream: Duplex, error: FastifyError): void {
+  #refuse(request: IncomingMessage, stream: Duplex, error: FastifyError, reason = error.message): void {
     this.#options.refused(error, request)
     const statusCode = error.statusCode as number
     const { code, message } = error
+    this.#options.log.info({ code, reason }, 'handshake refused')
     const body = JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
     const retryAfter = statusCode === 503 ? `Retry-After: ${this.#options.retryAfter()}\r\n` : ''
     stream.once('finish', destroy)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { holdsJwt } from '../protocol/json-web-token.ts'
 import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
 
 /*
@@ -13,8 +14,6 @@ export interface UrlToken {
 
 const PROTOCOL_HEADER = 'sec-websocket-protocol'
 const URL_TOKEN_NAME = 'access_token'
-// A compact JWS header is a JSON object, so it starts with {" in base64url.
-const JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/
 // What Python's `websockets` sends for an empty list.
 const EMPTY_OFFER = /^[\s,]*$/
 /** What stands in the URL in place of a token. */
@@ -84,10 +83,6 @@ export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
   })
   request.url = `${path}?${redacted.join('&')}`
   return tokens
-}
-
-function holdsJwt(value: string): boolean {
-  return value.split(/[^\w.-]/).some((word) => JWT.test(word))
 }
 
 function decode(text: string): string {
