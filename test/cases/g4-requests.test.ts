@@ -4,7 +4,7 @@ import { RedisKeys } from '../../lib/broker/keys.ts'
 import { CONTROL_CHANNEL } from '../../lib/channels/control.ts'
 import type { RealtimeOptions } from '../../lib/options.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
-import { freshPrefix } from '../broker/redis-bench.ts'
+import { freshPrefix, openRedisBroker } from '../broker/redis-bench.ts'
 import { type atLeast, buildApp } from '../support/app.ts'
 import { RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
@@ -121,4 +121,15 @@ t.test('case 153: a Redis that lost its data meanwhile', async (t) => {
   const lines = linesOf(logs, 'requests of other nodes may be missing')
   t.equal(lines.length, 1)
   t.ok(new Date(lines[0]?.since as string).getTime() <= before + 1_000)
+})
+
+t.test('case 153: a lease ends in time though Redis’s clock was set back by an hour', async (t) => {
+  const prefix = freshPrefix()
+  const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+  const ttl = 200
+  t.equal(await broker.acquireLease('user:ada', 'dead', 1, ttl), true)
+  // To Redis this is what a clock that was set back looks like.
+  await server.admin.zincrby(new RedisKeys(prefix, 0).lease('user:ada'), 3_600_000, 'dead')
+  t.equal(await broker.acquireLease('user:ada', 'next', 1, ttl), false)
+  await until(() => broker.acquireLease('user:ada', 'next', 1, ttl))
 })
