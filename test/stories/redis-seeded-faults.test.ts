@@ -35,14 +35,22 @@ const SMALL = {
   settleTimeout: 1500
 }
 
+// Whether one is met is a matter of chance, and of how busy the machine is.
+const TRIES = 4
+// Most of a trial is waiting.
+t.jobs = 2
+
 for (const [name, { fault, rules, nodes = 1 }] of Object.entries(FOUND_BY)) {
-  t.test(`${name}, found under: ${fault}`, async (t) => {
+  t.test(`${name}, found under: ${fault}`, { buffered: true }, async (t) => {
     const mutation = MUTATIONS[name as MutationName]
-    const { violations } = await runTrial(t, faultNamed(fault), { ...SMALL, nodes, mutation })
-    const found = [...new Set(violations.map(({ rule }) => rule as string))]
+    const found: string[] = []
+    for (let tries = 0; tries < TRIES && !found.some((rule) => rules.includes(rule)); tries++) {
+      const { violations } = await runTrial(t, faultNamed(fault), { ...SMALL, seed: tries, nodes, mutation })
+      found.push(...violations.map(({ rule }) => rule))
+    }
     t.ok(
       found.some((rule) => rules.includes(rule)),
-      `found: ${found}`
+      `found: ${[...new Set(found)]}`
     )
   })
 }
