@@ -58,6 +58,7 @@ export class Node implements SocketObserver {
   readonly #unread = new OncePer(LOG_INTERVAL)
   readonly #policies = new OncePerName(POLICY_LOG.interval, POLICY_LOG.channels)
   readonly #failures = new Map<string, OncePer>()
+  readonly #refusals = new OncePer(LOG_INTERVAL)
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
   #wasAway = false
@@ -73,12 +74,17 @@ export class Node implements SocketObserver {
       // That the broker is away is said once; that everything then fails goes without saying.
       if (!AWAY.has((err as { code?: string }).code)) log.warn({ err, stage }, 'broker failed')
     }
+    const refused = (err: Error) => {
+      if (this.#refusals.count(wheel.now()) > 0) log.error({ err }, 'broker refuses this node')
+    }
     this.#log = log
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
     const broker =
-      redis === undefined ? new MemoryBroker({ maxBytes: limits.memoryHistory }) : new RedisBroker({ redis, prefix })
+      redis === undefined
+        ? new MemoryBroker({ maxBytes: limits.memoryHistory })
+        : new RedisBroker({ redis, prefix, refused })
     const historyOf = (channel: string) => channels.historyOf(channel)
     const metrics = new Metrics({
       registry,

@@ -111,6 +111,16 @@ export class Realtime {
     }
   }
 
+  /**
+   * Deletes what is kept of a channel. Its subscribers are told of a gap, and go on at the start of a new epoch.
+   * Idempotency keys stay remembered. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_UNAVAILABLE` or
+   * `FST_RT_UNKNOWN_OUTCOME`.
+   */
+  async removeHistory(channel: string): Promise<void> {
+    checkChannel(channel)
+    await this.#parts.broker.removeHistory(channel)
+  }
+
   /** Who is on a channel with presence, on all nodes. Rejects as `history` does. */
   async presence(channel: string): Promise<PresentClient[]> {
     checkChannel(channel)

@@ -131,7 +131,10 @@ t.test('what is kept of a channel, and who is on it', async (t) => {
   const since = { offset: 1, epoch }
   t.strictSame((await realtime.history('room', { since, limit: 1 })).publications, kept.slice(1, 2))
   t.strictSame((await realtime.history('room', { reverse: true })).publications, kept.toReversed())
-  for (const call of ['history', 'presence', 'presenceStats'] as const) {
+  await realtime.removeHistory('room')
+  t.match(await realtime.history('room'), { publications: [], offset: 0 })
+  t.not((await realtime.history('room')).epoch, epoch)
+  for (const call of ['history', 'presence', 'presenceStats', 'removeHistory'] as const) {
     await t.rejects(realtime[call]('\u0000') as Promise<unknown>, { code: 'FST_RT_INVALID_CHANNEL' } as never)
   }
 })

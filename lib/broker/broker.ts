@@ -129,6 +129,10 @@ export interface Broker {
   unsubscribe(channel: string): Promise<void>
   publish(channel: string, data: Buffer, options?: PublishOptions): Promise<PublishResult>
   history(channel: string, query: HistoryQuery): Promise<HistoryPage>
+  /**
+   * Deletes the channel's history: it goes on at offset 0 of a new epoch. Every node with a subscriber is told to audit
+   * it. Idempotency keys stay remembered.
+   */
   removeHistory(channel: string): Promise<void>
   publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void>
   /** Adds or refreshes an entry, which is gone `ttl` milliseconds after its last refresh. */

@@ -1,17 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import type { PresenceEventKind, Publication } from './broker.ts'
+import type { Link } from './redis-witness.ts'
 
 /*
  * The messages that nodes send each other over pub/sub. publish.lua writes the same form.
  *
- *   publication = "1p" offset "," epoch "," time *field ":" *value data
+ *   publication = "1p" offset [ "-" at "-" previous ] "," epoch "," time *field ":" *value data
  *   presence    = "1" ( "j" / "l" ) *field ":" *value info          j: join, l: leave
+ *   removal     = "1r" *field ":" *value                            the channel's history was deleted
  *   field       = "," letter length
  *
  * The first byte is the version, the second the kind. Each field announces a value of that many bytes. The values
  * follow the colon in the order of their fields, and the rest of the message is `data` or `info`: one JSON text in one
- * line. An offset of 0 goes with an empty epoch: the publication has no position. The only field so far is `i`, the
- * publisher's info (JSON) of a publication.
+ * line. An offset of 0 goes with an empty epoch: the publication has no position. One that has names when Redis took it
+ * (`at`, milliseconds by Redis's clock) and when Redis took the publication before it (`previous`, 0 if there was none):
+ * see redis-witness.ts. The only field so far is `i`, the publisher's info (JSON) of a publication.
  *
  * How the form grows: a reader skips fields that it does not know, so what an older node may leave out (tags) becomes a
  * field. What an older node would misread (binary data, a delta) becomes a version. A message carries the lowest version
@@ -29,10 +32,11 @@ export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 // Numbers have one spelling. The bounds keep the expressions from looking far into a message that is none of ours.
 const MAX_FIELDS = 16
 const FIELDS = `((?:,[a-z](?:0|[1-9]\\d{0,7})){0,${MAX_FIELDS}}):`
-const PUBLICATION = new RegExp(`^${VERSION}p(0|[1-9]\\d{0,15}),([\\w.-]{0,64}),(0|[1-9]\\d{0,15})${FIELDS}`)
-const PRESENCE = new RegExp(`^${VERSION}([jl])${FIELDS}`)
+const NUMBER = '(0|[1-9]\\d{0,15})'
+const PUBLICATION = new RegExp(`^${VERSION}p${NUMBER}(?:-${NUMBER}-${NUMBER})?,([\\w.-]{0,64}),${NUMBER}${FIELDS}`)
+const EVENT = new RegExp(`^${VERSION}([jlr])${FIELDS}`)
 const FIELD = /,([a-z])(\d+)/g
-const MAX_HEADER = 2 + 16 + 1 + 64 + 1 + 16 + MAX_FIELDS * 10 + 1
+const MAX_HEADER = 2 + 3 * 17 + 64 + 1 + 16 + MAX_FIELDS * 10 + 1
 const MAX_TIME = 8_640_000_000_000_000
 
 const HEADERS: Record<PresenceEventKind, Buffer> = {
@@ -50,9 +54,13 @@ export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
   return Buffer.concat([HEADERS[kind], info])
 }
 
+/** A channel's history was deleted. */
+export const REMOVAL = `${VERSION}r:`
+
 export type Envelope =
-  | { readonly kind: 'publication'; readonly publication: Publication }
+  | { readonly kind: 'publication'; readonly publication: Publication; readonly link: Link | undefined }
   | { readonly kind: PresenceEventKind; readonly info: Buffer }
+  | { readonly kind: 'removal' }
 
 /**
  * Reads a message; the parts are views of it, not copies. `undefined` if it is malformed, too large, or of a version
@@ -63,32 +71,32 @@ export function readEnvelope(message: Buffer): Envelope | undefined {
   const start = message.toString('latin1', 0, MAX_HEADER)
   const publication = PUBLICATION.exec(start)
   if (publication !== null) return readPublication(message, publication)
-  const presence = PRESENCE.exec(start)
-  return presence === null ? undefined : readPresence(message, presence)
+  const event = EVENT.exec(start)
+  return event === null ? undefined : readEvent(message, event)
 }
 
 function readPublication(message: Buffer, header: RegExpExecArray): Envelope | undefined {
-  const [{ length }, offsetText, epoch = '', timeText, fields = ''] = header
+  const [{ length }, offsetText, atText, previousText, epoch = '', timeText, fields = ''] = header
   const offset = Number(offsetText)
   const time = Number(timeText)
-  if (!Number.isSafeInteger(offset) || time > MAX_TIME || (offset === 0) !== (epoch === '')) return undefined
-  if (fields === '') {
-    const data = message.subarray(length)
-    if (!isJsonLine(data)) return undefined
-    return { kind: 'publication', publication: { offset, epoch, time, data, info: undefined } }
-  }
-  const values = readValues(message, length, fields)
-  if (values === undefined) return undefined
-  const { rest: data, found } = values
-  const info = found.get('i')
+  const hasPosition = offset > 0
+  if (!Number.isSafeInteger(offset) || time > MAX_TIME || hasPosition !== (epoch !== '')) return undefined
+  if (atText !== undefined && !hasPosition) return undefined
+  const link = atText === undefined ? undefined : { at: Number(atText), previous: Number(previousText) }
+  const values = fields === '' ? undefined : readValues(message, length, fields)
+  if (fields !== '' && values === undefined) return undefined
+  const data = values?.rest ?? message.subarray(length)
+  const info = values?.found.get('i')
   if (!isJsonLine(data) || !(info === undefined || isJsonLine(info))) return undefined
-  return { kind: 'publication', publication: { offset, epoch, time, data, info } }
+  return { kind: 'publication', publication: { offset, epoch, time, data, info }, link }
 }
 
-function readPresence(message: Buffer, header: RegExpExecArray): Envelope | undefined {
+function readEvent(message: Buffer, header: RegExpExecArray): Envelope | undefined {
   const [{ length }, kind, fields = ''] = header
   const values = readValues(message, length, fields)
-  if (values === undefined || !isJsonLine(values.rest)) return undefined
+  if (values === undefined) return undefined
+  if (kind === 'r') return values.rest.length === 0 ? { kind: 'removal' } : undefined
+  if (!isJsonLine(values.rest)) return undefined
   return { kind: kind === 'j' ? 'join' : 'leave', info: values.rest }
 }
 

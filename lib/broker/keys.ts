@@ -1,6 +1,6 @@
 import { InvalidOptionError } from '../errors.ts'
 
-const PREFIX = /^[\w.:/-]{1,64}$/
+const PREFIX = /^[\w.-]{1,64}$/
 
 // In braces stands what Redis Cluster hashes. A name can't close them, and what it holds instead can be told from what
 // stood in it before: a percent sign is always escaped.
@@ -32,6 +32,16 @@ export class RedisKeys {
     return `${this.#wire.slice(0, -1)}probe:${node}:{${tag}}`
   }
 
+  /** A key of one node's own, likewise. */
+  probeKey(node: string, tag: string): string {
+    return `${this.#keys.slice(0, -1)}probe:${node}:{${tag}}`
+  }
+
+  /** What names of keys to try permissions with begin with. */
+  check(name: string): string {
+    return `${this.#keys}${escapeName(name)}}`
+  }
+
   meta(channel: string): string {
     return `${this.#keys}${escapeName(channel)}}:meta`
   }
@@ -40,8 +50,10 @@ export class RedisKeys {
     return `${this.#keys}${escapeName(channel)}}:stream`
   }
 
-  idempotency(channel: string, key: string): string {
-    return `${this.#keys}${escapeName(channel)}}:once:${key}`
+  /** What was answered to the channel's idempotency keys, and when each is forgotten. */
+  idempotency(channel: string): [answers: string, expiries: string] {
+    const base = `${this.#keys}${escapeName(channel)}}`
+    return [`${base}:once`, `${base}:onces`]
   }
 
   presence(channel: string): [expiries: string, users: string, infos: string] {
@@ -58,10 +70,10 @@ export class RedisKeys {
   }
 }
 
-/** Throws `FST_RT_INVALID_OPTION` for what is no prefix: 1 to 64 letters, digits, and any of `_ . : / -`. */
+/** Throws `FST_RT_INVALID_OPTION` unless the prefix is 1 to 64 letters, digits, and any of `_ . -`. */
 export function assertPrefix(prefix: unknown): asserts prefix is string {
   if (typeof prefix === 'string' && PREFIX.test(prefix)) return
-  throw new InvalidOptionError('prefix', 'give 1 to 64 letters, digits, or _ . : / -')
+  throw new InvalidOptionError('prefix', 'give 1 to 64 letters, digits, or any of _ . -')
 }
 
 function escapeName(name: string): string {

@@ -132,6 +132,7 @@ export class MemoryBroker implements Broker {
   removeHistory(channel: string): Promise<void> {
     if (!this.#listener) return down()
     this.#history.remove(channel)
+    if (this.#subscriptions.has(channel)) this.#listener.audit([channel])
     return DONE
   }
 

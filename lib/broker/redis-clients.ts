@@ -6,6 +6,13 @@ import type { RedisBrokerOptions, RedisBrokerTimes, RedisClient } from './redis-
 // a stall of our own for the server's silence, so it gets this many times as long.
 const SILENCES = 3
 
+// ioredis has a default for most of its options; these are the others.
+const WITHOUT_DEFAULT = [
+  ...['Connector', 'blockingTimeout', 'commandQueue', 'commandTimeout', 'himportFieldsets', 'monitor', 'offlineQueue'],
+  ...['path', 'preferredSlaves', 'scripts', 'sentinelCommandTimeout', 'sentinelPassword', 'sentinelTLS'],
+  ...['sentinelUsername', 'socketTimeout', 'tls']
+]
+
 /** Makes the clients of a broker, each not yet connected, all by the same settings. */
 export interface RedisClients {
   readonly isCluster: boolean
@@ -27,20 +34,48 @@ export function redisClients(redis: RedisBrokerOptions['redis'], times: RedisBro
 
 function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes): RedisClients {
   const own = ownOptions(times)
-  if (isInstance(redis)) {
-    if (!isCluster(redis)) return ofSingle({ ...redis.options, ...own })
-    const create = () => redis.duplicate([], clusterOptions(own, times, redis))
-    return { isCluster: true, database: 0, create }
-  }
-  if (typeof redis === 'string') {
-    if (!/^rediss?:\/\//.test(redis)) throw new InvalidOptionError('redis', 'a URL begins with redis:// or rediss://')
-    // Not `new Redis(redis, own)`: ioredis takes options from a URL's query before those.
-    return ofSingle({ ...new Redis(redis, { lazyConnect: true }).options, ...own })
-  }
+  if (typeof redis === 'string') return ofSingle({ ...urlOptions(redis), ...own })
   if (typeof redis !== 'object' || redis === null) {
     throw new InvalidOptionError('redis', 'give a URL, options of ioredis, or an instance of it')
   }
-  return ofSingle({ ...redis, ...own })
+  if (!isInstance(redis)) {
+    const known = [...Object.keys(new Redis({ lazyConnect: true }).options), ...WITHOUT_DEFAULT]
+    for (const name of Object.keys(redis)) {
+      if (!known.includes(name))
+        throw new InvalidOptionError(`redis.${name}`, 'ioredis has no such option; correct its name')
+    }
+    return ofSingle({ ...checked(redis), ...own })
+  }
+  if (!isCluster(redis)) return ofSingle({ ...checked(redis.options), ...own })
+  checked(redis.options)
+  if (redis.options.shardedSubscribers !== true) {
+    throw new InvalidOptionError('redis', 'make the Cluster of ioredis 6 or newer, with shardedSubscribers: true')
+  }
+  const create = () => redis.duplicate([], clusterOptions(own, times, redis))
+  return { isCluster: true, database: 0, create }
+}
+
+function urlOptions(url: string): RedisOptions {
+  if (!/^rediss?:\/\//.test(url)) throw new InvalidOptionError('redis', 'a URL begins with redis:// or rediss://')
+  // Not `new Redis(url, own)`: ioredis takes options from a URL's query before those.
+  const { options } = new Redis(url, { lazyConnect: true })
+  const database = url.replace(/[?#].*$/, '').match(/^rediss?:\/\/[^/]*\/(.*)$/)?.[1]
+  return checked(database ? { ...options, db: Number(database) } : options)
+}
+
+/** What would be passed over, or taken for something else. */
+function checked<Options extends { keyPrefix?: string; db?: number }>(options: Options): Options {
+  const { keyPrefix, db = 0 } = options
+  if (keyPrefix) {
+    throw new InvalidOptionError(
+      'redis.keyPrefix',
+      'pub/sub knows no keyPrefix; leave it out, and give the option prefix'
+    )
+  }
+  if (!Number.isSafeInteger(db) || db < 0) {
+    throw new InvalidOptionError('redis.db', 'name the database by its number, 0 or more')
+  }
+  return options
 }
 
 // ioredis asks the sentinels in their order and takes the first answer. One that is out of date must not be asked
@@ -70,7 +105,8 @@ function ownOptions({ connectTimeout, commandTimeout }: RedisBrokerTimes): Redis
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     enableAutoPipelining: false,
-    enableReadyCheck: true,
+    // It writes to stderr if INFO is refused. Commands tell of a server that is loading.
+    enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     connectTimeout,
     disconnectTimeout: 200,
@@ -116,8 +152,13 @@ function clusterOptions(own: RedisOptions, { commandTimeout }: RedisBrokerTimes,
   }
 }
 
-function isInstance(redis: RedisBrokerOptions['redis']): redis is RedisClient {
-  return typeof redis === 'object' && redis !== null && typeof (redis as RedisClient).duplicate === 'function'
+/** Throws for an instance of something else. */
+function isInstance(redis: RedisOptions | RedisClient): redis is RedisClient {
+  const prototype: unknown = Object.getPrototypeOf(redis)
+  if (prototype === Object.prototype || prototype === null) return false
+  const { defineCommand, duplicate, options } = redis as Partial<RedisClient>
+  if (typeof defineCommand === 'function' && typeof duplicate === 'function' && options) return true
+  throw new InvalidOptionError('redis', 'this is no client of ioredis; give one, or a URL')
 }
 
 /** Not `instanceof`: the application may have another copy of ioredis. */

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisClients } from './redis-clients.ts'
-import { isLate, RedisDeadlines } from './redis-deadlines.ts'
-import { callerError, errorWord, fatalError } from './redis-errors.ts'
+import { bytesRead, RedisCommands } from './redis-commands.ts'
+import { RedisDeadlines } from './redis-deadlines.ts'
+import { errorWord, fatalError, isRefusedWrite } from './redis-errors.ts'
 import { RedisLink } from './redis-link.ts'
 import type { RedisBrokerTimes, RedisClient } from './redis-options.ts'
 import { RedisProbe, type SlotRange, tagsByServer } from './redis-probe.ts'
@@ -21,46 +21,62 @@ export interface RedisConnectionsOptions {
   check(client: ScriptedClient): Promise<void>
   message(wire: string, message: Buffer): void
   state(up: boolean, cause?: Error): void
+  /** Redis turns us away by what stands in the configuration. Called with each attempt to come back. */
+  refused(cause: Error): void
   /** Messages may have been missed on any channel. */
   missed(): void
 }
 
 /**
- * The two connections of a broker, one for commands and one that listens, and whether they can be used.
+ * The connections of a broker: one for commands, one that listens, and from the first page of history on one that reads
+ * history, so that a large answer holds up no other command. Says whether they can be used.
  *
- * The broker is up while both are. Whenever either is another than before, messages may have been missed.
+ * The broker is up while the first two are and Redis takes writes. Whenever either is another than before, messages may
+ * have been missed. A broker that only publishes has the first alone.
  */
 export class RedisConnections {
   readonly subscriptions: RedisSubscriptions
   readonly #options: RedisConnectionsOptions
-  readonly #commands: RedisLink
+  readonly #commands: RedisCommands
+  readonly #reads: RedisCommands
   readonly #subscriber: RedisLink
   readonly #probe: RedisProbe
-  readonly #deadlines: RedisDeadlines
   readonly #node = randomBytes(9).toString('base64url')
   #probeWires: string[] = []
-  #replid = ''
+  #listens = true
+  #isReading = false
   #checked = false
+  /** Servers that take no writes, by the probe's tag. */
+  readonly #unwritable = new Map<string, unknown>()
   #told: boolean | undefined
-  #pending = 0
-  #idle: (() => void) | undefined
-  #corked: Array<{ uncork(): void }> | undefined
 
   constructor(options: RedisConnectionsOptions) {
     this.#options = options
-    const { clients, times } = options
-    this.#deadlines = new RedisDeadlines(times.commandTimeout)
+    const { clients, times, maxPending } = options
+    const { isCluster } = clients
     const common = {
+      isCluster,
+      commandTimeout: times.commandTimeout,
+      maxPending,
       isFatal: (error: unknown) => fatalError(error) !== undefined,
       attemptTimeout: times.connectTimeout + 2 * times.commandTimeout,
-      reconnectDelay: times.reconnectDelay
-    }
-    this.#commands = new RedisLink({
-      ...common,
+      reconnectDelay: times.reconnectDelay,
       create: () => clients.create(),
+      failed: (error: unknown) => this.#failed(error),
+      demoted: () => this.#replaceAll()
+    }
+    this.#commands = new RedisCommands({
+      ...common,
       prepare: (client) => this.#prepareCommands(client),
-      adopt: () => this.#changed(),
+      adopt: () => this.#adoptCommands(),
       lost: (error) => this.#lost('commands', error)
+    })
+    this.#reads = new RedisCommands({
+      ...common,
+      prepare: (client) => this.#prepareReads(client),
+      adopt: () => {},
+      // History is read by the connection for commands until it is back.
+      lost: () => {}
     })
     this.#subscriber = new RedisLink({
       ...common,
@@ -70,133 +86,133 @@ export class RedisConnections {
       lost: (error) => this.#lost('subscriber', error)
     })
     this.subscriptions = new RedisSubscriptions({
-      isCluster: clients.isCluster,
+      isCluster,
       current: () => this.#subscriber.client,
-      deadlines: this.#deadlines
+      deadlines: new RedisDeadlines(times.commandTimeout, () => bytesRead(this.#subscriber.client))
     })
     this.#probe = new RedisProbe({
       interval: times.probeInterval,
       wires: () => (this.#subscriber.client ? this.#probeWires : []),
       send: (wire, message) => this.#sendProbe(wire, message),
+      received: () => bytesRead(this.#subscriber.client),
       deaf: () => this.#subscriber.replace()
     })
   }
 
   get up(): boolean {
-    return this.#commands.client !== undefined && this.#subscriber.client !== undefined
+    return this.#isConnected && !this.#isUnwritable
   }
 
-  /** The master's replication id; '' in a cluster, where each master has its own (position.lua asks for it there). */
-  get replid(): string {
-    return this.#replid
+  /** No server takes writes. */
+  get #isUnwritable(): boolean {
+    return this.#unwritable.size > 0 && this.#unwritable.size >= this.#probeWires.length
   }
 
-  async start(): Promise<void> {
+  get #isConnected(): boolean {
+    return this.#commands.client !== undefined && (!this.#listens || this.#subscriber.client !== undefined)
+  }
+
+  /** @param listens False for a broker that only publishes. */
+  async start(listens: boolean): Promise<void> {
+    this.#listens = listens
     try {
-      await Promise.all([this.#commands.start(), this.#subscriber.start()])
+      await Promise.all([this.#commands.start(), listens ? this.#subscriber.start() : undefined])
     } catch (error) {
       await this.close()
       throw fatalError(error)
     }
-    if (!this.up) throw new UnavailableError()
-    void this.#probe.run()
+    if (!this.#isConnected) throw new UnavailableError()
+    if (listens) void this.#probe.run()
   }
 
-  /** Runs commands of one event-loop turn in one write. `writes`: without an answer, they may have been done. */
-  async run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
-    const client = this.#commands.client
-    if (!client || this.#pending >= this.#options.maxPending) throw new UnavailableError()
-    this.#cork(client)
-    this.#pending++
-    let reply: Reply
-    try {
-      reply = await this.#deadlines.within(command(client as ScriptedClient))
-    } catch (error) {
-      this.#release()
-      this.#refused(client, error)
-      throw callerError(error, writes)
+  /** `writes`: without an answer, the command may have been done. */
+  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+    return this.#commands.run(writes, command)
+  }
+
+  /** As `run`, for what may have a large answer. */
+  read<Reply>(command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+    if (!this.#isReading) {
+      this.#isReading = true
+      // It tries until it is closed; what is fatal shows on the connection for commands.
+      this.#reads.start().catch(() => {
+        this.#isReading = false
+      })
     }
-    this.#release()
-    return reply
+    const commands = this.#reads.client === undefined ? this.#commands : this.#reads
+    return commands.run(false, command)
   }
 
   async close(): Promise<void> {
     this.#probe.stop()
-    this.#uncork()
-    await this.#answered()
-    this.#commands.close()
+    const { closeTimeout } = this.#options.times
+    await Promise.all([this.#commands.close(closeTimeout), this.#reads.close(closeTimeout)])
     this.#subscriber.close()
   }
 
-  #release(): void {
-    this.#pending--
-    if (this.#pending === 0) this.#idle?.()
-  }
-
-  /** What was sent has been answered, or has had its time. */
-  async #answered(): Promise<void> {
-    if (this.#pending === 0) return
-    await new Promise<void>((resolve) => {
-      const timeout = setTimeout(resolve, this.#options.times.closeTimeout)
-      this.#idle = () => {
-        clearTimeout(timeout)
-        resolve()
-      }
-    })
-  }
-
-  // --- the connection for commands
+  // --- the connections for commands
 
   async #prepareCommands(client: RedisClient): Promise<void> {
     defineScripts(client)
-    await this.#learnReplid(client)
+    await this.#assertMaster(client)
     if (this.#checked) {
       // A server that takes no writes (CLIENT PAUSE, a minority) would be lost with the first publish.
-      await this.#publish(client, this.#options.keys.probe(this.#node, ''), '')
+      await this.#write(client, '')
       return
     }
     await this.#options.check(client)
     this.#checked = true
   }
 
-  async #learnReplid(client: RedisClient): Promise<void> {
+  async #prepareReads(client: RedisClient): Promise<void> {
+    defineScripts(client)
+    await this.#assertMaster(client)
+  }
+
+  #adoptCommands(): void {
+    this.#unwritable.clear()
+    // It may be of another server from now on.
+    if (this.#isReading) this.#reads.replace()
+    this.#changed()
+  }
+
+  async #assertMaster(client: RedisClient): Promise<void> {
     if (client.isCluster) return
     const info = await client.info('replication')
     if (!/^role:master\r?$/m.test(info)) throw Object.assign(new Error('Not a master'), { code: 'NOT_MASTER' })
-    this.#replid = /^master_replid:(\w+)/m.exec(info)?.[1] ?? ''
   }
 
-  // A master that was demoted and promoted again, with our connection left open, has another id.
-  async #sendProbe(wire: string, message: string): Promise<void> {
-    await this.run(false, (client) => Promise.all([this.#publish(client, wire, message), this.#learnReplid(client)]))
-  }
-
-  #publish(client: RedisClient, wire: string, message: string): Promise<unknown> {
-    return client.isCluster ? client.spublish(wire, message) : client.publish(wire, message)
-  }
-
-  #refused(client: RedisClient, error: unknown): void {
-    // A server that has stopped answering is left: what is sent to it would only pile up.
-    if (isLate(error) && !client.isCluster) this.#commands.abandon(client, error)
-    const word = errorWord(error)
-    if ((word !== 'READONLY' && word !== 'NOT_MASTER') || client !== this.#commands.client) return
+  #replaceAll(): void {
     this.#commands.replace()
-    this.#subscriber.replace()
+    if (this.#listens) this.#subscriber.replace()
   }
 
-  #cork(client: RedisClient): void {
-    if (this.#corked) return
-    const streams = (client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]).map(
-      ({ stream }) => stream
-    )
-    this.#corked = streams.filter((stream) => stream !== undefined)
-    for (const stream of this.#corked) (stream as Redis['stream']).cork()
-    setImmediate(() => this.#uncork())
+  /** Pub/sub works on a server that takes no writes, so one is tried. */
+  async #write(client: RedisClient, tag: string): Promise<void> {
+    await client.set(this.#options.keys.probeKey(this.#node, tag), '', 'PX', 1_000)
   }
 
-  #uncork(): void {
-    for (const stream of this.#corked ?? []) stream.uncork()
-    this.#corked = undefined
+  async #sendProbe(wire: string, message: string): Promise<void> {
+    const tag = wire.slice(wire.lastIndexOf('{') + 1, -1)
+    await this.run(false, (client) => {
+      const written = this.#write(client, tag).then(
+        () => this.#writes(tag, undefined),
+        (error) => this.#writes(tag, error)
+      )
+      const sent = client.isCluster ? client.spublish(wire, message) : client.publish(wire, message)
+      return Promise.all([sent, this.#assertMaster(client), written])
+    })
+  }
+
+  /** A server takes writes, or refuses them. */
+  #writes(tag: string, error: unknown): void {
+    if (error !== undefined && !isRefusedWrite(error)) throw error
+    const before = this.#isUnwritable
+    if (error === undefined) this.#unwritable.delete(tag)
+    else this.#unwritable.set(tag, error)
+    if (before === this.#isUnwritable) return
+    if (before) this.#changed()
+    else this.#lost('commands', error)
   }
 
   // --- the connection that listens
@@ -235,6 +251,11 @@ export class RedisConnections {
   }
 
   // --- both
+
+  #failed(error: unknown): void {
+    const cause = fatalError(error)
+    if (cause !== undefined) this.#options.refused(cause)
+  }
 
   #changed(): void {
     if (!this.up) return

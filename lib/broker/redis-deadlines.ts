@@ -8,24 +8,38 @@ interface Waiting {
 /** What a command without an answer is rejected with, as ioredis does it. */
 const MESSAGE = 'Command timed out'
 
+// How often it is looked whether something has come in, in the time for a command.
+const LOOKS = 4
+
 /**
  * Gives commands so long to be answered. ioredis can do that too, by a timer for each: a process that is busy for as
  * long (thousands of clients that come back at once) then takes every answer for late that waits in its own kernel.
  * Here the time runs from the end of the turn in which a command was given, when it is written, and what has come in is
  * read before anything is judged.
+ *
+ * Answers come in order on a connection, so a large one holds up those behind it. While something comes in, no command
+ * is late: the time runs anew.
  */
 export class RedisDeadlines {
   readonly #timeout: number
+  readonly #received: () => number
   /** Given in this turn. */
   #fresh: Waiting[] = []
   /** Given before, in order; those before `#start` are done. All have as long, so the first is the first to be late. */
   #waiting: Waiting[] = []
   #start = 0
   #timer: NodeJS.Timeout | undefined
+  /** What had come in when it was last looked at, and when that was another than before. */
+  #bytes = 0
+  #heardAt = Number.NEGATIVE_INFINITY
 
-  /** @param timeout Milliseconds. */
-  constructor(timeout: number) {
+  /**
+   * @param timeout Milliseconds.
+   * @param received How much has come in on the connection.
+   */
+  constructor(timeout: number, received = () => 0) {
     this.#timeout = timeout
+    this.#received = received
   }
 
   /** The answer; rejects where it does not come in time. */
@@ -47,6 +61,7 @@ export class RedisDeadlines {
       this.#waiting.push(waiting)
     }
     this.#fresh = []
+    if (this.#timer === undefined) this.#bytes = this.#received()
     this.#arm()
   }
 
@@ -61,7 +76,8 @@ export class RedisDeadlines {
     // The judgement comes after what has arrived is read: a timer is called before that, an immediate after.
     const judge = () => setImmediate(() => this.#judge())
     // The connection keeps the process alive as long as it is open; nothing waits for a time that runs for nobody.
-    this.#timer = setTimeout(judge, Math.max(1, first.at + this.#timeout - performance.now())).unref()
+    const due = Math.max(first.at, this.#heardAt) + this.#timeout - performance.now()
+    this.#timer = setTimeout(judge, Math.max(1, Math.min(due, this.#timeout / LOOKS))).unref()
   }
 
   get #first(): Waiting | undefined {
@@ -70,7 +86,17 @@ export class RedisDeadlines {
 
   #judge(): void {
     this.#timer = undefined
-    const latest = performance.now() - this.#timeout
+    const now = performance.now()
+    const bytes = this.#received()
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#heardAt = now
+    }
+    const latest = now - this.#timeout
+    if (this.#heardAt > latest) {
+      this.#arm()
+      return
+    }
     for (let first = this.#first; first !== undefined && first.at <= latest; first = this.#first) {
       // A promise that is settled already takes no second answer.
       first.late()

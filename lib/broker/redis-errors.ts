@@ -31,6 +31,8 @@ const MEANINGS: Record<string, string> = {
 const SCRIPT_DENIED = /user executing the script can't/
 // ioredis has no codes for these. Redirections end where no server took the command.
 const UNSENT = /^(Stream isn't writeable|Too many Cluster redirections)/
+// What the names of keys or channels must begin with.
+const DENIED_NAMES = /access (?:one of the|the '[^']*') (keys?|channels?)\b/
 const DENIED_COMMAND = /'([a-z|]{1,40})' command/
 
 interface RedisError extends Error {
@@ -53,6 +55,11 @@ export function fatalError(error: unknown): Error | undefined {
   return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'NOPROTO'].includes(word) ? refusal(word, error as Error) : undefined
 }
 
+/** A server that can be read, and takes no writes at all for now. */
+export function isRefusedWrite(error: unknown): boolean {
+  return ['NOREPLICAS', 'OOM', 'MISCONF'].includes(errorWord(error))
+}
+
 /** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */
 export function callerError(error: unknown, writes: boolean): Error {
   const { name, message } = error as Error
@@ -62,7 +69,7 @@ export function callerError(error: unknown, writes: boolean): Error {
 }
 
 function refusal(word: string, { message }: Error): Error {
-  const command = DENIED_COMMAND.exec(message)?.[1]
+  const command = DENIED_COMMAND.exec(message)?.[1] ?? DENIED_NAMES.exec(message)?.[1]
   const meaning = MEANINGS[word]
   return new BrokerError(`${word}${meaning ? ` (${meaning}${command ? `: ${command}` : ''})` : ''}`)
 }

@@ -10,6 +10,8 @@ export interface RedisLinkOptions {
   adopt(client: RedisClient): void
   /** There is no client to use (any more, or at first). Called once until the next `adopt`. */
   lost(error: unknown): void
+  /** An attempt to make a client has failed; there will be another. */
+  failed(error: unknown): void
   /** True for an error that no second attempt mends; looked at only until the first `adopt`. */
   isFatal(error: unknown): boolean
   /** Milliseconds an attempt may take in all. */
@@ -74,6 +76,7 @@ export class RedisLink {
       if (client) return this.#closing.signal.aborted ? client.disconnect() : this.#adopt(client)
       if (first && this.#options.isFatal(error)) throw error
       this.#drop(error)
+      this.#options.failed(error)
       await this.#pause(tries)
     }
   }

@@ -32,6 +32,11 @@ export interface RedisBrokerOptions {
   /** Commands that wait for their answer. Past it, calls reject as unavailable. @default 10_000 */
   readonly maxPending?: number
   readonly times?: Partial<RedisBrokerTimes>
+  /**
+   * After the start, Redis turned an attempt to connect away by what stands in the configuration: a password that was
+   * changed, a permission that was taken. Called with each attempt; the cause is safe to log.
+   */
+  readonly refused?: (cause: Error) => void
 }
 
 export const DEFAULT_TIMES: RedisBrokerTimes = {

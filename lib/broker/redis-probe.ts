@@ -7,9 +7,15 @@ export interface RedisProbeOptions {
   wires(): readonly string[]
   /** Publishes to one of them by the connection for commands. */
   send(wire: string, message: string): Promise<unknown>
+  /** How much has come in on the connection that listens. */
+  received(): number
   /** Two probes on end were sent and not heard. */
   deaf(): void
 }
+
+// Probes on end that may be behind other messages. One that is further behind is better off with a new connection, and
+// with what it missed read from history.
+const MAX_EXCUSED = 4
 
 /**
  * Notices a subscriber that hears nothing although its connection seems well: the node publishes to itself and
@@ -21,6 +27,7 @@ export class RedisProbe {
   readonly #unheard = new Set<string>()
   #answered: (() => void) | undefined
   #number = 0
+  #excused = 0
 
   constructor(options: RedisProbeOptions) {
     this.#options = options
@@ -49,6 +56,7 @@ export class RedisProbe {
     const wires = this.#options.wires()
     if (wires.length === 0) return false
     const message = `${++this.#number}`
+    const before = this.#options.received()
     this.#unheard.clear()
     for (const wire of wires) this.#unheard.add(wire)
     const answered = new Promise<void>((resolve) => {
@@ -63,7 +71,10 @@ export class RedisProbe {
     await Promise.race([answered, this.#wait(this.#options.interval / 4)])
     // What has arrived while the process was busy is read before it is judged.
     await new Promise(setImmediate)
-    return this.#unheard.size > 0 && !this.#stopping.signal.aborted
+    if (this.#unheard.size === 0) this.#excused = 0
+    if (this.#unheard.size === 0 || this.#stopping.signal.aborted) return false
+    // Something large is on its way, and the probe comes after it.
+    return this.#options.received() === before || ++this.#excused > MAX_EXCUSED
   }
 
   /** False where it was stopped meanwhile. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { ConflictError } from '../errors.ts'
 import type {
   Broker,
   BrokerListener,
@@ -11,12 +10,13 @@ import type {
   PublishOptions,
   PublishResult
 } from './broker.ts'
-import { readEnvelope, writePresence, writePublication } from './envelope.ts'
+import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
 import { assertPrefix, RedisKeys } from './keys.ts'
 import { isOffset } from './offset.ts'
 import { RedisAudits } from './redis-audits.ts'
 import { redisClients } from './redis-clients.ts'
 import { RedisConnections } from './redis-connections.ts'
+import { type Outgoing, RedisLanes } from './redis-lanes.ts'
 import {
   DEFAULT_MAX_PENDING,
   DEFAULT_PREFIX,
@@ -24,16 +24,18 @@ import {
   type RedisBrokerOptions,
   type RedisBrokerTimes
 } from './redis-options.ts'
-import type { RedisEntry, ScriptedClient } from './redis-scripts.ts'
+import { checkPermissions } from './redis-permissions.ts'
+import type { PublishReply, RedisEntry, ScriptedClient } from './redis-scripts.ts'
+import { type Mark, NOTHING, RedisWitness } from './redis-witness.ts'
 
 export type { RedisBrokerOptions, RedisBrokerTimes } from './redis-options.ts'
 
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
 
-/** What a script is told about positions (position.lua). */
-interface Marks {
-  readonly replid: string
-  readonly freshEpoch: string
+/** A channel that this node is subscribed to. */
+interface Subscribed {
+  readonly channel: string
+  readonly witness: RedisWitness
 }
 
 /**
@@ -48,20 +50,24 @@ export class RedisBroker implements Broker {
   readonly #keys: RedisKeys
   readonly #spublish: boolean
   readonly #connections: RedisConnections
+  readonly #lanes: RedisLanes
   readonly #audits: RedisAudits
-  readonly #channels = new Map<string, { readonly channel: string }>()
+  /** By the name of their pub/sub channel. */
+  readonly #channels = new Map<string, Subscribed>()
   readonly #epochSeed = randomBytes(6).toString('base64url')
   #epochs = 0
   #listener: BrokerListener | undefined
 
   /** Throws `FST_RT_INVALID_OPTION`. */
-  constructor({ redis, prefix = DEFAULT_PREFIX, maxPending = DEFAULT_MAX_PENDING, times }: RedisBrokerOptions) {
+  constructor(options: RedisBrokerOptions) {
+    const { redis, prefix = DEFAULT_PREFIX, maxPending = DEFAULT_MAX_PENDING, times, refused } = options
     assertPrefix(prefix)
     this.#times = { ...DEFAULT_TIMES, ...times }
     const clients = redisClients(redis, this.#times)
     this.#spublish = clients.isCluster
     this.#keys = new RedisKeys(prefix, clients.database)
     const checkKeys = new RedisKeys(`${prefix}:@check`, clients.database)
+    this.#lanes = new RedisLanes({ maxPending, send: (channel, messages) => this.#sendAll(channel, messages) })
     this.#audits = new RedisAudits(this.#times.auditPeriod, (channels) => this.#audit(channels))
     this.#connections = new RedisConnections({
       clients,
@@ -71,6 +77,7 @@ export class RedisBroker implements Broker {
       check: (client) => this.#check(client, checkKeys),
       message: (wire, message) => this.#heard(wire, message),
       state: (up, cause) => this.#listener?.state(up, cause),
+      refused: (cause) => refused?.(cause),
       missed: () => this.#audit(this.#audits.channels)
     })
   }
@@ -79,16 +86,16 @@ export class RedisBroker implements Broker {
     return this.#connections.up
   }
 
-  /** @param listener None: for who publishes only, and hears nothing. */
+  /** @param listener None for a process that only publishes: it has one connection. */
   async start(listener?: BrokerListener): Promise<void> {
     this.#listener = listener
-    await this.#connections.start()
-    this.#audits.start()
+    await this.#connections.start(listener !== undefined)
+    if (listener !== undefined) this.#audits.start()
   }
 
   async subscribe(channel: string): Promise<void> {
     const wire = this.#keys.wire(channel)
-    const entry = { channel }
+    const entry = { channel, witness: new RedisWitness() }
     this.#channels.set(wire, entry)
     this.#audits.add(channel)
     try {
@@ -106,54 +113,67 @@ export class RedisBroker implements Broker {
     await this.#connections.subscriptions.remove(wire)
   }
 
-  async publish(channel: string, data: Buffer, options: PublishOptions = {}): Promise<PublishResult> {
-    if (options.history || options.idempotencyKey !== undefined) {
-      const marks = this.#marks()
-      const [outcome, offset, epoch] = await this.#connections.run(true, (client) =>
-        this.#publish(client, this.#keys, channel, data, options, marks)
-      )
-      if (outcome === 2) throw new ConflictError()
-      return { offset, epoch, duplicate: outcome === 1 }
+  publish(channel: string, data: Buffer, options: PublishOptions = {}): Promise<PublishResult> {
+    const { history, info, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    if (history || idempotencyKey !== undefined) {
+      return this.#lanes.publish(channel, { data, info, history, idempotencyKey, keyTtl: idempotencyTtl })
     }
-    await this.#send(this.#keys.wire(channel), writePublication(data, Date.now(), options.info))
-    return { offset: 0, epoch: '', duplicate: false }
+    return this.#send(channel, writePublication(data, Date.now(), info))
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
     const { since, limit, maxBytes = 0, reverse = false, ages = false } = query
     // Nothing lies after what is no offset, nor before the first: the position alone is asked for.
     const isEmpty = since !== undefined && (!isOffset(since.offset) || (reverse && since.offset === 0))
-    const range = reverse
-      ? ['XREVRANGE', since ? `${since.offset - 1}` : '+', '-']
-      : ['XRANGE', since ? `${since.offset + 1}` : '-', '+']
-    const { replid, freshEpoch } = this.#marks()
-    const [epoch, offset, entries, now] = await this.#connections.run(false, (client) =>
-      client.rtHistoryBuffer(
-        this.#keys.meta(channel),
-        this.#keys.stream(channel),
-        isEmpty ? 0 : Math.max(0, limit),
-        ...(isEmpty ? ['XRANGE', '-', '+'] : range),
-        this.#times.positionTtl,
-        replid,
-        freshEpoch,
-        maxBytes
-      )
-    )
-    const position = { offset, epoch: epoch.toString() }
-    const publications = entries.map((entry) => publicationOf(entry, position.epoch))
-    if (!ages) return { publications, position }
-    return {
-      publications: publications.map((one, at) => ({ ...one, age: now - timeOf(entries[at] as RedisEntry) })),
-      position
+    const most = isEmpty ? 0 : Math.max(0, limit)
+    const witness = this.#channels.get(this.#keys.wire(channel))?.witness
+    const known = witness?.mark ?? NOTHING
+    try {
+      const read = (client: ScriptedClient) =>
+        client.rtHistoryBuffer(
+          this.#keys.meta(channel),
+          this.#keys.stream(channel),
+          most,
+          isEmpty ? '' : (since?.offset ?? ''),
+          reverse ? 1 : 0,
+          this.#times.positionTtl,
+          this.#freshEpoch(),
+          ...markArguments(known),
+          maxBytes
+        )
+      // A position is small, and is waited for by others.
+      const [epoch, offset, at, entries, now] = await (most > 0
+        ? this.#connections.read(read)
+        : this.#connections.run(false, read))
+      const position = { offset, epoch: epoch.toString() }
+      witness?.learned(known, { ...position, at }, most > 0)
+      const publications = entries.map((entry) => publicationOf(entry, position.epoch))
+      if (!ages) return { publications, position }
+      return {
+        publications: publications.map((one, index) => ({ ...one, age: now - timeOf(entries[index] as RedisEntry) })),
+        position
+      }
+    } finally {
+      witness?.answered()
     }
   }
 
   async removeHistory(channel: string): Promise<void> {
-    await this.#connections.run(true, (client) => client.del(this.#keys.meta(channel), this.#keys.stream(channel)))
+    await this.#connections.run(true, (client) =>
+      client.rtHistoryRemove(
+        this.#keys.meta(channel),
+        this.#keys.stream(channel),
+        this.#keys.wire(channel),
+        this.#publishCommand,
+        this.#times.positionTtl,
+        this.#freshEpoch(),
+        REMOVAL
+      )
+    )
   }
 
-  publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
-    return this.#send(this.#keys.wire(channel), writePresence(kind, info))
+  async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
+    await this.#send(channel, writePresence(kind, info))
   }
 
   async addPresence(channel: string, { connection, user, info }: PresenceEntry, ttl: number): Promise<void> {
@@ -206,78 +226,103 @@ export class RedisBroker implements Broker {
   async close(): Promise<void> {
     this.#audits.stop()
     this.#listener = undefined
+    this.#lanes.flush()
     await this.#connections.close()
   }
 
-  async #send(wire: string, message: Buffer): Promise<void> {
+  get #publishCommand(): 'PUBLISH' | 'SPUBLISH' {
+    return this.#spublish ? 'SPUBLISH' : 'PUBLISH'
+  }
+
+  /** Sends a whole message. One server does at once what it is sent, so there only what waits in a lane is waited for. */
+  #send(channel: string, message: Buffer): Promise<PublishResult> {
+    if (this.#spublish || this.#lanes.has(channel)) return this.#lanes.publish(channel, { data: message, keyTtl: -1 })
+    return this.#sendAlone(channel, message)
+  }
+
+  async #sendAlone(channel: string, message: Buffer): Promise<PublishResult> {
+    const wire = this.#keys.wire(channel)
     await this.#connections.run(true, (client) =>
       this.#spublish ? client.spublish(wire, message) : client.publish(wire, message)
     )
+    return { offset: 0, epoch: '', duplicate: false }
+  }
+
+  async #sendAll(channel: string, messages: readonly Outgoing[]): Promise<readonly PublishReply[]> {
+    const [first] = messages as [Outgoing]
+    if (messages.length === 1 && first.keyTtl < 0) {
+      await this.#sendAlone(channel, first.data)
+      return [[0, 0, '']]
+    }
+    return this.#connections.run(true, (client) => this.#publish(client, this.#keys, channel, messages))
   }
 
   #publish(
     client: ScriptedClient,
     keys: RedisKeys,
     channel: string,
-    data: Buffer,
-    { history, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL, info }: PublishOptions,
-    { replid, freshEpoch }: Marks
-  ): ReturnType<ScriptedClient['rtPublish']> {
+    messages: readonly Outgoing[]
+  ): Promise<readonly PublishReply[]> {
+    const [{ history }] = messages as [Outgoing]
+    const wire = keys.wire(channel)
     return client.rtPublish(
       keys.meta(channel),
       keys.stream(channel),
-      keys.idempotency(channel, idempotencyKey ?? ''),
-      keys.wire(channel),
-      this.#spublish ? 'SPUBLISH' : 'PUBLISH',
-      data,
-      info ?? '',
+      ...keys.idempotency(channel),
+      wire,
+      this.#publishCommand,
       history?.size ?? 0,
       history?.ttl ?? 0,
+      history?.maxBytes ?? Number.MAX_SAFE_INTEGER,
       Math.max(this.#times.positionTtl, history?.ttl ?? 0),
-      replid,
-      freshEpoch,
-      idempotencyKey === undefined ? 0 : idempotencyTtl,
-      Date.now()
+      this.#freshEpoch(),
+      ...markArguments(this.#channels.get(wire)?.witness.mark ?? NOTHING),
+      Date.now(),
+      ...messages.flatMap(({ data, info = '', idempotencyKey = '', keyTtl }) => [data, info, idempotencyKey, keyTtl])
     )
   }
 
-  #marks(): Marks {
-    return { replid: this.#connections.replid, freshEpoch: `${this.#epochSeed}${(this.#epochs++).toString(36)}` }
+  #freshEpoch(): string {
+    return `${this.#epochSeed}${(this.#epochs++).toString(36)}`
   }
 
-  /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at boot. */
+  /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at the start. */
   async #check(client: ScriptedClient, keys: RedisKeys): Promise<void> {
     const name = this.#epochSeed
-    const options = { history: { size: 1, ttl: 1000 }, idempotencyKey: name, idempotencyTtl: 1000 }
+    const onlyPublishes = this.#listener === undefined
+    await checkPermissions(client, keys.check(name), onlyPublishes)
+    const history = { size: 1, ttl: 1000 }
     const meta = keys.meta(name)
-    await this.#publish(client, keys, name, Buffer.from('0'), options, this.#marks())
-    await client.rtHistoryBuffer(
-      meta,
-      keys.stream(name),
-      1,
-      'XRANGE',
-      '-',
-      '+',
-      1000,
-      this.#connections.replid,
-      name,
-      0
-    )
-    await client.rtPresenceAdd(...keys.presence(name), name, name, name, 1000)
-    await client.rtPresenceRemove(...keys.presence(name), name)
-    await client.rtLeaseAcquire(keys.lease(name), name, 1, 1000)
-    await client.rtTokensTake(keys.tokens(name), 1, 1, 1)
-    await client.zrem(keys.lease(name), name)
-    await client.del(meta, keys.stream(name), keys.idempotency(name, name), keys.tokens(name))
+    await this.#publish(client, keys, name, [{ data: Buffer.from('0'), history, idempotencyKey: name, keyTtl: 1000 }])
+    if (!onlyPublishes) {
+      await client.rtHistoryBuffer(meta, keys.stream(name), 1, '', 0, 1000, name, ...markArguments(NOTHING), 0)
+      await client.rtPresenceAdd(...keys.presence(name), name, name, name, 1000)
+      await client.rtPresenceRemove(...keys.presence(name), name)
+      await client.rtLeaseAcquire(keys.lease(name), name, 1, 1000)
+      await client.rtTokensTake(keys.tokens(name), 1, 1, 1)
+      await client.zrem(keys.lease(name), name)
+    }
+    await client.del(meta, keys.stream(name), ...keys.idempotency(name), keys.tokens(name))
   }
 
   #heard(wire: string, message: Buffer): void {
-    // Right after an unsubscribe it may be unknown here, as it is to the listener, which ignores it then.
-    const channel = this.#channels.get(wire)?.channel as string
+    const entry = this.#channels.get(wire)
+    // Right after an unsubscribe it may be unknown here.
+    if (entry === undefined || this.#listener === undefined) return
+    const { channel, witness } = entry
     const envelope = readEnvelope(message)
-    if (envelope === undefined) this.#listener?.dropped(channel)
-    else if (envelope.kind === 'publication') this.#listener?.publication(channel, envelope.publication)
-    else this.#listener?.presence(channel, envelope.kind, envelope.info)
+    if (envelope === undefined) {
+      this.#listener.dropped(channel)
+      // It may have been a publication, which is in history.
+      if (message.length > MAX_MESSAGE_BYTES) this.#audit([channel])
+    } else if (envelope.kind === 'removal') this.#audit([channel])
+    else if (envelope.kind !== 'publication') this.#listener.presence(channel, envelope.kind, envelope.info)
+    else {
+      const { publication, link } = envelope
+      const verdict = link === undefined ? 'sound' : witness.saw(publication, link)
+      if (verdict === 'sound') this.#listener.publication(channel, publication)
+      else if (verdict === 'evidence') this.#audit([channel])
+    }
   }
 
   #audit(channels: Iterable<string>): void {
@@ -290,14 +335,18 @@ export class RedisBroker implements Broker {
   }
 }
 
-function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
-  // The id is <offset>-<ms>; the fields are d, data and perhaps i, info.
-  return { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info: fields[3] }
+function markArguments({ epoch, offset, at }: Mark): [string, number, number] {
+  return [epoch, offset, at]
 }
 
-/** When an entry was added, by the server's clock. */
-function timeOf([id]: RedisEntry): number {
-  return Number(id.toString('latin1').split('-')[1])
+function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
+  // The id is <offset>-0; the fields are d, data, a, milliseconds, and perhaps i, info.
+  return { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info: fields[5] }
+}
+
+/** When Redis took a publication, by its clock. */
+function timeOf([, fields]: RedisEntry): number {
+  return Number(fields[3])
 }
 
 function pairs(flat: readonly Buffer[]): Array<[name: Buffer, value: Buffer]> {

@@ -241,6 +241,27 @@ async function positions(t: Test, open: OpenBenches): Promise<void> {
     t.strictSame(after, { offset: 1, epoch: position.epoch, duplicate: false })
   })
 
+  await t.test('every node with a subscriber learns that a history was removed', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const options = { history: KEEP, idempotencyKey: 'k' }
+    const first = await other.broker.publish('room', Buffer.from('1'), options)
+    await bench.heard.until(() => bench.heard.publications.length === 1)
+    await other.broker.removeHistory('hall')
+    await other.broker.removeHistory('room')
+    await bench.heard.until(() => bench.heard.audits.length > 0)
+    t.strictSame(bench.heard.audits, [['room']])
+    t.strictSame(
+      await other.broker.publish('room', Buffer.from('1'), options),
+      { ...first, duplicate: true },
+      'keys stay'
+    )
+    const { position } = await bench.broker.history('room', { limit: 0 })
+    t.equal(position.offset, 0)
+    t.match(await other.broker.publish('room', Buffer.from('2'), { history: KEEP }), { ...position, offset: 1 })
+    await bench.heard.until(() => bench.heard.publications.length === 2)
+  })
+
   await t.test('a publication without history has no position and leaves the counter alone', async (t) => {
     const { bench } = await open(t)
     await bench.broker.publish('room', Buffer.from('1'), { history: KEEP })

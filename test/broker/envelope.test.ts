@@ -1,20 +1,32 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Publication } from '../../lib/broker/broker.ts'
-import { MAX_MESSAGE_BYTES, readEnvelope, writePresence, writePublication } from '../../lib/broker/envelope.ts'
+import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from '../../lib/broker/envelope.ts'
 
 const KINDS = ['join', 'leave'] as const
 const bytes = (text: string) => Buffer.from(text)
 const json = fc.json({ noUnicodeString: false }).map(bytes)
+const link = { at: 1_700, previous: 1_600 }
 /** As publish.lua writes it. */
-const positioned = ({ offset, epoch, time, data, info }: Publication) =>
-  Buffer.concat([bytes(`1p${offset},${epoch},${time}${info ? `,i${info.length}` : ''}:`), info ?? bytes(''), data])
+const positioned = ({ offset, epoch, time, data, info }: Publication) => {
+  const position = offset > 0 ? `${offset}-${link.at}-${link.previous}` : offset
+  return Buffer.concat([
+    bytes(`1p${position},${epoch},${time}${info ? `,i${info.length}` : ''}:`),
+    info ?? bytes(''),
+    data
+  ])
+}
+const read = (publication: Publication) => ({
+  kind: 'publication',
+  publication,
+  link: publication.offset > 0 ? link : undefined
+})
 
 t.test('a publication', async (t) => {
   const none = { offset: 0, epoch: '', time: 1700, data: bytes('{"a":[",:"]}'), info: undefined }
-  t.strictSame(readEnvelope(writePublication(none.data, 1700)), { kind: 'publication', publication: none })
+  t.strictSame(readEnvelope(writePublication(none.data, 1700)), read(none))
   const some = { ...none, info: bytes('{",:":0}') }
-  t.strictSame(readEnvelope(writePublication(some.data, 1700, some.info)), { kind: 'publication', publication: some })
+  t.strictSame(readEnvelope(writePublication(some.data, 1700, some.info)), read(some))
   const last = {
     offset: Number.MAX_SAFE_INTEGER,
     epoch: 'x'.repeat(64),
@@ -22,11 +34,20 @@ t.test('a publication', async (t) => {
     data: bytes('null'),
     info: bytes('{}')
   }
-  t.strictSame(readEnvelope(positioned(last)), { kind: 'publication', publication: last })
+  t.strictSame(readEnvelope(positioned(last)), read(last))
 })
 
 t.test('presence', async (t) => {
   for (const kind of KINDS) t.strictSame(readEnvelope(writePresence(kind, bytes('{}'))), { kind, info: bytes('{}') })
+})
+
+t.test('a position whose publication before is not named', async (t) => {
+  const publication = { offset: 7, epoch: 'e', time: 1, data: bytes('[1]'), info: undefined }
+  t.strictSame(readEnvelope(bytes('1p7,e,1:[1]')), { kind: 'publication', publication, link: undefined })
+})
+
+t.test('the removal of a history', async (t) => {
+  t.strictSame(readEnvelope(bytes(REMOVAL)), { kind: 'removal' })
 })
 
 t.test('what is written is read', async () => {
@@ -42,7 +63,7 @@ t.test('what is written is read', async () => {
   fc.assert(
     fc.property(position, time, json, info, ({ offset, epoch }, time, data, info) => {
       const publication = { offset, epoch, time, data, info }
-      const expected = { kind: 'publication', publication }
+      const expected = read(publication)
       t.strictSame(readEnvelope(positioned(publication)), expected)
       if (offset === 0) t.strictSame(readEnvelope(writePublication(data, time, info)), expected)
     })
@@ -56,7 +77,8 @@ t.test('what is written is read', async () => {
 
 t.test('a field that a newer node may add is skipped', async (t) => {
   const publication = { offset: 7, epoch: 'e', time: 1, data: bytes('[1]'), info: bytes('{"u":1}') }
-  t.strictSame(readEnvelope(bytes('1p7,e,1,t4,i7,z0:tags{"u":1}[1]')), { kind: 'publication', publication })
+  t.strictSame(readEnvelope(bytes('1p7-1700-1600,e,1,t4,i7,z0:tags{"u":1}[1]')), read(publication))
+  t.strictSame(readEnvelope(bytes('1r,t4:tags')), { kind: 'removal' })
   t.strictSame(readEnvelope(bytes('1j,t4:tags{}')), { kind: 'join', info: bytes('{}') })
 })
 
@@ -92,6 +114,10 @@ t.test('case 128: what is malformed, or of another version or kind, is nothing',
     '1p1,e,:1',
     '1p1,e,8640000000000001:1',
     '1p1,e,99999999999999999:1',
+    '1p1-1,e,1:1',
+    '1p1-1-,e,1:1',
+    '1p1-x-1,e,1:1',
+    '1p0-1-1,,1:1',
     // A position is an offset and an epoch, or neither.
     '1p0,e,1:1',
     '1p1,,1:1',
@@ -124,7 +150,9 @@ t.test('case 128: what is malformed, or of another version or kind, is nothing',
     '1p1,e,1: 1',
     '1p1,e,1:{\n}',
     '1j:',
-    '1l:nobody'
+    '1l:nobody',
+    '1r',
+    '1r:{}'
   ]) {
     t.equal(readEnvelope(bytes(message)), undefined, JSON.stringify(message))
   }
@@ -141,7 +169,11 @@ t.test('case 128: a message that is too large is nothing', async (t) => {
 t.test('case 128: any bytes are read or dropped, and what is read can be passed on', async () => {
   const garbled = fc
     .tuple(
-      fc.oneof(json, fc.constant(bytes('1p7,e,1700000000000,t4,i7:tags{"u":1}[1]')), fc.constant(bytes('1j:{}'))),
+      fc.oneof(
+        json,
+        fc.constant(bytes('1p7-1700-1600,e,1700000000000,t4,i7:tags{"u":1}[1]')),
+        fc.constant(bytes('1j:{}'))
+      ),
       fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
       fc.nat(60)
     )
@@ -155,8 +187,9 @@ t.test('case 128: any bytes are read or dropped, and what is read can be passed 
     fc.property(fc.oneof(random, garbled), (message) => {
       const envelope = readEnvelope(message)
       if (envelope === undefined) return
-      const { kind } = envelope
-      const texts = kind === 'publication' ? [envelope.publication.data, envelope.publication.info] : [envelope.info]
+      if (envelope.kind === 'removal') return
+      const texts =
+        envelope.kind === 'publication' ? [envelope.publication.data, envelope.publication.info] : [envelope.info]
       for (const text of texts) t.notOk(text?.includes('\n'))
       if (envelope.kind !== 'publication') return
       const { offset, epoch, time } = envelope.publication

@@ -84,6 +84,10 @@ export class FakeClient extends EventEmitter {
     return this.#call('spublish', wire, message)
   }
 
+  set(...args: string[]): Promise<unknown> {
+    return this.#call('set', ...args)
+  }
+
   info(section: string): Promise<unknown> {
     return this.#call('info', section)
   }

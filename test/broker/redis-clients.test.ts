@@ -23,7 +23,7 @@ const OURS = {
   autoResendUnfulfilledCommands: false,
   enableOfflineQueue: false,
   enableAutoPipelining: false,
-  enableReadyCheck: true,
+  enableReadyCheck: false,
   maxRetriesPerRequest: 0,
   commandTimeout: undefined,
   socketTimeout: undefined,
@@ -45,12 +45,11 @@ const THEIRS: RedisOptions = {
   autoResendUnfulfilledCommands: true,
   enableOfflineQueue: true,
   enableAutoPipelining: true,
-  enableReadyCheck: false,
+  enableReadyCheck: true,
   maxRetriesPerRequest: null,
   commandTimeout: 1,
   socketTimeout: 1,
   connectTimeout: 1,
-  keyPrefix: 'theirs:',
   role: 'slave',
   readOnly: true,
   monitor: true,
@@ -71,11 +70,11 @@ t.test('an instance is copied, and left alone', async (t) => {
   const options = optionsFor(t, theirs)
   t.match(options, { ...OURS, host: 'redis.example', db: 2, tls: { servername: 'x' } })
   t.equal(theirs.status, 'wait')
-  t.equal(theirs.options.keyPrefix, 'theirs:')
+  t.equal(theirs.options.commandTimeout, 1)
 })
 
 t.test('a URL says where, who and which database, and no more', async (t) => {
-  const url = 'rediss://user:p%40ss@redis.example:7000/4?commandTimeout=1&keyPrefix=x&retryStrategy=y'
+  const url = 'rediss://user:p%40ss@redis.example:7000/4?commandTimeout=1&retryStrategy=y'
   t.match(optionsFor(t, url), {
     ...OURS,
     host: 'redis.example',
@@ -115,12 +114,11 @@ t.test('each client asks another sentinel first', async (t) => {
 t.test('a cluster is copied with sharded subscribers, and sends nothing twice', async (t) => {
   const theirs = new Cluster([{ host: '127.0.0.1', port: 1 }], {
     lazyConnect: true,
-    shardedSubscribers: false,
+    shardedSubscribers: true,
     enableOfflineQueue: false,
     enableReadyCheck: false,
     enableAutoPipelining: true,
     scaleReads: 'slave',
-    keyPrefix: 'theirs:',
     retryDelayOnFailover: 100,
     redisOptions: { ...THEIRS, password: 'p' }
   })
@@ -157,4 +155,52 @@ t.test('whatever else is refused at once', async (t) => {
     t.throws(() => clientsFor(other as never), refused(/a URL, options of ioredis, or an instance/), `${other}`)
   }
   t.throws(() => clientsFor({ sentinels: [{ port: 1 }] }), refused(/name of master/), 'what ioredis itself refuses')
+})
+
+t.test('case 161: what ioredis or pub/sub would pass over is refused, with what to do', async (t) => {
+  const refused = (option: string, message: RegExp) => ({
+    code: 'FST_RT_INVALID_OPTION',
+    message: new RegExp(`^Option ${option}: .*${message.source}`)
+  })
+  const made: (Redis | Cluster)[] = []
+  const make = <Client extends Redis | Cluster>(client: Client) => {
+    made.push(client)
+    return client
+  }
+  t.teardown(() => made.map((client) => client.disconnect()))
+
+  class OtherLibrary {
+    options = {}
+    duplicate() {}
+  }
+  for (const other of [new OtherLibrary(), new Map(), []]) {
+    t.throws(() => clientsFor(other as never), refused('redis', /no client of ioredis; give one, or a URL/))
+  }
+  t.throws(() => clientsFor({ hosts: 'a' } as never), refused('redis.hosts', /no such option/))
+  t.throws(() => clientsFor({ socket: { host: 'a' } } as never), refused('redis.socket', /no such option/))
+
+  const database = refused('redis.db', /name the database by its number/)
+  for (const db of ['1', -1, 1.5, Number.NaN]) t.throws(() => clientsFor({ db } as never), database, `${db}`)
+  for (const url of [
+    'redis://h/x',
+    'redis://h/1.5',
+    'redis://h/-1',
+    'redis://h/1/2',
+    'redis://u:p@h:1/cache?x=1',
+    'redis://h?db=x'
+  ]) {
+    t.throws(() => clientsFor(url), database, url)
+  }
+  for (const url of ['redis://h', 'redis://h/', 'redis://h:1/0', 'redis://h/?x=/y'])
+    t.equal(clientsFor(url).database, 0, url)
+
+  const keyPrefix = refused('redis.keyPrefix', /leave it out, and give the option prefix/)
+  t.throws(() => clientsFor({ keyPrefix: 'shop:' }), keyPrefix)
+  t.throws(() => clientsFor('redis://h?keyPrefix=shop:'), keyPrefix)
+  t.throws(() => clientsFor(make(new Redis({ keyPrefix: 'shop:', lazyConnect: true }))), keyPrefix)
+  const nodes = [{ host: '127.0.0.1', port: 1 }]
+  const sharded = { lazyConnect: true, shardedSubscribers: true }
+  t.throws(() => clientsFor(make(new Cluster(nodes, { ...sharded, keyPrefix: 'shop:' }))), keyPrefix)
+  const subscribers = refused('redis', /with shardedSubscribers: true/)
+  t.throws(() => clientsFor(make(new Cluster(nodes, { lazyConnect: true }))), subscribers)
 })

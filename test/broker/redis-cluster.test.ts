@@ -11,7 +11,7 @@ const nodes = await startCluster(t)
 function connect(t: Test): Cluster {
   const cluster = new Cluster(
     nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-    { lazyConnect: true }
+    { lazyConnect: true, shardedSubscribers: true }
   )
   t.teardown(() => cluster.disconnect())
   return cluster

@@ -46,6 +46,7 @@ function makeConnections({ isCluster = false, maxPending = 3, make, check = asyn
     check,
     message: (wire, message) => told.push(['message', wire, message.toString()]),
     state: (up, cause) => told.push(cause === undefined ? [up] : [up, cause.message]),
+    refused: (cause) => told.push(['refused', cause.message]),
     missed: () => told.push('missed')
   })
   /** What was told since this was called last. */
@@ -62,7 +63,7 @@ function rig(t: Test, options?: RigOptions) {
 
 async function started(t: Test, options?: RigOptions) {
   const made = rig(t, options)
-  await made.connections.start()
+  await made.connections.start(true)
   made.news()
   const [commands, subscriber] = made.clients as [FakeClient, FakeClient]
   return { ...made, commands, subscriber }
@@ -82,7 +83,7 @@ t.test('up once both connections are, and not before', async (t) => {
     },
     check: async (client) => void checked.push(client)
   })
-  const starting = connections.start()
+  const starting = connections.start(true)
   await nextTurn()
   t.equal(connections.up, false)
   t.strictSame(news(), [])
@@ -93,7 +94,6 @@ t.test('up once both connections are, and not before', async (t) => {
   const [commands, subscriber] = clients as [FakeClient, FakeClient]
   t.strictSame(checked, [commands])
   t.ok(commands.callsOf('defineCommand').includes('rtPublish'), 'with the scripts')
-  t.equal(connections.replid, 'abc123')
   t.match(subscriber.callsOf('subscribe'), [/^p:probe:[\w-]{12}:\{\}$/], 'the node listens to itself')
 })
 
@@ -103,7 +103,7 @@ t.test('away at first: told once, although both are, and then what comes of it',
       if (number < 2) refused(client, refusedConnection())
     }
   })
-  const starting = connections.start()
+  const starting = connections.start(true)
   await nextTurn()
   t.strictSame(news(), [[false, 'Redis (commands): ECONNREFUSED']])
   await t.rejects(
@@ -124,7 +124,7 @@ t.test('what nothing mends ends the start, with the other connection', async (t)
           if (number === at) refused(client, said('NOAUTH secret'))
         }
       })
-      await t.rejects(connections.start(), { code: 'FST_RT_BROKER', message: /NOAUTH \(it wants a password\)$/ })
+      await t.rejects(connections.start(true), { code: 'FST_RT_BROKER', message: /NOAUTH \(it wants a password\)$/ })
       await nextTurn()
       t.equal(clients.length, 2)
       t.ok(clients.every(({ ended }) => ended))
@@ -136,7 +136,7 @@ t.test('what nothing mends ends the start, with the other connection', async (t)
 t.test('a server is not used before it was tried out', async (t) => {
   const checked = pending()
   const { connections } = rig(t, { check: () => checked.promise })
-  const starting = connections.start()
+  const starting = connections.start(true)
   await nextTurn()
   t.equal(connections.up, false)
   checked.reject(said("NOPERM this user has no permissions to run the 'eval' command"))
@@ -145,7 +145,7 @@ t.test('a server is not used before it was tried out', async (t) => {
 
 t.test('closed before it could start', async (t) => {
   const { connections } = rig(t, { make: (client) => refused(client, refusedConnection()) })
-  const starting = connections.start()
+  const starting = connections.start(true)
   await nextTurn()
   await connections.close()
   await t.rejects(starting, UNAVAILABLE)
@@ -177,16 +177,16 @@ t.test('the server is tried out once; later connections write a little', async (
     },
     make: (client, number) => {
       // CLIENT PAUSE, or a minority: connected, and takes no writes.
-      if (number === 2) client.answers.publish = () => Promise.reject(new Error('Command timed out'))
+      if (number === 2) client.answers.set = () => Promise.reject(new Error('Command timed out'))
     }
   })
-  t.strictSame(commands.callsOf('publish'), [])
+  t.strictSame(commands.callsOf('set'), [])
   commands.end()
   await nextTurn()
-  t.match(clients[2]?.callsOf('publish'), [/^p:probe:/])
+  t.match(clients[2]?.callsOf('set'), [/^p:probe:.* PX 1000$/])
   t.strictSame(news(), [[false, 'Redis (commands): closed']])
   await pass(RECONNECT)
-  t.match(clients[3]?.callsOf('publish'), [/^p:probe:/])
+  t.match(clients[3]?.callsOf('set'), [/^p:probe:/])
   t.strictSame(news(), [[true], 'missed'])
   t.equal(checks, 1)
 })
@@ -198,12 +198,11 @@ t.test('a server that is no master is not used', async (t) => {
       if (number === 2) client.answers.info = () => 'role:master\r\n'
     }
   })
-  const starting = connections.start()
+  const starting = connections.start(true)
   await nextTurn()
   t.strictSame(news(), [[false, 'Redis (commands): NOT_MASTER']])
   await pass(RECONNECT)
   await starting
-  t.equal(connections.replid, '', 'one that hides its id has none')
 })
 
 t.test('a command is answered, or its fate is told', async (t) => {
@@ -348,11 +347,144 @@ t.test('one that is gone is not probed', async (t) => {
   t.strictSame(commands.callsOf('publish'), [])
 })
 
-t.test('the probe learns of a master that was demoted and promoted again', async (t) => {
-  const { connections, commands, pass } = await started(t)
-  commands.answers.info = () => 'role:master\r\nmaster_replid:def456\r\n'
+for (const word of ['NOREPLICAS', 'OOM', 'MISCONF']) {
+  t.test(`case 152: a server that takes no writes is not up, and is up again once it does: ${word}`, async (t) => {
+    const { connections, commands, subscriber, news, pass } = await started(t)
+    const wire = subscriber.callsOf('subscribe')[0] as string
+    const probed = async () => {
+      await pass(PROBE * 1.1)
+      const number = commands.callsOf('publish').at(-1)?.split(' ')[1] as string
+      subscriber.emit('messageBuffer', Buffer.from(wire), Buffer.from(number))
+      await pass(PROBE / 4)
+    }
+    commands.answers.set = () => Promise.reject(said(`${word} no`))
+    await probed()
+    t.equal(connections.up, false)
+    t.strictSame(news(), [[false, `Redis (commands): ${word}`]])
+    t.equal(await connections.run(true, async () => 'answer'), 'answer', 'what can be done is done')
+    await probed()
+    t.strictSame(news(), [])
+    commands.answers.set = () => 'OK'
+    await probed()
+    t.equal(connections.up, true)
+    t.strictSame(news(), [[true], 'missed'])
+    await probed()
+    t.strictSame(news(), [])
+    t.notOk(subscriber.ended)
+  })
+}
+
+t.test('case 152: a new connection is one that takes writes', async (t) => {
+  const { connections, commands, subscriber, news, pass } = await started(t)
+  commands.answers.set = () => Promise.reject(said('OOM no'))
   await pass(PROBE * 1.1)
-  t.equal(connections.replid, 'def456')
+  t.equal(connections.up, false)
+  commands.end()
+  await pass(RECONNECT)
+  t.equal(connections.up, true)
+  t.strictSame(news(), [[false, 'Redis (commands): OOM'], [true], 'missed'])
+  t.notOk(subscriber.ended)
+})
+
+t.test('a probe whose write is answered by anything else is a probe that could not be sent', async (t) => {
+  const { connections, commands, subscriber, clients, news, pass } = await started(t)
+  commands.answers.set = () => Promise.reject(said('WRONGTYPE no'))
+  for (let probes = 0; probes < 3; probes++) await pass(PROBE * 1.1)
+  t.equal(connections.up, true)
+  t.strictSame(news(), [])
+  t.equal(clients.length, 2)
+  t.notOk(subscriber.ended)
+})
+
+t.test('case 161: a password that stopped working is told of with each attempt', async (t) => {
+  const { commands, news, pass } = await started(t, {
+    make: (client, number) => {
+      if (number === 2 || number === 3) refused(client, said('WRONGPASS secret'))
+    }
+  })
+  commands.end()
+  await nextTurn()
+  const cause = 'The broker refused: WRONGPASS (wrong user name or password)'
+  t.strictSame(news(), [
+    [false, 'Redis (commands): closed'],
+    ['refused', cause]
+  ])
+  await pass(RECONNECT)
+  t.strictSame(news(), [['refused', cause]])
+  await pass(RECONNECT)
+  t.strictSame(news(), [[true], 'missed'])
+})
+
+t.test('case 160: a broker that only publishes has one connection, and probes nothing', async (t) => {
+  const { connections, clients, news, pass } = rig(t)
+  await connections.start(false)
+  t.equal(connections.up, true)
+  t.strictSame(news(), [[true], 'missed'])
+  await pass(PROBE * 5)
+  t.equal(clients.length, 1)
+  t.strictSame(clients[0]?.callsOf('publish'), [])
+  await t.rejects(
+    connections.run(true, () => Promise.reject(said('READONLY no'))),
+    UNAVAILABLE
+  )
+  await nextTurn()
+  t.equal(clients.length, 2, 'a master that was demoted is left')
+})
+
+t.test('case 136: pages of history have a connection of their own, once one was asked for', async (t) => {
+  const { connections, commands, clients, news, pass } = await started(t, {
+    make: (client, number) => {
+      if (number === 3) refused(client, said('NOAUTH'))
+    }
+  })
+  const asked: unknown[] = []
+  const read = () => connections.read(async (client) => void asked.push(client))
+  t.equal(clients.length, 2)
+  await read()
+  t.equal(asked[0], commands, 'until it is there')
+  await nextTurn()
+  t.equal(clients.length, 3)
+  await read()
+  t.equal(asked[1], clients[2])
+  t.ok(clients[2]?.callsOf('defineCommand').includes('rtHistory'))
+
+  // A server that stops answering there is left there alone.
+  await t.rejects(
+    connections.read(() => Promise.reject(new Error('Command timed out'))),
+    UNAVAILABLE
+  )
+  t.equal(connections.up, true)
+  t.equal(clients[2]?.ended, false)
+  await nextTurn()
+  t.equal(clients[2]?.ended, true)
+  await read()
+  t.equal(asked[2], commands)
+  await pass(RECONNECT)
+  await read()
+  t.equal(asked[3], clients[4])
+  t.strictSame(news(), [['refused', 'The broker refused: NOAUTH (it wants a password)']])
+
+  // With another connection for commands it may be of another server.
+  commands.end()
+  await pass(RECONNECT)
+  await nextTurn()
+  t.equal(clients[4]?.ended, true)
+})
+
+t.test('case 136: what is refused for good there leaves the connection for commands', async (t) => {
+  const { connections, commands, clients } = await started(t, {
+    make: (client, number) => {
+      if (number === 2) refused(client, said('NOAUTH'))
+    }
+  })
+  const asked: unknown[] = []
+  const read = () => connections.read(async (client) => void asked.push(client))
+  await read()
+  await nextTurn()
+  await read()
+  await nextTurn()
+  await read()
+  t.strictSame(asked, [commands, commands, clients[3]], 'and it is tried again')
 })
 
 t.test('where slots move, or a server is gone, the subscriber is replaced', async (t) => {
@@ -385,7 +517,7 @@ t.test('a channel that comes while the subscriber is replaced is subscribed in t
         }
       }
       const { connections, clients } = makeConnections({ make })
-      await connections.start()
+      await connections.start(true)
       const inUse = () => clients.filter(({ ended }) => !ended).at(-1)
       clients[1]?.emit('-node')
       await nextTurn()
@@ -445,7 +577,7 @@ t.test('closing waits for what was sent, for a time', async (t) => {
 })
 
 t.test('in a cluster', async (t) => {
-  const { connections, commands, subscriber, news, pass } = await started(t, {
+  const { commands, subscriber, news, pass } = await started(t, {
     isCluster: true,
     make: (client) => {
       client.answers.cluster = () => [
@@ -454,7 +586,6 @@ t.test('in a cluster', async (t) => {
       ]
     }
   })
-  t.equal(connections.replid, '', 'each master has its own')
   t.strictSame(commands.callsOf('info'), [])
   const own = subscriber.callsOf('ssubscribe').flatMap((call) => call.split(' '))
   t.equal(own.length, 2, 'the node listens to itself on each server')

@@ -77,3 +77,21 @@ t.test('the time runs from the end of the turn', async (t) => {
   slow.resolve('in time')
   t.equal(await answer, 'in time')
 })
+
+t.test('case 136: while an answer comes in, those behind it are not late', async (t) => {
+  let received = 0
+  const deadlines = new RedisDeadlines(40, () => received)
+  const began = performance.now()
+  const first = deadlines.within(pending().promise).catch((reason: unknown) => reason)
+  await nextTurn()
+  // Something comes in whenever it is looked, until ten times the time is over.
+  while (performance.now() < began + 400) {
+    received += 1_000
+    await nextTurn()
+  }
+  const stopped = performance.now()
+  const isSettled = await Promise.race([first, Promise.resolve('not yet')])
+  t.equal(isSettled, 'not yet')
+  t.ok(isLate(await first))
+  t.ok(performance.now() - stopped >= 20)
+})

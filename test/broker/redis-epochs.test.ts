@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { bytes, dataOf, freshPrefix, openRedisBroker } from './redis-bench.ts'
@@ -140,32 +140,166 @@ t.test('a demotion that nobody publishes into is noticed by the probe', async (t
   t.match(heard.causes[1]?.message, 'NOT_MASTER')
 })
 
-t.test('a node that doesn’t know the replication id starts no epochs of its own', async (t) => {
-  const server = await RedisServer.start(t)
-  const proxy = await TcpProxy.start(t, server.port)
-  proxy.rewrite = ['master_replid:', 'hidden_replid:']
-  const prefix = freshPrefix()
-  const knows = await openRedisBroker(t, { redis: server.url, prefix })
-  const doesNot = await openRedisBroker(t, { redis: proxy.url, prefix })
-  const { epoch } = await knows.broker.publish('room', bytes(1), { history: KEEP })
-  t.strictSame(await doesNot.broker.publish('room', bytes(2), { history: KEEP }), {
-    offset: 2,
-    epoch,
-    duplicate: false
-  })
-  t.strictSame(await knows.broker.publish('room', bytes(3), { history: KEEP }), { offset: 3, epoch, duplicate: false })
-  t.strictSame(
-    (await doesNot.broker.history('new', { limit: 0 })).position,
-    (await knows.broker.history('new', { limit: 0 })).position
-  )
-})
-
 t.test('a master that was demoted and promoted again, unnoticed, has another id', async (t) => {
   const server = await RedisServer.start(t)
-  const { broker } = await openRedisBroker(t, { redis: server.url, times: { probeInterval: 100 } })
+  const { broker } = await openRedisBroker(t, { redis: server.url })
   const before = await broker.publish('room', bytes(1), { history: KEEP })
   // Its own replication id is given up for the other's, then for a new one.
   await server.admin.multi().replicaof('127.0.0.1', 1).replicaof('NO', 'ONE').exec()
   await until(async () => (await broker.history('room', { limit: 0 })).position.epoch !== before.epoch)
   t.match(await broker.publish('room', bytes(2), { history: KEEP }), { offset: 2 })
+})
+
+t.test('case 148: a master is demoted to a lagging replica and promoted again, with connections open', async (t) => {
+  const master = await RedisServer.start(t)
+  const link = await TcpProxy.start(t, master.port)
+  const replica = await RedisServer.start(t, { replicaof: `127.0.0.1 ${link.port}` })
+  await replica.untilInfo(/master_link_status:up/)
+  const prefix = freshPrefix()
+  const { broker, heard } = await openRedisBroker(t, { redis: master.url, prefix })
+  const stranger = await openRedisBroker(t, { redis: master.url, prefix })
+  await broker.subscribe('room')
+  const { epoch } = await broker.publish('room', bytes(1), { history: KEEP })
+  await until(async () => (await master.admin.wait(1, 1000)) === 1)
+  link.eatReplies()
+  for (const lost of [2, 3]) await broker.publish('room', bytes(lost), { history: KEEP })
+  await heard.until(() => heard.publications.length === 3)
+  await replica.admin.replicaof('NO', 'ONE')
+  await master.admin.replicaof('127.0.0.1', replica.port)
+  await master.untilInfo(/master_link_status:up/)
+  await master.admin.replicaof('NO', 'ONE')
+  const after = await stranger.broker.publish('room', bytes(4), { history: KEEP })
+  t.not(after.epoch, epoch)
+  t.equal(after.offset, 2)
+  await heard.until(() => heard.publications.length === 4)
+  t.match(heard.publications.at(-1), { data: '4', epoch: after.epoch })
+})
+
+t.test('case 148: keys that were brought back', async (t) => {
+  const server = await RedisServer.start(t)
+
+  /** Two nodes that have seen five publications, and Redis as it was after three. */
+  async function restored(t: Test, kinds: readonly string[]) {
+    const prefix = freshPrefix()
+    const { broker, heard } = await openRedisBroker(t, { redis: server.url, prefix })
+    const stranger = await openRedisBroker(t, { redis: server.url, prefix })
+    await broker.subscribe('room')
+    const { position } = await broker.history('room', { limit: 0 })
+    const names = kinds.map((kind) => `${prefix}:{room}:${kind}`)
+    for (const n of [1, 2, 3]) await broker.publish('room', bytes(n), { history: KEEP })
+    const dumps = await Promise.all(names.map((name) => server.admin.dumpBuffer(name)))
+    for (const n of [4, 5]) await broker.publish('room', bytes(n), { history: KEEP })
+    await heard.until(() => heard.publications.length === 5)
+    for (const [at, name] of names.entries()) {
+      await server.admin.call('RESTORE', name, 60_000, dumps[at] as Buffer, 'REPLACE')
+    }
+    return { broker, heard, stranger: stranger.broker, epoch: position.epoch }
+  }
+
+  for (const kinds of [['meta', 'stream'], ['meta']]) {
+    await t.test(`${kinds}: a node that has seen more starts a new epoch`, async (t) => {
+      const { broker, epoch } = await restored(t, kinds)
+      const after = await broker.publish('room', bytes(6), { history: KEEP })
+      t.not(after.epoch, epoch)
+      t.ok(after.offset >= 4)
+    })
+    await t.test(`${kinds}: and so does an audit`, async (t) => {
+      const { broker, epoch } = await restored(t, kinds)
+      t.not((await broker.history('room', { limit: 0 })).position.epoch, epoch)
+    })
+  }
+
+  await t.test('a publication below its own position is evidence, and is not passed on', async (t) => {
+    const { broker, heard, stranger, epoch } = await restored(t, ['meta', 'stream'])
+    t.match(await stranger.publish('room', bytes('"other 4"'), { history: KEEP }), { offset: 4, epoch })
+    await heard.until(() => heard.audits.length > 0)
+    await stranger.publish('room', bytes('"other 5"'), { history: KEEP })
+    await stranger.publish('room', bytes('"other 6"'), { history: KEEP })
+    t.strictSame(heard.audits, [['room']], 'asked once')
+    const { position } = await broker.history('room', { limit: 0 })
+    t.not(position.epoch, epoch)
+    await stranger.publish('room', bytes(7), { history: KEEP })
+    await heard.until(() => heard.data('room').includes('7'))
+    t.strictSame(heard.data('room'), ['1', '2', '3', '4', '5', '7'])
+    t.match(heard.publications.at(-1), { offset: 7, epoch: position.epoch })
+  })
+
+  await t.test('what was missed is looked at before it is joined to what was seen', async (t) => {
+    const { broker, heard, stranger, epoch } = await restored(t, ['meta', 'stream'])
+    const pause = server.admin
+    await pause.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    for (const n of [4, 5, 6]) {
+      await stranger.publish('room', bytes(`"other ${n}"`), { history: KEEP }).catch(() => undefined)
+    }
+    await heard.until(() => heard.audits.length > 0)
+    const { position } = await broker.history('room', { since: { offset: 5, epoch }, limit: 100 })
+    t.not(position.epoch, epoch)
+  })
+})
+
+t.test('case 148: a counter that was set back goes on after what is in the stream', async (t) => {
+  const server = await RedisServer.start(t)
+  const prefix = freshPrefix()
+  const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+  for (const n of [1, 2, 3]) await broker.publish('room', bytes(n), { history: KEEP })
+  const { position } = await broker.history('room', { limit: 0 })
+  await server.admin.hset(`${prefix}:{room}:meta`, 'offset', 1)
+  const after = await broker.publish('room', bytes(4), { history: KEEP })
+  t.equal(after.offset, 4)
+  t.not(after.epoch, position.epoch)
+  t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1', '2', '3', '4'])
+})
+
+t.test('case 150: an idempotency key that is gone before its time', async (t) => {
+  const server = await RedisServer.start(t)
+  const options = { history: KEEP, idempotencyKey: 'k' }
+  for (const kind of ['once', 'onces']) {
+    await t.test(`${kind} evicted`, async (t) => {
+      const prefix = freshPrefix()
+      const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+      const first = await broker.publish('room', bytes(1), options)
+      await server.admin.del(`${prefix}:{room}:${kind}`)
+      const second = await broker.publish('room', bytes(1), options)
+      t.equal(second.duplicate, false)
+      t.not(second.epoch, first.epoch)
+      t.strictSame(await broker.publish('room', bytes(1), options), { ...second, duplicate: true }, 'known again')
+      t.match(await broker.publish('room', bytes(2), { ...options, idempotencyKey: 'k2' }), { epoch: second.epoch })
+    })
+  }
+
+  await t.test('one of several deleted', async (t) => {
+    const prefix = freshPrefix()
+    const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+    const first = await broker.publish('room', bytes(1), options)
+    await broker.publish('room', bytes(2), { ...options, idempotencyKey: 'k2' })
+    await server.admin.hdel(`${prefix}:{room}:once`, 'k')
+    await server.admin.zrem(`${prefix}:{room}:onces`, 'k')
+    t.not((await broker.publish('room', bytes(1), options)).epoch, first.epoch)
+  })
+
+  await t.test('in its time: the same epoch', async (t) => {
+    const prefix = freshPrefix()
+    const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+    const first = await broker.publish('room', bytes(1), { ...options, idempotencyTtl: 20 })
+    await until(async () => (await server.admin.exists(`${prefix}:{room}:once`)) === 0)
+    t.strictSame(await broker.publish('room', bytes(1), options), { offset: 2, epoch: first.epoch, duplicate: false })
+  })
+
+  await t.test('those whose time is over are forgotten, though others stay', async (t) => {
+    const prefix = freshPrefix()
+    const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+    const keyed = (idempotencyKey: string, idempotencyTtl: number) =>
+      broker.publish('room', bytes(1), { history: KEEP, idempotencyKey, idempotencyTtl })
+    for (let n = 0; n < 10; n++) await keyed(`short ${n}`, 20)
+    await keyed('long', 60_000)
+    const [seconds, microseconds] = await server.admin.time()
+    const end = Number(seconds) * 1000 + Number(microseconds) / 1000 + 20
+    await until(async () => {
+      const [seconds, microseconds] = await server.admin.time()
+      return Number(seconds) * 1000 + Number(microseconds) / 1000 > end
+    })
+    for (let n = 0; n < 3; n++) await keyed(`later ${n}`, 60_000)
+    t.equal(await server.admin.hlen(`${prefix}:{room}:once`), 4)
+    t.match(await keyed('long', 60_000), { duplicate: true })
+  })
 })

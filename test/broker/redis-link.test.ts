@@ -14,6 +14,7 @@ const MOST = 400
 function makeLink(...clients: FakeClient[]) {
   const made: FakeClient[] = []
   const told: unknown[] = []
+  const failures: string[] = []
   const link: RedisLink = new RedisLink({
     create: () => {
       const client = clients.shift() ?? new FakeClient()
@@ -23,18 +24,19 @@ function makeLink(...clients: FakeClient[]) {
     prepare: async (client) => void (await client.info('prepare')),
     adopt: (client) => told.push(['adopt', made.indexOf(client as never), link.client === client]),
     lost: (error) => told.push(['lost', (error as Error).message]),
+    failed: (error) => failures.push((error as Error).message),
     isFatal: (error) => (error as Error).message === 'fatal',
     attemptTimeout: ATTEMPT,
     reconnectDelay: [FIRST, MOST]
   })
-  return { link, made, told }
+  return { link, made, told, failures }
 }
 
 function rig(t: Test, ...clients: FakeClient[]) {
   const { pass } = fakeTimers(t)
-  const { link, made, told } = makeLink(...clients)
+  const { link, made, told, failures } = makeLink(...clients)
   t.teardown(() => link.close())
-  return { link, made, told, pass }
+  return { link, made, told, failures, pass }
 }
 
 /** A client that the server turns away. */
@@ -61,7 +63,13 @@ t.test('a client comes into use once it is connected and prepared', async (t) =>
 })
 
 t.test('what can’t be reached is told of once, and tried again after twice as long each time', async (t) => {
-  const { link, made, told, pass } = rig(t, refusing('a'), refusing('b', 'info'), refusing('c'), refusing('d'))
+  const { link, made, told, failures, pass } = rig(
+    t,
+    refusing('a'),
+    refusing('b', 'info'),
+    refusing('c'),
+    refusing('d')
+  )
   const started = link.start()
   await nextTurn()
   t.strictSame(told, [['lost', 'a']])
@@ -77,6 +85,7 @@ t.test('what can’t be reached is told of once, and tried again after twice as 
     ['lost', 'a'],
     ['adopt', 4, true]
   ])
+  t.strictSame(failures, ['a', 'b', 'c', 'd'])
   for (const client of made.slice(0, 4)) t.ok(client.calls.includes('disconnect'), 'nothing is left open')
 })
 

@@ -103,7 +103,9 @@ t.test('case 94: frozen', async (t) => {
   const options = { history: KEEP, idempotencyKey: 'k' }
   const began = performance.now()
   const unknown = t.rejects(broker.publish('room', bytes(1), options), UNKNOWN)
-  const many = await Promise.allSettled(Array.from({ length: 150 }, () => broker.publish('room', bytes(0))))
+  // It leaves with the turn, before those.
+  await Promise.resolve()
+  const many = await Promise.allSettled(Array.from({ length: 150 }, () => broker.publish('hall', bytes(0))))
   await unknown
   // After the time for a command, which is a second; ioredis by itself would wait for ever.
   t.ok(performance.now() - began < 10 * QUICK.commandTimeout)

@@ -12,7 +12,7 @@ const UNHEARD = INTERVAL / 4
 function rig(t: Test, wires: readonly string[] = ['own']) {
   const { pass } = fakeTimers(t)
   const sent: [wire: string, message: string][] = []
-  const state = { wires, deaf: 0, hears: true, sends: async () => {} }
+  const state = { wires, deaf: 0, hears: true, received: 0, sends: async () => {} }
   const probe = new RedisProbe({
     interval: INTERVAL,
     wires: () => state.wires,
@@ -21,6 +21,7 @@ function rig(t: Test, wires: readonly string[] = ['own']) {
       await state.sends()
       if (state.hears) probe.heard(wire, message)
     },
+    received: () => state.received,
     deaf: () => {
       state.deaf++
     }
@@ -75,6 +76,24 @@ t.test('one probe that was lost is none', async (t) => {
   probe.heard('own', '4')
   await pass(UNHEARD)
   t.equal(state.deaf, 0)
+})
+
+t.test('case 136: while something large is on its way, it is not deaf; but not for ever', async (t) => {
+  const { sent, state, pass } = rig(t)
+  state.hears = false
+  state.sends = async () => {
+    state.received += 1_000
+  }
+  while (sent.length < 4) {
+    await pass(LONGEST)
+    await pass(UNHEARD)
+  }
+  t.equal(sent.length, 4, 'none is followed by another at once')
+  t.equal(state.deaf, 0)
+  await pass(LONGEST)
+  await pass(UNHEARD)
+  await pass(UNHEARD)
+  t.equal(state.deaf, 1)
 })
 
 t.test('what can’t be sent says nothing about the subscriber', async (t) => {

@@ -10,8 +10,8 @@ export interface Mutation {
 export const MUTATIONS = {
   'idempotency skipped': {
     file: 'lib/broker/redis.ts',
-    find: 'idempotencyKey === undefined ? 0 : idempotencyTtl',
-    replace: '0'
+    find: '=> [data, info, idempotencyKey, keyTtl]',
+    replace: "=> [data, info, '', keyTtl]"
   },
   'gap check skipped': {
     file: 'lib/channels/channel.ts',
@@ -26,7 +26,11 @@ export const MUTATIONS = {
   'epoch kept at failover': {
     file: 'lib/broker/redis-scripts.ts',
     find: ", 'utf8')",
-    replace: ", 'utf8').replaceAll('found[3] ~= current', 'false')"
+    // Nor is it noticed by what the nodes have seen.
+    replace: `, 'utf8')
+      .replaceAll('found[4] ~= replid()', 'false')
+      .replaceAll('or isRolledBack', '')
+      .replaceAll(" .. '-' .. whole(now) .. '-' .. whole(previous)", '')`
   },
   'calls out of order': {
     file: 'lib/channels/hub.ts',

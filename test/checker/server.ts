@@ -41,7 +41,7 @@ export async function serve(settings: ServerSettings): Promise<FastifyInstance> 
   const app = Fastify({ logger: { level: 'warn' } })
   await app.register(jwt, { secret: testSecret })
   await app.register(realtime, {
-    redis: isCluster(redis) ? new Cluster([...redis.cluster], { lazyConnect: true }) : redis,
+    redis: isCluster(redis) ? new Cluster([...redis.cluster], { lazyConnect: true, shardedSubscribers: true }) : redis,
     prefix,
     heartbeat: { interval: 1000, timeout: 2000, visible: true },
     drain: { window: 1000, timeout: 5000 },

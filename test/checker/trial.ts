@@ -232,7 +232,9 @@ export async function readFinals(
   const { Cluster } = await import('ioredis')
   const broker = new RedisBroker({
     redis:
-      typeof redis === 'object' && 'cluster' in redis ? new Cluster([...redis.cluster], { lazyConnect: true }) : redis,
+      typeof redis === 'object' && 'cluster' in redis
+        ? new Cluster([...redis.cluster], { lazyConnect: true, shardedSubscribers: true })
+        : redis,
     prefix
   })
   const silent = { publication() {}, presence() {}, dropped() {}, control() {}, state() {}, audit() {} }
