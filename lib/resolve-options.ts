@@ -1,3 +1,4 @@
+import { assertPrefix } from './broker/keys.ts'
 import { InvalidOptionError } from './errors.ts'
 import {
   BOUNDS,
@@ -25,7 +26,6 @@ const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
 const OPTIONAL = new Set(['auth.verify', 'auth.authenticate', 'channels.onConnect', 'channels.onMessage'])
 const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query', 'cookie'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
-const PREFIX = /^[\w.-]{1,64}$/
 // What `false` turns off, and what it then falls back to when a route turns it on in part.
 const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
 
@@ -43,8 +43,7 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
     const given = (channels as EndpointHooks)[hook]
     if (given !== undefined && typeof given !== 'function') fail(`channels.${hook}`, 'give a function')
   }
-  if (prefix !== undefined && !(typeof prefix === 'string' && PREFIX.test(prefix)))
-    fail('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
+  if (prefix !== undefined) assertPrefix(prefix)
   if (redis !== undefined && (!redis || !['string', 'object'].includes(typeof redis))) {
     fail('redis', 'give a URL, ioredis options or an ioredis client')
   }

@@ -73,7 +73,7 @@ export class RedisKeys {
 /** Throws `FST_RT_INVALID_OPTION` unless the prefix is 1 to 64 letters, digits, and any of `_ . -`. */
 export function assertPrefix(prefix: unknown): asserts prefix is string {
   if (typeof prefix === 'string' && PREFIX.test(prefix)) return
-  throw new InvalidOptionError('prefix', 'give 1 to 64 letters, digits, or any of _ . -')
+  throw new InvalidOptionError('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
 }
 
 function escapeName(name: string): string {

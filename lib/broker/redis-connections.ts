@@ -238,6 +238,9 @@ export class RedisConnections {
     this.subscriptions.exchange(this.#probeWires, wires)
     this.#probeWires = wires
     await this.subscriptions.prepare(client)
+    // A server that does not let go of channels would be noticed by nobody.
+    const none = `${wires[0]}none`
+    await (client.isCluster ? client.sunsubscribe(none) : client.unsubscribe(none))
   }
 
   #adoptSubscriber(client: RedisClient): void {

@@ -68,7 +68,8 @@ export function callerError(error: unknown, writes: boolean): Error {
   return TRY_LATER.has(word) ? new UnavailableError() : refusal(word, error as Error)
 }
 
-function refusal(word: string, { message }: Error): Error {
+function refusal(word: string, error: Error): Error {
+  const { message } = (error as RedisError).lastNodeError ?? error
   const command = DENIED_COMMAND.exec(message)?.[1] ?? DENIED_NAMES.exec(message)?.[1]
   const meaning = MEANINGS[word]
   return new BrokerError(`${word}${meaning ? ` (${meaning}${command ? `: ${command}` : ''})` : ''}`)

@@ -5,9 +5,13 @@ import type { RedisClient } from './redis-options.ts'
 type Command = readonly [name: string, ...args: readonly (string | number)[]]
 
 /** What the scripts and the broker itself need, each once, on keys `<base>:…` that are gone afterwards. */
-function publishing(base: string): Command[] {
+function publishing(base: string, isCluster: boolean): Command[] {
   const [hash, set, stream] = [`${base}:hash`, `${base}:set`, `${base}:stream`]
   return [
+    [isCluster ? 'SPUBLISH' : 'PUBLISH', base, ''],
+    ['EVAL', "return ''", 0],
+    // It knows no such script, or refuses to look.
+    ['EVALSHA', '0'.repeat(40), 0],
     ['TIME'],
     ['INFO', 'replication'],
     ['HSET', hash, 'f', 'v'],
@@ -49,15 +53,18 @@ function serving(base: string): Command[] {
  * command only to those who call it outside a script. In a cluster each server has its own users.
  */
 export async function checkPermissions(client: RedisClient, base: string, onlyPublishes: boolean): Promise<void> {
-  const commands = onlyPublishes ? publishing(base) : [...publishing(base), ...serving(base)]
+  const { isCluster } = client
+  const commands = [...publishing(base, isCluster), ...(onlyPublishes ? [] : serving(base))]
   const servers = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
   await Promise.all(servers.map((server) => checkServer(server, commands)))
 }
+
+const EXPECTED = new Set(['MOVED', 'NOSCRIPT'])
 
 async function checkServer(server: Redis, commands: readonly Command[]): Promise<void> {
   const outcomes = await Promise.allSettled(commands.map(([name, ...args]) => server.call(name, ...args)))
   for (const outcome of outcomes) {
     // A server that has not the key's slot says so only to a user who may run the command.
-    if (outcome.status === 'rejected' && errorWord(outcome.reason) !== 'MOVED') throw outcome.reason
+    if (outcome.status === 'rejected' && !EXPECTED.has(errorWord(outcome.reason))) throw outcome.reason
   }
 }

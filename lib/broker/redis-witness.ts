@@ -16,7 +16,7 @@ export const NOTHING: Mark = { epoch: '', offset: 0, at: 0 }
 
 /**
  * What to do with a publication: pass it on; or it names another payload than one that was seen, or follows another.
- * Then history was rolled back, and the first to notice asks for a new epoch.
+ * Then history was rolled back: none is passed on, and the first is a reason to ask for a new epoch.
  */
 export type Verdict = 'sound' | 'evidence' | 'doubted'
 
@@ -27,6 +27,8 @@ export type Verdict = 'sound' | 'evidence' | 'doubted'
  */
 export class RedisWitness {
   #epoch = ''
+  /** The epoch before. What it still brings comes too late. */
+  #former: string | undefined
   #offset = 0
   #at = 0
   #isDoubted = false
@@ -38,6 +40,7 @@ export class RedisWitness {
   }
 
   saw({ offset, epoch }: Position, { at, previous }: Link): Verdict {
+    if (epoch === this.#former) return 'doubted'
     if (epoch !== this.#epoch) {
       this.#take(epoch, offset, at)
       return 'sound'
@@ -77,6 +80,7 @@ export class RedisWitness {
   }
 
   #take(epoch: string, offset: number, at: number): void {
+    if (epoch !== this.#epoch && this.#epoch !== '') this.#former = this.#epoch
     this.#epoch = epoch
     this.#offset = offset
     this.#at = at

@@ -56,3 +56,11 @@ t.test('an answer that a newer epoch has overtaken changes nothing', async (t) =
   witness.learned(asked, { epoch: 'g', offset: 1, at: 8_000 }, true)
   t.equal(witness.mark.epoch, 'f')
 })
+
+t.test('what an epoch still brings after its end is not passed on', async (t) => {
+  const witness = witnessAt(5)
+  witness.learned(witness.mark, { epoch: 'f', offset: 6, at: 9_000 }, false)
+  t.equal(witness.saw({ epoch: 'e', offset: 6 }, link(6)), 'doubted')
+  t.strictSame(witness.mark, { epoch: 'f', offset: 6, at: 9_000 })
+  t.equal(witness.saw({ epoch: 'f', offset: 7 }, { at: 9_100, previous: 9_000 }), 'sound')
+})
