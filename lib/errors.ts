@@ -67,6 +67,14 @@ export const MessagesTakenError = createError(
   'FST_RT_MESSAGES_TAKEN',
   'messages() belongs to app.ws routes, and to one loop at a time: two would take each other’s messages'
 )
+export const RequestsOffError = createError(
+  'FST_RT_REQUESTS_OFF',
+  'socket.request() belongs to app.ws routes with the option requests: true'
+)
+export const RequestLimitError = createError('FST_RT_REQUEST_LIMIT', 'Too many requests wait for the client', 429)
+export const RequestTimeoutError = createError('FST_RT_REQUEST_TIMEOUT', 'The client did not reply in time', 504)
+/** The client replied with an error, which is the `cause`. */
+export const RequestRefusedError = createError('FST_RT_REQUEST_REFUSED', 'The client replied with an error', 502)
 /** What a hook or a handler promised did not come within `channels.hookTimeout`. Logged; the client gets the error 100. */
 export const HookTimeoutError = createError('FST_RT_HOOK_TIMEOUT', 'A hook or a handler took too long')
 export const ConflictError = createError('FST_RT_CONFLICT', 'The idempotency key was used for other data', 409)

@@ -52,11 +52,14 @@ export type {
   SubscribeResult
 } from './socket/context.ts'
 export type { RealtimeSocket, SocketStats } from './socket/realtime-socket.ts'
+export type { RequestOptions } from './socket/requests.ts'
 export type {
   CallDataOf,
   MessageOf,
   ParamsOf,
   PublicationOf,
+  ReplyOf,
+  RequestOf,
   ResponseOf,
   RpcHandler,
   SocketHandler,

@@ -16,7 +16,9 @@ import { CLOSE } from './protocol/close-codes.ts'
 import { resolveRoute } from './resolve-options.ts'
 import { loggable } from './socket/loggable.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
-import { readable } from './socket/thrown.ts'
+import type { RequestRules } from './socket/requests.ts'
+import { Resumption } from './socket/resumption.ts'
+import { isConsequence, readable } from './socket/thrown.ts'
 import type { CompiledValidator } from './socket/validator.ts'
 import type { UpgradeRoutes } from './upgrade-routes.ts'
 
@@ -30,6 +32,7 @@ type Config = {
   realtime?: RealtimeRouteOptions
   [kRoute]?: Route
   [kMessage]?: unknown
+  [kRequests]?: RequestSchemas
   [kSessions]?: true
   [key: string]: unknown
 }
@@ -42,6 +45,8 @@ const kMessage = Symbol('fastify-realtime.message')
 const NO_SCHEMA = Symbol('no schema')
 const NO_UPGRADES =
   'this server accepts no WebSockets; register Fastify with https and https.allowHTTP1: true, or without http2'
+// The same for the schemas of its requests.
+const kRequests = Symbol('fastify-realtime.requests')
 // What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
 // another name would be passed over, and what it was to check would go unchecked.
 const SCHEMA_PARTS = new Set(
@@ -50,7 +55,18 @@ const SCHEMA_PARTS = new Set(
   )
 )
 
+type Respond = (this: FastifyInstance, data: unknown, socket: RealtimeSocket, request: FastifyRequest) => unknown
+
+/** The schemas of a route's requests, and what they are compiled to. */
+interface RequestSchemas extends Pick<RequestRules, 'validator' | 'serializer'> {
+  request?: unknown
+  reply?: unknown
+}
+
 export interface SocketRouteOptions {
+  respond?: Respond
+  requests?: boolean
+  queued?: boolean
   schema?: { message?: unknown; [part: string]: unknown }
   config?: Config
   [option: string]: unknown
@@ -61,16 +77,32 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
   const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
   if (typeof path !== 'string') throw new InvalidRouteError(String(path), 'give a path like /live')
   if (typeof handler !== 'function') throw new InvalidRouteError(path, 'give a handler, as the last argument')
-  const { schema = {}, config, ...others } = checkObject(path, 'options', options) as SocketRouteOptions
+  const {
+    schema = {},
+    config,
+    respond,
+    requests,
+    queued,
+    ...others
+  } = checkObject(path, 'options', options) as SocketRouteOptions
+  checkDialogue(path, options)
   checkObject(path, 'schema', schema)
-  const { message = NO_SCHEMA, ...parts } = schema
+  const { message = NO_SCHEMA, request: requestSchema, reply, ...parts } = schema
+  if (respond === undefined && (requestSchema !== undefined || reply !== undefined)) {
+    throw new InvalidRouteError(path, 'schema.request and schema.reply belong to the option respond, which is missing')
+  }
+  const schemas: RequestSchemas = { request: requestSchema, reply }
+  const run = runner(this, path, handler)
   for (const part of ['body', 'response']) {
     if (part in parts)
       throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
   }
   const unknown = Object.keys(parts).find((part) => !SCHEMA_PARTS.has(part) && !part.startsWith('x-'))
   if (unknown !== undefined) {
-    throw new InvalidRouteError(path, `there is no schema.${unknown}; message, params, querystring and headers are`)
+    throw new InvalidRouteError(
+      path,
+      `there is no schema.${unknown}; message, request, reply, params, querystring and headers are`
+    )
   }
   if ('message' in others) throw new InvalidRouteError(path, 'message belongs into schema')
   this.route({
@@ -80,11 +112,28 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     // With it, Fastify's handler would take the place of ours.
     websocket: undefined,
     schema: { ...parts, hide: true },
-    config: { ...config, [kMessage]: message },
+    config: { ...config, [kMessage]: message, [kRequests]: schemas },
     handler: upgradeRequired,
-    wsHandler: runner(this, path, handler)
+    wsHandler: (socket: RealtimeSocket, request: FastifyRequest) => {
+      const { validator, serializer } = schemas
+      const answer = respond && ((data: unknown) => respond.call(this, data, socket, request))
+      const rules = { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
+      socket.begin(rules, Resumption.from(request.raw.url as string))
+      run(socket, request)
+    }
   } as unknown as RouteOptions)
   return this
+}
+
+function checkDialogue(path: string, { respond, requests, queued }: SocketRouteOptions): void {
+  if (respond !== undefined && typeof respond !== 'function') {
+    throw new InvalidRouteError(path, 'respond: give a function, which answers requests')
+  }
+  for (const [name, value] of Object.entries({ requests, queued })) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new InvalidRouteError(path, `${name}: give true or false`)
+    }
+  }
 }
 
 function checkObject(path: string, what: string, value: unknown): object {
@@ -164,11 +213,6 @@ function isUnavailable(error: unknown): boolean {
   return code === 'FST_RT_UNAVAILABLE' || code === 'FST_RT_UNKNOWN_OUTCOME'
 }
 
-function isConsequence(error: unknown): boolean {
-  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
-  return name === 'AbortError' || code === 'FST_RT_SOCKET_CLOSED'
-}
-
 /** Prepares every WebSocket route that is declared after this package was registered. */
 export function prepareSocketRoutes(
   app: FastifyInstance,
@@ -201,7 +245,7 @@ export function prepareSocketRoutes(
     if (![options.method].flat().includes('GET')) return
     if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config
-    const { [kMessage]: message, ...others } = config
+    const { [kMessage]: message, [kRequests]: schemas, ...others } = config
     const route: Route = {
       kind: config[kSessions] ? 'channels' : message === undefined ? 'raw' : 'messages',
       settings: routeSettings(this, options.url, settings, config.realtime)
@@ -214,15 +258,16 @@ export function prepareSocketRoutes(
     this.after(() => {
       const limiter = takeLimiter(this, options)
       if (limiter !== undefined) route.limiter = limiter
-      const hasMessages = message !== undefined && message !== NO_SCHEMA
+      const hasMessages = (message !== undefined && message !== NO_SCHEMA) || schemas?.request !== undefined
       if (hasMessages || config[kSessions]) ensureValidatorCompiler(this, options)
-      if (config[kSessions]) ensureSerializerCompiler(this, options)
+      if (config[kSessions] || schemas?.reply !== undefined) ensureSerializerCompiler(this, options)
     })
     if (message !== undefined && message !== NO_SCHEMA) {
       pending.push(() => {
         route.validator = compile(options.validatorCompiler ?? this.validatorCompiler, message, options.url)
       })
     }
+    if (schemas !== undefined) pending.push(() => compileRequests(this, options, schemas))
   })
   app.addHook('onReady', async () => {
     paths.compile()
@@ -258,12 +303,33 @@ function routeSettings(app: FastifyInstance, url: string, settings: RouteSetting
   return resolved
 }
 
-function compile(compiler: FastifyInstance['validatorCompiler'], schema: unknown, url: string): CompiledValidator {
+function compileRequests(app: FastifyInstance, options: RouteOptions, schemas: RequestSchemas): void {
+  const { url } = options
+  const { request, reply } = schemas
+  if (request !== undefined) {
+    schemas.validator = compile(options.validatorCompiler ?? app.validatorCompiler, request, url, 'request')
+  }
+  if (reply === undefined) return
+  const compiler = (options.serializerCompiler ?? app.serializerCompiler) as NonNullable<typeof app.serializerCompiler>
+  const part = { schema: reply, method: 'GET', url, httpStatus: '200' } as never
+  schemas.serializer = compiled(url, 'reply', () => compiler(part))
+}
+
+function compile(
+  compiler: FastifyInstance['validatorCompiler'],
+  schema: unknown,
+  url: string,
+  name = 'message'
+): CompiledValidator {
+  const part = { schema, method: 'GET', url, httpPart: name } as never
+  return compiled(url, name, () => (compiler as NonNullable<typeof compiler>)(part) as unknown as CompiledValidator)
+}
+
+function compiled<T>(url: string, name: string, make: () => T): T {
   try {
-    const part = { schema, method: 'GET', url, httpPart: 'message' } as never
-    return (compiler as NonNullable<typeof compiler>)(part) as unknown as CompiledValidator
+    return make()
   } catch (cause) {
-    const mend = `schema.message does not compile: ${(cause as Error).message}`
+    const mend = `schema.${name} does not compile: ${(cause as Error).message}`
     throw Object.assign(new InvalidRouteError(url, mend), { cause })
   }
 }

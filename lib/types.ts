@@ -30,6 +30,10 @@ export type { EndpointHooks } from './channels/definition.ts'
 export interface SocketSchema extends Pick<FastifySchema, 'params' | 'querystring' | 'headers'> {
   /** What each message must be; compiled at boot by the application's own validator compiler. */
   message?: unknown
+  /** What each request of the client must be; for the option `respond`. */
+  request?: unknown
+  /** What `respond` answers; written by the application's own serializer compiler. */
+  reply?: unknown
 }
 
 /** A schema's type as the type provider of the application derives it. */
@@ -40,6 +44,16 @@ type Infer<TypeProvider extends FastifyTypeProvider, Schema> = unknown extends S
 /** What messages of a route are: `unknown` where it has no schema for them. */
 export type MessageOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { message: infer Message }
   ? Infer<TypeProvider, Message>
+  : unknown
+
+/** What requests of a route are: `unknown` if it has no schema for them. */
+export type RequestOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { request: infer Request }
+  ? Infer<TypeProvider, Request>
+  : unknown
+
+/** What `respond` may answer. */
+export type ReplyOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { reply: infer Reply }
+  ? (TypeProvider & { schema: Reply })['serializer']
   : unknown
 
 /** What hooks of a channel get for the parameters of its pattern. */
@@ -92,6 +106,35 @@ export type SocketRouteOptions<
   'schema' | 'handler' | 'websocket' | 'wsHandler' | 'config' | 'validatorCompiler'
 > & {
   schema?: Schema & SocketSchema
+  /**
+   * Answers the client's requests: `{"id":…,"request":data}`. If it throws a `ChannelError`, the client gets its code and
+   * message; anything else is logged and answered with `internal`.
+   * @default none: such messages are the handler's
+   */
+  respond?: (
+    data: RequestOf<TypeProvider, NoInfer<Schema>>,
+    socket: RealtimeSocket<MessageOf<TypeProvider, NoInfer<Schema>>>,
+    request: FastifyRequest<
+      RouteGenericInterface,
+      RawServer,
+      RawRequest,
+      NoInfer<Schema> & FastifySchema,
+      TypeProvider,
+      unknown,
+      Logger
+    >
+  ) => ReplyOf<TypeProvider, NoInfer<Schema>> | Promise<ReplyOf<TypeProvider, NoInfer<Schema>>>
+  /**
+   * The server may ask its clients, by `socket.request()`.
+   * @default false
+   */
+  requests?: boolean
+  /**
+   * Takes messages that a client queued while it was away, `{"key":…,"message":data}`: the handler gets the data, and
+   * the key as `socket.messageKey`.
+   * @default false
+   */
+  queued?: boolean
   /** Compiles this route's schemas, whatever kind of schema it takes. */
   validatorCompiler?: FastifySchemaCompiler<never>
   config?: { realtime?: RealtimeRouteOptions; [key: string]: unknown }

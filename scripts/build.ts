@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { buildClient } from './build-client.ts'
 import { root, runBin } from './run.ts'
 
 /*
@@ -21,3 +22,7 @@ export function luaSource(name) {
 `
 )
 rmSync(join(out, 'broker/lua-source.js.map'), { force: true })
+// A page may load it as it is: one file without imports. What it is made of is there as types only.
+const client = join(out, 'client')
+for (const name of readdirSync(client)) if (!name.endsWith('.d.ts')) rmSync(join(client, name))
+buildClient(join(client, 'index.js'))

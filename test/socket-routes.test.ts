@@ -30,7 +30,15 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
     [['/a', { schema: null }, echo], /schema: give an object/],
     [['/a', { schema: { body: {} } }, echo], /schema\.body means nothing here; schema\.message/],
     [['/a', { schema: { response: {} } }, echo], /schema\.response means nothing here/],
-    [['/a', { schema: { mesage: {} } }, echo], /Route \/a: there is no schema\.mesage; message, params,/],
+    [
+      ['/a', { schema: { mesage: {} } }, echo],
+      /Route \/a: there is no schema\.mesage; message, request, reply, params,/
+    ],
+    [['/a', { respond: true }, echo], /Route \/a: respond: give a function/],
+    [['/a', { requests: 1 }, echo], /requests: give true or false/],
+    [['/a', { queued: 'yes' }, echo], /queued: give true or false/],
+    [['/a', { schema: { request: {} } }, echo], /schema\.request and schema\.reply belong to the option respond/],
+    [['/a', { schema: { reply: {} } }, echo], /schema\.request and schema\.reply belong to the option respond/],
     [['/a', { message: {} }, echo], /message belongs into schema/],
     [['/a', { config: { realtime: true } }, echo], /config\.realtime: give an object/],
     [['/a', { config: { realtime: null } }, echo], /config\.realtime: give an object/],
@@ -56,6 +64,67 @@ t.test('a schema for messages that does not compile fails the boot, and names th
     code: 'FST_RT_INVALID_ROUTE',
     message: /Route \/bad: schema\.message does not compile/
   })
+  for (const name of ['request', 'reply']) {
+    const { app } = await buildApp(t, anonymous)
+    app.ws('/bad', { respond: () => null, schema: { [name]: { type: 'no such type' } } }, echo)
+    await t.rejects(async () => app.ready(), {
+      code: 'FST_RT_INVALID_ROUTE',
+      message: new RegExp(`Route /bad: schema\\.${name} does not compile`)
+    })
+  }
+})
+
+t.test('requests and keyed messages, on a route that asks for them', async (t) => {
+  const { app } = await buildApp(t, anonymous)
+  const number = { type: 'object', required: ['n'], properties: { n: { type: 'number' } } }
+  app.ws(
+    '/asked',
+    {
+      schema: {
+        message: number,
+        request: number,
+        reply: { type: 'object', properties: { twice: { type: 'number' } } }
+      },
+      requests: true,
+      queued: true,
+      respond(data, socket, request) {
+        const { n } = data as { n: number }
+        return { twice: n * 2, secret: socket.id, url: request.url }
+      }
+    },
+    async (socket) => {
+      for await (const message of socket.messages()) {
+        const key = socket.messageKey
+        const answer = await socket.request({ is: message }).catch((error) => error.code)
+        socket.sendJson({ message, key: key ?? null, answer })
+      }
+    }
+  )
+  app.ws('/plain', echo)
+  const socket = await connect(app, '/asked')
+  socket.send({ id: 7, request: { n: 4 } })
+  t.same(await socket.next(), { id: 7, reply: { twice: 8 } }, 'the reply’s schema is its serializer')
+  socket.send({ id: 8, request: { n: 'four' } })
+  t.match(await socket.next(), { id: 8, error: { code: 'invalid_message', issues: [{ keyword: 'type' }] } })
+
+  socket.send({ key: 'k', message: { n: 1 } })
+  t.same(await socket.next(), { id: 1, request: { is: { n: 1 } } })
+  socket.send({ id: 1, reply: 'yes' })
+  t.same(await socket.next(), { message: { n: 1 }, key: 'k', answer: 'yes' })
+  socket.send({ n: 2 })
+  await socket.next()
+  socket.send({ id: 2, error: 'no' })
+  t.same(await socket.next(), { message: { n: 2 }, key: null, answer: 'FST_RT_REQUEST_REFUSED' })
+
+  const plain = await connect(app, '/plain')
+  for (const message of [
+    { id: 1, request: 1 },
+    { id: 1, reply: 1 },
+    { key: 'k', message: 1 }
+  ]) {
+    plain.send(message)
+    t.same(await plain.next(), { echo: message }, 'elsewhere they are the handler’s')
+  }
 })
 
 t.test('a handler', async (t) => {

@@ -4,8 +4,7 @@
  * whether to reconnect (see `shouldReconnect`); the table speaks first.
  */
 
-/** What a client does about a close: stop, reconnect with backoff, or fetch a new token first. */
-export type CloseAdvice = 'stop' | 'reconnect' | 'new-token' | 'slow-reconnect'
+import { type CloseAdvice, closeAdvice } from './close-advice.ts'
 
 export interface CloseCode {
   readonly code: number
@@ -15,35 +14,29 @@ export interface CloseCode {
 }
 
 export const CLOSE = {
-  done: { code: 1000, reason: 'done', advice: 'stop' },
-  goingAway: { code: 1001, reason: 'going away', advice: 'reconnect' },
-  protocolError: { code: 1002, reason: 'protocol error', advice: 'stop' },
-  unsupportedData: { code: 1003, reason: 'unsupported data', advice: 'stop' },
-  abnormal: { code: 1006, reason: 'connection lost', advice: 'reconnect' },
-  invalidUtf8: { code: 1007, reason: 'invalid UTF-8', advice: 'stop' },
-  policyViolation: { code: 1008, reason: 'policy violation', advice: 'stop' },
-  tooLarge: { code: 1009, reason: 'message too large', advice: 'stop' },
-  internalError: { code: 1011, reason: 'internal error', advice: 'reconnect' },
-  restart: { code: 1012, reason: 'server restart', advice: 'reconnect' },
-  tryAgainLater: { code: 1013, reason: 'try again later', advice: 'reconnect' },
-  slowConsumer: { code: 4008, reason: 'slow consumer', advice: 'reconnect' },
-  badRequest: { code: 4400, reason: 'bad request', advice: 'stop' },
-  unauthorized: { code: 4401, reason: 'unauthorized', advice: 'new-token' },
-  forbidden: { code: 4403, reason: 'forbidden', advice: 'stop' },
-  subprotocol: { code: 4406, reason: 'subprotocol not acceptable', advice: 'stop' },
-  timeout: { code: 4408, reason: 'timeout', advice: 'reconnect' },
-  tooManyConnections: { code: 4409, reason: 'too many connections', advice: 'stop' },
-  rateLimited: { code: 4429, reason: 'rate limited', advice: 'slow-reconnect' }
+  done: close(1000, 'done'),
+  goingAway: close(1001, 'going away'),
+  protocolError: close(1002, 'protocol error'),
+  unsupportedData: close(1003, 'unsupported data'),
+  abnormal: close(1006, 'connection lost'),
+  invalidUtf8: close(1007, 'invalid UTF-8'),
+  policyViolation: close(1008, 'policy violation'),
+  tooLarge: close(1009, 'message too large'),
+  internalError: close(1011, 'internal error'),
+  restart: close(1012, 'server restart'),
+  tryAgainLater: close(1013, 'try again later'),
+  slowConsumer: close(4008, 'slow consumer'),
+  badRequest: close(4400, 'bad request'),
+  unauthorized: close(4401, 'unauthorized'),
+  forbidden: close(4403, 'forbidden'),
+  subprotocol: close(4406, 'subprotocol not acceptable'),
+  timeout: close(4408, 'timeout'),
+  tooManyConnections: close(4409, 'too many connections'),
+  rateLimited: close(4429, 'rate limited')
 } as const satisfies Record<string, CloseCode>
 
-const ADVICE = new Map<number, CloseAdvice>(Object.values(CLOSE).map(({ code, advice }) => [code, advice]))
-
-/** What to do about a close code: the table, then the ranges of the channel protocol, then stop. */
-export function closeAdvice(code: number): CloseAdvice {
-  const advice = ADVICE.get(code)
-  if (advice !== undefined) return advice
-  const reconnect = (code >= 3000 && code < 3500) || (code >= 4000 && code < 4500)
-  return reconnect ? 'reconnect' : 'stop'
+function close<Code extends number, Reason extends string>(code: Code, reason: Reason) {
+  return { code, reason, advice: closeAdvice(code) } as const
 }
 
 const MAX_REASON_BYTES = 123

@@ -31,9 +31,14 @@ export interface ErrorDetails {
   readonly dropped?: number
 }
 
+/** What stands in an error message, and in the reply to a request that failed. */
+export function errorOf(code: ErrorCode, details?: ErrorDetails): object {
+  return { code, message: ERROR_MESSAGES[code], ...details }
+}
+
 /** The text of `{"error":{…}}`. */
 export function errorMessage(code: ErrorCode, details?: ErrorDetails): string {
-  return JSON.stringify({ error: { code, message: ERROR_MESSAGES[code], ...details } })
+  return JSON.stringify({ error: errorOf(code, details) })
 }
 
 /** The text of the notice that a publication or more were dropped for a slow reader. */
@@ -52,6 +57,29 @@ export function insufficientStateNotice(channel: string, offset: number, epoch: 
 /** The text of the notice that this node goes away: reconnect after that many milliseconds. */
 export function drainingNotice(reconnectAfter: number): string {
   return `{"notice":{"code":"draining","reconnectAfter":${reconnectAfter}}}`
+}
+
+/**
+ * The text of the first message to a client that resumes: its handshake is through, the server sends a visible ping
+ * after so many idle milliseconds, and whether the route takes keyed messages.
+ */
+export function welcomeNotice(ping: number, queued: boolean): string {
+  return `{"notice":{"code":"welcome","ping":${ping},"queued":${queued}}}`
+}
+
+/** The text of the notice to a client that resumes: it is subscribed, and where its subscription goes on from. */
+export function subscribedNotice(channel: string, recovered: boolean, offset: number, epoch: string): string {
+  return JSON.stringify({ notice: { code: 'subscribed', channel, recovered, offset, epoch } })
+}
+
+/** The text of the notice to a client that resumes: it is no longer subscribed. */
+export function unsubscribedNotice(channel: string): string {
+  return JSON.stringify({ notice: { code: 'unsubscribed', channel } })
+}
+
+/** The text of the notice to a client that resumes: the handler is done with its keyed message. */
+export function takenNotice(key: string): string {
+  return JSON.stringify({ notice: { code: 'taken', key } })
 }
 
 /** The text of a ping that browser code can see, with the server's time in milliseconds since 1970. */

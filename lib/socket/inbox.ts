@@ -1,4 +1,5 @@
 import secureJson from 'secure-json-parse'
+import { keyedOf } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
 import { boundedIssues } from './issues.ts'
@@ -7,6 +8,9 @@ import { type CompiledValidator, runValidator } from './validator.ts'
 const BYTE_ORDER_MARK = 0xfeff
 /** Stands for a binary message, whose bytes nobody wants. */
 export const BINARY = Symbol('binary')
+
+// As long as an idempotency key may be.
+const MAX_KEY_BYTES = 255
 
 const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
 
@@ -25,11 +29,14 @@ export interface InboxOwner {
   resume(): void
   /** A message was refused with that code; `cause` is the validator's own failure. */
   rejected(code: ErrorCode, cause?: unknown): void
+  /** The handler is done with a keyed message, or it was refused. */
+  taken(key: string): void
 }
 
-type Parsed =
+type Parsed = (
   | { readonly value: unknown }
   | { readonly error: ErrorCode; readonly text: string; readonly cause?: unknown }
+) & { readonly key?: string }
 
 type Waiting = (result: IteratorResult<unknown>) => void
 
@@ -51,6 +58,9 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #waiting: Waiting[] = []
   #paused = false
   #ended = false
+  #key: string | undefined
+  /** The route takes keyed messages: `{"key":…,"message":…}`. */
+  takesKeys = false
   /** A loop over the messages is under way. */
   running = false
 
@@ -62,6 +72,11 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   /** True between the handler's taking a message and its asking for the next. */
   get busy(): boolean {
     return this.running && this.#waiting.length === 0
+  }
+
+  /** The key of the message that was handed out last. */
+  get key(): string | undefined {
+    return this.#key
   }
 
   get length(): number {
@@ -91,6 +106,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   next(): Promise<IteratorResult<unknown>> {
+    this.#done()
     while (this.#start < this.#queue.length) {
       const parsed = this.#accept(this.#take())
       if (parsed !== undefined) return Promise.resolve({ value: parsed.value, done: false })
@@ -102,11 +118,19 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   return(): Promise<IteratorResult<unknown>> {
+    this.#done()
     return Promise.resolve(this.#finish())
   }
 
   [Symbol.asyncIterator](): this {
     return this
+  }
+
+  /** The handler asks for the next message, or ends its loop: it is done with the one before. */
+  #done(): void {
+    const key = this.#key
+    this.#key = undefined
+    if (key !== undefined) this.#owner.taken(key)
   }
 
   #finish(): IteratorResult<unknown> {
@@ -135,9 +159,14 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   /** The message's value, or undefined where it was refused and answered. */
   #accept(data: Buffer | typeof BINARY): { readonly value: unknown } | undefined {
     const parsed = data === BINARY ? refusal('unsupported_data') : this.#parse(data.toString())
-    if ('value' in parsed) return parsed
+    const { key } = parsed
+    if ('value' in parsed) {
+      this.#key = key
+      return parsed
+    }
     this.#owner.rejected(parsed.error, parsed.cause)
     this.#owner.sendText(parsed.text)
+    if (key !== undefined) this.#owner.taken(key)
     return undefined
   }
 
@@ -151,7 +180,11 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       return refusal((error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json')
     }
     if (isUnportable(text, value) || hasUnsafeInteger(text)) return refusal('invalid_message')
-    return this.#validate(value)
+    const keyed = this.takesKeys ? keyedOf(value) : undefined
+    if (keyed === undefined) return this.#validate(value)
+    const { key, message } = keyed
+    if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) return refusal('invalid_message')
+    return { ...this.#validate(message), key }
   }
 
   #validate(value: unknown): Parsed {

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import { MessagesTakenError } from '../errors.ts'
+import { MessagesTakenError, RequestsOffError } from '../errors.ts'
 import type { Claims } from '../options.ts'
 import { CLOSE, type CloseCode, truncateReason } from '../protocol/close-codes.ts'
 import { disconnectFor } from '../protocol/disconnect-codes.ts'
@@ -12,7 +12,11 @@ import {
   type ErrorDetails,
   errorMessage,
   insufficientStateNotice,
-  visiblePing
+  subscribedNotice,
+  takenNotice,
+  unsubscribedNotice,
+  visiblePing,
+  welcomeNotice
 } from '../protocol/messages.ts'
 import { Allowance } from './allowance.ts'
 import type {
@@ -35,6 +39,8 @@ import { loggable } from './loggable.ts'
 import { type Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 import { HELD_BY } from './reading.ts'
+import { type RequestOptions, type RequestRules, Requests } from './requests.ts'
+import type { Resumption } from './resumption.ts'
 import { stringify } from './stringify.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
@@ -69,6 +75,10 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #stream: Duplex | undefined
   #outbox!: Outbox
   #inbox: Inbox | undefined
+  /** There if the route asks for requests. */
+  #requests: Requests | undefined
+  /** There if the client is one that resumes. */
+  #resumption: Resumption | undefined
   #heartbeat!: Heartbeat
   #intake!: Intake
   #allowance: Allowance | undefined
@@ -137,9 +147,35 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
         rejected: (code, cause) => {
           if (cause !== undefined) this.#settings.log.error({ err: loggable(cause) }, 'message validator failed')
           this.#reject(code)
+        },
+        taken: (key) => {
+          if (this.#resumption !== undefined) this.sendText(takenNotice(key))
         }
       }
     )
+  }
+
+  /** @internal The handler of an `app.ws` route is about to run: what its route asked for, and its client offers. */
+  begin(rules: RequestRules & { readonly queued: boolean }, resumption: Resumption | undefined): void {
+    const { limits, log, heartbeat } = this.#settings
+    const { queued } = rules
+    const inbox = this.#inbox as Inbox
+    inbox.takesKeys = queued
+    if (rules.respond !== undefined || rules.requests) {
+      this.#requests = new Requests(
+        rules,
+        {
+          isClosed: () => this.closed,
+          log,
+          sendText: (text) => this.sendText(text),
+          rejected: (code) => this.#reject(code)
+        },
+        this.#context.wheel,
+        limits
+      )
+    }
+    this.#resumption = resumption
+    if (resumption !== undefined) this.sendText(welcomeNotice(heartbeat.interval, queued))
   }
 
   /** The connection's id, unique over all nodes. */
@@ -210,17 +246,46 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   }
 
   /**
+   * The key of the keyed message that the loop over `messages()` is at: of one that the client queued while it was
+   * away. It is the same if the client has to send the message again, so it can be an `idempotencyKey`. Undefined for
+   * other messages, and on routes without `queued: true`.
+   */
+  get messageKey(): string | undefined {
+    return this.#inbox?.key
+  }
+
+  /**
+   * Asks the client, on an `app.ws` route with `requests: true`; resolves with its reply. Rejects with
+   * `FST_RT_REQUEST_TIMEOUT`, `FST_RT_REQUEST_REFUSED` (the client's error is the `cause`), `FST_RT_REQUEST_LIMIT`,
+   * `FST_RT_SOCKET_CLOSED` or `FST_RT_REQUESTS_OFF`.
+   */
+  request(data: unknown, options?: RequestOptions): Promise<unknown> {
+    return this.#requests?.ask(data, options) ?? Promise.reject(new RequestsOffError())
+  }
+
+  /**
    * Subscribes to a channel: its publications arrive as `{"channel":…,"data":…}`. With `since`, what was published
-   * after that position is delivered first. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_SUBSCRIPTION_LIMIT`,
+   * after that position is delivered first; without it, the position that a client of `fastify-realtime/client` gave with
+   * its handshake is used. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_SUBSCRIPTION_LIMIT`,
    * `FST_RT_SOCKET_CLOSED` or `FST_RT_UNAVAILABLE`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Promise<SubscribeResult> {
-    return this.#context.streams.subscribe(this, channel, options)
+    const resumption = this.#resumption
+    if (resumption === undefined) return this.#context.streams.subscribe(this, channel, options)
+    return this.#resume(channel, options?.since ?? resumption.take(channel))
+  }
+
+  /** Its client learns where it stands, so that it can resume before the first publication. */
+  async #resume(channel: string, since: StreamPosition | undefined): Promise<SubscribeResult> {
+    const result = await this.#context.streams.subscribe(this, channel, since && { since })
+    this.sendText(subscribedNotice(channel, result.recovered, result.offset, result.epoch))
+    return result
   }
 
   /** Ends a subscription. Nothing of the channel is sent after this returns. */
   unsubscribe(channel: string): void {
     this.#context.streams.unsubscribe(this, channel)
+    if (this.#resumption !== undefined) this.sendText(unsubscribedNotice(channel))
   }
 
   /** Publishes a value, as JSON, to all subscribers on all nodes. See `app.realtime.publish`. */
@@ -375,7 +440,9 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /** @internal The handler has returned: its connection is done. */
   finish(): void {
-    this.closeWith(this.#draining ? CLOSE.restart : CLOSE.done)
+    const answered = this.#draining ? this.#requests?.answered() : undefined
+    if (answered === undefined) this.closeWith(this.#draining ? CLOSE.restart : CLOSE.done)
+    else void answered.then(() => this.closeWith(CLOSE.restart))
   }
 
   /** @internal True once nothing can be sent any more. */
@@ -416,9 +483,11 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
    * @internal The connection's turn in the drain: the handler is asked to end. Gives what to wait for before the close,
    * and whether the handler is in the middle of something.
    */
-  drain(): { handled: Promise<void> | undefined; busy: boolean } {
-    const handled = this.handled ?? this.session?.drain()
-    const busy = this.#inbox?.busy ?? (this.session !== undefined && handled !== undefined)
+  drain(): { handled: Promise<unknown> | undefined; busy: boolean } {
+    const answered = this.#requests?.answered()
+    const handling = this.handled ?? this.session?.drain()
+    const handled = answered === undefined ? handling : Promise.all([handling, answered])
+    const busy = answered !== undefined || (this.#inbox?.busy ?? (this.session !== undefined && handled !== undefined))
     this.#draining = true
     this.#ended = true
     this.#abort?.abort()
@@ -469,7 +538,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   #ping(payload: Buffer): void {
     const { kind, heartbeat } = this.#settings
-    if (kind === 'messages' && heartbeat.visible && this.#outbox.messages === this.#sentAtLastPing) {
+    const isVisible = heartbeat.visible || this.#resumption !== undefined
+    if (kind === 'messages' && isVisible && this.#outbox.messages === this.#sentAtLastPing) {
       this.sendText(visiblePing(Date.now()))
     }
     this.#sentAtLastPing = this.#outbox.messages
@@ -518,6 +588,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
       return this.callListeners('message', [data, isBinary])
     }
     if (!this.#intake.takeMessage(bytes)) return true
+    if (this.#requests !== undefined && !isBinary && this.#requests.take(data as Buffer)) return true
     const listeners = this.listenersFor('message')
     // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
     if (this.#taken || listeners.length === 0) inbox.add(isBinary ? BINARY : (data as Buffer))
@@ -627,6 +698,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #end(): void {
     this.#ended = true
     this.#inbox?.end()
+    this.#requests?.end()
     this.#abort?.abort()
   }
 

@@ -17,3 +17,9 @@ export function readable(thrown: unknown): unknown {
 export function rethrow(error: unknown): never {
   throw error
 }
+
+/** What was being done for a client that has gone meanwhile, and failed for that. */
+export function isConsequence(error: unknown): boolean {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
+  return name === 'AbortError' || code === 'FST_RT_SOCKET_CLOSED'
+}

@@ -4,7 +4,6 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { testToken } from '../../lib/testing/index.ts'
@@ -146,80 +145,65 @@ t.test('case 126: the examples of docs/cookies-and-sessions.md let a browser in 
   }
 })
 
+t.test('the examples of docs/client.md', async (t) => {
+  const [rooms, room, orders, order] = examples('docs/client.md', ['ts']) as [Example, Example, Example, Example]
+  const folder = t.testdir({
+    'rooms.ts': localized(rooms.source),
+    'room.ts': browser(localized(room.source)),
+    'orders.ts': localized(orders.source),
+    'order.ts': browser(localized(order.source))
+  })
+  const { app } = await buildApp(t, { drain: { window: 0 } })
+  await app.register(async (scope) => {
+    await (await import(join(folder, 'rooms.ts'))).rooms(scope)
+  })
+  app.post('/token', async () => testToken())
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+  const first = start(t, join(folder, 'room.ts'), { ORIGIN: origin })
+  t.same(JSON.parse((await line(first, /.*rooms.*/))[0]), ['rooms/tea', { text: 'milk?' }])
+
+  // That example is of a page without tokens.
+  const anonymous = await buildApp(t, { auth: false, drain: { window: 0 } })
+  await anonymous.app.register(async (scope) => {
+    await (await import(join(folder, 'orders.ts'))).orders(scope)
+  })
+  const second = start(t, join(folder, 'order.ts'), {
+    ORIGIN: await anonymous.app.listen({ port: 0, host: '127.0.0.1' })
+  })
+  t.same(JSON.parse((await line(second, /.*state.*/))[0]), { state: 'packed' })
+})
+
 t.test('the client of docs/sockets.md', async (t) => {
   const [client] = examples('docs/sockets.md', ['ts']).slice(-1) as [Example]
   t.equal(client.heading, '## Clients')
   const file = join(t.testdir({ 'live.ts': localized(client.source) }), 'live.ts')
   const { live } = (await import(file)) as {
-    live(url: string, getToken: () => Promise<string>, onMessage: (message: unknown) => void): void
+    live(url: string, getToken: () => Promise<string>, onMessage: (message: unknown) => void): { close(): void }
   }
-  const { app } = await buildApp(t, { auth: { refuse: 'close' } })
+  const { app } = await buildApp(t, { drain: { window: 0 } })
   let connections = 0
   app.ws('/live', async (socket) => {
     socket.sendJson({ connection: ++connections })
     if (connections === 1) socket.close(1012, 'again')
     for await (const _ of socket.messages());
   })
-  const url = `${(await app.listen({ port: 0, host: '127.0.0.1' })).replace('http', 'ws')}/live`
   const globals = globalThis as { WebSocket?: unknown }
-  const { setTimeout: wait } = globalThis
   const before = globals.WebSocket
-  const sockets: WebSocket[] = []
-  globals.WebSocket = class extends WebSocket {
-    constructor(...args: ConstructorParameters<typeof WebSocket>) {
-      super(...args)
-      sockets.push(this)
-    }
-  }
-  // How long it means to wait is noted, and not waited for.
-  const waits: number[] = []
-  const note = (callback: () => void, milliseconds = 0, ...rest: []) => {
-    if (new Error().stack?.includes(file) !== true) return wait(callback, milliseconds, ...rest)
-    waits.push(milliseconds)
-    return wait(callback, 0)
-  }
-  globalThis.setTimeout = Object.assign(note, wait)
+  globals.WebSocket = WebSocket
   t.teardown(() => {
     globals.WebSocket = before
-    globalThis.setTimeout = wait
   })
-
-  await t.test('comes back after a close that says so', async (t) => {
-    const messages: unknown[] = []
-    await new Promise<void>((resolve) => {
-      const onMessage = (message: unknown) => {
-        if (messages.push(message) === 2) resolve()
-      }
-      live(url, async () => testToken(), onMessage)
-    })
-    t.same(messages, [{ connection: 1 }, { connection: 2 }])
-    t.equal(waits.length, 1)
-    t.ok(waits.every((milliseconds) => milliseconds >= 0 && milliseconds <= 1_000))
-    const closed = once(sockets[1] as WebSocket, 'close')
-    await app.realtime.disconnect({ user: 'user-1' }, { code: 1000 })
-    await closed
-    t.equal(waits.length, 1, 'and not after one that says not to')
-  })
-
-  await t.test('stops where a second token is refused too', async (t) => {
-    sockets.length = 0
-    waits.length = 0
-    let tokens = 0
-    let second: () => void = () => undefined
-    const asked = new Promise<void>((resolve) => {
-      second = resolve
-    })
-    const expired = async () => {
-      if (++tokens === 2) second()
-      return testToken({}, { expiresIn: -60_000 })
+  const messages: unknown[] = []
+  let started: { close(): void } | undefined
+  const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/live`
+  await new Promise<void>((resolve) => {
+    const onMessage = (message: unknown) => {
+      if (messages.push(message) === 2) resolve()
     }
-    live(url, expired, () => t.fail('nothing is sent to it'))
-    await asked
-    await nextTurn()
-    t.match(await once(sockets[1] as WebSocket, 'close'), [4401])
-    t.equal(waits.length, 1)
-    t.equal(tokens, 2)
+    started = live(url, async () => testToken(), onMessage)
   })
+  started?.close()
+  t.same(messages, [{ connection: 1 }, { connection: 2 }], 'it comes back after a close that says so')
 })
 
 t.test('links lead somewhere', async (t) => {
@@ -252,14 +236,15 @@ function browser(source: string): string {
   return `
 import { WebSocket as ws } from 'ws'
 const origin = process.env.ORIGIN
-globalThis.location = { origin }
+globalThis.location = { origin, href: \`\${origin}/\` }
 globalThis.WebSocket = class extends ws {
   constructor(url, protocols) {
     super(url, protocols, { origin })
   }
 }
 const { fetch: fetchWhole } = globalThis
-console.log = (value) => process.stdout.write(\`\${JSON.stringify(value)}\\n\`)
+console.log = (...values) =>
+  process.stdout.write(\`\${JSON.stringify(values.length === 1 ? values[0] : values)}\\n\`)
 globalThis.fetch = (path, options) => fetchWhole(new URL(path, origin), options)
 ${source}`
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { CLOSE, closeAdvice } from '../../lib/protocol/close-codes.ts'
+import { closeAdvice } from '../../lib/protocol/close-advice.ts'
+import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { DISCONNECT, disconnectFor, UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
 
 t.test('codes are those of the protocol, each once, with reasons that fit', async (t) => {

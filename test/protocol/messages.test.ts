@@ -2,11 +2,16 @@ import t from 'tap'
 import {
   drainingNotice,
   errorMessage,
+  errorOf,
   insufficientStateNotice,
   laggingNotice,
   publicationPrefix,
   publicationSuffix,
-  visiblePing
+  subscribedNotice,
+  takenNotice,
+  unsubscribedNotice,
+  visiblePing,
+  welcomeNotice
 } from '../../lib/protocol/messages.ts'
 
 t.test('errors carry a code, a sentence, and what helps', async (t) => {
@@ -34,6 +39,16 @@ t.test('notices and pings', async (t) => {
     notice: { code: 'insufficient_state', channel: 'a"b', recovered: false, offset: 7, epoch: 'x' }
   })
   t.same(JSON.parse(visiblePing(1_700_000_000_000)), { ping: 1_700_000_000_000 })
+})
+
+t.test('notices to a client that resumes', async (t) => {
+  t.same(JSON.parse(welcomeNotice(25_000, true)), { notice: { code: 'welcome', ping: 25_000, queued: true } })
+  t.same(JSON.parse(subscribedNotice('a"b', true, 7, 'x')), {
+    notice: { code: 'subscribed', channel: 'a"b', recovered: true, offset: 7, epoch: 'x' }
+  })
+  t.same(JSON.parse(unsubscribedNotice('a"b')), { notice: { code: 'unsubscribed', channel: 'a"b' } })
+  t.same(JSON.parse(takenNotice('k"')), { notice: { code: 'taken', key: 'k"' } })
+  t.same(JSON.parse(errorMessage('internal')), { error: errorOf('internal') })
 })
 
 t.test('a publication is its data between a prefix and a suffix', async (t) => {

@@ -16,7 +16,8 @@ function make(options: Partial<InboxOptions> = {}) {
       rejected(code, cause) {
         calls.push(code)
         if (cause !== undefined) causes.push(cause)
-      }
+      },
+      taken: (key) => void calls.push(`taken ${key}`)
     }
   )
   inbox.running = true
@@ -264,4 +265,43 @@ t.test('it is busy between a message and the request for the next', async (t) =>
   inbox.end()
   await second
   t.notOk(inbox.busy)
+})
+
+t.test('keyed messages are handed out as what is in them, and taken when the handler asks for the next', async (t) => {
+  const { inbox, add, next, calls } = make()
+  inbox.takesKeys = true
+  add('{"key":"k1","message":{"a":1}}', '{"message":2,"key":"k2"}', '{"key":"k3","text":3}')
+  t.equal(inbox.key, undefined)
+  t.same(await next(), { a: 1 })
+  t.equal(inbox.key, 'k1')
+  t.same(calls, [])
+  t.equal(await next(), 2)
+  t.equal(inbox.key, 'k2')
+  t.same(calls, ['taken k1'])
+  t.same(await next(), { key: 'k3', text: 3 }, 'what has other keys is a plain message')
+  t.equal(inbox.key, undefined)
+  const waiting = next()
+  add('{"key":"k4","message":4}')
+  t.equal(await waiting, 4)
+  t.equal(inbox.key, 'k4')
+  await inbox.return()
+  t.same(calls, ['taken k1', 'taken k2', 'taken k4'])
+})
+
+t.test('a keyed message that is refused is answered, and taken', async (t) => {
+  const validator = Object.assign((data: unknown) => data === 1, { errors: [] })
+  const { inbox, add, next, calls, codes } = make({ validator })
+  inbox.takesKeys = true
+  add('{"key":"k1","message":2}', '{"key":"","message":1}', `{"key":"${'k'.repeat(256)}","message":1}`)
+  add('{"key":"k2","message":1}')
+  t.equal(await next(), 1)
+  t.same(codes(), ['invalid_message', 'invalid_message', 'invalid_message'])
+  t.same(calls, ['invalid_message', 'taken k1', 'invalid_message', 'invalid_message'])
+})
+
+t.test('on other routes a keyed message is a message like any other', async (t) => {
+  const { inbox, add, next } = make()
+  add('{"key":"k1","message":1}')
+  t.same(await next(), { key: 'k1', message: 1 })
+  t.equal(inbox.key, undefined)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { readable, rethrow } from '../../lib/socket/thrown.ts'
+import { isConsequence, readable, rethrow } from '../../lib/socket/thrown.ts'
 
 t.test('what can be read is what it was', async (t) => {
   for (const thrown of [new Error('one'), 'text', 0, null, undefined, { code: 1 }, Object.create(null), Symbol('s')]) {
@@ -26,4 +26,11 @@ t.test('what can’t be read is told as that', async (t) => {
 t.test('an error that nobody takes is thrown', async (t) => {
   const error = new Error('thrown')
   t.throws(() => rethrow(error), error)
+})
+
+t.test('what fails because its connection has gone', async (t) => {
+  for (const error of [{ name: 'AbortError' }, { code: 'FST_RT_SOCKET_CLOSED' }]) t.ok(isConsequence(error))
+  for (const error of [undefined, null, 'AbortError', new Error('a'), { code: 'FST_RT_UNAVAILABLE' }]) {
+    t.notOk(isConsequence(error))
+  }
 })

@@ -1,0 +1,484 @@
+import { closeAdvice } from '../protocol/close-advice.ts'
+import { dialogueOf } from '../protocol/dialogue.ts'
+import { REALTIME_PROTOCOL, subprotocols } from '../protocol/subprotocol.ts'
+import { type ClientEvents, type ClientState, type Failure, Listeners, type Publication } from './events.ts'
+import { failure } from './failure.ts'
+import { Link, type LinkOwner, type SocketConstructor } from './link.ts'
+import { Outgoing } from './outgoing.ts'
+import { Positions } from './positions.ts'
+
+export interface ConnectOptions {
+  /**
+   * Gives the token for a handshake; asked before each. `refused` is true if the server has just refused one: give a
+   * new one then. Without this option no token is offered.
+   */
+  token?: (about: { readonly refused: boolean }) => string | Promise<string>
+  /** Answers the server's requests; what it throws is answered with the error's `code` and `message`, if it has both. */
+  respond?: (data: unknown) => unknown
+  /**
+   * The WebSocket to use: on Node 20, the one of the package `ws`.
+   * @default the global one
+   */
+  WebSocket?: SocketConstructor
+  /**
+   * Messages that may wait to be sent, 0 or more. Past it `send` and `request` reject with `queue_full`.
+   * @default 100
+   */
+  queue?: number
+  /**
+   * Milliseconds that an attempt to connect may take, and a request by default.
+   * @default 10000
+   */
+  timeout?: number
+  /**
+   * Milliseconds: the wait before an attempt is random, up to `first` after one failure, twice as much after each
+   * further one, and `max` at most.
+   * @default { first: 1000, max: 30000 }
+   */
+  backoff?: { first?: number; max?: number }
+  /**
+   * Milliseconds of silence after which a connection is given up.
+   * @default what the server says that it will not exceed
+   */
+  silence?: number
+}
+
+export interface RequestOptions {
+  /** Milliseconds to wait for the reply. */
+  timeout?: number
+}
+
+/** A connection to an `app.ws` route that comes back by itself. */
+export interface RealtimeClient<Message = unknown, Data = unknown> {
+  readonly state: ClientState
+  /** Adds a listener; gives the function that removes it. */
+  on<Event extends keyof ClientEvents>(
+    event: Event,
+    listener: (value: ClientEvents<Message, Data>[Event]) => void
+  ): () => void
+  /**
+   * Sends a message, as JSON. While the client is away it waits, and is sent in its turn. Resolves when it was sent (one
+   * that waited: when the server has taken it, on routes with `queued: true`). Rejects with `queue_full` or `closed`.
+   */
+  send(data: unknown): Promise<void>
+  /**
+   * Asks a route with `respond`, and resolves with its reply. Rejects with the server's error, or `timeout`,
+   * `connection_lost` (it may have been done), `queue_full` or `closed`.
+   */
+  request(data: unknown, options?: RequestOptions): Promise<unknown>
+  /** Ends the client. */
+  close(): void
+}
+
+// A connection that lasted as long ends a series of failures.
+const STABLE = 5_000
+// The new connection takes over without the channels that have not resumed by then.
+const RESUME_TIME = 5_000
+// The old connection's answer to its close is waited for, so that what was sent there comes first; not longer than this.
+const RETIRE_TIME = 1_000
+// Pings of a server that did not say how often they come.
+const DEFAULT_SILENCE = 40_000
+// A network that is a little late is not dead.
+const PING_SLACK = 10_000
+
+type Fields = Readonly<Record<string, unknown>>
+
+class Client implements LinkOwner {
+  readonly #url: string
+  readonly #options: ConnectOptions
+  readonly #listeners = new Listeners()
+  readonly #positions = new Positions()
+  readonly #outgoing: Outgoing
+  readonly #unlisten: (() => void)[] = []
+  /** The connection in use, and the one that is being opened: the first, or one to take over. */
+  #current: Link | undefined
+  #next: Link | undefined
+  #retired: Link | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #settling: ReturnType<typeof setTimeout> | undefined
+  #failures = 0
+  #refusals = 0
+  /** The server that drained asked not to come back before this time. */
+  #notBefore = 0
+  #hasOpened = false
+  #lastId = 0
+  state: ClientState = 'connecting'
+
+  constructor(url: string, options: ConnectOptions) {
+    this.#url = absolute(url)
+    this.#options = options
+    this.#outgoing = new Outgoing(options.queue ?? 100)
+    this.#listenTo(globalThis, 'online', () => this.#wake())
+    this.#listenTo(globalThis, 'pageshow', () => this.#wake())
+    this.#listenTo(globalThis, 'offline', () => this.#offline())
+    const { document } = globalThis as { document?: { visibilityState?: string } }
+    this.#listenTo(document, 'visibilitychange', () => {
+      if (document?.visibilityState === 'visible') this.#wake()
+    })
+    // In a turn of its own: the caller adds its listeners first.
+    this.#timer = setTimeout(() => this.#open())
+  }
+
+  on(event: string, listener: (value: never) => void): () => void {
+    return this.#listeners.add(event, listener)
+  }
+
+  send(data: unknown): Promise<void> {
+    return handled(this.#send(data))
+  }
+
+  async #send(data: unknown): Promise<void> {
+    this.#checkOpen()
+    await this.#outgoing.send(textOf(data))
+  }
+
+  request(data: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return handled(this.#request(data, options))
+  }
+
+  async #request(data: unknown, { timeout = this.#timeout }: RequestOptions): Promise<unknown> {
+    this.#checkOpen()
+    const id = ++this.#lastId
+    const text = textOf(data)
+    let end: (() => void) | undefined
+    let timer: ReturnType<typeof setTimeout> | undefined
+    try {
+      return await new Promise((resolve, reject) => {
+        timer = setTimeout(() => reject(failure('timeout', 'No reply in time')), timeout)
+        const ask = (link: Link) => {
+          link.pending.set(id, { resolve, reject })
+          end = () => {
+            link.pending.delete(id)
+            this.#closeRetired(link)
+          }
+          link.send(`{"id":${id},"request":${text}}`)
+        }
+        const takeBack = this.#outgoing.request(ask, reject)
+        // Unless it was sent at once.
+        if (!(this.#current ?? this.#next)?.pending.has(id)) end = takeBack
+      })
+    } finally {
+      clearTimeout(timer)
+      end?.()
+    }
+  }
+
+  close(): void {
+    this.#end(1000, 'closed')
+  }
+
+  get #timeout(): number {
+    return this.#options.timeout ?? 10_000
+  }
+
+  #checkOpen(): void {
+    if (this.state === 'closed') throw ended()
+  }
+
+  #emit<Event extends keyof ClientEvents>(event: Event, value: ClientEvents[Event]): void {
+    this.#listeners.emit(event, value)
+  }
+
+  #enter(state: ClientState): void {
+    if (this.state === state) return
+    this.state = state
+    this.#emit('state', state)
+  }
+
+  // Connecting
+
+  #open(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#next !== undefined) return
+    const link = new Link(this, this.#timeout)
+    this.#next = link
+    void this.#handshake(link)
+  }
+
+  async #handshake(link: Link): Promise<void> {
+    const { token, WebSocket = (globalThis as { WebSocket?: SocketConstructor }).WebSocket } = this.#options
+    try {
+      const protocols = token ? subprotocols(await token({ refused: this.#refusals > 0 })) : [REALTIME_PROTOCOL]
+      if (link.gone) return
+      const { text, channels } = this.#positions.since()
+      link.waiting = channels
+      const url = `${this.#url}${this.#url.includes('?') ? '&' : '?'}since=${text}`
+      link.open(WebSocket as SocketConstructor, url, protocols)
+    } catch (error) {
+      this.#emit('error', { code: 'token', message: String(error) })
+      link.lose(1006, 'token')
+    }
+  }
+
+  #retry(milliseconds: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#open(), milliseconds)
+  }
+
+  #backoff(): number {
+    const { first = 1_000, max = 30_000 } = this.#options.backoff ?? {}
+    return Math.random() * Math.min(max, first * 2 ** this.#failures++)
+  }
+
+  /** Something says that the network may be back, or the page. */
+  #wake(): void {
+    this.#current?.check()
+    if (this.#current === undefined && this.state !== 'closed') this.#open()
+  }
+
+  #offline(): void {
+    for (const link of [this.#next, this.#current]) link?.lose(1006, 'offline')
+  }
+
+  #listenTo(target: unknown, event: string, listener: () => void): void {
+    const { addEventListener, removeEventListener } = (target ?? {}) as Partial<EventTarget>
+    if (addEventListener === undefined || removeEventListener === undefined) return
+    addEventListener.call(target as EventTarget, event, listener)
+    this.#unlisten.push(() => removeEventListener.call(target as EventTarget, event, listener))
+  }
+
+  // What a link reports
+
+  welcomed(link: Link): void {
+    const { silence } = this.#options
+    if (silence !== undefined) link.watch(silence)
+    if (this.#current === undefined || link.waiting.size === 0) this.#takeOver(link)
+    else this.#settling = setTimeout(() => this.#takeOver(link), RESUME_TIME)
+  }
+
+  #takeOver(link: Link): void {
+    clearTimeout(this.#settling)
+    const old = this.#current
+    this.#next = undefined
+    this.#current = link
+    this.#notBefore = 0
+    if (old === undefined) this.#outgoing.use(link)
+    else this.#retire(old)
+    if (link.leaveAt !== undefined) this.#retry(link.leaveAt - Date.now())
+    this.#enter('open')
+    const first = !this.#hasOpened
+    this.#hasOpened = true
+    this.#emit('open', { first })
+  }
+
+  #retire(link: Link): void {
+    link.retired = true
+    this.#retired = link
+    // What is sent now waits until the server has read all that was sent before.
+    this.#outgoing.use(undefined)
+    setTimeout(() => this.#release(link), RETIRE_TIME)
+    this.#closeRetired(link)
+  }
+
+  /** Once its requests are answered. */
+  #closeRetired(link: Link): void {
+    if (link.retired && link.pending.size === 0) link.close()
+  }
+
+  /** The connection that took over is the one to send by. */
+  #release(link: Link): void {
+    if (this.#retired !== link) return
+    this.#retired = undefined
+    this.#outgoing.use(this.#current)
+  }
+
+  lost(link: Link, code: number, reason: string): void {
+    for (const { reject } of [...link.pending.values()]) reject(failure('connection_lost', 'The connection was lost'))
+    this.#release(link)
+    if (link.retired || this.state === 'closed') return
+    const isStable = link.welcome && Date.now() - link.since >= STABLE
+    if (isStable) this.#failures = this.#refusals = 0
+    const isNext = link === this.#next
+    if (isNext) {
+      this.#next = undefined
+      clearTimeout(this.#settling)
+    } else this.#leave()
+    const advice = closeAdvice(code)
+    if (advice === 'stop') this.#end(code, reason)
+    else if (isNext || (this.#current ?? this.#next) === undefined) this.#comeBack(advice, code, reason)
+  }
+
+  /** The connection in use is gone. */
+  #leave(): void {
+    this.#current = undefined
+    this.#outgoing.use(undefined)
+    if (this.#next?.welcome) this.#takeOver(this.#next)
+    else this.#enter('connecting')
+  }
+
+  #comeBack(advice: ReturnType<typeof closeAdvice>, code: number, reason: string): void {
+    const now = Date.now()
+    if (advice === 'new-token') {
+      if (++this.#refusals > 1) this.#end(code, reason)
+      else this.#retry(0)
+    } else if (advice === 'slow-reconnect') this.#retry((this.#options.backoff?.max ?? 30_000) * (1 + Math.random()))
+    else if (this.#notBefore > now) this.#retry(this.#notBefore - now)
+    else this.#retry(this.#backoff())
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.state === 'closed') return
+    const links = [this.#next, this.#current, this.#retired]
+    this.#next = this.#current = this.#retired = undefined
+    clearTimeout(this.#timer)
+    clearTimeout(this.#settling)
+    for (const unlisten of this.#unlisten) unlisten()
+    this.#enter('closed')
+    this.#outgoing.end(ended())
+    for (const link of links) link?.lose(code, reason)
+    this.#emit('close', { code, reason })
+  }
+
+  // Messages
+
+  received(link: Link, data: unknown): void {
+    const value = parse(data)
+    if (typeof value !== 'object' || value === null) this.#emit('message', value)
+    else if (!this.#takes(link, value as Fields)) this.#emit('message', value)
+  }
+
+  /** Whether the message is one of the protocol's own. */
+  #takes(link: Link, value: Fields): boolean {
+    const { ping, notice, error, channel } = value
+    if (typeof ping === 'number' && Object.keys(value).length === 1) {
+      if (!link.welcome) link.watch(this.#options.silence ?? DEFAULT_SILENCE)
+      return true
+    }
+    const dialogue = dialogueOf(value)
+    if (dialogue !== undefined) return this.#converse(link, dialogue as Fields)
+    if (isCoded(notice)) this.#notice(link, notice)
+    else if (isCoded(error)) this.#failed(error)
+    else if (typeof channel === 'string' && 'data' in value) this.#published(link, value as never)
+    else return false
+    return true
+  }
+
+  #failed(error: Fields & { code: unknown }): void {
+    if (error.code === 'rate_limited') this.#outgoing.slowDown(Number(error.retryAfter) || 1_000)
+    this.#emit('error', error as Failure)
+  }
+
+  #converse(link: Link, message: Fields): boolean {
+    const id = message.id as number
+    if ('request' in message) {
+      const { respond } = this.#options
+      if (respond !== undefined) void this.#answer(link, id, message.request, respond)
+      return respond !== undefined
+    }
+    const pending = link.pending.get(id)
+    if ('reply' in message) pending?.resolve(message.reply)
+    else {
+      const { error } = message as { error: Fields }
+      pending?.reject(Object.assign(new Error(String(error?.message)), error))
+    }
+    return pending !== undefined
+  }
+
+  async #answer(link: Link, id: number, data: unknown, respond: (data: unknown) => unknown): Promise<void> {
+    let text: string
+    try {
+      text = `"reply":${textOf((await respond(data)) ?? null)}`
+    } catch (error) {
+      const { code = 'internal', message } = Object(error)
+      text = `"error":${JSON.stringify({ code, message })}`
+    }
+    if (!link.gone) link.send(`{"id":${id},${text}}`)
+  }
+
+  #published(link: Link, { channel, data, offset, epoch }: Publication): void {
+    if (offset === undefined || epoch === undefined) {
+      // There is nothing to tell two copies by: the connection in use has it.
+      if (link === this.#current || this.#current === undefined) this.#emit('publication', { channel, data })
+      return
+    }
+    const isOld = link !== (this.#next ?? this.#current)
+    if (this.#positions.advance(channel, { offset, epoch }, isOld)) {
+      this.#emit('publication', { channel, data, offset, epoch })
+    }
+  }
+
+  #notice(link: Link, notice: Fields & { code: unknown }): void {
+    const { code, channel, recovered, offset, epoch } = notice as never as NoticeFields
+    if (code === 'welcome') {
+      link.queued = notice.queued === true
+      link.watch(this.#options.silence ?? Number(notice.ping) * 1.1 + PING_SLACK)
+    } else if (code === 'draining') this.#warned(link, Number(notice.reconnectAfter))
+    else if (code === 'taken') this.#outgoing.taken(notice.key)
+    else if (code === 'unsubscribed') {
+      this.#positions.delete(channel)
+      this.#resumed(link, channel)
+    } else if (code === 'subscribed' || code === 'insufficient_state') {
+      const known = this.#positions.get(channel)
+      const isNewer = known?.epoch !== epoch || known.offset < offset
+      if (!recovered && isNewer && epoch !== '') this.#positions.set(channel, { offset, epoch })
+      // A channel that the client had a position in.
+      if (!recovered && (code !== 'subscribed' || link.waiting.has(channel))) this.#emit('gap', { channel })
+      this.#resumed(link, channel)
+    } else this.#emit('notice', notice as never)
+  }
+
+  #resumed(link: Link, channel: string): void {
+    const { waiting } = link
+    if (waiting.delete(channel) && waiting.size === 0 && link === this.#next && link.welcome) this.#takeOver(link)
+  }
+
+  #warned(link: Link, milliseconds: number): void {
+    const at = Date.now() + milliseconds
+    link.leaveAt = at
+    if (link !== this.#current) return
+    this.#notBefore = at
+    this.#retry(milliseconds)
+  }
+}
+
+interface NoticeFields {
+  code: string
+  channel: string
+  recovered?: boolean
+  offset: number
+  epoch: string
+}
+
+/** Opens a connection to an `app.ws` route, and keeps it. See `docs/client.md`. */
+export function connect<Message = unknown, Data = unknown>(
+  url: string,
+  options: ConnectOptions = {}
+): RealtimeClient<Message, Data> {
+  return new Client(url, options) as RealtimeClient<Message, Data>
+}
+
+function absolute(url: string): string {
+  const { location } = globalThis as { location?: { href: string } }
+  const full = /^\w+:/.test(url) || location === undefined ? url : new URL(url, location.href).href
+  return full.replace(/^http/, 'ws')
+}
+
+function ended(): Error {
+  return failure('closed', 'The client has ended')
+}
+
+function textOf(data: unknown): string {
+  const text = JSON.stringify(data)
+  if (text === undefined) throw new TypeError('The data cannot be written as JSON')
+  return text
+}
+
+/** What the server sends may be no JSON: then it is the application's as it is. */
+function parse(data: unknown): unknown {
+  try {
+    return typeof data === 'string' ? JSON.parse(data) : data
+  } catch {
+    return data
+  }
+}
+
+function isCoded(value: unknown): value is Fields & { code: unknown } {
+  return typeof value === 'object' && value !== null && 'code' in value
+}
+
+/** Nobody has to wait for it: a rejection that nobody handles would end a Node process. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}

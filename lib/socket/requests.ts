@@ -1,0 +1,226 @@
+import type { FastifyBaseLogger } from 'fastify'
+import secureJson from 'secure-json-parse'
+import {
+  InvalidArgumentError,
+  RequestLimitError,
+  RequestRefusedError,
+  RequestsOffError,
+  RequestTimeoutError,
+  SocketClosedError
+} from '../errors.ts'
+import { ChannelError } from '../protocol/channel-errors.ts'
+import { dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
+import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
+import { type ErrorCode, type ErrorDetails, errorOf } from '../protocol/messages.ts'
+import { boundedIssues } from './issues.ts'
+import { loggable } from './loggable.ts'
+import { stringify } from './stringify.ts'
+import { isConsequence, readable } from './thrown.ts'
+import type { Timed, TimerWheel } from './timer-wheel.ts'
+import { type CompiledValidator, runValidator } from './validator.ts'
+
+export interface RequestOptions {
+  /**
+   * Milliseconds to wait for the reply, 1 to 600,000.
+   * @default 10000
+   */
+  timeout?: number
+}
+
+/** What a route said about requests. */
+export interface RequestRules {
+  /** Answers the client's requests. */
+  respond?: ((data: unknown) => unknown) | undefined
+  /** The server may ask. */
+  requests: boolean
+  validator?: CompiledValidator | undefined
+  serializer?: ((data: unknown) => string) | undefined
+}
+
+/** What requests need of their socket. */
+export interface RequestsOwner {
+  isClosed(): boolean
+  readonly log: FastifyBaseLogger
+  sendText(text: string): void
+  rejected(code: ErrorCode): void
+}
+
+const DEFAULT_TIMEOUT = 10_000
+const MAX_TIMEOUT = 600_000
+// What every fault of the broker is, which its change of state has logged.
+const AWAY = new Set<unknown>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
+const BACKSLASH = 0x5c
+
+/** The requests of one `app.ws` connection that wait for their replies, in both directions. */
+export class Requests {
+  readonly #rules: RequestRules
+  readonly #owner: RequestsOwner
+  readonly #wheel: TimerWheel
+  readonly #limit: number
+  readonly #maxDepth: number
+  readonly #asked = new Map<number, Question>()
+  #lastId = 0
+  #answering = 0
+  #whenAnswered: (() => void)[] = []
+
+  /** @param limits How many may wait in each direction, and how deep a request may be nested. */
+  constructor(
+    rules: RequestRules,
+    owner: RequestsOwner,
+    wheel: TimerWheel,
+    limits: { maxQueue: number; maxDepth: number }
+  ) {
+    this.#rules = rules
+    this.#owner = owner
+    this.#wheel = wheel
+    this.#limit = limits.maxQueue
+    this.#maxDepth = limits.maxDepth
+  }
+
+  /** Resolves once the requests that the client has made are answered; undefined if there are none. */
+  answered(): Promise<void> | undefined {
+    if (this.#answering === 0) return undefined
+    return new Promise((resolve) => this.#whenAnswered.push(resolve))
+  }
+
+  /** Sends a request, and resolves with the client's reply. */
+  ask(data: unknown, options: RequestOptions = {}): Promise<unknown> {
+    const reply = this.#ask(data, options)
+    // Its caller may not wait for it, and a rejection that nobody handles would end the process.
+    reply.catch(() => undefined)
+    return reply
+  }
+
+  async #ask(data: unknown, { timeout = DEFAULT_TIMEOUT }: RequestOptions): Promise<unknown> {
+    if (!this.#rules.requests) throw new RequestsOffError()
+    if (!(timeout >= 1 && timeout <= MAX_TIMEOUT)) {
+      throw new InvalidArgumentError('timeout', 'give milliseconds, 1 to 600000')
+    }
+    if (this.#owner.isClosed()) throw new SocketClosedError()
+    if (this.#asked.size >= this.#limit) throw new RequestLimitError()
+    const text = stringify(data)
+    const id = ++this.#lastId
+    return await new Promise((resolve, reject) => {
+      const settle = (outcome: Outcome) => {
+        this.#asked.delete(id)
+        this.#wheel.delete(question)
+        if ('error' in outcome) reject(outcome.error)
+        else resolve(outcome.reply)
+      }
+      const question = new Question(settle)
+      this.#asked.set(id, question)
+      this.#wheel.set(question, this.#wheel.now() + timeout)
+      this.#owner.sendText(requestMessage(id, text))
+    })
+  }
+
+  /** Takes a message if it is a request or a reply; false for any other, which is the handler's. */
+  take(data: Buffer): boolean {
+    const message = this.#mayBe(data) ? dialogueOf(this.#parse(data.toString())) : undefined
+    if (message === undefined) return false
+    if ('request' in message) {
+      if (this.#rules.respond === undefined) return false
+      void this.#answer(message.id, message.request, this.#rules.respond)
+      return true
+    }
+    if (!this.#rules.requests) return false
+    // A reply that nobody waits for any more is dropped.
+    const error = 'error' in message ? Object.assign(new RequestRefusedError(), { cause: message.error }) : undefined
+    this.#asked.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
+    return true
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    for (const question of [...this.#asked.values()]) question.settle({ error: new SocketClosedError() })
+  }
+
+  /** Cheap: most messages are none, and need not be parsed twice. A key may be written with escapes. */
+  #mayBe(data: Buffer): boolean {
+    const { respond, requests } = this.#rules
+    if (data.includes(BACKSLASH) || (respond !== undefined && data.includes('"request"'))) return true
+    return requests && (data.includes('"reply"') || data.includes('"error"'))
+  }
+
+  /** Undefined if it can't be parsed: the inbox answers with what is wrong, in the order of the messages. */
+  #parse(text: string): unknown {
+    if (isDeeperThan(text, this.#maxDepth)) return undefined
+    try {
+      const value: unknown = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
+      return isUnportable(text, value) || hasUnsafeInteger(text) ? undefined : value
+    } catch {
+      return undefined // see above
+    }
+  }
+
+  async #answer(id: number, data: unknown, respond: (data: unknown) => unknown): Promise<void> {
+    if (this.#answering >= this.#limit) {
+      this.#refuse(id, 'rate_limited')
+      return
+    }
+    this.#answering++
+    try {
+      const validated = this.#validate(id, data)
+      if (validated !== undefined) this.#reply(id, await respond(validated.value))
+    } catch (thrown) {
+      this.#fail(id, readable(thrown))
+    }
+    if (--this.#answering === 0) for (const resolve of this.#whenAnswered.splice(0)) resolve()
+  }
+
+  #validate(id: number, data: unknown): { readonly value: unknown } | undefined {
+    const { validator } = this.#rules
+    if (validator === undefined) return { value: data }
+    const result = runValidator(validator, data)
+    if ('value' in result) return result
+    this.#refuse(id, 'invalid_message', { issues: boundedIssues(result.issues) })
+    return undefined
+  }
+
+  /** A reply of `undefined` is null: JSON has nothing else for it. */
+  #reply(id: number, data: unknown): void {
+    const { serializer } = this.#rules
+    this.#owner.sendText(replyMessage(id, serializer === undefined ? stringify(data ?? null) : serializer(data)))
+  }
+
+  /** The client is told the code of an error that is meant for it, and of anything else only that it was. */
+  #fail(id: number, error: unknown): void {
+    if (error instanceof ChannelError) {
+      const { code, message } = error
+      this.#owner.sendText(failureMessage(id, { code, message }))
+      return
+    }
+    if (AWAY.has((error as { code?: unknown } | null | undefined)?.code)) {
+      this.#refuse(id, 'unavailable')
+      return
+    }
+    const { log } = this.#owner
+    if (this.#owner.isClosed() && isConsequence(error))
+      log.debug({ err: loggable(error) }, 'request ended with its connection')
+    else log.error({ err: loggable(error) }, 'request failed')
+    this.#refuse(id, 'internal')
+  }
+
+  #refuse(id: number, code: ErrorCode, details?: ErrorDetails): void {
+    this.#owner.sendText(failureMessage(id, errorOf(code, details)))
+    if (code === 'invalid_message' || code === 'rate_limited') this.#owner.rejected(code)
+  }
+}
+
+type Outcome = { readonly reply: unknown } | { readonly error: Error }
+
+/** One request of the server's that waits for its reply. */
+class Question implements Timed {
+  readonly settle: (outcome: Outcome) => void
+  wheelTick = -1
+
+  constructor(settle: (outcome: Outcome) => void) {
+    this.settle = settle
+  }
+
+  /** The wheel calls this. */
+  onDue(): number {
+    this.settle({ error: new RequestTimeoutError() })
+    return Number.POSITIVE_INFINITY
+  }
+}

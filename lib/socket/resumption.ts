@@ -1,0 +1,28 @@
+import { type Position, parsePositions } from '../protocol/positions.ts'
+
+/**
+ * What a connection resumes from, if its client is one that resumes: `fastify-realtime/client` gives its positions with
+ * each handshake, even if it has none yet.
+ */
+export class Resumption {
+  readonly #positions: Map<string, Position>
+
+  private constructor(positions: Map<string, Position>) {
+    this.#positions = positions
+  }
+
+  /** Undefined if the handshake's URL holds no positions. */
+  static from(url: string): Resumption | undefined {
+    const query = url.indexOf('?')
+    if (query < 0 || !url.includes('since=', query)) return undefined
+    const positions = parsePositions(new URLSearchParams(url.slice(query + 1)).get('since'))
+    return positions && new Resumption(positions)
+  }
+
+  /** The client's position in a channel, once: what is subscribed again later goes on from somewhere else. */
+  take(channel: string): Position | undefined {
+    const position = this.#positions.get(channel)
+    this.#positions.delete(channel)
+    return position
+  }
+}

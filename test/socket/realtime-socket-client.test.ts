@@ -1,0 +1,133 @@
+import t from 'tap'
+import type { RequestRules } from '../../lib/socket/requests.ts'
+import { Resumption } from '../../lib/socket/resumption.ts'
+import { socketRig } from '../support/socket-rig.ts'
+
+/* What a socket does for a client that resumes, asks, answers and queues: `fastify-realtime/client`. */
+
+const resuming = (positions: object) =>
+  Resumption.from(`/?since=${Buffer.from(JSON.stringify(positions)).toString('base64url')}`)
+const rules = (more: Partial<RequestRules> & { queued?: boolean } = {}) => ({ requests: false, queued: false, ...more })
+
+t.test('a client that resumes is welcomed, and learns where it stands', async (t) => {
+  const { accept, context, eventsOf } = await socketRig(t, { heartbeat: { interval: 7_000 } })
+  const { socket, client } = await accept()
+  const asked: unknown[] = []
+  const { subscribe } = context.streams
+  context.streams.subscribe = (target, channel, options) => {
+    asked.push(options)
+    return subscribe(target, channel, options)
+  }
+  socket.begin(rules({ queued: true }), resuming({ a: [3, 'e'] }))
+  t.same(await client.next(), { notice: { code: 'welcome', ping: 7_000, queued: true } })
+  t.same(await socket.subscribe('a'), { recovered: false, offset: 1, epoch: 'e' })
+  t.same(await client.next(), {
+    notice: { code: 'subscribed', channel: 'a', recovered: false, offset: 1, epoch: 'e' }
+  })
+  await socket.subscribe('b', { since: { offset: 5, epoch: 'own' } })
+  await client.next()
+  await socket.subscribe('a')
+  await client.next()
+  t.same(asked, [{ since: { offset: 3, epoch: 'e' } }, { since: { offset: 5, epoch: 'own' } }, undefined])
+  socket.unsubscribe('a')
+  t.equal(eventsOf('unsubscribe').length, 1)
+  t.same(await client.next(), { notice: { code: 'unsubscribed', channel: 'a' } })
+})
+
+t.test('any other client is told nothing of that', async (t) => {
+  const { accept } = await socketRig(t)
+  const { socket, client } = await accept()
+  socket.begin(rules(), undefined)
+  await socket.subscribe('a')
+  socket.unsubscribe('a')
+  socket.sendJson('end')
+  t.equal(await client.next(), 'end')
+  await t.rejects(socket.request(1), { code: 'FST_RT_REQUESTS_OFF' })
+  const raw = await socketRig(t, { kind: 'raw' })
+  const other = await raw.accept()
+  t.equal(other.socket.messageKey, undefined)
+  await t.rejects(other.socket.request(1), { code: 'FST_RT_REQUESTS_OFF' })
+})
+
+t.test(
+  'keyed messages: the key is there while the handler is at one, and the client learns when it is done',
+  async (t) => {
+    const { accept } = await socketRig(t)
+    for (const resumption of [resuming({}), undefined]) {
+      const { socket, client } = await accept()
+      socket.begin(rules({ queued: true }), resumption)
+      if (resumption !== undefined) await client.next()
+      const messages = socket.messages()
+      client.send({ key: 'k', message: 1 })
+      t.match(await messages.next(), { value: 1 })
+      t.equal(socket.messageKey, 'k')
+      void messages.next()
+      t.equal(socket.messageKey, undefined)
+      socket.sendJson('end')
+      if (resumption !== undefined) t.same(await client.next(), { notice: { code: 'taken', key: 'k' } })
+      t.equal(await client.next(), 'end')
+    }
+  }
+)
+
+t.test('a client that resumes gets visible pings, whatever the route says', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { heartbeat: { interval: 1_000, visible: false } })
+  const { socket, client } = await accept()
+  socket.begin(rules(), resuming({}))
+  await client.next()
+  clock.advance(1_100)
+  while (eventsOf('round trip').length === 0) await new Promise(setImmediate)
+  clock.advance(1_100)
+  t.match(await client.next(), { ping: Number })
+})
+
+t.test('requests are no messages of the handler, and end with the connection', async (t) => {
+  const { accept, eventsOf } = await socketRig(t)
+  const { socket, client } = await accept()
+  socket.begin(rules({ requests: true, respond: (data) => data }), undefined)
+  const messages = socket.messages()
+  client.send({ id: 1, request: 'a' })
+  client.send('plain')
+  t.same(await client.next(), { id: 1, reply: 'a' })
+  t.match(await messages.next(), { value: 'plain' })
+  const gone = t.rejects(socket.request('b'), { code: 'FST_RT_SOCKET_CLOSED' })
+  t.same(await client.next(), { id: 1, request: 'b' })
+  await client.close()
+  await gone
+  t.equal(eventsOf('rejected').length, 0)
+})
+
+t.test('draining waits for the requests that have been begun, also if the handler has returned', async (t) => {
+  const { accept } = await socketRig(t)
+  const { socket, client } = await accept()
+  let finish: (value: unknown) => void = () => undefined
+  const respond = () =>
+    new Promise((resolve) => {
+      finish = resolve
+    })
+  socket.begin(rules({ respond }), undefined)
+  const last = socket.messages().next()
+  client.send({ id: 1, request: 'slow' })
+  client.send('plain')
+  await last
+  socket.handled = Promise.resolve()
+  const { handled, busy } = socket.drain()
+  t.ok(busy)
+  socket.finish()
+  t.equal(socket.readyState, 1, 'it is still open')
+  finish('done')
+  await handled
+  t.same(await client.next(), { id: 1, reply: 'done' })
+  t.match(await client.closed(), { code: 1012 })
+})
+
+t.test('a malformed request is answered as any malformed message is', async (t) => {
+  const { accept } = await socketRig(t)
+  const { socket, client } = await accept()
+  socket.begin(rules({ respond: () => 1 }), undefined)
+  void socket.messages().next()
+  client.raw.send('{"id":1,"request":')
+  t.match(await client.next(), { error: { code: 'invalid_json' } })
+  client.raw.send(Buffer.from('{"id":1,"request":1}'))
+  t.match(await client.next(), { error: { code: 'unsupported_data' } })
+})
