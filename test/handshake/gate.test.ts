@@ -48,3 +48,18 @@ t.test('a client that leaves while it is refused breaks nothing', async (t) => {
   t.match(await stays.closed(), { code: 1012 })
   await drained
 })
+
+t.test('case 131: a rewriteUrl that throws is logged, and the upgrade refused', async (t) => {
+  const rewriteUrl = () => {
+    throw new Error('a fault')
+  }
+  const { app, logs } = await buildApp(t, anonymous, { fastify: { rewriteUrl } })
+  app.ws('/ws', async () => undefined)
+  const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const socket = await RawSocket.open(Number(port))
+  socket.write(requestHead({ path: '/ws' }))
+  t.match(await socket.readResponse(), { statusCode: 404, headers: { connection: 'close' } })
+  const [line] = logs.filter(({ msg }) => msg === 'route of an upgrade not found')
+  t.match(line, { err: { message: 'a fault' } })
+  socket.destroy()
+})
