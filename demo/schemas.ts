@@ -52,7 +52,7 @@ export const Breakage = Type.Object({
 export const RoomParams = Type.Object({ room: Type.String({ minLength: 1, maxLength: 100 }) })
 
 /** `<epoch>:<offset>`, where the client was before. */
-export const RoomQuery = Type.Object({ since: Type.Optional(Type.String({ maxLength: 200 })) })
+export const RoomQuery = Type.Object({ since: Type.Optional(Type.String({ maxLength: 4_096 })) })
 
 /** Any JSON object. */
 export const RoomMessage = Type.Object({}, { additionalProperties: true })

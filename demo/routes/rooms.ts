@@ -66,7 +66,8 @@ async function enter(socket: RealtimeSocket, channel: string, since: StreamPosit
 
 /** `<epoch>:<offset>`. An epoch may hold a colon, an offset is digits. */
 function parsePosition(text: string | undefined): StreamPosition | undefined {
-  if (text === undefined) return undefined
+  // Positions of `fastify-realtime/client`, base64url of a JSON object: `socket.subscribe` goes by them.
+  if (text === undefined || /^e(yJ|30)[\w-]*$/.test(text)) return undefined
   const colon = text.lastIndexOf(':')
   const offset = text.slice(colon + 1)
   // Whoever gives a position is told that it was none: no epoch is empty.
