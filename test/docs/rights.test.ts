@@ -18,7 +18,9 @@ delete process.env.REDIS_URL
 
 /** Runs an example; `name` is what it exports, or its variable. */
 async function run<Exported>(t: Test, { source }: Example, name: string): Promise<Exported> {
-  const local = source.replace(/'fastify-realtime'/g, `'${join(root, 'lib/index.ts')}'`)
+  const local = source
+    .replace(/'fastify-realtime'/g, `'${join(root, 'lib/index.ts')}'`)
+    .replace('logger: true', 'logger: false')
   const isExported = local.includes(`export async function ${name}`)
   const folder = t.testdir({ 'example.ts': isExported ? local : `${local}\nexport { ${name} }\n` })
   return ((await import(join(folder, 'example.ts'))) as Record<string, Exported>)[name] as Exported
