@@ -113,6 +113,52 @@ t.test('case 98: a slot moves under traffic', async (t) => {
   )
 })
 
+t.test('case 149: publishes that are not awaited keep the order of the calls', async (t) => {
+  const prefix = freshPrefix()
+  const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix })
+  const other = await openRedisBroker(t, { redis: connect(t), prefix })
+  await broker.subscribe('hall')
+  const slot = redisSlot(`${prefix}:{hall}`)
+  const from = ownerOf(slot)
+  const to = nodes.find((node) => node !== from) as RedisServer
+  let disturbing = true
+  const disturbances = (async () => {
+    await moveSlot(slot, from, to)
+    while (disturbing) {
+      // The other broker has the script loaded again between two publishes of this one.
+      await Promise.all([from.admin.script('FLUSH'), to.admin.script('FLUSH')])
+      await other.broker.publish('hall', bytes('"other"'), { history: KEEP }).catch(() => undefined)
+    }
+  })()
+  const calls: Promise<boolean>[] = []
+  for (let n = 1; n <= 300; n++) {
+    const published = broker.publish('hall', bytes(n), { history: KEEP })
+    calls.push(
+      published.then(
+        () => true,
+        () => false
+      )
+    )
+    // Some in one turn, some in later ones.
+    if (n % 7 === 0) await new Promise(setImmediate)
+    if (n === 150) await to.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  }
+  const outcomes = await Promise.all(calls)
+  disturbing = false
+  await disturbances
+  t.ok(outcomes.filter(Boolean).length > 0)
+  const page = await broker.history('hall', { limit: 100_000 })
+  const entries = dataOf(page)
+    .filter((data) => data !== '"other"')
+    .map(Number)
+  t.strictSame(
+    entries,
+    [...new Set(entries)].sort((a, b) => a - b),
+    'in order, none twice'
+  )
+  t.ok(heard.states.length > 0)
+})
+
 t.test('a node goes away and comes back', async (t) => {
   const prefix = freshPrefix()
   const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix })

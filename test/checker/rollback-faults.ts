@@ -33,7 +33,7 @@ const rollback: Fault = {
 /** Keys of a channel, without those of idempotency: the newest of those stay, as they do in a restored database. */
 async function keysOf(arena: Arena, server: Parameters<Inject>[1], channel: string): Promise<string[]> {
   const keys = await server.admin.keys(`${arena.prefix}:{${channel}}:*`)
-  return keys.filter((key) => !key.includes(':once:'))
+  return keys.filter((key) => !/:onces?$/.test(key))
 }
 
 const restore: Inject = async (arena, server) => {
@@ -69,7 +69,7 @@ const evictKinds: Inject = async (arena, server) => {
   const { channels, prefix, pause, random } = arena
   for (let n = 0; await pause(200); n++) {
     const channel = channels[Math.floor(random() * channels.length)] as string
-    const kind = ['stream', 'meta', 'once:*'][n % 3]
+    const kind = ['stream', 'meta', 'once'][n % 3]
     const keys = await server.admin.keys(`${prefix}:{${channel}}:${kind}`)
     if (keys.length > 0) await server.admin.unlink(...keys)
   }
@@ -80,7 +80,7 @@ const forgetKeys: Inject = async ({ prefix, pause }, server, proxy) => {
   while (await pause(700)) {
     await Promise.race([proxy.eatReplies(/eval/i), pause(500)])
     await pause(30)
-    const keys = await server.admin.keys(`${prefix}:*:once:*`)
+    const keys = await server.admin.keys(`${prefix}:*:once`)
     if (keys.length > 0) await server.admin.unlink(...keys)
     proxy.cut()
   }
