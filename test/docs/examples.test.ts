@@ -86,7 +86,7 @@ t.test('the example of the README serves its snippet for browsers', async (t) =>
   const [server, page] = examples('README.md', ['ts']) as [Example, Example]
   t.equal(server.heading, '## Example')
   t.equal(page.heading, '### In the browser')
-  t.ok(server.source.trim().split('\n').length <= 26, 'it is short')
+  t.ok(server.source.trim().split('\n').length <= 27, 'it is short')
   const folder = t.testdir({ 'server.ts': localized(server.source), 'page.ts': browser(localized(page.source)) })
 
   const first = start(t, join(folder, 'server.ts'), { PORT: '0' })
