@@ -24,7 +24,7 @@ export const MUTATIONS = {
     replace: 'if (false) this.buffer.push(encoded)'
   },
   'epoch kept at failover': {
-    file: 'lib/broker/redis-scripts.ts',
+    file: 'lib/broker/lua-source.ts',
     find: ", 'utf8')",
     // Nor is it noticed by what the nodes have seen.
     replace: `, 'utf8')
