@@ -412,8 +412,9 @@ class Client implements LinkOwner {
       const known = this.#positions.get(channel)
       const isNewer = known?.epoch !== epoch || known.offset < offset
       if (!recovered && isNewer && epoch !== '') this.#positions.set(channel, { offset, epoch })
-      // A channel that the client had a position in.
-      if (!recovered && (code !== 'subscribed' || link.waiting.has(channel))) this.#emit('gap', { channel })
+      // The client had a position, in the URL or, of a channel that did not fit, for itself.
+      const isMissed = link.waiting.has(channel) || (known !== undefined && isNewer)
+      if (!recovered && (code !== 'subscribed' || isMissed)) this.#emit('gap', { channel })
       this.#resumed(link, channel)
     } else this.#emit('notice', notice as never)
   }

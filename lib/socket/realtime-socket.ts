@@ -271,21 +271,28 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
    */
   subscribe(channel: string, options?: SubscribeOptions): Promise<SubscribeResult> {
     const resumption = this.#resumption
-    if (resumption === undefined) return this.#context.streams.subscribe(this, channel, options)
-    return this.#resume(channel, options?.since ?? resumption.take(channel))
+    if (resumption?.begin(channel)) return this.#resume(resumption, channel, options?.since ?? resumption.take(channel))
+    return this.#context.streams.subscribe(this, channel, options)
   }
 
   /** Its client learns where it stands, so that it can resume before the first publication. */
-  async #resume(channel: string, since: StreamPosition | undefined): Promise<SubscribeResult> {
-    const result = await this.#context.streams.subscribe(this, channel, since && { since })
-    this.sendText(subscribedNotice(channel, result.recovered, result.offset, result.epoch))
-    return result
+  async #resume(resumption: Resumption, channel: string, since: StreamPosition | undefined): Promise<SubscribeResult> {
+    try {
+      const result = await this.#context.streams.subscribe(this, channel, since && { since })
+      this.sendText(subscribedNotice(channel, result.recovered, result.offset, result.epoch))
+      return result
+    } catch (error) {
+      resumption.end(channel)
+      throw error
+    }
   }
 
   /** Ends a subscription. Nothing of the channel is sent after this returns. */
   unsubscribe(channel: string): void {
     this.#context.streams.unsubscribe(this, channel)
-    if (this.#resumption !== undefined) this.sendText(unsubscribedNotice(channel))
+    if (this.#resumption === undefined) return
+    this.#resumption.end(channel)
+    this.sendText(unsubscribedNotice(channel))
   }
 
   /** Publishes a value, as JSON, to all subscribers on all nodes. See `app.realtime.publish`. */

@@ -6,6 +6,8 @@ import { type Position, parsePositions } from '../protocol/positions.ts'
  */
 export class Resumption {
   readonly #positions: Map<string, Position>
+  /** Channels of which the client knows, or will know, where its subscription goes on from. */
+  readonly #begun = new Set<string>()
 
   private constructor(positions: Map<string, Position>) {
     this.#positions = positions
@@ -17,6 +19,16 @@ export class Resumption {
     if (query < 0 || !url.includes('since=', query)) return undefined
     const positions = parsePositions(new URLSearchParams(url.slice(query + 1)).get('since'))
     return positions && new Resumption(positions)
+  }
+
+  /** True for the call that begins a subscription. One notice belongs to it: a second would announce what is on its way. */
+  begin(channel: string): boolean {
+    return this.#begun.size !== this.#begun.add(channel).size
+  }
+
+  /** The subscription has ended, or could not begin. */
+  end(channel: string): void {
+    this.#begun.delete(channel)
   }
 
   /** The client's position in a channel, once: what is subscribed again later goes on from somewhere else. */

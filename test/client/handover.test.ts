@@ -295,3 +295,40 @@ t.test('positions: gaps, and channels that were left', async (t) => {
   await until(() => valuesOf('gap').length === 2)
   t.same(valuesOf('gap')[1], { channel: 'a' })
 })
+
+/*
+ * A gap was reported only for channels whose positions stood in the URL. About 60 fit; those beyond began anew without a
+ * word.
+ */
+t.test(
+  'a channel whose position did not fit into the URL has a gap, if anything was published meanwhile',
+  async (t) => {
+    const CHANNELS = 500
+    const { begin, nth } = await clientRig(t)
+    const { client, connection, valuesOf } = await begin()
+    const names = Array.from({ length: CHANNELS }, (_, i) => `channels/${i}`)
+    connection.send(...names.map((channel) => subscribed(0, { channel, recovered: false })))
+    connection.send(...names.map((channel) => publication(1, channel)))
+    await until(() => valuesOf('publication').length === CHANNELS)
+    connection.socket.terminate()
+    await until(() => client.state === 'connecting')
+    pass(500)
+    const next = await nth(1)
+    const fit = new Set(Object.keys(next.since as object))
+    t.ok(fit.size > 50 && fit.size < CHANNELS)
+    next.welcome()
+    // One in three has moved on.
+    const moved = names.filter((_, i) => i % 3 === 0)
+    for (const channel of names) {
+      const offset = moved.includes(channel) ? 2 : 1
+      next.send(subscribed(offset, { channel, recovered: fit.has(channel) }))
+      if (fit.has(channel) && offset === 2) next.send(publication(2, channel))
+      next.send(publication(offset + 1, channel))
+    }
+    await until(() => valuesOf('publication').length === 2 * CHANNELS + moved.filter((name) => fit.has(name)).length)
+    t.same(
+      valuesOf('gap'),
+      moved.filter((channel) => !fit.has(channel)).map((channel) => ({ channel }))
+    )
+  }
+)

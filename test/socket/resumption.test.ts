@@ -10,6 +10,13 @@ t.test('a position is used once', async (t) => {
   t.equal(resumption?.take('b'), undefined)
 })
 
+t.test('a subscription begins once, until it ends', async (t) => {
+  const resumption = Resumption.from(`/live?since=${since}`) as Resumption
+  t.same([resumption.begin('a'), resumption.begin('a'), resumption.begin('b')], [true, false, true])
+  resumption.end('a')
+  t.same([resumption.begin('a'), resumption.begin('b')], [true, false])
+})
+
 t.test('a client that gives no positions does not resume', async (t) => {
   for (const url of [
     '/live',
