@@ -30,7 +30,7 @@ const rooms: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (socket, request) => {
       const channel = channelOf(request.params.room)
-      if (!(await enter(socket, channel, parsePosition(request.query.since)))) return
+      if (!(await enter(socket, channel, request.query.since))) return
       for await (const message of socket.messages()) await publishOrExplain(socket, channel, message)
     }
   )
@@ -51,10 +51,11 @@ const rooms: FastifyPluginAsyncTypebox = async (app) => {
  * Subscribes, and says where the client stands: after what it missed, where that could be given, and before anything
  * new. False where the broker is away: then the connection is closed with 1013, try again later.
  */
-async function enter(socket: RealtimeSocket, channel: string, since: StreamPosition | undefined): Promise<boolean> {
+async function enter(socket: RealtimeSocket, channel: string, since: string | undefined): Promise<boolean> {
+  const resumes = isResuming(since)
   try {
-    const { recovered, offset, epoch } = await socket.subscribe(channel, { since })
-    socket.sendJson({ notice: { code: 'subscribed', channel, recovered, offset, epoch } })
+    const { recovered, offset, epoch } = await socket.subscribe(channel, resumes ? {} : { since: parsePosition(since) })
+    if (!resumes) socket.sendJson({ notice: { code: 'subscribed', channel, recovered, offset, epoch } })
     return true
   } catch (error) {
     const { code } = error as { code?: string }
@@ -64,10 +65,17 @@ async function enter(socket: RealtimeSocket, channel: string, since: StreamPosit
   }
 }
 
+/**
+ * The positions of `fastify-realtime/client`, base64url of a JSON object: `socket.subscribe` goes by them, and sends the
+ * notice itself.
+ */
+function isResuming(since: string | undefined): boolean {
+  return since !== undefined && /^e(yJ|30)[\w-]*$/.test(since)
+}
+
 /** `<epoch>:<offset>`. An epoch may hold a colon, an offset is digits. */
 function parsePosition(text: string | undefined): StreamPosition | undefined {
-  // Positions of `fastify-realtime/client`, base64url of a JSON object: `socket.subscribe` goes by them.
-  if (text === undefined || /^e(yJ|30)[\w-]*$/.test(text)) return undefined
+  if (text === undefined) return undefined
   const colon = text.lastIndexOf(':')
   const offset = text.slice(colon + 1)
   // Whoever gives a position is told that it was none: no epoch is empty.
