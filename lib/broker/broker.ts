@@ -13,7 +13,8 @@
  *   from there: compare the epoch first, and don't expect its first offset to be 1.
  * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication; the second answers
  *   with the first's position and `duplicate: true`. With other data the second rejects with `FST_RT_CONFLICT`. The
- *   key belongs to the channel: whoever wants it to belong to a user puts the user into it.
+ *   key belongs to the channel: whoever wants it to belong to a user puts the user into it. If keys are lost before
+ *   their time, a retry adds a second publication, but never to the same epoch: the new epoch begins with no history.
  *
  * The caller, in turn, subscribes a channel once (it counts its own local subscribers), passes names that
  * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8

@@ -271,7 +271,14 @@ t.test('case 150: an idempotency key that is gone before its time', async (t) =>
       await server.admin.del(`${prefix}:{room}:${kind}`)
       const second = await broker.publish('room', bytes(1), options)
       t.equal(second.duplicate, false)
+      t.equal(second.offset, 2)
       t.not(second.epoch, first.epoch)
+      const { position, publications } = await broker.history('room', { limit: 9 })
+      t.strictSame(
+        publications.map(({ offset, epoch }) => ({ offset, epoch })),
+        [position],
+        'the first copy is not in the new epoch, too'
+      )
       t.strictSame(await broker.publish('room', bytes(1), options), { ...second, duplicate: true }, 'known again')
       t.match(await broker.publish('room', bytes(2), { ...options, idempotencyKey: 'k2' }), { epoch: second.epoch })
     })
@@ -284,7 +291,36 @@ t.test('case 150: an idempotency key that is gone before its time', async (t) =>
     await broker.publish('room', bytes(2), { ...options, idempotencyKey: 'k2' })
     await server.admin.hdel(`${prefix}:{room}:once`, 'k')
     await server.admin.zrem(`${prefix}:{room}:onces`, 'k')
-    t.not((await broker.publish('room', bytes(1), options)).epoch, first.epoch)
+    const conflict = broker.publish('room', bytes(3), { ...options, idempotencyKey: 'k2' })
+    await t.rejects(conflict, { code: 'FST_RT_CONFLICT' }, 'what adds nothing notices it, too')
+    const { position, publications } = await broker.history('room', { limit: 9 })
+    t.not(position.epoch, first.epoch)
+    t.strictSame(publications, [])
+    t.strictSame(await broker.publish('room', bytes(1), options), { ...position, offset: 3, duplicate: false })
+    t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1'])
+  })
+
+  await t.test('another server: nothing survives in its epoch either', async (t) => {
+    const prefix = freshPrefix()
+    const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+    await broker.publish('room', bytes(1), options)
+    await server.admin.hset(`${prefix}:{room}:meta`, { replid: 'another', at: 1 })
+    await server.admin.del(`${prefix}:{room}:once`)
+    await broker.publish('room', bytes(1), options)
+    t.strictSame(dataOf(await broker.history('room', { limit: 9 })), ['1'])
+  })
+
+  await t.test('out of memory: the refused publish changes nothing', async (t) => {
+    const prefix = freshPrefix()
+    const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+    const first = await broker.publish('room', bytes(1), options)
+    await server.admin.del(`${prefix}:{room}:once`)
+    await server.admin.config('SET', 'maxmemory', '1')
+    await t.rejects(broker.publish('room', bytes(1), options), { code: 'FST_RT_BROKER' })
+    await server.admin.config('SET', 'maxmemory', '0')
+    const { position, publications } = await broker.history('room', { limit: 9 })
+    t.match(position, { offset: 1, epoch: first.epoch })
+    t.equal(publications.length, 1)
   })
 
   await t.test('in its time: the same epoch', async (t) => {

@@ -22,7 +22,8 @@
 -- Reply: for each message { 0 added | 1 duplicate | 2 conflict | 3 nobody knows, offset, epoch }
 --
 -- Guarantees: nothing is published that was not added (an error of XADD, out of memory for one, ends the script before
--- PUBLISH). A key adds once while it is remembered; if keys were deleted before their time, the epoch is a new one.
+-- PUBLISH). A key adds once while it is remembered; if keys were deleted before their time, the epoch is a new one, and
+-- the stream is deleted.
 -- Offsets go up by one. The first write is one that a full server refuses, so a refused publish leaves nothing behind.
 -- An error after a message was added ends nothing: the reply says that the outcome is unknown.
 local size, ttl, maxBytes, positionTtl = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -34,15 +35,20 @@ if size > 0 then
   state = position(KEYS[1], KEYS[2], ARGV[7], now, positionTtl, known)
 end
 
--- A key that is missing before its time may have added a publication of this epoch.
+-- A key that is missing before its time may have added a publication of this epoch, which a retry adds once more. The new
+-- epoch begins without the stream: a publication that survived would be in it beside its retry.
 local function checkKeys()
   local count = redis.call('HLEN', KEYS[3])
   local isWhole = redis.call('ZCARD', KEYS[4]) == count
+  local before = state and redis.call('HMGET', KEYS[1], 'keys', 'keysUntil')
+  local isMissing = before and before[1] and tonumber(before[2]) > now and tonumber(before[1]) ~= count
+  if state and (isMissing or not isWhole) then
+    state.isEmpty = true
+    renew(KEYS[1], state, ARGV[7])
+    redis.call('HSET', KEYS[1], 'keys', isWhole and count or 0)
+    redis.call('DEL', KEYS[2])
+  end
   if not isWhole then redis.call('DEL', KEYS[3], KEYS[4]) end
-  if not state or state.epoch == ARGV[7] then return end
-  local before = redis.call('HMGET', KEYS[1], 'keys', 'keysUntil')
-  local isMissing = before[1] and tonumber(before[2]) > now and tonumber(before[1]) ~= count
-  if isMissing or not isWhole then renew(KEYS[1], state, ARGV[7]) end
 end
 
 -- What was answered to a key: its parts, if it is still remembered.
