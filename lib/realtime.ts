@@ -46,7 +46,7 @@ export interface HistoryOptions {
    */
   limit?: number
   /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
-  since?: StreamPosition
+  since?: StreamPosition | undefined
   /**
    * The newest first.
    * @default false

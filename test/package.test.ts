@@ -60,6 +60,24 @@ import realtime, { ChannelError, fastifyRealtime, forbidden } from 'fastify-real
 console.log(typeof realtime, realtime === fastifyRealtime, forbidden() instanceof ChannelError)
 `
 
+/** Under `exactOptionalPropertyTypes`, what may be undefined can be passed on. */
+const exactApp = `
+import Fastify from 'fastify'
+import realtime, { type StreamPosition } from 'fastify-realtime'
+
+const app = Fastify()
+await app.register(realtime, { auth: false })
+app.ws('/live', { queued: true }, async (socket, request) => {
+  const since = request.query as StreamPosition | undefined
+  await socket.subscribe('news', { since })
+  for await (const message of socket.messages()) {
+    await socket.publish('news', message, { idempotencyKey: socket.messageKey })
+    // @ts-expect-error: proof that the option is on
+    await socket.request(message, { timeout: undefined })
+  }
+})
+`
+
 /** A server as people bundle it. With REDIS_URL it publishes with history, which runs a script. */
 const bundledApp = `
 import Fastify from 'fastify'
@@ -102,6 +120,10 @@ test('the packed package', async (t) => {
   await t.test('compiles into an ES module application and runs in it', async (t) => {
     await compile('app.ts', typescriptApp)
     t.equal(await run(process.execPath, ['app.js']), 'function true true\ntrue true\n')
+  })
+
+  await t.test('compiles with `exactOptionalPropertyTypes`', async () => {
+    await compile('exact.ts', exactApp, ['--exactOptionalPropertyTypes', '--skipLibCheck', '--noEmit'])
   })
 
   await t.test('is required by a CommonJS application', async (t) => {
@@ -184,7 +206,7 @@ function link(name: string): void {
   symlinkSync(join(root, 'node_modules', name), path)
 }
 
-async function compile(name: string, source: string): Promise<void> {
+async function compile(name: string, source: string, more: readonly string[] = []): Promise<void> {
   writeFileSync(join(app, name), source)
   const options = [
     '--strict',
@@ -197,7 +219,7 @@ async function compile(name: string, source: string): Promise<void> {
     '--skipLibCheck',
     'false'
   ]
-  await run(join(root, 'node_modules/.bin/tsc'), [...options, name])
+  await run(join(root, 'node_modules/.bin/tsc'), [...options, ...more, name])
 }
 
 /** Answers what the command printed; rejects with all of it if it failed. */

@@ -53,7 +53,7 @@ export interface PublishGrant {
   /** Published instead; a JSON value. */
   data?: unknown
   /** Two publishes of one user with one key on one channel add one publication. */
-  idempotencyKey?: string
+  idempotencyKey?: string | undefined
 }
 
 export interface HistoryContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {

@@ -37,7 +37,7 @@ export interface StreamPosition {
 
 export interface SubscribeOptions {
   /** Deliver first what was published after this position. */
-  since?: StreamPosition
+  since?: StreamPosition | undefined
 }
 
 export interface SubscribeResult extends StreamPosition {
@@ -49,7 +49,7 @@ export interface PublishResult extends StreamPosition {}
 
 export interface PublishOptions {
   /** Two publishes with one key on one channel add one publication; 1 to 255 bytes. */
-  idempotencyKey?: string
+  idempotencyKey?: string | undefined
 }
 
 /** What speaks the channel protocol over a socket of the kind `channels`. */

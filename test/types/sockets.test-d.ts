@@ -1,7 +1,7 @@
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Claims, MessageOf, RealtimeSocket } from 'fastify-realtime'
+import type { Claims, MessageOf, RealtimeSocket, ReplyOf, RequestOf } from 'fastify-realtime'
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { Type } from 'typebox'
 import type { WebSocket } from 'ws'
@@ -84,6 +84,62 @@ export function withZod(plain: FastifyInstance) {
   app.ws('/own-compiler', { validatorCompiler, schema: { message: z.string() } }, async (socket) => {
     for await (const message of socket.messages()) expect<Equal<typeof message, string>>()
   })
+}
+
+export function requestsWithTypeBox(plain: FastifyInstance) {
+  const app = plain.withTypeProvider<TypeBoxTypeProvider>()
+  const schema = {
+    params: Type.Object({ shop: Type.String() }),
+    message: Type.String(),
+    request: Type.Object({ order: Type.Integer(), note: Type.Optional(Type.String()) }),
+    reply: Type.Object({ state: Type.Union([Type.Literal('packed'), Type.Literal('sent')]) })
+  }
+  type Order = { order: number; note?: string }
+  type State = { state: 'packed' | 'sent' }
+  expect<Equal<RequestOf<TypeBoxTypeProvider, typeof schema>, Order>>()
+  expect<Equal<ReplyOf<TypeBoxTypeProvider, typeof schema>, State>>()
+  expect<Equal<RequestOf<TypeBoxTypeProvider, { message: typeof schema.message }>, unknown>>()
+  expect<Equal<ReplyOf<TypeBoxTypeProvider, { message: typeof schema.message }>, unknown>>()
+  app.ws(
+    '/shops/:shop',
+    {
+      schema,
+      requests: true,
+      respond: async (data, socket, request) => {
+        expect<Equal<typeof data, Order>>()
+        expect<Equal<typeof socket, RealtimeSocket<string>>>()
+        expect<Equal<typeof request.params, { shop: string }>>()
+        // The reply's type is not settled yet while TypeScript looks at this: it would be `string` otherwise.
+        return { state: data.order > 0 ? 'packed' : 'sent' } as const
+      }
+    },
+    async (socket) => {
+      expect<Equal<Awaited<ReturnType<typeof socket.request>>, unknown>>()
+      expect<Equal<typeof socket.messageKey, string | undefined>>()
+      for await (const message of socket.messages()) expect<Equal<typeof message, string>>()
+    }
+  )
+  app.ws(
+    '/at-once',
+    { schema, respond: ({ order }) => ({ state: order > 0 ? 'packed' : 'sent' }) as const },
+    async () => {}
+  )
+  // @ts-expect-error: a reply of the wrong type
+  app.ws('/wrong', { schema, respond: () => ({ state: 'lost' }) }, async () => {})
+  // @ts-expect-error: so is none
+  app.ws('/none', { schema, respond: async () => {} }, async () => {})
+  // @ts-expect-error: no such property of a request
+  app.ws('/unknown', { schema, respond: ({ id }) => ({ state: id }) }, async () => {})
+  app.ws('/anything', { respond: (data) => expect<Equal<typeof data, unknown>>() }, async () => {})
+}
+
+export function requestsWithJsonSchema(plain: FastifyInstance) {
+  const app = plain.withTypeProvider<JsonSchemaToTsProvider>()
+  const request = { type: 'object', properties: { order: { type: 'integer' } }, required: ['order'] } as const
+  const reply = { type: 'object', properties: { state: { type: 'string' } }, required: ['state'] } as const
+  app.ws('/orders', { schema: { request, reply }, respond: ({ order }) => ({ state: `${order}` }) }, async () => {})
+  // @ts-expect-error: a reply of the wrong type
+  app.ws('/wrong', { schema: { request, reply }, respond: ({ order }) => ({ state: order }) }, async () => {})
 }
 
 export function withJsonSchema(plain: FastifyInstance) {
