@@ -79,10 +79,12 @@ async function verdictOn(
     const { claims, adopt } = await verifyToken(token, request, auth, use)
     return {
       claims,
-      adopt: () => {
+      adopt: (connection) => {
         const dismissal = dismissals.since(mark, claims.sub)
-        if (dismissal === undefined) adopt()
-        return dismissal
+        if (dismissal !== undefined) return dismissal
+        adopt()
+        if (connection !== undefined) dismissals.catchUp(mark, claims.sub, connection)
+        return undefined
       }
     }
   } catch (error) {

@@ -38,12 +38,14 @@ export interface ControlOptions {
   obeys(error?: unknown): void
   /** The broker lost requests that this node may not have read. `since` is when it had read all, by its own clock. */
   missed(since: Date): void
-  /** Handshakes that are under way: those of a user who is disconnected have to end too. */
+  /** Handshakes that are under way: what is asked for all connections of a user concerns that user's too. */
   readonly handshakes: {
     /** When the latest of them began, by the wheel's clock. */
     readonly latest: number
     /** Ends those that began before a request was made. */
     dismiss(user: string, disconnect: Disconnect, madeAt: number): void
+    /** Has something else done to the connections of those that began before a request was made; the latest of its kind. */
+    change(user: string, kind: string, apply: (connection: string) => void, madeAt: number): void
   }
 }
 
@@ -123,7 +125,8 @@ export class Control implements Timed {
   /** Whether there may be connections that began after a time, and before or after the request was made. */
   #concernsYounger(request: ControlRequest, time: number): boolean {
     const { handshakes, registry } = this.#options
-    if (isOfUser(request) && handshakes.latest > time) return true
+    const { user, connection } = request.target
+    if (user !== undefined && connection === undefined && handshakes.latest > time) return true
     return registry.find(request.target).some(({ begunAt }) => begunAt > time)
   }
 
@@ -250,15 +253,32 @@ export class Control implements Timed {
 
   /** A request is not for connections that have begun since it was made. */
   #obey(request: ControlRequest, madeAt: number): void {
-    if (isOfUser(request)) this.#options.handshakes.dismiss(request.target.user, request, madeAt)
+    const { user, connection } = request.target
+    if (user !== undefined && connection === undefined) this.#noteForHandshakes(user, request, madeAt)
     for (const socket of this.#options.registry.find(request.target)) {
-      if (socket.begunAt > madeAt) continue
-      try {
-        this.#apply(request, socket)
-      } catch (error) {
-        // That it can't be done to one connection must not spare the others.
-        this.#options.failed('control', error)
-      }
+      if (socket.begunAt <= madeAt) this.#attempt(request, socket)
+    }
+  }
+
+  #noteForHandshakes(user: string, request: ControlRequest, madeAt: number): void {
+    const { handshakes, registry } = this.#options
+    if (request.do === 'disconnect') {
+      handshakes.dismiss(user, request, madeAt)
+      return
+    }
+    const apply = (connection: string) => {
+      for (const socket of registry.find({ user, connection })) this.#attempt(request, socket)
+    }
+    // The end of a subscription takes back what began it, and the other way round.
+    handshakes.change(user, 'channel' in request ? `channel ${request.channel}` : request.do, apply, madeAt)
+  }
+
+  #attempt(request: ControlRequest, socket: RealtimeSocket): void {
+    try {
+      this.#apply(request, socket)
+    } catch (error) {
+      // That it can't be done to one connection must not spare the others.
+      this.#options.failed('control', error)
     }
   }
 
@@ -281,10 +301,4 @@ export class Control implements Timed {
         session?.extended(request.expiresAt)
     }
   }
-}
-
-/** Whether all connections of a user are to end. */
-function isOfUser(request: ControlRequest): request is ControlRequest & { do: 'disconnect'; target: { user: string } } {
-  const { user, connection } = request.target
-  return request.do === 'disconnect' && user !== undefined && connection === undefined
 }

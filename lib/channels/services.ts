@@ -17,8 +17,10 @@ export interface Verified {
   /**
    * The connection is theirs from now on: hooks find them in `request.user`. Gives what the user was disconnected with
    * meanwhile, if so; then nothing is changed.
+   * @param connection Its id, if it was nobody's before: what else was asked for the user's connections meanwhile is done
+   * to it.
    */
-  adopt(): Disconnect | undefined
+  adopt(connection?: string): Disconnect | undefined
 }
 
 /** What became of a token. */

@@ -363,15 +363,16 @@ export class Session implements Member, SocketSession, Timed {
     })
   }
 
-  /** While the client connects it is not settled yet what there is to change. */
+  /** Until the client has connected it is not settled what there is to change. */
   #defer(change: () => void): boolean {
-    if (this.#state !== 'connecting') return false
+    if (this.#state !== 'new' && this.#state !== 'connecting') return false
     this.#deferred.push(change)
     return true
   }
 
   /** The application moved the expiry of the connection, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
+    if (this.#defer(() => this.extended(expiresAt))) return
     if (this.#state === 'connected') this.push(refreshPush(timeToLive(expiresAt)))
   }
 

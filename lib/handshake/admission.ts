@@ -152,8 +152,12 @@ export class Admission {
     if (this.#options.isDraining()) return this.#refuse(attempt, new DrainingError())
     const user = (handshake.settings as SocketSettings).user?.sub
     if (user === undefined) return undefined
-    const dismissal = this.#options.dismissals.since(handshake.mark as Mark, user)
-    return dismissal && this.#refuse(attempt, new DismissedError(), dismissal)
+    const { dismissals } = this.#options
+    const mark = handshake.mark as Mark
+    const dismissal = dismissals.since(mark, user)
+    if (dismissal !== undefined) return this.#refuse(attempt, new DismissedError(), dismissal)
+    dismissals.catchUp(mark, user, handshake.id)
+    return undefined
   }
 
   /** The onError hook of a WebSocket route. */

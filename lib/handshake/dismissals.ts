@@ -6,24 +6,41 @@ export interface Mark {
   readonly at: number
 }
 
-interface Dismissal {
-  readonly disconnect: Disconnect
-  /** Which one it was, counted from 1. */
-  readonly number: number
+interface Dated {
   readonly at: number
+}
+
+interface Noted extends Dated {
+  /** Which request it was, counted from 1. */
+  readonly number: number
   readonly madeAt: number
 }
 
+interface Dismissal extends Noted {
+  readonly disconnect: Disconnect
+}
+
+interface Change extends Noted {
+  readonly apply: (connection: string) => void
+}
+
+/** What else was done to one user's connections, by kind. */
+interface Changes extends Dated {
+  readonly byKind: Map<string, Change>
+}
+
 /**
- * Users that were disconnected lately. A request to disconnect a user finds the connections that are open. A handshake
- * that is under way at that moment opens afterwards: before it does, it asks here whether its user was disconnected
- * since its credentials began to be verified.
+ * Users that were disconnected lately, and other changes to a user's connections. Such a request finds the connections
+ * that are open. A handshake that is under way at that moment opens afterwards: before it does, it asks here whether its
+ * user was disconnected since its credentials began to be verified, and what else is to be done to it.
  */
 export class Dismissals {
   readonly #now: () => number
   readonly #keep: number
   /** The latest of each user, the oldest first. */
   readonly #users = new Map<string, Dismissal>()
+  /** The latest of each kind, for each user; the oldest first. */
+  readonly #changes = new Map<string, Changes>()
   #count = 0
   #latest = Number.NEGATIVE_INFINITY
 
@@ -49,20 +66,50 @@ export class Dismissals {
    * @param madeAt When the request was made. It is not for handshakes that began after it.
    */
   dismiss(user: string, { code, reason }: Disconnect, madeAt: number): void {
-    const at = this.#now()
-    for (const [old, dismissal] of this.#users) {
-      if (dismissal.at + this.#keep >= at) break
-      this.#users.delete(old)
-    }
-    this.#users.delete(user)
-    this.#users.set(user, { disconnect: { code, reason }, number: ++this.#count, at, madeAt })
+    this.#keepLatest(this.#users, user, { disconnect: { code, reason }, ...this.#note(madeAt) })
+  }
+
+  /**
+   * Something else is done to all connections of a user. Of each kind the latest counts.
+   * @param apply Does it to one connection.
+   */
+  change(user: string, kind: string, apply: (connection: string) => void, madeAt: number): void {
+    const { byKind } = this.#changes.get(user) ?? { byKind: new Map() }
+    const change = { apply, ...this.#note(madeAt) }
+    this.#keepLatest(byKind, kind, change)
+    this.#keepLatest(this.#changes, user, { byKind, at: change.at })
   }
 
   /** What a user was disconnected with since that mark; undefined if the user was not. */
-  since({ count, at }: Mark, user: string): Disconnect | undefined {
+  since(mark: Mark, user: string): Disconnect | undefined {
     const dismissal = this.#users.get(user)
-    return dismissal !== undefined && dismissal.number > count && at <= dismissal.madeAt
-      ? dismissal.disconnect
-      : undefined
+    return dismissal !== undefined && concerns(dismissal, mark) ? dismissal.disconnect : undefined
   }
+
+  /**
+   * A connection becomes a user's. What was to be done to the user's connections since that mark is done to it once this
+   * turn of the event loop is over: then its handler has begun.
+   */
+  catchUp(mark: Mark, user: string, connection: string): void {
+    for (const change of this.#changes.get(user)?.byKind.values() ?? []) {
+      if (concerns(change, mark)) setImmediate(change.apply, connection)
+    }
+  }
+
+  #note(madeAt: number): Noted {
+    return { number: ++this.#count, at: this.#now(), madeAt }
+  }
+
+  #keepLatest<Kind extends Dated>(noted: Map<string, Kind>, key: string, latest: Kind): void {
+    for (const [old, { at }] of noted) {
+      if (at + this.#keep >= latest.at) break
+      noted.delete(old)
+    }
+    noted.delete(key)
+    noted.set(key, latest)
+  }
+}
+
+function concerns({ number, madeAt }: Noted, { count, at }: Mark): boolean {
+  return number > count && at <= madeAt
 }

@@ -113,6 +113,83 @@ t.test('case 119: the request comes while a client of channels connects or refre
   t.strictSame(await again.closed(), { code: 4000, reason: 'signed out' })
 })
 
+t.test('case 153: other requests come while handshakes are under way', async (t) => {
+  const hook = gate()
+  const { app } = await buildApp(t)
+  const opened: string[] = []
+  app.channel('rooms/:room', { onSubscribe: true })
+  app.ws('/ws', { preHandler: hook.pass }, async (socket) => {
+    // What its hooks have found out may be out of date: it subscribes at once.
+    await socket.subscribe('rooms/1')
+    opened.push(socket.id)
+    for await (const _ of socket.messages());
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const attempt = connect(app, '/ws', { token })
+  await hook.reached
+  await app.realtime.unsubscribe({ user: 'ada' }, 'rooms/1')
+  await app.realtime.refresh({ user: 'ada' }, Math.floor(Date.now() / 1000) - 1)
+  hook.open()
+  const client = await attempt
+  t.match(await client.closed(), { code: CLOSE.unauthorized.code }, 'its time is over, as the request says')
+  const bystander = await connect(app, '/ws', { token: testToken({ sub: 'bob' }) })
+  await until(() => app.realtime.connections()[0]?.subscriptions.length === 1)
+  const later = await connect(app, '/ws', { token })
+  await until(() => app.realtime.connections().every(({ subscriptions }) => subscriptions.length === 1))
+  t.equal(app.realtime.connections().length, 2, 'those that begin later are not meant')
+  await Promise.all([bystander.close(), later.close()])
+})
+
+t.test('case 153: a subscription is ended while its connection is in its handshake', async (t) => {
+  const hook = gate()
+  const { app } = await buildApp(t)
+  const subscribing: Promise<unknown>[] = []
+  app.ws('/ws', { preHandler: hook.pass }, async (socket) => {
+    subscribing.push(Promise.allSettled([socket.subscribe('rooms/1'), socket.subscribe('rooms/2')]))
+    for await (const _ of socket.messages());
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const attempt = connect(app, '/ws', { token })
+  await hook.reached
+  await app.realtime.unsubscribe({ user: 'ada' }, 'rooms/1')
+  hook.open()
+  await attempt
+  await until(() => app.realtime.connections()[0]?.subscriptions.join() === 'rooms/2')
+  await Promise.all(subscribing)
+  t.strictSame(app.realtime.connections()[0]?.subscriptions, ['rooms/2'])
+})
+
+t.test('case 153: other requests come before a client of channels has connected', async (t) => {
+  const verifier = gate()
+  const verify = async (sub: string): Promise<Claims> => {
+    await verifier.pass()
+    return { sub, exp }
+  }
+  const onConnect = () => ({ subscriptions: ['a', 'b'] })
+  const { app } = await buildApp(t, { auth: { verify }, channels: { onConnect } }, { jwt: false })
+  for (const name of ['a', 'b', 'c']) app.channel(name)
+  const speaker = await Speaker.open(app, { connect: false })
+  speaker.send({ id: 1, connect: { token: 'ada' } })
+  await verifier.reached
+  await app.realtime.unsubscribe({ user: 'ada' }, 'a')
+  await app.realtime.subscribe({ user: 'ada' }, 'c')
+  await app.realtime.refresh({ user: 'ada' }, exp + 1_000)
+  verifier.open()
+  t.match(await speaker.next(), { id: 1, connect: { subs: { a: {}, b: {} } } })
+  const pushes = [await speaker.next(), await speaker.next(), await speaker.next()]
+  t.match(pushes, [
+    { push: { channel: 'a', unsubscribe: {} } },
+    { push: { channel: 'c', subscribe: {} } },
+    { push: { refresh: { expires: true } } }
+  ])
+  t.strictSame(app.realtime.connections()[0]?.subscriptions, ['b', 'c'])
+  // Known by its handshake, and not connected yet: it is one of the user's connections.
+  const idle = await Speaker.open(app, { token: 'ada', connect: false })
+  await app.realtime.subscribe({ user: 'ada' }, 'c')
+  t.match(await idle.call({ connect: {} }), { connect: { subs: { a: {}, b: {} } } })
+  t.match(await idle.next(), { push: { channel: 'c', subscribe: {} } })
+})
+
 const server = await RedisServer.start(t)
 
 for (const delay of [0, 5, 20]) {

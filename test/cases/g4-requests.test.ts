@@ -128,8 +128,42 @@ t.test('case 153: a lease ends in time though Redis’s clock was set back by an
   const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
   const ttl = 200
   t.equal(await broker.acquireLease('user:ada', 'dead', 1, ttl), true)
-  // To Redis this is what a clock that was set back looks like.
-  await server.admin.zincrby(new RedisKeys(prefix, 0).lease('user:ada'), 3_600_000, 'dead')
+  await setBack(new RedisKeys(prefix, 0).lease('user:ada'))
   t.equal(await broker.acquireLease('user:ada', 'next', 1, ttl), false)
   await until(() => broker.acquireLease('user:ada', 'next', 1, ttl))
 })
+
+t.test('case 153: presence ends in time, and not before, though Redis’s clock was set back by an hour', async (t) => {
+  const prefix = freshPrefix()
+  const { broker } = await openRedisBroker(t, { redis: server.url, prefix })
+  const entry = (connection: string) => ({ connection, user: connection, info: Buffer.from('{}') })
+  const [set] = new RedisKeys(prefix, 0).presence('room')
+  const present = async () => (await broker.presence('room')).map(({ connection }) => connection)
+  await broker.addPresence('room', entry('alive'), 60_000)
+  await broker.addPresence('room', entry('dead'), 300)
+  await setBack(set)
+  // Nobody is added: the list and the counts find it out too.
+  await until(async () => (await broker.presenceStats('room')).connections === 1)
+  t.strictSame(await present(), ['alive'])
+  await broker.addPresence('room', entry('dead'), 300)
+  await setBack(set)
+  await until(async () => (await present()).length === 1)
+  await broker.addPresence('room', entry('dead'), 300)
+  await setBack(set)
+  await until(async () => {
+    await broker.addPresence('room', entry('third'), 60_000)
+    return (await server.admin.zscore(set, 'dead')) === null
+  })
+  t.strictSame((await present()).sort(), ['alive', 'third'])
+  const [seconds] = (await server.admin.time()).map(Number) as [number, number]
+  const ends = Number(await server.admin.zscore(set, 'alive')) / 1000 - seconds
+  t.ok(ends > 0 && ends <= 61, 'those that live have what they had left')
+})
+
+/** To Redis this is what a clock that was set back by an hour looks like: all that it wrote down is in the future. */
+async function setBack(set: string): Promise<void> {
+  const scores = await server.admin.zrange(set, 0, '+inf', 'BYSCORE', 'WITHSCORES')
+  t.ok(scores.length > 0)
+  for (let at = 0; at < scores.length; at += 2) await server.admin.zincrby(set, 3_600_000, scores[at] as string)
+  await server.admin.zincrby(set, -3_600_000, '')
+}

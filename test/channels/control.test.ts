@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { Publication } from '../../lib/broker/broker.ts'
-import { CONTROL_CHANNEL, Control } from '../../lib/channels/control.ts'
+import { CONTROL_CHANNEL, Control, type ControlOptions } from '../../lib/channels/control.ts'
 import { writeControlMessage } from '../../lib/channels/control-message.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { Registry } from '../../lib/socket/registry.ts'
@@ -46,6 +46,7 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
   const told: string[] = []
   const losses: Date[] = []
   const dismissals: unknown[] = []
+  const changes: Parameters<ControlOptions['handshakes']['change']>[] = []
   /** When the latest handshake began. */
   const latest = { at: Number.NEGATIVE_INFINITY }
   const { hub } = await makeRig(t)
@@ -65,14 +66,15 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
         get latest() {
           return latest.at
         },
-        dismiss: (...dismissal) => dismissals.push(dismissal)
+        dismiss: (...dismissal) => dismissals.push(dismissal),
+        change: (...change) => changes.push(change)
       }
     })
     await control.audit()
     nodes.push(control)
     return control
   }
-  return { broker, brokerClock, clock, make, failures, told, losses, dismissals, latest, lost, nodes }
+  return { broker, brokerClock, clock, make, failures, told, losses, dismissals, changes, latest, lost, nodes }
 }
 
 t.test('C55: a user is disconnected on every node, this one at once', async (t) => {
@@ -126,8 +128,39 @@ t.test('case 119: handshakes of a user that are under way end on every node', as
     'else it asks when the request was made'
   )
   await here.disconnect({ connection: '1' }, request)
+  await here.refresh({ user: 'u', connection: '1' }, 1)
   await here.unsubscribe({ user: 'u' }, 'news')
-  t.strictSame(dismissals, [], 'nothing else is of concern to them')
+  t.strictSame(dismissals, [], 'nothing else ends them')
+})
+
+t.test('case 153: what else is asked for a user concerns handshakes that are under way on every node', async (t) => {
+  const { make, changes, latest, clock, failures } = await makeNodes(t)
+  const sockets = [makeSocket('1', 'u'), makeSocket('2', 'someone else')]
+  const here = await make()
+  const there = await make(...sockets.map(({ socket }) => socket))
+  clock.advance(5_000)
+  latest.at = clock.now()
+  const expiresAt = Math.floor(Date.now() / 1000) + 100
+  await here.refresh({ user: 'u' }, expiresAt)
+  await there.reading
+  const kinds = () => changes.splice(0).map(([user, kind, , madeAt]) => [user, kind, madeAt])
+  const [, noted] = changes.splice(0)
+  const [user, kind, apply, madeAt] = noted as NonNullable<typeof noted>
+  t.strictSame([user, kind, madeAt], ['u', 'refresh', clock.now()], 'and asked when it was made')
+  const [mine, other] = sockets.map(({ did }) => did)
+  t.equal(mine?.splice(0).length, 1, 'what was open before has been extended')
+  for (const id of ['1', '2', 'gone']) apply(id)
+  t.match(mine, [['extend', Number]], 'as is the one that has opened')
+  t.strictSame(other, [], 'which is that user’s')
+  await here.subscribe({ user: 'u' }, 'news')
+  await here.unsubscribe({ user: 'u' }, 'news')
+  await there.reading
+  t.strictSame(
+    new Set(kinds().map(([user, kind]) => `${user} ${kind}`)),
+    new Set(['u channel news']),
+    'the end of a subscription and its beginning are of one kind'
+  )
+  t.strictSame(failures, [])
 })
 
 t.test('C72: a subscription ends on every node', async (t) => {
@@ -151,7 +184,7 @@ t.test('C72: a subscription ends on every node', async (t) => {
     dropped() {},
     obeys() {},
     missed() {},
-    handshakes: { latest: 0, dismiss() {} }
+    handshakes: { latest: 0, dismiss() {}, change() {} }
   }
   await new Control(options).unsubscribe({ user: 'u' }, 'news')
   await rig.publish('news', 1)

@@ -143,7 +143,7 @@ t.test('an application that takes its time over who connects has the time of its
   t.match(await client.heard(), [{ id: 1, connect: {} }])
 })
 
-t.test('what the application changes while a client connects is changed once it has', async (t) => {
+t.test('case 153: what the application changes before a client has connected is changed once it has', async (t) => {
   const decided = pending<{ subscriptions: string[] }>()
   const rig = await sessionRig(t, { hooks: { onConnect: () => decided.promise } })
   rig.channel(':name')
@@ -159,9 +159,10 @@ t.test('what the application changes while a client connects is changed once it 
   t.match(await client.heard(), [
     { id: 1, connect: { subs: { old: {} } } },
     { push: { channel: 'old', unsubscribe: UNSUBSCRIBE.byServer } },
+    { push: { channel: 'early', subscribe: {} } },
     { push: { channel: 'new', subscribe: {} } }
   ])
-  t.same(client.session.channels, ['new'])
+  t.same(client.session.channels, ['early', 'new'])
   t.same(other.session.channels, [])
 })
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Dismissals } from '../../lib/handshake/dismissals.ts'
 
@@ -51,4 +52,38 @@ t.test('it is kept for as long as a handshake may take, and no longer', async (t
   dismissals.dismiss('dan', FORBIDDEN, EVER)
   for (const user of ['ada', 'bob', 'eve']) t.equal(dismissals.since(mark, user), undefined, user)
   t.ok(dismissals.since(mark, 'dan'))
+})
+
+t.test('case 153: what else was done to a user’s connections is done to one that opens later', async (t) => {
+  const { dismissals, clock } = rig()
+  const done: string[] = []
+  const change = (user: string, kind: string, what: string, madeAt = EVER) =>
+    dismissals.change(user, kind, (connection) => done.push(`${what} ${connection}`), madeAt)
+  const before = dismissals.mark()
+  change('ada', 'refresh', 'refresh 1')
+  change('ada', 'channel a', 'subscribe')
+  change('bob', 'refresh', 'refresh bob')
+  change('ada', 'refresh', 'refresh 2')
+  const after = dismissals.mark()
+  dismissals.catchUp(before, 'ada', 'x')
+  t.strictSame(done, [], 'its handler begins first')
+  await nextTurn()
+  t.strictSame(done.splice(0), ['subscribe x', 'refresh 2 x'], 'the latest of each kind, in order')
+  dismissals.catchUp(after, 'ada', 'y')
+  dismissals.catchUp(before, 'nobody', 'z')
+  clock.now += 1_000
+  const late = dismissals.mark()
+  change('ada', 'channel b', 'unsubscribe', clock.now - 500)
+  dismissals.catchUp(late, 'ada', 'y')
+  await nextTurn()
+  t.strictSame(done, [], 'nothing is done to those that began later')
+  clock.now += KEEP
+  change('ada', 'channel c', 'subscribe')
+  change('eve', 'refresh', 'refresh')
+  dismissals.catchUp(before, 'ada', 'x')
+  clock.now += 1
+  change('dan', 'refresh', 'refresh')
+  dismissals.catchUp(before, 'bob', 'x')
+  await nextTurn()
+  t.strictSame(done, ['unsubscribe x', 'subscribe x'], 'and it is not kept for longer than a handshake takes')
 })

@@ -11,11 +11,8 @@
 -- twice the ttl also if this server's clock was set back.
 local ttl = tonumber(ARGV[3])
 local now = purge(KEYS[1])
-local ends = string.format('%.0f', now + ttl)
--- No lease ends later than one that begins now: these were taken before the clock was set back.
-local late = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ends, '+inf')
-for _, holder in ipairs(late) do redis.call('ZADD', KEYS[1], ends, holder) end
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', KEYS[1], ends, ARGV[1])
+local taken = redis.call('ZCOUNT', KEYS[1], '0', '+inf')
+if taken >= tonumber(ARGV[2]) and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+enter(KEYS[1], ARGV[1], now, ttl)
 keep(KEYS[1], ttl)
 return 1

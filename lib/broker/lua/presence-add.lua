@@ -8,10 +8,11 @@
 --
 -- Reply: 1
 --
--- Guarantees: the connection is gone `ttl` after its last refresh, whatever happened to its node.
+-- Guarantees: the connection is gone `ttl` after its last refresh, whatever happened to its node. If this server's clock
+-- was set back, it is gone `ttl` after the first look at the channel since then, at the latest.
 local ttl = tonumber(ARGV[4])
 local now = purge(KEYS[1], KEYS[2], KEYS[3])
-redis.call('ZADD', KEYS[1], now + ttl, ARGV[1])
+enter(KEYS[1], ARGV[1], now, ttl)
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
 for _, key in ipairs(KEYS) do keep(key, ttl) end

@@ -75,7 +75,7 @@ async function become(session: Session, verified: Verified): Promise<void> {
 
 /** The connection is the token's owner's, who may have been disconnected while the token was verified. */
 function identify(session: Session, { claims, adopt }: Verified): void {
-  const dismissal = adopt()
+  const dismissal = adopt(session.user === null ? session.socket.id : undefined)
   if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
   session.user = claims
   session.socket.identify(claims, expiryOf(session, claims))
