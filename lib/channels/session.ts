@@ -3,7 +3,7 @@ import type { Claims } from '../options.ts'
 import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
 import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
-import { errorReply, laggingPush, PING, refreshPush, reply, unsubscribePush } from '../protocol/replies.ts'
+import { errorReply, laggingPush, PING, reply, unsubscribePush } from '../protocol/replies.ts'
 import { clipped } from '../socket/clipped.ts'
 import type { SocketSession } from '../socket/context.ts'
 import { loggable } from '../socket/loggable.ts'
@@ -11,8 +11,8 @@ import type { Outbox } from '../socket/outbox.ts'
 import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
 import { TokenBucket } from '../socket/token-bucket.ts'
+import { ApplicationRequests } from './application-requests.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
-import { subscribeByRequest } from './commands/server-subscriptions.ts'
 import type { ClientContext, ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import type { Member } from './hub.ts'
@@ -22,7 +22,6 @@ import { idIn, readLine } from './line.ts'
 import { ReplyBatch } from './reply-batch.ts'
 import type { SessionServices, SessionSocket } from './services.ts'
 import type { SessionSubscription } from './session-subscription.ts'
-import { timeToLive } from './time-to-live.ts'
 
 /**
  * `new` until the client sends `connect`, which makes it `connected` or, where it is refused, leaves it to hang up
@@ -58,11 +57,8 @@ export class Session implements Member, SocketSession, Timed {
   #draining = false
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
-  /** What the application asked for meanwhile. */
-  #deferred: (() => void)[] = []
   readonly #replies: ReplyBatch
-  /** Subscriptions that the application asked for and that wait for other commands, by channel. */
-  readonly #asked = new Map<string, symbol>()
+  readonly #asked: ApplicationRequests
   #denials: TokenBucket | undefined
   /** Bytes that it has sent while nobody knows it. */
   #unknownBytes = 0
@@ -77,6 +73,7 @@ export class Session implements Member, SocketSession, Timed {
       full: () => socket.holdMessages(),
       free: () => socket.releaseMessages()
     })
+    this.#asked = new ApplicationRequests(this, this.#lanes)
     socket.outbox.droppedNotice = laggingPush
     this.#replies = new ReplyBatch(services.turn, (text) => socket.sendText(text))
     socket.outbox.addSource(this.#replies)
@@ -248,7 +245,7 @@ export class Session implements Member, SocketSession, Timed {
   connected(): void {
     this.#state = this.#draining ? 'draining' : 'connected'
     this.socket.liftAllowance()
-    for (const deferred of this.#deferred.splice(0)) deferred()
+    this.#asked.settle(this.#state === 'connected')
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
   }
 
@@ -280,7 +277,10 @@ export class Session implements Member, SocketSession, Timed {
     this.#draining = true
     // What came behind `connect` is not begun any more: the client sends it to the next node.
     this.#early = []
-    if (this.#state === 'connected' || this.#state === 'new') this.#state = 'draining'
+    if (this.#state === 'connected' || this.#state === 'new') {
+      this.#state = 'draining'
+      this.#asked.end()
+    }
     return this.#lanes.idle()
   }
 
@@ -288,7 +288,7 @@ export class Session implements Member, SocketSession, Timed {
   ended(): void {
     this.#state = 'ended'
     this.#early = []
-    this.#deferred = []
+    this.#asked.end()
     this.#lanes.clear()
     this.services.wheel.delete(this)
     for (const subscription of [...this.subscriptions.values()]) this.drop(subscription, UNSUBSCRIBE.disconnected)
@@ -339,41 +339,18 @@ export class Session implements Member, SocketSession, Timed {
     else if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.insufficientState)
   }
 
-  /** The application ends the subscription. */
+  /** The application ends a subscription, or begins one. */
   unsubscribe(channel: string): void {
-    if (this.#defer(() => this.unsubscribe(channel))) return
-    this.#asked.delete(channel)
-    const subscription = this.subscriptions.get(channel)
-    if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.byServer)
+    this.#asked.unsubscribe(channel)
   }
 
-  /** The application subscribes the client. */
   subscribe(channel: string): void {
-    if (this.#state !== 'connected') {
-      this.#defer(() => this.subscribe(channel))
-      return
-    }
-    const asked = Symbol()
-    this.#asked.set(channel, asked)
-    this.#lanes.run(channel, 1, async () => {
-      // Unsubscribed since, or asked for again: the order of the calls holds.
-      if (this.#asked.get(channel) !== asked) return
-      this.#asked.delete(channel)
-      await subscribeByRequest(this, channel)
-    })
-  }
-
-  /** Until the client has connected it is not settled what there is to change. */
-  #defer(change: () => void): boolean {
-    if (this.#state !== 'new' && this.#state !== 'connecting') return false
-    this.#deferred.push(change)
-    return true
+    this.#asked.subscribe(channel)
   }
 
   /** The application moved the expiry of the connection, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
-    if (this.#defer(() => this.extended(expiresAt))) return
-    if (this.#state === 'connected') this.push(refreshPush(timeToLive(expiresAt)))
+    this.#asked.extended(expiresAt)
   }
 
   /** Throws where the hooks of the scope that declared it don't let the client's command pass. */

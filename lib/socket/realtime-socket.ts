@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { MessagesTakenError, RequestsOffError } from '../errors.ts'
@@ -30,6 +29,7 @@ import type {
   SubscribeResult
 } from './context.ts'
 import { Farewell } from './farewell.ts'
+import { guardedController } from './guarded-signal.ts'
 import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { BINARY, Inbox } from './inbox.ts'
@@ -196,9 +196,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   /** Aborts when the socket closes, or when its turn comes in a drain of the node. */
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
-      this.#abort = new AbortController()
-      // A handler may wait for many things at once: Node would warn of a leak from eleven on.
-      setMaxListeners(0, this.#abort.signal)
+      this.#abort = guardedController((thrown) => this.listenerFailed('abort', thrown))
       if (this.#ended) this.#abort.abort()
     }
     return this.#abort.signal

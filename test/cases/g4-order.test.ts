@@ -36,7 +36,7 @@ t.test('case 156: subscribed and unsubscribed while a command of the channel run
   t.strictSame(app.realtime.connections()[0]?.subscriptions, ['news'])
 })
 
-t.test('case 158: a connect that is under way when the drain begins', async (t) => {
+t.test('case 158: a connect that is under way when the turn of its connection comes in a drain', async (t) => {
   const connecting = pending<void>()
   const asked = pending<void>()
   const { app } = await buildApp(t, {
@@ -66,6 +66,36 @@ t.test('case 158: a connect that is under way when the drain begins', async (t) 
   t.match(await client.closed(), { code: 3001 })
   await drained
   t.equal(begun, 0)
+})
+
+t.test('case 158: until its turn comes a connection goes on as before, also if it connects meanwhile', async (t) => {
+  const connecting = pending<void>()
+  const asked = pending<void>()
+  const { app } = await buildApp(t, {
+    drain: { delay: 2_000, window: 0 },
+    channels: {
+      onConnect: async () => {
+        asked.resolve()
+        await connecting.promise
+      }
+    }
+  })
+  let begun = 0
+  app.rpc('count', () => ++begun)
+  app.channel('news', {})
+  const client = await Speaker.open(app, { token: testToken({ sub: 'ada' }), connect: false, timeout: 20_000 })
+  client.send({ id: 1, connect: {} }, { id: 2, rpc: { method: 'count' } })
+  await asked.promise
+  const drained = app.realtime.drain()
+  await app.realtime.subscribe({ user: 'ada' }, 'news')
+  client.send({ id: 3, rpc: { method: 'count' } })
+  connecting.resolve()
+  t.match(await client.next(), { id: 1, connect: {} })
+  const answers = [await client.next(), await client.next(), await client.next()].map(({ id }) => id ?? 'push')
+  t.strictSame(answers.sort(), [2, 3, 'push'], 'what waited for it, and what came since the drain began')
+  t.match(await client.closed(), { code: 3001 })
+  t.match(await drained, { closed: 1, terminated: 0 })
+  t.equal(begun, 2)
 })
 
 t.test('case 163: a handler that cannot subscribe because Redis is away', async (t) => {

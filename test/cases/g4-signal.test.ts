@@ -26,3 +26,24 @@ t.test('case 179: thirty waits on one signal', async (t) => {
     ['the last']
   )
 })
+
+t.test('nothing that listens to a signal ends the process', async (t) => {
+  const { app, logs } = await buildApp(t, { auth: false })
+  const aborted: string[] = []
+  app.ws('/throws', async (socket) => {
+    socket.signal.addEventListener('abort', () => {
+      throw new Error('of the application')
+    })
+    socket.signal.addEventListener('abort', () => aborted.push(socket.id))
+    socket.sendJson('ready')
+    await once(socket.signal, 'abort')
+  })
+  const client = await connect(app, '/throws')
+  t.equal(await client.next(), 'ready')
+  await client.close()
+  while (aborted.length === 0) await delay(1)
+  t.match(
+    logs.filter(({ level }) => level === 50),
+    [{ msg: 'socket listener failed', event: 'abort', err: { message: 'of the application' } }]
+  )
+})

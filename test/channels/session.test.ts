@@ -143,29 +143,6 @@ t.test('an application that takes its time over who connects has the time of its
   t.match(await client.heard(), [{ id: 1, connect: {} }])
 })
 
-t.test('case 153: what the application changes before a client has connected is changed once it has', async (t) => {
-  const decided = pending<{ subscriptions: string[] }>()
-  const rig = await sessionRig(t, { hooks: { onConnect: () => decided.promise } })
-  rig.channel(':name')
-  const [client, other] = [await rig.client({ connect: false }), await rig.client({ connect: false })]
-  client.session.subscribe('early')
-  for (const { session } of [client, other]) session.receive(Buffer.from('{"id":1,"connect":{}}'), false)
-  await quiet()
-  client.session.unsubscribe('old')
-  client.session.subscribe('new')
-  other.session.unsubscribe('old')
-  other.end()
-  decided.resolve({ subscriptions: ['old'] })
-  t.match(await client.heard(), [
-    { id: 1, connect: { subs: { old: {} } } },
-    { push: { channel: 'old', unsubscribe: UNSUBSCRIBE.byServer } },
-    { push: { channel: 'early', subscribe: {} } },
-    { push: { channel: 'new', subscribe: {} } }
-  ])
-  t.same(client.session.channels, ['early', 'new'])
-  t.same(other.session.channels, [])
-})
-
 t.test('whatever a hook throws, the command is answered and the next one too', async (t) => {
   const rig = await sessionRig(t)
   const odd = () => {
@@ -391,34 +368,6 @@ t.test('a reader that was slow is given what it missed, or told how much that wa
       )
     }
   }
-})
-
-t.test('the application subscribes a client, once it is connected', async (t) => {
-  const rig = await sessionRig(t)
-  rig.channel('a')
-  const early = await rig.client({ connect: false })
-  const client = await rig.client()
-  for (const { session } of [early, client]) session.subscribe('a')
-  t.same(await client.heard(), [{ push: { channel: 'a', subscribe: {} } }])
-  client.session.subscribe('a')
-  client.session.subscribe('nowhere')
-  t.same(await client.heard(), [])
-  t.match(rig.logs, [[{ connection: client.socket.id, err: { code: 102 } }, 'subscription by the server failed']])
-  client.session.subscribe('a')
-  client.end()
-  await quiet()
-  t.same(await early.heard(), [])
-  t.equal(rig.logs.length, 1)
-})
-
-t.test('an expiry that was moved is told, to who is connected', async (t) => {
-  const rig = await sessionRig(t)
-  const [early, client] = [await rig.client({ connect: false }), await rig.client()]
-  for (const { session } of [early, client]) session.extended(Date.now() / 1000 + 100)
-  t.match(await client.heard(), [{ push: { refresh: { expires: true, ttl: /^(89|90)$/ } } }])
-  t.same(await early.heard(), [])
-  client.session.extended(Number.POSITIVE_INFINITY)
-  t.same(await client.heard(), [{ push: { refresh: {} } }])
 })
 
 t.test('the drain finishes what was begun, and begins nothing', async (t) => {

@@ -1,0 +1,44 @@
+import { setMaxListeners } from 'node:events'
+
+type Listening = Parameters<AbortSignal['addEventListener']>
+type Listener = Listening[1]
+
+/**
+ * A controller whose signal's listeners may throw. Node reports an error of such a listener as uncaught, which ends the
+ * process; here it is reported, and the other listeners are called.
+ *
+ * `AbortSignal.any()` does not add a listener, and works as ever. A listener of the signal that it gives is not guarded.
+ */
+export function guardedController(report: (thrown: unknown) => void): AbortController {
+  const controller = new AbortController()
+  const { signal } = controller
+  // A handler may wait for many things at once: Node would warn of a leak from eleven on.
+  setMaxListeners(0, signal)
+  // One guard for each listener: a listener that is added twice is called once, and can be removed.
+  const guards = new WeakMap<object, Listener>()
+  const { addEventListener, removeEventListener } = signal
+  signal.addEventListener = (type: string, listener: Listener, options?: Listening[2]) => {
+    addEventListener.call(signal, type, listener && guardOf(guards, listener, report), options)
+  }
+  signal.removeEventListener = (type: string, listener: Listener, options?: Listening[2]) => {
+    removeEventListener.call(signal, type, guards.get(listener) ?? listener, options)
+  }
+  return controller
+}
+
+function guardOf(guards: WeakMap<object, Listener>, listener: Listener, report: (thrown: unknown) => void): Listener {
+  let guard = guards.get(listener)
+  if (guard === undefined) {
+    guard = function (this: unknown, event: Event) {
+      try {
+        const result: unknown =
+          typeof listener === 'function' ? listener.call(this, event) : listener.handleEvent(event)
+        Promise.resolve(result).catch(report)
+      } catch (error) {
+        report(error)
+      }
+    }
+    guards.set(listener, guard)
+  }
+  return guard
+}
