@@ -105,6 +105,7 @@ export class Node implements SocketObserver {
       wheel,
       limiter,
       maxPublication: limits.publication,
+      outboxOf: (connection) => registry.get(connection)?.outbox,
       historyOf,
       unheard: (channel) => {
         if (channels.find(channel) === undefined) stray.note(channel)

@@ -2,6 +2,7 @@ import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { RedisBroker } from './broker/redis.ts'
 import { boundsFault } from './channels/bounds.ts'
+import { exceptedId } from './channels/excepted.ts'
 import { completeHistory, historyFault } from './channels/history-policy.ts'
 import { checkIdempotencyKey } from './channels/idempotency-key.ts'
 import { publicationData } from './channels/publication-data.ts'
@@ -66,7 +67,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       if (!isChannelName(channel)) throw new InvalidChannelError()
       const { offset, epoch } = await broker.publish(channel, publicationData(stringify(data), maxBytes), {
         history: policyOf(channel, history),
-        idempotencyKey: checkIdempotencyKey(options?.idempotencyKey)
+        idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
+        except: exceptedId(options?.except)
       })
       return { offset, epoch }
     },

@@ -51,6 +51,8 @@ export interface Publication extends Position {
   readonly data: Buffer
   /** Who published it (JSON text), for publications of a channel client. */
   readonly info?: Buffer
+  /** The id of the connection that is not given it. Its offset counts for that connection too. */
+  readonly except?: string
   /** When it was published, in milliseconds since 1970 by the publisher's clock; not on what is read from history. */
   readonly time?: number
   /** Milliseconds since it was added, by the broker's own clock; only on what `history` was asked to give with ages. */
@@ -69,6 +71,8 @@ export interface PublishOptions {
   readonly idempotencyTtl?: number
   /** JSON text that describes the publisher. */
   readonly info?: Buffer
+  /** The id of a connection that is not given the publication; 1 to 64 letters, digits, `_` and `-`. */
+  readonly except?: string
 }
 
 export interface PublishResult extends Position {

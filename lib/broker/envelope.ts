@@ -14,7 +14,8 @@ import type { Link } from './redis-witness.ts'
  * follow the colon in the order of their fields, and the rest of the message is `data` or `info`: one JSON text in one
  * line. An offset of 0 goes with an empty epoch: the publication has no position. One that has names when Redis took it
  * (`at`, milliseconds by Redis's clock) and when Redis took the publication before it (`previous`, 0 if there was none):
- * see redis-witness.ts. The only field so far is `i`, the publisher's info (JSON) of a publication.
+ * see redis-witness.ts. A publication may have the fields `i`, the publisher's info (JSON), and `x`, the id of the
+ * connection that is not given it.
  *
  * How the form grows: a reader skips fields that it does not know, so what an older node may leave out (tags) becomes a
  * field. What an older node would misread (binary data, a delta) becomes a version. A message carries the lowest version
@@ -38,6 +39,8 @@ const EVENT = new RegExp(`^${VERSION}([jlr])${FIELDS}`)
 const FIELD = /,([a-z])(\d+)/g
 const MAX_HEADER = 2 + 3 * 17 + 64 + 1 + 16 + MAX_FIELDS * 10 + 1
 const MAX_TIME = 8_640_000_000_000_000
+const MAX_ID = 64
+const NONE = Buffer.alloc(0)
 
 const HEADERS: Record<PresenceEventKind, Buffer> = {
   join: Buffer.from(`${VERSION}j:`),
@@ -45,9 +48,9 @@ const HEADERS: Record<PresenceEventKind, Buffer> = {
 }
 
 /** A publication that has no position: one without history. */
-export function writePublication(data: Buffer, time: number, info?: Buffer): Buffer {
-  if (info === undefined) return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}:`), data])
-  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time},i${info.length}:`), info, data])
+export function writePublication(data: Buffer, time: number, info: Buffer = NONE, except = ''): Buffer {
+  const fields = `${info.length > 0 ? `,i${info.length}` : ''}${except === '' ? '' : `,x${except.length}`}`
+  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}${fields}:`), info, Buffer.from(except), data])
 }
 
 export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
@@ -87,8 +90,12 @@ function readPublication(message: Buffer, header: RegExpExecArray): Envelope | u
   if (fields !== '' && values === undefined) return undefined
   const data = values?.rest ?? message.subarray(length)
   const info = values?.found.get('i')
+  const except = values?.found.get('x')
   if (!isJsonLine(data) || !(info === undefined || isJsonLine(info))) return undefined
-  return { kind: 'publication', publication: { offset, epoch, time, data, info }, link }
+  const publication = { offset, epoch, time, data, info }
+  if (except === undefined) return { kind: 'publication', publication, link }
+  if (except.length > MAX_ID) return undefined
+  return { kind: 'publication', publication: { ...publication, except: except.toString('latin1') }, link }
 }
 
 function readEvent(message: Buffer, header: RegExpExecArray): Envelope | undefined {

@@ -55,9 +55,16 @@ export class MemoryHistory {
     return this.#bytes
   }
 
-  append(channel: string, data: Buffer, info: Buffer | undefined, policy: HistoryPolicy, now: number): Publication {
+  append(
+    channel: string,
+    data: Buffer,
+    { info, except }: Pick<Publication, 'info' | 'except'>,
+    policy: HistoryPolicy,
+    now: number
+  ): Publication {
     const stream = this.#use(channel, now)
-    const publication = { offset: ++stream.offset, epoch: stream.epoch, data: owned(data), info: info && owned(info) }
+    const kept = { offset: ++stream.offset, epoch: stream.epoch, data: owned(data), info: info && owned(info) }
+    const publication = except === undefined ? kept : { ...kept, except }
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
     stream.dataBytes += data.length
@@ -198,8 +205,8 @@ function owned(data: Buffer): Buffer {
   return copy
 }
 
-function costOf({ data, info }: Publication): number {
-  return PUBLICATION_COST + data.length + (info === undefined ? 0 : PUBLICATION_COST / 2 + info.length)
+function costOf({ data, info, except = '' }: Publication): number {
+  return PUBLICATION_COST + data.length + except.length + (info === undefined ? 0 : PUBLICATION_COST / 2 + info.length)
 }
 
 function counterCost(channel: string): number {

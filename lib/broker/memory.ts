@@ -117,7 +117,7 @@ export class MemoryBroker implements Broker {
     if (!this.#listener) return down()
     if (options?.idempotencyKey !== undefined) return this.#publishOnce(channel, data, options, options.idempotencyKey)
     if (options?.history) return Promise.resolve(this.#publish(this.#listener, channel, data, options))
-    this.#deliver(this.#listener, channel, UNNUMBERED, data, options?.info)
+    this.#deliver(this.#listener, channel, UNNUMBERED, data, options)
     return PUBLISHED
   }
 
@@ -208,21 +208,30 @@ export class MemoryBroker implements Broker {
     return result
   }
 
-  #publish(listener: BrokerListener, channel: string, data: Buffer, { history, info }: PublishOptions): PublishResult {
+  #publish(listener: BrokerListener, channel: string, data: Buffer, options: PublishOptions): PublishResult {
+    const { history } = options
     if (!history) {
-      this.#deliver(listener, channel, UNNUMBERED, data, info)
+      this.#deliver(listener, channel, UNNUMBERED, data, options)
       return { ...UNNUMBERED, duplicate: false }
     }
-    const { offset, epoch } = this.#history.append(channel, data, info, history, this.#clock.now())
+    const { offset, epoch } = this.#history.append(channel, data, options, history, this.#clock.now())
     this.#trim()
     const position = { offset, epoch }
-    this.#deliver(listener, channel, position, data, info)
+    this.#deliver(listener, channel, position, data, options)
     return { ...position, duplicate: false }
   }
 
-  #deliver(listener: BrokerListener, channel: string, { offset, epoch }: Position, data: Buffer, info?: Buffer): void {
+  #deliver(
+    listener: BrokerListener,
+    channel: string,
+    { offset, epoch }: Position,
+    data: Buffer,
+    options: PublishOptions | undefined
+  ): void {
     if (!this.#subscriptions.has(channel)) return
-    listener.publication(channel, { offset, epoch, data, info, time: Date.now() })
+    const publication = { offset, epoch, data, info: options?.info, time: Date.now() }
+    const except = options?.except
+    listener.publication(channel, except === undefined ? publication : { ...publication, except })
   }
 
   #trim(): void {

@@ -6,6 +6,8 @@ import type { PublishReply } from './redis-scripts.ts'
 export interface Outgoing {
   readonly data: Buffer
   readonly info?: Buffer
+  /** The id of a connection that is not given it. */
+  readonly except?: string
   readonly history?: HistoryPolicy
   readonly idempotencyKey?: string
   /** Milliseconds; -1 if `data` is the whole message, of which nothing is kept. */

@@ -114,11 +114,11 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, data: Buffer, options: PublishOptions = {}): Promise<PublishResult> {
-    const { history, info, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    const { history, info, except, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
     if (history || idempotencyKey !== undefined) {
-      return this.#lanes.publish(channel, { data, info, history, idempotencyKey, keyTtl: idempotencyTtl })
+      return this.#lanes.publish(channel, { data, info, except, history, idempotencyKey, keyTtl: idempotencyTtl })
     }
-    return this.#send(channel, writePublication(data, Date.now(), info))
+    return this.#send(channel, writePublication(data, Date.now(), info, except))
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
@@ -278,7 +278,13 @@ export class RedisBroker implements Broker {
       this.#freshEpoch(),
       ...markArguments(this.#channels.get(wire)?.witness.mark ?? NOTHING),
       Date.now(),
-      ...messages.flatMap(({ data, info = '', idempotencyKey = '', keyTtl }) => [data, info, idempotencyKey, keyTtl])
+      ...messages.flatMap(({ data, info = '', except = '', idempotencyKey = '', keyTtl }) => [
+        data,
+        info,
+        except,
+        idempotencyKey,
+        keyTtl
+      ])
     )
   }
 
@@ -340,8 +346,10 @@ function markArguments({ epoch, offset, at }: Mark): [string, number, number] {
 }
 
 function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
-  // The id is <offset>-0; the fields are d, data, a, milliseconds, and perhaps i, info.
-  return { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info: fields[5] }
+  // The id is <offset>-0; the fields are d, data, a, milliseconds, and perhaps i, info, x, a connection's id.
+  const info = fields[5]?.length ? fields[5] : undefined
+  const publication = { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info }
+  return fields[7] === undefined ? publication : { ...publication, except: fields[7].toString('latin1') }
 }
 
 /** When Redis took a publication, by its clock. */

@@ -52,6 +52,12 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    */
   publishers?: 'subscribers' | 'clients'
   /**
+   * Whether a client that publishes is given its own publication, as the other subscribers are. `onPublish` may decide
+   * otherwise for one publication.
+   * @default true
+   */
+  echo?: boolean | undefined
+  /**
    * Whether the scope's prefix is the beginning of the channels' names.
    * @default true
    */
@@ -70,6 +76,7 @@ const OPTIONS = new Set<string>([
   'joinLeave',
   'token',
   'publishers',
+  'echo',
   'prefix',
   ...HOOKS
 ])
@@ -79,6 +86,7 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   joinLeave: [true, false, 'always'],
   token: [true, false],
   publishers: ['subscribers', 'clients'],
+  echo: [true, false],
   prefix: [true, false]
 }
 
@@ -119,7 +127,14 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
 
 /** What was declared, with the hooks bound to the scope that declared it. */
 export function defineChannel(pattern: string, options: ChannelOptions, scope: unknown): ChannelDefinition {
-  const { history, presence = false, joinLeave = false, token = false, publishers = 'subscribers' } = options
+  const {
+    history,
+    presence = false,
+    joinLeave = false,
+    token = false,
+    publishers = 'subscribers',
+    echo = true
+  } = options
   const hooks: Record<string, unknown> = {}
   for (const name of HOOKS) {
     const hook = options[name] as true | (() => unknown) | undefined
@@ -133,6 +148,7 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     joinLeave,
     token,
     publishers,
+    echo,
     hooks: hooks as ChannelHooks,
     reported: new Set(),
     validators: {}

@@ -1,5 +1,6 @@
 import type { Broker, HistoryPolicy, Position, PresenceEventKind, Publication } from '../broker/broker.ts'
 import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
+import type { Outbox } from '../socket/outbox.ts'
 import type { Turn } from '../socket/turn.ts'
 import { Feed, type Format } from './feed.ts'
 import type { Limiter } from './limiter.ts'
@@ -12,6 +13,8 @@ export interface ChannelOptions {
   readonly turn: Turn
   /** Bounds how many ask the broker at a time. */
   readonly limiter: Limiter
+  /** Where the publications for a connection of this node go. */
+  outboxOf(connection: string): Outbox | undefined
   /** Undefined: publications have no position, and what is missed is missed. */
   readonly history: HistoryPolicy | undefined
   /** The broker could not be asked. The channel tries again when it is told to audit. */
@@ -300,7 +303,8 @@ export class Channel {
   }
 
   #spread(publication: Publication): void {
-    const { offset } = publication
+    const { offset, except } = publication
+    const excepted = except === undefined ? undefined : this.#options.outboxOf(except)
     for (const feed of this.#feeds.values()) {
       if (feed.size === 0 && this.#joining.size === 0) {
         // A publication without a position moves nobody's.
@@ -308,8 +312,11 @@ export class Channel {
         continue
       }
       const frame = feed.encode(publication)
-      feed.add(frame, offset, publication.time)
-      for (const subscription of this.#joining) if (subscription.feed === feed) subscription.take({ offset, frame })
+      feed.add(frame, offset, publication.time, excepted)
+      for (const subscription of this.#joining) {
+        if (subscription.feed !== feed) continue
+        subscription.take({ offset, frame: subscription.subscriber.outbox === excepted ? undefined : frame })
+      }
     }
     this.#promote()
   }

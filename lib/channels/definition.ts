@@ -54,6 +54,11 @@ export interface PublishGrant {
   data?: unknown
   /** Two publishes of one user with one key on one channel add one publication. */
   idempotencyKey?: string | undefined
+  /**
+   * Whether the client is given its own publication.
+   * @default the channel's option `echo`
+   */
+  echo?: boolean | undefined
 }
 
 export interface HistoryContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
@@ -155,6 +160,8 @@ export interface ChannelDefinition {
   readonly token: boolean
   /** Which clients may publish, if `onPublish` agrees. */
   readonly publishers: 'subscribers' | 'clients'
+  /** Whether clients are given their own publications. */
+  readonly echo: boolean
   readonly hooks: ChannelHooks
   /** Hooks that clients were refused for the lack of, and that a line in the log has named. */
   readonly reported: Set<string>

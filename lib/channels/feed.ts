@@ -45,6 +45,8 @@ export class Feed implements Batch {
   readonly #options: FeedOptions
   readonly #live = new Map<Outbox, Subscription>()
   #frames: Buffer[] = []
+  /** Which of this turn's frames are not for whom, by their places. */
+  readonly #exceptions = new Map<Outbox, Set<number>>()
   /** The offset of the publication that was added last, and of the last one handed out. */
   #added = 0
   #sealed = 0
@@ -76,11 +78,12 @@ export class Feed implements Batch {
     outbox.withdraw(this)
   }
 
-  /** Queues a frame for every live subscriber. */
-  add(frame: Buffer, offset: number, time?: number): void {
+  /** Queues a frame for every live subscriber, but for one perhaps. */
+  add(frame: Buffer, offset: number, time?: number, except?: Outbox): void {
     this.#added = Math.max(this.#added, offset)
     if (this.#live.size === 0) return
     this.#oldest ??= time
+    if (except !== undefined && this.#live.has(except)) this.#except(except, this.#frames.length)
     if (this.#frames.push(frame) === 1) this.#options.turn.addBatch(this)
   }
 
@@ -95,14 +98,29 @@ export class Feed implements Batch {
     if (this.#oldest !== undefined) delivered(Math.max(0, Date.now() - this.#oldest))
     this.#oldest = undefined
     const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
-    for (const [outbox, subscription] of this.#live) this.#hand(chunk, count, before, outbox, subscription)
+    const exceptions = this.#exceptions
+    for (const [outbox, subscription] of this.#live) {
+      const places = exceptions.size === 0 ? undefined : exceptions.get(outbox)
+      if (places === undefined) this.#hand(chunk, count, before, outbox, subscription)
+      else {
+        const rest = frames.filter((_, at) => !places.has(at))
+        this.#hand(Buffer.concat(rest), rest.length, before, outbox, subscription)
+      }
+    }
+    exceptions.clear()
+  }
+
+  #except(outbox: Outbox, place: number): void {
+    const places = this.#exceptions.get(outbox)
+    if (places === undefined) this.#exceptions.set(outbox, new Set([place]))
+    else places.add(place)
   }
 
   #hand(chunk: Buffer, count: number, before: number, outbox: Outbox, subscription: Subscription): void {
     const { fellBehind, turn } = this.#options
     try {
       if (outbox.lagging && fellBehind !== undefined) fellBehind(subscription, before)
-      else outbox.offer(chunk, count, this)
+      else if (count > 0) outbox.offer(chunk, count, this)
     } catch (error) {
       turn.report(error)
       outbox.fail()

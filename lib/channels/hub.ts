@@ -2,10 +2,12 @@ import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../b
 import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { PublishOptions, PublishResult, StreamPosition, SubscribeResult } from '../socket/context.ts'
+import type { Outbox } from '../socket/outbox.ts'
 import { stringify } from '../socket/stringify.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
 import { Channel } from './channel.ts'
+import { exceptedId } from './excepted.ts'
 import type { Format } from './feed.ts'
 import { checkIdempotencyKey } from './idempotency-key.ts'
 import type { Limiter } from './limiter.ts'
@@ -26,6 +28,8 @@ export interface HubOptions {
   readonly limiter: Limiter
   /** Bytes of a publication's data. */
   readonly maxPublication: number
+  /** Where the publications for a connection of this node go. */
+  outboxOf(connection: string): Outbox | undefined
   /** How much of a channel is kept, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
   /** Something is published to a channel without history that nobody on this node is subscribed to. */
@@ -127,6 +131,7 @@ export class Hub {
     const { offset, epoch } = await broker.publish(name, data, {
       history,
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
+      except: exceptedId(options?.except),
       info
     })
     return { offset, epoch }
@@ -162,23 +167,11 @@ export class Hub {
   }
 
   #enter(name: string): Entry {
-    const { wheel, broker, turn, limiter, failed, repaired, delivered, recovered, unpositioned, historyOf } =
-      this.#options
+    const { wheel, historyOf, ...shared } = this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
       const history = historyOf(name)
-      const channel = new Channel({
-        name,
-        broker,
-        turn,
-        limiter,
-        history,
-        failed,
-        repaired,
-        delivered,
-        recovered,
-        unpositioned
-      })
+      const channel = new Channel({ ...shared, name, history })
       entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
       this.#entries.set(name, entry)
     }

@@ -1,6 +1,7 @@
 import type { Broker, HistoryPage, Publication } from '../broker/broker.ts'
 import { UnavailableError } from '../errors.ts'
 import type { StreamPosition, SubscribeResult } from '../socket/context.ts'
+import type { Outbox } from '../socket/outbox.ts'
 import type { Limiter } from './limiter.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -35,6 +36,8 @@ export interface RecoveryOptions {
   readonly name: string
   readonly broker: Broker
   readonly limiter: Limiter
+  /** Where the publications for a connection of this node go. */
+  outboxOf(connection: string): Outbox | undefined
   failed(stage: string, error: unknown): void
   recovered(complete: boolean): void
 }
@@ -207,9 +210,14 @@ export class Recovery {
         subscription.behind = true
         return
       }
+      const { offset, except } = publication
+      if (except !== undefined && this.#options.outboxOf(except) === subscriber.outbox) {
+        subscription.give({ offset, frame: undefined })
+        continue
+      }
       const frame = feed.encode(publication)
       subscriber.pay?.(frame.length)
-      subscription.give({ offset: publication.offset, frame })
+      subscription.give({ offset, frame })
     }
   }
 

@@ -11,10 +11,10 @@ export interface Subscriber {
   insufficientState(channel: string, position: StreamPosition): void
 }
 
-/** One publication, encoded. */
+/** One publication, encoded; without a frame for a subscriber that is not given it, and goes on behind it. */
 export interface Encoded {
   readonly offset: number
-  readonly frame: Buffer
+  readonly frame: Buffer | undefined
 }
 
 /**
@@ -74,7 +74,7 @@ export class Subscription {
   }
 
   give({ frame, offset }: Encoded): void {
-    this.subscriber.outbox.push(frame)
+    if (frame !== undefined) this.subscriber.outbox.push(frame)
     if (offset > 0) this.offset = offset
   }
 }

@@ -34,6 +34,10 @@ export class Registry {
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
+  get(connection: string): RealtimeSocket | undefined {
+    return this.#sockets.get(connection)
+  }
+
   [Symbol.iterator](): IterableIterator<RealtimeSocket> {
     return this.#sockets.values()
   }

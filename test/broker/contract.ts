@@ -77,6 +77,28 @@ async function delivery(t: Test, open: OpenBenches): Promise<void> {
     t.equal(bench.heard.publications.length, data.length + 1, 'nothing of the other channel')
   })
 
+  await t.test('whom a publication is not for, live and in history', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const info = Buffer.from('{"user":"u"}')
+    const history = KEEP
+    const all = [{}, { info }, { except: 'c-1' }, { info, except: 'c_2' }]
+    for (const options of all) await other.broker.publish('room', Buffer.from('1'), options)
+    for (const options of all) await other.broker.publish('room', Buffer.from('2'), { ...options, history })
+    await bench.heard.until(() => bench.heard.publications.length === 8)
+    const found = [undefined, undefined, 'c-1', 'c_2']
+    const infos = [undefined, '{"user":"u"}', undefined, '{"user":"u"}']
+    t.strictSame(
+      bench.heard.publications.map(({ offset, info, except }) => [offset, info, except]),
+      [...found, ...found].map((except, at) => [Math.max(0, at - 3), infos[at % 4], except])
+    )
+    const { publications } = await bench.broker.history('room', { limit: 10 })
+    t.strictSame(
+      publications.map(({ info, except }) => [info?.toString(), except]),
+      found.map((except, at) => [infos[at], except])
+    )
+  })
+
   await t.test('with the time of publishing', async (t) => {
     const { bench, other } = await open(t)
     await bench.broker.subscribe('room')

@@ -37,6 +37,21 @@ t.test('a publication', async (t) => {
   t.strictSame(readEnvelope(positioned(last)), read(last))
 })
 
+t.test('a publication that is not for one connection', async (t) => {
+  const publication = { offset: 0, epoch: '', time: 1700, data: bytes('[",x1:"]'), info: undefined }
+  const except = 'c-1_Z'
+  t.strictSame(
+    readEnvelope(writePublication(publication.data, 1700, undefined, except)),
+    read({ ...publication, except })
+  )
+  const info = bytes('{}')
+  t.strictSame(
+    readEnvelope(writePublication(publication.data, 1700, info, except)),
+    read({ ...publication, info, except })
+  )
+  t.equal(readEnvelope(writePublication(publication.data, 1700, info, 'x'.repeat(65))), undefined, 'no such connection')
+})
+
 t.test('presence', async (t) => {
   for (const kind of KINDS) t.strictSame(readEnvelope(writePresence(kind, bytes('{}'))), { kind, info: bytes('{}') })
 })

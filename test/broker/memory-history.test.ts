@@ -9,7 +9,7 @@ function rig() {
   let epochs = 0
   const history = new MemoryHistory(POSITION_TTL, () => `e${++epochs}`)
   const append = (channel: string, now = 0, policy = KEEP) => {
-    const { offset } = history.append(channel, Buffer.from(`${now}`), undefined, policy, now)
+    const { offset } = history.append(channel, Buffer.from(`${now}`), {}, policy, now)
     return offset
   }
   const offsets = (query: Partial<HistoryQuery> & { after?: number } = {}, now = 0) => {
@@ -25,7 +25,7 @@ t.test('publications are numbered by channel, and carry what they were given', a
   append('hall')
   const data = Buffer.from('"x"')
   const info = Buffer.from('"me"')
-  t.strictSame(history.append('room', data, info, KEEP, 5), { offset: 1, epoch: 'e2', data, info })
+  t.strictSame(history.append('room', data, { info }, KEEP, 5), { offset: 1, epoch: 'e2', data, info })
   t.equal(append('room'), 2)
   t.equal(append('hall'), 2)
   const { publications, position } = history.page('room', { limit: 1 }, 5)
@@ -88,7 +88,7 @@ t.test('a counter that nobody used for long is dropped, unless it is held', asyn
 
 t.test('a counter that never counted is dropped sooner: anybody may ask for one', async (t) => {
   const history = new MemoryHistory(86_400_000, () => 'e')
-  history.append('used', Buffer.from('1'), undefined, KEEP, 0)
+  history.append('used', Buffer.from('1'), {}, KEEP, 0)
   history.page('asked', { limit: 0 }, 0)
   history.sweep(599_999, 100, () => false)
   t.equal(history.size, 2)
@@ -116,7 +116,7 @@ t.test('a sweep goes on where the last one stopped, then begins again', async (t
 t.test('the newest are kept by their bytes, one at least', async (t) => {
   const { history, offsets } = rig()
   const policy = { size: 100, ttl: 1_000, maxBytes: 1_000 }
-  const append = (bytes: number) => history.append('room', Buffer.alloc(bytes), undefined, policy, 0).offset
+  const append = (bytes: number) => history.append('room', Buffer.alloc(bytes), {}, policy, 0).offset
   for (let n = 0; n < 5; n++) append(300)
   t.strictSame(offsets(), [3, 4, 5])
   append(100)
@@ -132,7 +132,7 @@ t.test('a small publication does not keep the pool that its buffer is a part of'
   const small = Buffer.from('"small"')
   t.ok(small.buffer.byteLength > small.length, 'this is what the pool makes of it')
   const large = Buffer.alloc(100_000, '1')
-  for (const data of [small, large]) history.append('room', data, small, KEEP, 0)
+  for (const data of [small, large]) history.append('room', data, { info: small }, KEEP, 0)
   const { publications } = history.page('room', { limit: 9 }, 0)
   for (const { data, info } of publications) {
     t.equal(data.buffer.byteLength, data.length)
@@ -147,7 +147,7 @@ t.test('past a total the least recently used channels lose their oldest publicat
   const { history } = rig()
   const policy = { size: 100, ttl: 1_000 }
   const fill = (channel: string) => {
-    for (let n = 0; n < 4; n++) history.append(channel, Buffer.alloc(10_000), undefined, policy, 0)
+    for (let n = 0; n < 4; n++) history.append(channel, Buffer.alloc(10_000), {}, policy, 0)
   }
   const kept = (channel: string) => history.page(channel, { limit: 100 }, 0).publications.map(({ offset }) => offset)
   for (const channel of ['a', 'b', 'c']) fill(channel)
@@ -190,7 +190,7 @@ t.test('counters go last, and never those of channels that are held', async (t) 
 t.test('what is counted is given back, however it goes', async (t) => {
   const { history, append } = rig()
   for (const channel of ['a', 'b', 'c']) for (let n = 0; n < 9; n++) append(channel)
-  history.append('c', Buffer.alloc(9), Buffer.alloc(9), KEEP, 0)
+  history.append('c', Buffer.alloc(9), { info: Buffer.alloc(9) }, KEEP, 0)
   history.remove('a')
   history.remove('a')
   history.sweep(1_000, 100, anything)

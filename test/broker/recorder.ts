@@ -3,7 +3,14 @@ import type { BrokerListener, PresenceEventKind, Publication } from '../../lib/b
 
 /** What a broker told its node, in order, and a way to await what it will tell. */
 export class Recorder implements BrokerListener {
-  readonly publications: Array<{ channel: string; offset: number; epoch: string; data: string; info?: string }> = []
+  readonly publications: Array<{
+    channel: string
+    offset: number
+    epoch: string
+    data: string
+    info?: string
+    except?: string
+  }> = []
   /** When the publications were published. */
   readonly times: number[] = []
   readonly presences: Array<{ channel: string; kind: PresenceEventKind; info: string }> = []
@@ -14,9 +21,10 @@ export class Recorder implements BrokerListener {
   readonly audits: string[][] = []
   readonly #told = new EventEmitter().setMaxListeners(100)
 
-  publication(channel: string, { offset, epoch, data, info, time = 0 }: Publication): void {
+  publication(channel: string, { offset, epoch, data, info, except, time = 0 }: Publication): void {
     this.times.push(time)
-    this.publications.push({ channel, offset, epoch, data: data.toString(), ...(info && { info: info.toString() }) })
+    const more = { ...(info && { info: info.toString() }), ...(except !== undefined && { except }) }
+    this.publications.push({ channel, offset, epoch, data: data.toString(), ...more })
     this.#told.emit('told')
   }
 

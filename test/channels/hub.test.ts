@@ -55,6 +55,36 @@ t.test(
   }
 )
 
+t.test('a publication reaches all but the connection that is excepted, and keeps its offset', async (t) => {
+  const rig = await makeRig(t)
+  for (const channel of ['plain', 'h']) {
+    const [ada, bob] = [rig.reader(), rig.reader()]
+    rig.connections.set('ada', ada)
+    for (const reader of [ada, bob]) await rig.subscribe(reader, channel)
+    await rig.written()
+    const publish = (data: number, except?: string | { id: string }) => rig.hub.publish(channel, data, { except })
+    await publish(1)
+    await publish(2, 'ada')
+    await publish(3, { id: 'ada' })
+    await publish(4)
+    await rig.written()
+    t.same(ada.data, [1, 4])
+    t.same(bob.data, [1, 2, 3, 4])
+    t.equal(ada.writes, 1, 'in one write, as ever')
+    await publish(5, 'ada')
+    await rig.written()
+    await publish(6, 'on another node')
+      .then(() => t.fail('it is no id'))
+      .catch((error) => t.match(error, { code: 'FST_RT_INVALID_ARGUMENT' }))
+    await publish(6, 'on-another-node')
+    await rig.written()
+    t.same(ada.data, [1, 4, 6])
+    t.same(bob.data, [1, 2, 3, 4, 5, 6])
+    if (channel === 'h') t.same(ada.offsets, [1, 4, 6])
+  }
+  t.same([rig.repairs, rig.failures], [[], []], 'and nobody takes it for a gap')
+})
+
 t.test('C73: names that are no names are refused', async (t) => {
   const rig = await makeRig(t)
   const bad = ['', '\0', 'a\nb', 'x'.repeat(256), 'é'.repeat(128), '\ud800', 5 as unknown as string]
@@ -205,6 +235,7 @@ t.test('what is sent to one socket and what is published keep their order', asyn
   const rig = await makeRig(t)
   const [one, two] = [rig.reader(), rig.reader()]
   for (const reader of [one, two]) for (const name of ['a', 'b']) await rig.subscribe(reader, name)
+  await rig.written()
   const { textFrame } = await import('../../lib/protocol/frame.ts')
   await rig.publish('a', 1)
   one.outbox.push(textFrame('{"data":"direct"}'))

@@ -77,6 +77,41 @@ t.test(
   }
 )
 
+t.test('a recovery leaves out what is not for the connection, and goes on behind it', async (t) => {
+  const rig = await makeRig(t)
+  const { epoch } = await rig.subscribe(rig.reader(), 'h')
+  const ada = rig.reader()
+  rig.connections.set('ada', ada)
+  const publish = (data: number, except?: string) => rig.hub.publish('h', data, { except })
+  for (const data of [1, 2, 3, 4]) await publish(data, data % 2 === 0 ? 'ada' : 'bob')
+  t.same(await rig.subscribe(ada, 'h', { offset: 0, epoch }), { recovered: true, offset: 4, epoch })
+  // Published before it is live, and behind what it was given.
+  await publish(5, 'ada')
+  await publish(6)
+  await rig.written()
+  t.same(ada.data, [1, 3, 6])
+
+  // A slow reader is served from history, too.
+  ada.slow = true
+  const large = 'x'.repeat(2_000)
+  await rig.hub.publish('h', large, undefined)
+  await rig.written()
+  await rig.hub.publish('h', large, undefined)
+  await rig.written()
+  await publish(9, 'ada')
+  await publish(10)
+  await rig.written()
+  ada.read()
+  await rig.written()
+  t.same(ada.offsets, [1, 3, 6, 7, 8, 10])
+  await publish(11, 'ada')
+  await publish(12)
+  await rig.written()
+  t.same(ada.offsets, [1, 3, 6, 7, 8, 10, 12])
+  t.same(ada.holes, [])
+  t.same([rig.repairs, rig.failures], [[], []])
+})
+
 t.test('history that is trimmed while it is read is no recovery', async (t) => {
   const rig = await makeRig(t, LARGE)
   const { epoch } = await rig.subscribe(rig.reader(), 'h')

@@ -148,6 +148,8 @@ export interface Rig {
   readonly recoveries: boolean[]
   readonly unpositioned: string[]
   reader(limits?: { soft: number; hard: number }): Reader
+  /** The readers that are connections of this node, by their ids. */
+  readonly connections: Map<string, Reader>
   subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
   /** Publishes numbers, one after another. */
   publish(channel: string, ...values: unknown[]): Promise<void>
@@ -168,12 +170,14 @@ export async function makeRig(
   const lags: number[] = []
   const recoveries: boolean[] = []
   const unpositioned: string[] = []
+  const connections = new Map<string, Reader>()
   const hub = new Hub({
     broker,
     turn,
     wheel: new TimerWheel(clock, 50),
     limiter: new Limiter(8),
     maxPublication: 1_048_576,
+    outboxOf: (connection) => connections.get(connection)?.outbox,
     historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),
@@ -200,6 +204,7 @@ export async function makeRig(
     lags,
     recoveries,
     unpositioned,
+    connections,
     reader: (limits) => new Reader(turn, hub, limits),
     subscribe: (reader, channel, since) => hub.subscribe(reader, channel, socketFormat, since && { since }),
     async publish(channel, ...values) {

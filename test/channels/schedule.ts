@@ -109,6 +109,7 @@ class World {
       wheel: this.#wheel,
       limiter: new Limiter(3),
       maxPublication: 1_048_576,
+      outboxOf: () => undefined,
       historyOf: (name) => (name.startsWith('h') ? { size: 1_000, ttl: 600_000 } : undefined),
       failed: () => undefined,
       repaired: () => undefined,

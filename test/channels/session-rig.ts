@@ -191,6 +191,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
   const patterns = new ChannelPatterns<ChannelDefinition>()
   const methods = new Map<string, MethodDefinition>()
   const failures: string[] = []
+  const clients = new Map<string, Client>()
   const logs: [details: Record<string, unknown>, message: string][] = []
   const failed = (stage: string) => void failures.push(stage)
   const hub = new Hub({
@@ -199,6 +200,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     wheel,
     limiter,
     maxPublication: 1_048_576,
+    outboxOf: (connection) => clients.get(connection)?.socket.outbox,
     historyOf: (channel) => patterns.find(channel)?.definition.history,
     failed,
     repaired() {},
@@ -263,16 +265,17 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
      */
     channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
       const { presenceTtl, joinLeave = false, token = false, validators = {}, ...more } = definition
-      const { publishers = 'clients', guard, ...declared } = more
+      const { publishers = 'clients', echo = true, guard, ...declared } = more
       const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
       const hooks = { onSubscribe: true, ...declared } as const
       const reported = new Set<string>()
-      const rights = { token, publishers, hooks, reported, ...(guard && { guard }) }
+      const rights = { token, publishers, echo, hooks, reported, ...(guard && { guard }) }
       patterns.add(pattern, { pattern, history: policy, presenceTtl, joinLeave, validators, ...rights })
     },
     /** A client, connected unless told otherwise. */
     async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {
       const client = new Client(`c${++connections}`, user, options, services, log)
+      clients.set(client.socket.id, client)
       if (connect !== false) await client.call({ connect })
       return client
     },

@@ -26,6 +26,14 @@ t.test('what comes is given once, and moves its place', async (t) => {
   t.equal(subscription.offset, 7)
 })
 
+t.test('behind a publication that is not for it, it goes on', async (t) => {
+  const { subscription, take, news } = rig()
+  subscription.take({ offset: 1, frame: undefined })
+  t.equal(subscription.offset, 1)
+  take(2)
+  t.same(news(), ['2'])
+})
+
 t.test('while history is read for it everything is kept; what history gave is not given again', async (t) => {
   const { subscription, take, news } = rig()
   subscription.offset = 2

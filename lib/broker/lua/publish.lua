@@ -3,7 +3,7 @@
 --
 -- KEYS[1]  the channel's hash (position.lua)
 -- KEYS[2]  the channel's stream; entry ids are <offset>-0, so that Redis takes no offset twice; fields d (data), a (when
---          it was added, ms) and i (info, if there is one)
+--          it was added, ms), i (info, '' for none) and x (the connection that is not given it); the last ones if needed
 -- KEYS[3]  hash: idempotency key to <when it is forgotten, ms>,<digest of the data>,<offset>,<epoch>
 -- KEYS[4]  sorted set: idempotency key by when it is forgotten
 -- ARGV[1]  pub/sub channel
@@ -16,7 +16,8 @@
 -- ARGV[8]  epoch, ARGV[9] offset, ARGV[10] ms of a publication that the caller has seen (position.lua)
 -- ARGV[11] the time by the publisher's clock, ms: for whoever measures the delivery
 -- and for each message, from ARGV[12] on
---          data; info, '' for none; idempotency key, '' for none;
+--          data; info, '' for none; the id of the connection that is not given it, '' for none;
+--          idempotency key, '' for none;
 --          how long the key is remembered, ms, or -1 if `data` is a whole message of which nothing is kept
 --
 -- Reply: for each message { 0 added | 1 duplicate | 2 conflict | 3 nobody knows, offset, epoch }
@@ -75,24 +76,26 @@ local function remember(key, life, digest, offset, epoch)
 end
 
 -- `call` is redis.call or redis.pcall. While bytes are counted, only `trim` drops publications.
-local function append(call, data, info)
+local function append(call, data, info, except)
   local id = whole(state.offset + 1) .. '-0'
   local limit = state.bytes and UNLIMITED or size
-  if info == '' then return call('XADD', KEYS[2], 'MAXLEN', limit, id, 'd', data, 'a', whole(now)) end
-  return call('XADD', KEYS[2], 'MAXLEN', limit, id, 'd', data, 'a', whole(now), 'i', info)
+  local more = {}
+  if info ~= '' or except ~= '' then more = { 'i', info } end
+  if except ~= '' then more = { 'i', info, 'x', except } end
+  return call('XADD', KEYS[2], 'MAXLEN', limit, id, 'd', data, 'a', whole(now), unpack(more))
 end
 
 -- Adds a publication, or ends the script with Redis's error. If the stream is ahead of the counter, the counter was
 -- set back: it goes on after the stream, under a new epoch.
-local function add(data, info)
-  local result = append(redis.pcall, data, info)
+local function add(data, info, except)
+  local result = append(redis.pcall, data, info, except)
   if type(result) == 'table' and result.err then
     local newest = string.find(result.err, 'equal or smaller') and redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
     if newest then
       state.offset = tonumber(string.match(newest[1], '^%d+'))
       if state.epoch ~= ARGV[7] then renew(KEYS[1], state, ARGV[7]) end
     end
-    append(redis.call, data, info)
+    append(redis.call, data, info, except)
   end
   state.offset = state.offset + 1
   state.largest = math.max(state.largest or 0, #data)
@@ -140,15 +143,16 @@ local function save()
 end
 
 -- The form is described in envelope.ts.
-local function message(data, info, previous)
+local function message(data, info, except, previous)
   local offset = state and whole(state.offset) .. '-' .. whole(now) .. '-' .. whole(previous) or '0'
   local epoch = state and state.epoch or ''
   local fields = info == '' and '' or ',i' .. #info
-  return '1p' .. offset .. ',' .. epoch .. ',' .. ARGV[11] .. fields .. ':' .. info .. data
+  if except ~= '' then fields = fields .. ',x' .. #except end
+  return '1p' .. offset .. ',' .. epoch .. ',' .. ARGV[11] .. fields .. ':' .. info .. except .. data
 end
 
 local isOnce = false
-for first = 12, #ARGV, 4 do isOnce = isOnce or ARGV[first + 2] ~= '' end
+for first = 12, #ARGV, 5 do isOnce = isOnce or ARGV[first + 3] ~= '' end
 if isOnce then checkKeys() end
 -- An empty stream begins to be counted anew.
 if state and state.isEmpty then
@@ -158,8 +162,9 @@ end
 
 local replies, messages, added = {}, {}, {}
 local isSound = true
-for first = 12, #ARGV, 4 do
-  local data, info, key, life = ARGV[first], ARGV[first + 1], ARGV[first + 2], tonumber(ARGV[first + 3])
+for first = 12, #ARGV, 5 do
+  local data, info, except, key, life = unpack(ARGV, first, first + 4)
+  life = tonumber(life)
   local digest = key ~= '' and redis.sha1hex(data)
   local before = digest and recall(key)
   local reply = { 0, 0, '' }
@@ -171,11 +176,11 @@ for first = 12, #ARGV, 4 do
       messages[#messages + 1] = data
     elseif state then
       local previous = isFirst and state.at or now
-      add(data, info)
+      add(data, info, except)
       reply = { 0, state.offset, state.epoch }
-      messages[#messages + 1] = message(data, info, previous)
+      messages[#messages + 1] = message(data, info, except, previous)
     else
-      messages[#messages + 1] = message(data, info)
+      messages[#messages + 1] = message(data, info, except)
     end
     added[#added + 1] = reply
     if digest and isFirst and not state then

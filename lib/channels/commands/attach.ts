@@ -87,12 +87,14 @@ export async function attach(
     const start = since !== undefined && recoverable ? startOf(since) : undefined
     await hub.subscribe(session, channel, format, { since: start }, async (result, missed) => {
       if (options.rejectUnrecovered && !result.recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
-      const publications = missed.slice(0, fitting(session, missed))
+      const taken = fitting(session, missed)
+      // A connection that is excepted from a publication goes on behind it, as if it had been given it.
+      const publications = missed.slice(0, taken).filter(({ except }) => except !== session.socket.id)
       const text = resultText(subscription, result, { since, recoverable, publications, options })
       // Without publications it is no larger than the command was.
       if (publications.length > 0) session.pay(text.length)
       await told(text)
-      return publications.length
+      return taken
     })
     // It was ended by the server, or by the connection's end, while it was being made; who was told of it before has
     // been told of that too.

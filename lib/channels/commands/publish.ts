@@ -34,7 +34,9 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const info = session.subscriptions.get(channel)?.info ?? describe(session)
   const key = checkIdempotencyKey(grant.idempotencyKey)
   const idempotencyKey = key === undefined ? undefined : keyOf(session, key)
-  await hub.publishText(channel, published, { idempotencyKey }, info)
+  const echo: unknown = grant.echo ?? definition.echo
+  if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
+  await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.socket.id }, info)
   session.reply(command, '{}')
 }
 

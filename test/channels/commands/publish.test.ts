@@ -36,6 +36,37 @@ t.test('to everybody on the channel, with who published', async (t) => {
   t.same(await ada.heard(), [], 'and nobody else')
 })
 
+t.test('a client is not given its own publication if the channel or the hook says so', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('quiet', { history: true, echo: false, ...ACCEPT })
+  rig.channel('loud', { onPublish: ({ data }) => (data === 'quietly' ? { echo: false } : { echo: true }) })
+  const [ada, bob] = [await rig.client(), await rig.client({ user: { sub: 'bob' } })]
+  for (const client of [ada, bob]) {
+    for (const channel of ['quiet', 'loud']) await client.call({ subscribe: { channel } })
+  }
+  const data = (lines: unknown[]) => lines.map((line) => (line as { push: { pub: { data: unknown } } }).push.pub.data)
+  for (const value of [1, 2]) t.same(await publish(ada, 'quiet', value), { publish: {} })
+  await publish(bob, 'quiet', 3)
+  await publish(ada, 'loud', 'quietly')
+  await publish(ada, 'loud', 'loudly')
+  t.same(data(await ada.heard()), [3, 'loudly'])
+  t.same(data(await bob.heard()), [1, 2, 'quietly', 'loudly'])
+
+  // Its own are no gap for it, and are not given to it by a recovery.
+  const { epoch } = (await rig.broker.history('quiet', { limit: 0 })).position
+  await ada.call({ unsubscribe: { channel: 'quiet' } })
+  t.match(await ada.call({ subscribe: { channel: 'quiet', recover: true, offset: 0, epoch } }), {
+    subscribe: { recovered: true, publications: [{ data: 3, offset: 3 }] }
+  })
+})
+
+t.test('a hook that says neither is a fault of the application', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { onPublish: () => ({ echo: 'no' }) as never })
+  t.match(await publish(await rig.client(), 'room', 1), { error: { code: 100 } })
+  t.match(rig.logs, [[{ err: { message: /^echo/ } }, 'channel command failed']])
+})
+
 t.test('as what the subscription says of its client, where it has one', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('rooms/:room', { ...ACCEPT, onSubscribe: () => ({ info: { seat: 7 } }) })
