@@ -19,12 +19,13 @@ export function checkChannel(channel: string): void {
 
 /** Throws `FST_RT_INVALID_ARGUMENT`, as all that follow. */
 export function checkTarget(target: Target): void {
-  checkNames('target', target, ['user', 'connection'])
-  const given = [target.user, target.connection].filter((value) => value !== undefined)
+  checkNames('target', target, ['user', 'connection', 'channel'])
+  const given = [target.user, target.connection, target.channel].filter((value) => value !== undefined)
   // For none in particular nothing would happen, and whoever was to be disconnected would stay.
   if (given.length === 0 || !given.every((value) => typeof value === 'string')) {
-    throw new InvalidArgumentError('target', 'give user, connection or both, as strings')
+    throw new InvalidArgumentError('target', 'give user, connection, channel or several of them, as strings')
   }
+  if (target.channel !== undefined) checkChannel(target.channel)
 }
 
 export function checkDisconnect(options: DisconnectOptions): void {

@@ -45,6 +45,8 @@ export type {
 } from './realtime.ts'
 export type { MethodOptions, MethodSchema } from './rpc-routes.ts'
 export type {
+  ExceptedConnection,
+  PresenceOptions,
   PublishOptions,
   PublishResult,
   StreamPosition,

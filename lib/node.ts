@@ -6,9 +6,9 @@ import { RedisBroker } from './broker/redis.ts'
 import { ChannelRoutes } from './channel-routes.ts'
 import { Presence } from './channels/attendance.ts'
 import { CONTROL_CHANNEL, Control } from './channels/control.ts'
-import { socketFormat } from './channels/feed.ts'
 import { Hub } from './channels/hub.ts'
 import { Limiter } from './channels/limiter.ts'
+import { SocketStreams } from './channels/socket-streams.ts'
 import { StrayNames } from './channels/stray-names.ts'
 import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
@@ -18,7 +18,7 @@ import type { ResolvedOptions } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
 import { Realtime } from './realtime.ts'
 import { RpcRoutes } from './rpc-routes.ts'
-import type { SocketContext, SocketObserver, SocketSettings, Streams } from './socket/context.ts'
+import type { SocketContext, SocketObserver, SocketSettings } from './socket/context.ts'
 import { OncePer, OncePerName } from './socket/once-per.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
@@ -137,7 +137,11 @@ export class Node implements SocketObserver {
       wheel,
       turn,
       random,
-      streams: streamsOf(hub),
+      streams: new SocketStreams({
+        hub,
+        presence: this.presence,
+        findChannel: (name) => channels.find(name)?.definition
+      }),
       observer: this,
       userRate: userRates.take.bind(userRates),
       settingsOf
@@ -272,14 +276,4 @@ export class Node implements SocketObserver {
 /** Milliseconds from when a client's credentials begin to be verified until its connection is known. */
 function handshakeTime({ limits, channels }: ResolvedOptions): number {
   return Math.max(limits.upgradeTimeout, channels.hookTimeout) + BROKER_TIME
-}
-
-function streamsOf(hub: Hub): Streams {
-  return {
-    subscribe: (socket, channel, options) => hub.subscribe(socket, channel, socketFormat, options),
-    unsubscribe: (socket, channel) => hub.unsubscribe(socket, channel),
-    publish: (channel, data, options) => hub.publish(channel, data, options),
-    closed: (socket) => hub.unsubscribeAll(socket),
-    caughtUp: hub.caughtUp.bind(hub)
-  }
 }

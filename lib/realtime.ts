@@ -7,10 +7,14 @@ import type { PublishOptions, PublishResult, StreamPosition } from './socket/con
 import type { SocketStats } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
 
-/** Whose connections are meant: all of a user (`sub`), or one by its id. */
+/**
+ * Whose connections are meant: all of a user (`sub`), one by its id, or all that are subscribed to a channel. If several
+ * are given, those to which all of it applies.
+ */
 export interface Target {
   user?: string
   connection?: string
+  channel?: string
 }
 
 export interface DisconnectOptions {
@@ -58,14 +62,14 @@ export interface History extends StreamPosition {
   readonly publications: readonly { readonly data: unknown; readonly offset: number }[]
 }
 
-/** One client of the channel protocol on a channel. */
+/** One client of the channel protocol on a channel, or a socket that subscribed to it with `presence`. */
 export interface PresentClient {
   readonly connection: string
   /** Empty for an anonymous one. */
   readonly user: string
   /** The token's claim `info`, or what `onConnect` said. */
   readonly connectionInfo: unknown
-  /** What `onSubscribe` said. */
+  /** What `onSubscribe` returned as `info`, or what the socket was subscribed with. */
   readonly channelInfo: unknown
 }
 
@@ -155,8 +159,10 @@ export class Realtime {
     await this.#parts.control.disconnect(target, options)
   }
 
-  /** Ends subscriptions of a user or a connection on all nodes. */
-  async unsubscribe(target: Target, channel: string): Promise<void> {
+  /** Ends subscriptions on all nodes: with `{ channel }` alone, those of all members of that channel. */
+  unsubscribe(target: Target & { channel: string }, channel?: string): Promise<void>
+  unsubscribe(target: Target, channel: string): Promise<void>
+  async unsubscribe(target: Target, channel = target?.channel as string): Promise<void> {
     checkTarget(target)
     checkChannel(channel)
     await this.#parts.control.unsubscribe(target, channel)

@@ -29,7 +29,14 @@ t.test(
   'a target',
   table(
     checkTarget,
-    [{ user: 'a' }, { connection: 'c' }, { user: 'a', connection: 'c' }, { user: undefined, connection: 'c' }],
+    [
+      { user: 'a' },
+      { connection: 'c' },
+      { user: 'a', connection: 'c' },
+      { user: undefined, connection: 'c' },
+      { channel: 'a' },
+      { user: 'a', channel: 'a' }
+    ],
     [
       [undefined, 'target'],
       [null, 'target'],
@@ -38,10 +45,15 @@ t.test(
       [{ user: undefined }, 'target'],
       [{ user: null, connection: 'c' }, 'target'],
       [{ user: 5 }, 'target'],
+      [{ channel: 5 }, 'target'],
       [{ user: 'a', conection: 'c' }, 'target']
     ]
   )
 )
+
+t.test('a target that is no channel', async (t) => {
+  t.throws(() => checkTarget({ channel: '' }), { code: 'FST_RT_INVALID_CHANNEL' })
+})
 
 t.test(
   'what a connection is closed with',

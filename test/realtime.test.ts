@@ -57,6 +57,33 @@ t.test('connections are listed, and closed by user or id', async (t) => {
   t.match(await ann.closed(), { code: 4401 })
 })
 
+t.test('the members of a channel are unsubscribed, or disconnected', async (t) => {
+  const { app } = await buildApp(t)
+  app.ws('/rooms/:room', async (socket, request) => {
+    await socket.subscribe((request.params as { room: string }).room)
+    socket.sendJson('subscribed')
+    await once(socket.signal, 'abort')
+  })
+  const open = async (room: string) => {
+    const client = await connect(app, `/rooms/${room}`, { token: testToken() })
+    t.equal(await client.next(), 'subscribed')
+    return client
+  }
+  const [tea, cake, other] = [await open('tea'), await open('cake'), await open('other')]
+  const subscriptions = () => app.realtime.connections().map(({ subscriptions }) => subscriptions)
+  t.same(subscriptions(), [['tea'], ['cake'], ['other']])
+  await app.realtime.unsubscribe({ channel: 'tea' })
+  t.same(subscriptions(), [[], ['cake'], ['other']])
+  await app.realtime.publish('tea', 1)
+  await tea.expectNothing()
+  await app.realtime.disconnect({ channel: 'cake' }, { code: 4001, reason: 'closed' })
+  t.same(await cake.closed(), { code: 4001, reason: 'closed' })
+  await other.expectNothing()
+  await t.rejects(app.realtime.unsubscribe({ channel: '' }), { code: 'FST_RT_INVALID_CHANNEL' })
+  await t.rejects(app.realtime.unsubscribe({ user: 'ada' } as never), { code: 'FST_RT_INVALID_CHANNEL' })
+  await t.rejects(app.realtime.unsubscribe(undefined as never), { code: 'FST_RT_INVALID_ARGUMENT' })
+})
+
 t.test('clients of channels are subscribed', async (t) => {
   const { app } = await buildApp(t)
   app.channel('news', { onSubscribe: true })

@@ -43,6 +43,11 @@ export class ApplicationRequests {
     if (subscription !== undefined) this.#session.end(subscription, UNSUBSCRIBE.byServer)
   }
 
+  /** Whether a subscription to a channel waits for other commands. */
+  asksFor(channel: string): boolean {
+    return this.#subscribing.has(channel)
+  }
+
   /** The expiry of the connection was moved, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
     if (this.#waits(() => this.extended(expiresAt)) || this.#state !== 'open') return

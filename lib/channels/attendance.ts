@@ -27,13 +27,16 @@ const REFRESHES = 3
 export class Presence {
   readonly #options: PresenceOptions
   readonly #pending = new Set<Promise<void>>()
+  /** What is under way, by connection and channel: one that leaves and comes back must not be removed afterwards. */
+  readonly #latest = new Map<string, Promise<void>>()
 
   constructor(options: PresenceOptions) {
     this.#options = options
   }
 
   attendance(options: AttendanceOptions): Attendance {
-    return new Attendance(options, this.#options, (pending) => this.#track(pending))
+    const name = `${options.entry.connection}\n${options.channel}`
+    return new Attendance(options, this.#options, this.#latest.get(name), (pending) => this.#track(name, pending))
   }
 
   /** Resolves once what was under way is done: entries removed, the others told. */
@@ -41,9 +44,13 @@ export class Presence {
     await Promise.all(this.#pending)
   }
 
-  #track(pending: Promise<void>): void {
+  #track(name: string, pending: Promise<void>): void {
     this.#pending.add(pending)
-    void pending.then(() => this.#pending.delete(pending))
+    this.#latest.set(name, pending)
+    void pending.then(() => {
+      this.#pending.delete(pending)
+      if (this.#latest.get(name) === pending) this.#latest.delete(name)
+    })
   }
 }
 
@@ -51,6 +58,7 @@ export class Presence {
 export class Attendance implements Timed {
   readonly #options: AttendanceOptions
   readonly #node: PresenceOptions
+  readonly #before: Promise<void> | undefined
   readonly #track: (pending: Promise<void>) => void
   #tail: Promise<void> = Promise.resolve()
   #entered = false
@@ -58,7 +66,14 @@ export class Attendance implements Timed {
   #left = false
   wheelTick = -1
 
-  constructor(options: AttendanceOptions, node: PresenceOptions, track: (pending: Promise<void>) => void) {
+  /** @param before What the connection's last presence on the channel has yet to do. */
+  constructor(
+    options: AttendanceOptions,
+    node: PresenceOptions,
+    before: Promise<void> | undefined,
+    track: (pending: Promise<void>) => void
+  ) {
+    this.#before = before
     this.#options = options
     this.#node = node
     this.#track = track
@@ -70,7 +85,8 @@ export class Attendance implements Timed {
     if (ttl === undefined) return
     this.#entered = true
     const { broker, limiter } = this.#node
-    const added = limiter.run(() => broker.addPresence(channel, entry, ttl))
+    const add = () => limiter.run(() => broker.addPresence(channel, entry, ttl))
+    const added = this.#before === undefined ? add() : this.#before.then(add)
     // What comes after waits for it, whether it succeeds or not.
     this.#tail = added.catch(() => undefined)
     await added
@@ -79,7 +95,7 @@ export class Attendance implements Timed {
 
   /** The subscription is made: tells the others. */
   join(): void {
-    if (!this.#options.joinLeave || this.#left) return
+    if (!this.#options.joinLeave || this.#joined || this.#left) return
     this.#joined = true
     this.#tell('join')
   }

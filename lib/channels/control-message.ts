@@ -5,6 +5,7 @@ import { truncateReason } from '../protocol/close-codes.ts'
  * Requests that one node makes of all, as they go over the control channel: one JSON object each.
  *
  *   { "v": 1, "node": …, "id": …, "target": { "user"?: …, "connection"?: … }, "do": "disconnect", "code": …, "reason": … }
+ *   { "v": 2, …, "target": { …, "channel": … }, … }                  those of them that are subscribed to a channel
  *   { …, "do": "subscribe" | "unsubscribe", "channel": … }
  *   { …, "do": "refresh", "expiresAt": … }
  *
@@ -13,15 +14,18 @@ import { truncateReason } from '../protocol/close-codes.ts'
  */
 
 const VERSION = 1
+/** Of a request whose target names a channel. */
+const CHANNEL_VERSION = 2
 const MAX_BYTES = 16_384
 const MAX_USER = 1_024
 const MAX_REASON_BYTES = 123
 const ID = /^[\w-]{1,64}$/
 
-/** Whose connections are meant: all of a user, or one. */
+/** Whose connections are meant: all of a user, or one; with `channel`, those of them that are subscribed to it. */
 export interface ControlTarget {
   readonly user?: string
   readonly connection?: string
+  readonly channel?: string
 }
 
 export type ControlRequest = { readonly target: ControlTarget } & (
@@ -39,7 +43,7 @@ export interface ControlMessage {
 
 export function writeControlMessage({ node, id, request }: ControlMessage): Buffer {
   const cut = request.do === 'disconnect' ? { ...request, reason: truncateReason(request.reason) } : request
-  return Buffer.from(JSON.stringify({ v: VERSION, node, id, ...cut }))
+  return Buffer.from(JSON.stringify({ v: versionOf(request.target), node, id, ...cut }))
 }
 
 /** Reads a message. `undefined` if it is malformed, too large, of another version, or asks for something unknown. */
@@ -48,7 +52,7 @@ export function readControlMessage(data: Buffer): ControlMessage | undefined {
   const fields = parseObject(data.toString())
   const { v, node, id } = fields
   const target = readTarget(fields.target)
-  if (v !== VERSION || !isId(node) || !isId(id) || target === undefined) return undefined
+  if (!isId(node) || !isId(id) || target === undefined || v !== versionOf(target)) return undefined
   const request = readRequest(target, fields)
   return request && { node, id, request }
 }
@@ -68,11 +72,20 @@ function readRequest(target: ControlTarget, fields: Record<string, unknown>): Co
 
 function readTarget(value: unknown): ControlTarget | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { user, connection } = value as Record<string, unknown>
+  const { user, connection, channel } = value as Record<string, unknown>
   if (user !== undefined && !(typeof user === 'string' && user.length <= MAX_USER)) return undefined
   if (connection !== undefined && !isId(connection)) return undefined
-  if (user === undefined && connection === undefined) return undefined
-  return { ...(user !== undefined && { user }), ...(connection !== undefined && { connection }) }
+  if (channel !== undefined && !isChannelName(channel)) return undefined
+  if (user === undefined && connection === undefined && channel === undefined) return undefined
+  return {
+    ...(user !== undefined && { user }),
+    ...(connection !== undefined && { connection }),
+    ...(channel !== undefined && { channel })
+  }
+}
+
+function versionOf({ channel }: ControlTarget): number {
+  return channel === undefined ? VERSION : CHANNEL_VERSION
 }
 
 function parseObject(text: string): Record<string, unknown> {

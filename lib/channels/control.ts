@@ -124,10 +124,9 @@ export class Control implements Timed {
 
   /** Whether there may be connections that began after a time, and before or after the request was made. */
   #concernsYounger(request: ControlRequest, time: number): boolean {
-    const { handshakes, registry } = this.#options
-    const { user, connection } = request.target
-    if (user !== undefined && connection === undefined && handshakes.latest > time) return true
-    return registry.find(request.target).some(({ begunAt }) => begunAt > time)
+    const { handshakes } = this.#options
+    if (isOfUser(request.target) && handshakes.latest > time) return true
+    return this.#find(request).some(({ begunAt }) => begunAt > time)
   }
 
   /**
@@ -253,9 +252,8 @@ export class Control implements Timed {
 
   /** A request is not for connections that have begun since it was made. */
   #obey(request: ControlRequest, madeAt: number): void {
-    const { user, connection } = request.target
-    if (user !== undefined && connection === undefined) this.#noteForHandshakes(user, request, madeAt)
-    for (const socket of this.#options.registry.find(request.target)) {
+    if (isOfUser(request.target)) this.#noteForHandshakes(request.target.user, request, madeAt)
+    for (const socket of this.#find(request)) {
       if (socket.begunAt <= madeAt) this.#attempt(request, socket)
     }
   }
@@ -282,8 +280,17 @@ export class Control implements Timed {
     }
   }
 
+  /** The connections that a request is for. */
+  #find({ target: { user, connection, channel } }: ControlRequest): RealtimeSocket[] {
+    const { hub, registry } = this.#options
+    const isAnyone = user === undefined && connection === undefined
+    const sockets = isAnyone ? [...registry] : registry.find({ user, connection })
+    if (channel === undefined) return sockets
+    return sockets.filter((socket) => socket.session?.isOn(channel) ?? hub.isOn(socket, channel))
+  }
+
   #apply(request: ControlRequest, socket: RealtimeSocket): void {
-    const { hub, wheel } = this.#options
+    const { wheel } = this.#options
     const { session } = socket
     switch (request.do) {
       case 'disconnect':
@@ -293,7 +300,7 @@ export class Control implements Timed {
         session?.subscribe(request.channel)
         break
       case 'unsubscribe':
-        if (session === undefined) hub.unsubscribe(socket, request.channel)
+        if (session === undefined) socket.unsubscribe(request.channel)
         else session.unsubscribe(request.channel)
         break
       case 'refresh':
@@ -301,4 +308,9 @@ export class Control implements Timed {
         session?.extended(request.expiresAt)
     }
   }
+}
+
+/** Whether all connections of a user are meant, those in their handshake among them. */
+function isOfUser(target: ControlTarget): target is ControlTarget & { readonly user: string } {
+  return target.user !== undefined && target.connection === undefined && target.channel === undefined
 }

@@ -69,6 +69,11 @@ export class Hub {
     return [...(this.#memberships.get(member) ?? [])]
   }
 
+  /** Whether the member is subscribed to a channel, or is about to be. */
+  isOn(member: Member, name: string): boolean {
+    return this.#memberships.get(member)?.has(name) ?? false
+  }
+
   async subscribe(
     member: Member,
     name: string,

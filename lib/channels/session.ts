@@ -97,6 +97,10 @@ export class Session implements Member, SocketSession, Timed {
     return [...this.subscriptions.keys()]
   }
 
+  isOn(channel: string): boolean {
+    return this.subscriptions.has(channel) || this.#asked.asksFor(channel)
+  }
+
   /** The wheel calls this: the client has not said in time who it is, or has not hung up. */
   onDue(now: number): number {
     const { graceUntil } = this.services.wheel

@@ -35,9 +35,21 @@ export interface StreamPosition {
   readonly epoch: string
 }
 
+/** How a socket's presence on a channel looks to others. */
+export interface PresenceOptions {
+  /** Describes the connection to the others on the channel (`chan_info`); a JSON value. */
+  info?: unknown
+}
+
 export interface SubscribeOptions {
   /** Deliver first what was published after this position. */
   since?: StreamPosition | undefined
+  /**
+   * Whether the socket is in the channel's presence, as a client of the channel protocol is, and is announced if the
+   * channel has `joinLeave`: from the subscription until its end. The channel must be declared with one of them.
+   * @default false
+   */
+  presence?: boolean | PresenceOptions | undefined
 }
 
 export interface SubscribeResult extends StreamPosition {
@@ -76,6 +88,8 @@ export interface SocketSession {
   drain(): Promise<void> | undefined
   /** What the client is subscribed to. */
   readonly channels: readonly string[]
+  /** Whether the client is subscribed to a channel, or is about to be by a call of the application. */
+  isOn(channel: string): boolean
   /** The application subscribes the client to a channel, or ends a subscription. */
   subscribe(channel: string): void
   unsubscribe(channel: string): void

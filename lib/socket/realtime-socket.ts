@@ -264,19 +264,22 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   /**
    * Subscribes to a channel: its publications arrive as `{"channel":…,"data":…}`. With `since`, what was published
    * after that position is delivered first; without it, the position that a client of `fastify-realtime/client` gave with
-   * its handshake is used. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_SUBSCRIPTION_LIMIT`,
+   * its handshake is used. With `presence`, the socket is among those who are on the channel. Rejects with
+   * `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT`, `FST_RT_SUBSCRIPTION_LIMIT`,
    * `FST_RT_SOCKET_CLOSED` or `FST_RT_UNAVAILABLE`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Promise<SubscribeResult> {
     const resumption = this.#resumption
-    if (resumption?.begin(channel)) return this.#resume(resumption, channel, options?.since ?? resumption.take(channel))
+    if (resumption?.begin(channel)) {
+      return this.#resume(resumption, channel, { ...options, since: options?.since ?? resumption.take(channel) })
+    }
     return this.#context.streams.subscribe(this, channel, options)
   }
 
   /** Its client learns where it stands, so that it can resume before the first publication. */
-  async #resume(resumption: Resumption, channel: string, since: StreamPosition | undefined): Promise<SubscribeResult> {
+  async #resume(resumption: Resumption, channel: string, options: SubscribeOptions): Promise<SubscribeResult> {
     try {
-      const result = await this.#context.streams.subscribe(this, channel, since && { since })
+      const result = await this.#context.streams.subscribe(this, channel, options)
       this.sendText(subscribedNotice(channel, result.recovered, result.offset, result.epoch))
       return result
     } catch (error) {

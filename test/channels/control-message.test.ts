@@ -12,12 +12,14 @@ const disconnect = { ...envelope, do: 'disconnect', code: 4403, reason: '' }
 const PLAIN = { noNullPrototype: true } as const
 const id = fc.stringMatching(/^[\w-]{1,64}$/)
 const user = fc.string({ maxLength: 256, unit: 'grapheme' })
+const channel = fc.string({ minLength: 1, maxLength: 60 }).filter(isChannelName)
 const target = fc.oneof(
   fc.record({ user }, PLAIN),
   fc.record({ connection: fc.uuid() }, PLAIN),
-  fc.record({ user, connection: fc.uuid() }, PLAIN)
+  fc.record({ user, connection: fc.uuid() }, PLAIN),
+  fc.record({ channel }, PLAIN),
+  fc.record({ user, channel }, PLAIN)
 )
-const channel = fc.string({ minLength: 1, maxLength: 60 }).filter(isChannelName)
 const code = fc.oneof(fc.constant(1000), fc.integer({ min: 3000, max: 4999 }))
 const request = target.chain((target) =>
   fc.oneof(
@@ -64,6 +66,12 @@ t.test('a reason is cut to what a close frame holds', async (t) => {
   t.strictSame(read?.request, { ...request, reason: '–'.repeat(41) })
 })
 
+t.test('a node that knows no channels as targets drops such a request', async (t) => {
+  const request = { target: { user: 'u', channel: 'news' }, do: 'disconnect', code: 4403, reason: '' } as const
+  const written = writeControlMessage({ node: 'n', id: 'i', request })
+  t.match(JSON.parse(String(written)), { v: 2 }, 'else it would disconnect the user')
+})
+
 t.test('what a newer node may add is ignored', async (t) => {
   t.ok(read({ ...disconnect, target: { user: 'u', since: 1 }, more: [] }))
 })
@@ -81,6 +89,9 @@ t.test('case 130: what is malformed, unknown or of another version is nothing', 
     unversioned,
     { ...disconnect, v: 2 },
     { ...disconnect, v: '1' },
+    { ...disconnect, target: { channel: 'news' } },
+    { ...disconnect, v: 3, target: { channel: 'news' } },
+    ...['', 5, null].map((channel) => ({ ...disconnect, v: 2, target: { user: 'u', channel } })),
     // What a session has beside what may be asked of it.
     ...['receive', 'push', 'ended', 'constructor', '__proto__', 'toString', 'disconnect ', '', 7, null, undefined].map(
       (name) => ({ ...envelope, do: name, channel: 'news', code: 4403, reason: '', expiresAt: 1 })
@@ -110,7 +121,7 @@ t.test('case 130: any text is read or dropped', async () => {
   const names = fc.constantFrom('disconnect', 'subscribe', 'refresh', 'receive', 'constructor')
   const anything = fc.record(
     {
-      v: fc.oneof(fc.constant(1), fc.anything()),
+      v: fc.oneof(fc.constantFrom(1, 2), fc.anything()),
       node: fc.oneof(id, fc.anything()),
       id: fc.oneof(id, fc.anything()),
       target: fc.oneof(target, fc.anything()),

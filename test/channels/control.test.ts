@@ -17,7 +17,8 @@ function makeSocket(id: string, sub: string, begunAt = 0) {
     user: { sub },
     begunAt,
     closeWith: ({ code, reason }: { code: number; reason: string }) => did.push(['close', code, reason]),
-    extend: (at: number) => did.push(['extend', Math.round(at)])
+    extend: (at: number) => did.push(['extend', Math.round(at)]),
+    unsubscribe() {}
   }
   return { did, socket: socket as unknown as RealtimeSocket }
 }
@@ -166,7 +167,12 @@ t.test('case 153: what else is asked for a user concerns handshakes that are und
 t.test('C72: a subscription ends on every node', async (t) => {
   const { make } = await makeNodes(t)
   const rig = await makeRig(t)
-  const reader = Object.assign(rig.reader(), { id: '1', user: { sub: 'u' }, begunAt: 0 })
+  const reader = Object.assign(rig.reader(), {
+    id: '1',
+    user: { sub: 'u' },
+    begunAt: 0,
+    unsubscribe: (channel: string) => rig.hub.unsubscribe(reader, channel)
+  })
   await rig.subscribe(reader, 'news')
   const registry = new Registry()
   registry.add(reader as unknown as RealtimeSocket)
@@ -190,6 +196,46 @@ t.test('C72: a subscription ends on every node', async (t) => {
   await rig.publish('news', 1)
   await rig.written()
   t.strictSame(reader.messages, [])
+})
+
+t.test('all members of a channel, or those of them who are a user, are asked on every node', async (t) => {
+  const { make, dismissals } = await makeNodes(t)
+  const rig = await sessionRig(t)
+  for (const name of ['news', 'sport']) rig.channel(name)
+  const [ada, bob] = [await rig.client(), await rig.client({ user: { sub: 'bob' } })]
+  for (const client of [ada, bob]) await client.call({ subscribe: { channel: 'news' } })
+  await bob.call({ subscribe: { channel: 'sport' } })
+  const [first, second] = [makeSocket('1', 'ada'), makeSocket('2', 'bob')]
+  Object.assign(first.socket, { session: ada.session })
+  Object.assign(second.socket, { session: bob.session })
+  const outsider = makeSocket('3', 'ada')
+  const here = await make()
+  await make(first.socket, second.socket, outsider.socket)
+
+  await here.disconnect({ channel: 'news', user: 'ada' }, { code: 4001 })
+  t.same([first.did, second.did, outsider.did], [[['close', 4001, '']], [], []])
+  t.same(dismissals, [], 'a handshake is no member')
+  await here.disconnect({ channel: 'sport' }, { code: 4002, reason: 'over' })
+  t.same([first.did.length, second.did, outsider.did], [1, [['close', 4002, 'over']], []])
+  await here.disconnect({ channel: 'weather' }, {})
+  t.same([first.did.length, second.did.length], [1, 1], 'nobody is on it')
+
+  const end = (channel: string) => ({ push: { channel, unsubscribe: { code: 2000 } } })
+  await here.unsubscribe({ channel: 'sport' }, 'news')
+  t.same(await ada.heard(), [])
+  t.match(await bob.heard(), [end('news')], 'of the members of one the subscriptions to another')
+  await here.unsubscribe({ channel: 'sport' }, 'sport')
+  t.match(await bob.heard(), [end('sport')])
+  t.same([ada.session.channels, bob.session.channels], [['news'], []])
+})
+
+t.test('case 156: a subscription that was just asked for is a member’s', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('news')
+  const client = await rig.client()
+  client.session.subscribe('news')
+  t.ok(client.session.isOn('news'))
+  t.notOk(client.session.isOn('sport'))
 })
 
 t.test('clients of channels are asked on every node; other sockets have nothing to be subscribed by', async (t) => {
