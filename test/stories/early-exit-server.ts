@@ -9,9 +9,21 @@ import realtime from '../../lib/index.ts'
 const EXIT_AFTER = 500
 
 const app = Fastify()
-await app.register(realtime, { auth: false, drain: { delay: 1_000, window: 10_000, timeout: 15_000 } })
+await app.register(realtime, {
+  auth: false,
+  redis: process.env.REDIS_URL,
+  drain: { delay: 1_000, window: 10_000, timeout: 15_000 }
+})
+app.channel('rooms/:room', { history: { size: 1_000, ttl: 600_000 } })
 app.ws('/live', async (socket) => {
   for await (const message of socket.messages()) socket.sendJson(message)
+})
+app.ws('/rooms/:room', { queued: true, respond: () => ({ pid: process.pid }) }, async (socket, request) => {
+  const { room } = request.params as { room: string }
+  await socket.subscribe(`rooms/${room}`)
+  for await (const message of socket.messages()) {
+    await socket.publish('rooms/sent', message, { idempotencyKey: socket.messageKey })
+  }
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
