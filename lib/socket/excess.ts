@@ -8,8 +8,11 @@ const FORGIVEN_EVERY = 50
 const ANSWERS = 10
 const WINDOW = 1_000
 
-/** Tells the client that messages of its were dropped since it was told last, and when it may send again. */
-export type Answer = (dropped: number, retryAfter: number) => void
+/**
+ * Tells the client how many of its messages were dropped since the last answer, and when it may send again. `only` is
+ * the message, if it is about one alone.
+ */
+export type Answer = (dropped: number, retryAfter: number, only: Buffer | undefined) => void
 
 /** What a connection sends past its rates: counts it, and tells the client, which an answer to each would only help. */
 export class Excess implements Timed {
@@ -37,13 +40,13 @@ export class Excess implements Timed {
   }
 
   /** A message was dropped: tells the client at once, or with those that follow as soon as there may be an answer. */
-  drop(retryAfter: number, now: number): void {
+  drop(retryAfter: number, now: number, message?: Buffer): void {
     this.#dropped++
     this.#retryAt = now + retryAfter
     // It is told already that there is something to tell.
     if (this.wheelTick >= 0) return
     const [oldest] = this.#answeredAt
-    if (oldest === undefined || this.#answeredAt.length < ANSWERS || now - oldest >= WINDOW) this.#tell(now)
+    if (oldest === undefined || this.#answeredAt.length < ANSWERS || now - oldest >= WINDOW) this.#tell(now, message)
     else this.#wheel.set(this, oldest + WINDOW)
   }
 
@@ -58,10 +61,10 @@ export class Excess implements Timed {
     this.#wheel.delete(this)
   }
 
-  #tell(now: number): void {
+  #tell(now: number, only?: Buffer): void {
     if (this.#answeredAt.push(now) > ANSWERS) this.#answeredAt.shift()
     const dropped = this.#dropped
     this.#dropped = 0
-    this.#answer(dropped, Math.max(1, Math.ceil(this.#retryAt - now)))
+    this.#answer(dropped, Math.max(1, Math.ceil(this.#retryAt - now)), only)
   }
 }

@@ -41,13 +41,13 @@ export class Intake {
     this.#rates = new Rates(limits, userRate, wheel.now(), heartbeat.interval)
   }
 
-  /** A message came that can be answered: false if it is dropped, which the client is told. */
-  takeMessage(bytes: number): boolean {
+  /** A message came that can be answered: false if it is dropped, which the client is told. `text`: it may be a request. */
+  takeMessage(bytes: number, text?: Buffer): boolean {
     const now = this.#context.wheel.now()
     const retryAfter = this.#rates.take(this.#owner.user, bytes, now)
     if (retryAfter === 0) return true
     this.#owner.overRate()
-    if (this.#isBearable(now)) this.#excess?.drop(retryAfter, now)
+    if (this.#isBearable(now)) this.#excess?.drop(retryAfter, now, text)
     return false
   }
 
@@ -110,8 +110,8 @@ export class Intake {
 
   /** Notes that something was too much; false once there was too much of it. */
   #isBearable(now: number): boolean {
-    this.#excess ??= new Excess(this.#context.wheel, (dropped, retryAfter) =>
-      this.#owner.tellDropped(dropped, retryAfter)
+    this.#excess ??= new Excess(this.#context.wheel, (dropped, retryAfter, only) =>
+      this.#owner.tellDropped(dropped, retryAfter, only)
     )
     const isTooMuch = this.#excess.note(now)
     if (isTooMuch) this.#owner.flooded()

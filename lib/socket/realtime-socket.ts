@@ -595,11 +595,12 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
       this.#intake.charge(bytes)
       return this.callListeners('message', [data, isBinary])
     }
-    if (!this.#intake.takeMessage(bytes)) return true
-    if (this.#requests !== undefined && !isBinary && this.#requests.take(data as Buffer)) return true
+    const text = isBinary ? undefined : (data as Buffer)
+    if (!this.#intake.takeMessage(bytes, text)) return true
+    if (text !== undefined && this.#requests?.take(text)) return true
     const listeners = this.listenersFor('message')
     // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
-    if (this.#taken || listeners.length === 0) inbox.add(isBinary ? BINARY : (data as Buffer))
+    if (this.#taken || listeners.length === 0) inbox.add(text ?? BINARY)
     return this.callListeners('message', [data, isBinary], listeners)
   }
 
@@ -624,7 +625,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   }
 
   /** @internal */
-  tellDropped(dropped: number, retryAfter: number): void {
+  tellDropped(dropped: number, retryAfter: number, only: Buffer | undefined): void {
+    if (only !== undefined && this.#requests?.refuse(only, retryAfter)) return
     this.sendError('rate_limited', { retryAfter, dropped })
   }
 

@@ -9,7 +9,7 @@ import {
   SocketClosedError
 } from '../errors.ts'
 import { ChannelError } from '../protocol/channel-errors.ts'
-import { dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
+import { type Dialogue, dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorOf } from '../protocol/messages.ts'
 import { boundedIssues } from './issues.ts'
@@ -116,7 +116,7 @@ export class Requests {
 
   /** Takes a message if it is a request or a reply; false for any other, which is the handler's. */
   take(data: Buffer): boolean {
-    const message = this.#mayBe(data) ? dialogueOf(this.#parse(data.toString())) : undefined
+    const message = this.#read(data)
     if (message === undefined) return false
     if ('request' in message) {
       if (this.#rules.respond === undefined) return false
@@ -130,9 +130,21 @@ export class Requests {
     return true
   }
 
+  /** A message that came too fast was dropped: answers it if it is a request, whose promise would wait otherwise. */
+  refuse(data: Buffer, retryAfter: number): boolean {
+    const message = this.#rules.respond && this.#read(data)
+    if (message === undefined || !('request' in message)) return false
+    this.#owner.sendText(failureMessage(message.id, errorOf('rate_limited', { retryAfter })))
+    return true
+  }
+
   /** The connection is gone. */
   end(): void {
     for (const question of [...this.#asked.values()]) question.settle({ error: new SocketClosedError() })
+  }
+
+  #read(data: Buffer): Dialogue | undefined {
+    return this.#mayBe(data) ? dialogueOf(this.#parse(data.toString())) : undefined
   }
 
   /** Cheap: most messages are none, and need not be parsed twice. A key may be written with escapes. */

@@ -20,6 +20,16 @@ t.test('a request has a reply, an error, or an end to the waiting', async (t) =>
   connection.send({ id: 3, reply: 'too late' }, 'end')
 })
 
+t.test('a request past the server’s rate rejects at once, with the time to wait', async (t) => {
+  const { begin } = await clientRig(t)
+  const { client, connection, valuesOf } = await begin()
+  const refused = client.request(1)
+  await until(() => connection.received.length === 1)
+  connection.send({ id: 1, error: { code: 'rate_limited', message: 'Too many messages', retryAfter: 70 } })
+  await t.rejects(refused, { code: 'rate_limited', retryAfter: 70 })
+  t.same(valuesOf('error'), [], 'it has its own promise')
+})
+
 t.test('an error that is none of ours rejects all the same', async (t) => {
   const { begin } = await clientRig(t)
   const { client, connection } = await begin()

@@ -79,6 +79,18 @@ t.test('the last ones are told too, with what is left of the wait', async (t) =>
   t.same(answers.at(-1), [12_000, 1, 1], 'there is always something to wait for')
 })
 
+t.test('an answer about one message has this message with it', async (t) => {
+  const clock = new FakeClock(10_000)
+  const seen: (string | undefined)[] = []
+  const excess = new Excess(
+    new TimerWheel(clock, 50),
+    (_dropped, _retryAfter, only) => void seen.push(only?.toString())
+  )
+  for (let n = 1; n <= 12; n++) excess.drop(10, clock.now(), Buffer.from(`${n}`))
+  clock.advance(1_050)
+  t.same(seen, [...Array.from({ length: 10 }, (_, i) => `${i + 1}`), undefined])
+})
+
 t.test('a gone connection leaves no timer', async (t) => {
   const { wheel, answers, excess, drop, clock } = make()
   for (let n = 0; n < 11; n++) drop()

@@ -57,6 +57,25 @@ t.test('case 138: at most ten answers a second, each with the count since the la
   await client.ended()
 })
 
+/* A request that came too fast had no reply with its id: the client waited for its timeout. */
+t.test('a request past the rate is answered by its id, within the same bound', async (t) => {
+  const { accept, clock, eventsOf } = await socketRig(t, { limits: { messages: { rate: 10, burst: 1 } } })
+  const { socket, client } = await accept()
+  socket.begin({ respond: (data) => data, requests: false, queued: false }, undefined)
+  client.send({ id: 1, request: 'a' })
+  t.same(await client.next(), { id: 1, reply: 'a' })
+  client.send({ text: 'plain' })
+  for (let id = 2; id <= 20; id++) client.send({ id, request: 'too fast' })
+  t.match(await client.next(), { error: { code: 'rate_limited', retryAfter: 100, dropped: 1 } })
+  for (let id = 2; id <= 10; id++) {
+    t.match(await client.next(), { id, error: { code: 'rate_limited', message: String, retryAfter: 100 } })
+  }
+  while (socket.stats.messagesIn < 21) await new Promise(setImmediate)
+  clock.advance(1_050)
+  t.match(await client.next(), { error: { code: 'rate_limited', dropped: 10 } }, 'the others, in one')
+  t.equal(eventsOf('rejected').length, 20)
+})
+
 t.test('bytes are limited as messages are', async (t) => {
   const { accept, clock, eventsOf } = await socketRig(t, { limits: { bytes: { rate: 1_000, burst: 1_000 } } })
   const { socket, client } = await accept()

@@ -154,6 +154,20 @@ t.test('requests under way are bounded', async (t) => {
   t.same(rejected, ['rate_limited'])
 })
 
+t.test('a request that came too fast is refused by its id; anything else is not one', async (t) => {
+  const { requests, sent, rejected } = rig({ respond: () => 1, requests: true })
+  const refuse = (text: string) => requests.refuse(Buffer.from(text), 70)
+  t.ok(refuse('{"id":7,"request":{"a":1}}'))
+  t.match(sent, [{ id: 7, error: { code: 'rate_limited', message: String, retryAfter: 70 } }])
+  for (const other of ['{"id":1,"reply":2}', '{"id":1,"request":', '{"request":1}', '"request"', '5']) {
+    t.notOk(refuse(other), other)
+  }
+  t.notOk(rig({ requests: true }).take({ id: 7, request: 'with a \\ in it' }), 'a request to a route that answers none')
+  t.notOk(rig({ requests: true }).requests.refuse(Buffer.from('{"id":7,"request":1}'), 70), 'a route that answers none')
+  t.equal(sent.length, 1)
+  t.same(rejected, [], 'it was counted as it was dropped')
+})
+
 t.test('the server asks: replies, refusals, time', async (t) => {
   const { requests, take, sent, clock, wheel } = rig({ requests: true })
   const [first, second, third] = [requests.ask('a'), requests.ask({ b: 1 }), requests.ask(null, { timeout: 100 })]
