@@ -1,6 +1,7 @@
 import { access } from 'node:fs'
 import t from 'tap'
 import { isLate, RedisDeadlines } from '../../lib/broker/redis-deadlines.ts'
+import { idle } from '../support/idle.ts'
 import { pending } from '../support/pending.ts'
 
 /** Keeps the process busy. */
@@ -8,8 +9,6 @@ function stall(milliseconds: number): void {
   const end = performance.now() + milliseconds
   while (performance.now() < end);
 }
-
-const nextTurn = () => new Promise(setImmediate)
 
 // As a connection would: a deadline alone keeps no process alive.
 const alive = setInterval(() => undefined, 60_000)
@@ -30,7 +29,7 @@ t.test('one that does not come is given up, and those after it in their turn', a
   const deadlines = new RedisDeadlines(20)
   const began = performance.now()
   const first = deadlines.within(pending().promise)
-  await nextTurn()
+  await idle()
   const answer = pending<string>()
   const second = deadlines.within(answer.promise)
   const third = deadlines.within(pending().promise)
@@ -50,7 +49,7 @@ t.test('what has arrived while the process was busy is in time', async (t) => {
   const deadlines = new RedisDeadlines(20)
   const found = pending<string>()
   const answer = deadlines.within(found.promise)
-  await nextTurn()
+  await idle()
   // Done by another thread, and told of in the phase in which sockets are read.
   access(new URL(import.meta.url), () => found.resolve('found'))
   stall(100)
@@ -62,7 +61,7 @@ t.test('a deadline keeps no process alive', async (t) => {
   const before = timeouts()
   const answer = pending<void>()
   const given = new RedisDeadlines(60_000).within(answer.promise)
-  await nextTurn()
+  await idle()
   t.equal(timeouts(), before)
   answer.resolve()
   await given
@@ -73,7 +72,7 @@ t.test('the time runs from the end of the turn', async (t) => {
   const slow = pending<string>()
   const answer = deadlines.within(slow.promise)
   stall(100)
-  await nextTurn()
+  await idle()
   slow.resolve('in time')
   t.equal(await answer, 'in time')
 })
@@ -83,11 +82,11 @@ t.test('case 136: while an answer comes in, those behind it are not late', async
   const deadlines = new RedisDeadlines(40, () => received)
   const began = performance.now()
   const first = deadlines.within(pending().promise).catch((reason: unknown) => reason)
-  await nextTurn()
+  await idle()
   // Something comes in whenever it is looked, until ten times the time is over.
   while (performance.now() < began + 400) {
     received += 1_000
-    await nextTurn()
+    await idle()
   }
   const stopped = performance.now()
   const isSettled = await Promise.race([first, Promise.resolve('not yet')])

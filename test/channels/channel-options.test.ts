@@ -60,6 +60,7 @@ t.test('a definition has every default, and its hooks have the scope', async (t)
     joinLeave: false,
     token: false,
     publishers: 'subscribers',
+    echo: true,
     hooks: {},
     reported: new Set(),
     validators: {}

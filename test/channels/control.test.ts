@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { Publication } from '../../lib/broker/broker.ts'
 import { CONTROL_CHANNEL, Control, type ControlOptions } from '../../lib/channels/control.ts'
@@ -6,6 +5,7 @@ import { writeControlMessage } from '../../lib/channels/control-message.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { Registry } from '../../lib/socket/registry.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { idle } from '../support/idle.ts'
 import { FakeClock, FaultyBroker, makeRig } from './rig.ts'
 import { sessionRig } from './session-rig.ts'
 
@@ -482,7 +482,7 @@ t.test('what comes while what was missed is read is read after it', async (t) =>
   broker.calls.length = 0
   const release = broker.holdHistory()
   const audits = [node.audit(), node.audit()]
-  await nextTurn()
+  await idle()
   await ask(4002)
   lost.by = -1
   await ask(4003)
@@ -499,7 +499,7 @@ t.test('what came in order meanwhile is not taken back', async (t) => {
   const node = await make(socket)
   const release = broker.holdHistory()
   const audit = node.audit()
-  await nextTurn()
+  await idle()
   await sender.disconnect({ user: 'u' }, { code: 4001 })
   release()
   await audit

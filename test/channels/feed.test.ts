@@ -1,10 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { Feed, type FellBehind, socketFormat } from '../../lib/channels/feed.ts'
 import type { Hub } from '../../lib/channels/hub.ts'
 import { Subscription } from '../../lib/channels/subscription.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
 import { Turn } from '../../lib/socket/turn.ts'
+import { idle } from '../support/idle.ts'
 import { Reader } from './rig.ts'
 
 const text = (frame: Buffer) => [...framePayloads(frame)].map(({ payload }) => `${payload}`).join()
@@ -43,7 +43,7 @@ t.test('what is added in one turn goes to all in one write, the same bytes', asy
   t.equal(feed.size, 2)
   add(1, 2, 3)
   for (const { one } of readers) t.same(one.offsets, [])
-  await nextTurn()
+  await idle()
   for (const { one } of readers) {
     t.same(one.offsets, [1, 2, 3])
     t.equal(one.writes, 1)
@@ -58,7 +58,7 @@ t.test('nothing to hand out is handed to nobody', async (t) => {
   await makeSlow(one, turn)
   feed.seal()
   one.read()
-  await nextTurn()
+  await idle()
   t.equal(one.writes, 1)
   t.same(lags, [])
 })
@@ -74,7 +74,7 @@ t.test('who joins gets nothing of before, who leaves nothing of after', async (t
   feed.leave(early.subscription)
   t.equal(feed.size, 1)
   add(3)
-  await nextTurn()
+  await idle()
   t.same(early.one.offsets, [1, 2])
   t.same(late.one.offsets, [2, 3])
 })
@@ -85,9 +85,9 @@ t.test('what a slow reader was kept waiting for is withdrawn when it leaves', as
   feed.join(subscription)
   one.slow = true
   feed.add(Buffer.concat([feed.encode({ offset: 1, epoch: 'e', data: Buffer.from(`"${'x'.repeat(2_000)}"`) })]), 1)
-  await nextTurn()
+  await idle()
   add(2)
-  await nextTurn()
+  await idle()
   t.ok(one.outbox.waiting > 0)
   feed.leave(subscription)
   t.equal(one.outbox.waiting, 0)
@@ -99,7 +99,7 @@ t.test('one that was dropped is not given even what was added before', async (t)
   feed.join(subscription)
   add(1)
   feed.drop(subscription)
-  await nextTurn()
+  await idle()
   t.same(one.offsets, [])
 })
 
@@ -118,7 +118,7 @@ t.test('without live subscribers nothing is kept, and the offset goes on', async
   feed.join(subscription)
   await makeSlow(one, turn)
   add(3)
-  await nextTurn()
+  await idle()
   t.same(behind, [2], 'it has been given what was before it joined')
 })
 
@@ -133,13 +133,13 @@ t.test('a slow reader is handed to who can serve it later, with the place up to 
   const [quick, slow] = [reader(), reader()]
   for (const { subscription } of [quick, slow]) feed.join(subscription)
   add(1, 2)
-  await nextTurn()
+  await idle()
   await makeSlow(slow.one, turn)
   add(3, 4)
-  await nextTurn()
+  await idle()
   t.same(behind, [[slow.subscription, 2]])
   add(5)
-  await nextTurn()
+  await idle()
   t.equal(behind.length, 1)
   t.same(quick.one.offsets, [1, 2, 3, 4, 5])
 })
@@ -152,11 +152,11 @@ t.test('nobody is given what lies before a hole', async (t) => {
   await makeSlow(one, turn)
   feed.skipTo(10)
   add(11)
-  await nextTurn()
+  await idle()
   feed.skipTo(20)
   feed.seal()
   add(21)
-  await nextTurn()
+  await idle()
   t.same(behind, [10, 20])
 })
 
@@ -166,10 +166,10 @@ t.test('a publication without a position leaves the offset alone', async (t) => 
   const { one, subscription } = reader()
   feed.join(subscription)
   add(7, 0)
-  await nextTurn()
+  await idle()
   await makeSlow(one, turn)
   add(8)
-  await nextTurn()
+  await idle()
   t.same(behind, [7])
 })
 
@@ -198,7 +198,7 @@ async function makeSlow(one: Reader, turn: Turn): Promise<void> {
   one.slow = true
   one.outbox.push(Buffer.alloc(2_000))
   turn.flush()
-  await nextTurn()
+  await idle()
 }
 
 t.test('case 129: one subscriber who can’t be given a batch is ended, the others are given it', async (t) => {
@@ -215,9 +215,9 @@ t.test('case 129: one subscriber who can’t be given a batch is ended, the othe
     fail: () => ended++
   })
   add(1)
-  await nextTurn()
+  await idle()
   add(2)
-  await nextTurn()
+  await idle()
   for (const { one } of [first, last]) t.same(one.offsets, [1, 2])
   t.same(failures, [error, error])
   t.equal(ended, 2)

@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { MemoryBroker } from '../../lib/broker/memory.ts'
 import { UserRates } from '../../lib/channels/user-rates.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { idle } from '../support/idle.ts'
 import { FakeClock } from './rig.ts'
 
 async function makeNodes(t: { teardown(fn: () => unknown): void }) {
@@ -23,7 +23,7 @@ t.test('C76: a user may send so much over all nodes', async (t) => {
   let granted = 0
   for (let i = 0; i < 100; i++) {
     for (const one of nodes) if (one.take('u', rate) === 0) granted++
-    await nextTurn()
+    await idle()
   }
   t.equal(granted, 20)
   const wait = nodes[0]?.take('u', rate) ?? 0
@@ -33,7 +33,7 @@ t.test('C76: a user may send so much over all nodes', async (t) => {
   granted = 0
   for (let i = 0; i < 100; i++) {
     for (const one of nodes) if (one.take('u', rate) === 0) granted++
-    await nextTurn()
+    await idle()
   }
   t.equal(granted, 10)
 })
@@ -46,7 +46,7 @@ t.test('a burst may come in one turn, before the broker has answered', async (t)
   t.equal(take(), 100)
   let more = 0
   for (let i = 0; i < 20; i++) {
-    await nextTurn()
+    await idle()
     more += take()
   }
   t.equal(more, 0, 'all of it was owed to the bucket of all nodes')
@@ -63,7 +63,7 @@ t.test('the broker is asked seldom', async (t) => {
   const rates = node()
   for (let i = 0; i < 500; i++) {
     t.equal(rates.take('u', { rate: 1000, burst: 1000 }), 0)
-    await nextTurn()
+    await idle()
   }
   t.ok(asked <= 12, `${asked} times for 500 messages`)
 })
@@ -77,14 +77,14 @@ t.test('while the broker is away a node keeps a bucket of its own, and comes bac
   const waits: number[] = []
   for (let i = 0; i < 10; i++) {
     waits.push(rates.take('u', rate))
-    await nextTurn()
+    await idle()
   }
   t.equal(waits.filter((wait) => wait === 0).length, 6, 'a credit of one, and a burst of five')
   t.strictSame(failures, ['user rate'])
   broker.takeTokens = takeTokens
   clock.advance(1100)
   rates.take('u', rate)
-  await nextTurn()
+  await idle()
   t.equal(rates.take('u', rate), 0)
 })
 
@@ -112,11 +112,11 @@ t.test('case 144: a whole burst after a silence, and no more', async (t) => {
   const rates = node()
   t.equal(atOnce(rates, 250), 200)
   for (let rest = 0; rest < 3; rest++) {
-    await nextTurn()
+    await idle()
     clock.advance(3_000)
     t.equal(atOnce(rates, 250), 200)
   }
-  await nextTurn()
+  await idle()
   clock.advance(1_000)
   t.equal(atOnce(rates, 250), 100, 'half of it after half the time')
 })
@@ -127,7 +127,7 @@ t.test('case 144: a whole burst after a silence, spread over two nodes', async (
   for (let rest = 0; rest < 3; rest++) {
     clock.advance(3_000)
     for (const rates of nodes) t.equal(atOnce(rates, 100), 100)
-    await nextTurn()
+    await idle()
   }
 })
 
@@ -137,7 +137,7 @@ t.test('case 144: what a user sends to many nodes at once is held back afterward
   let taken = 0
   for (let second = 0; second <= 60; second++) {
     for (const rates of nodes) taken += atOnce(rates, 250)
-    for (let turn = 0; turn < 3; turn++) await nextTurn()
+    await idle()
     clock.advance(1_000)
   }
   t.ok(taken >= 0.9 * 60 * 100 && taken <= 2 * 200 + 60 * 100, `${taken} in 60 s`)
@@ -148,10 +148,10 @@ t.test('case 144: who waits as long as told is taken', async (t) => {
   const rates = node()
   t.equal(atOnce(rates, 200), 200)
   for (let n = 0; n < 20; n++) {
-    await nextTurn()
+    await idle()
     const wait = rates.take('u', RATE)
     t.ok(wait > 0 && wait <= 10, `${wait} ms`)
-    await nextTurn()
+    await idle()
     clock.advance(wait)
     t.equal(rates.take('u', RATE), 0)
   }
@@ -164,7 +164,7 @@ t.test('case 144: each rate has a bucket of its own, equal rates share one', asy
   t.equal(atOnce(rates, 100, { rate: 1, burst: 50 }), 50)
   t.equal(atOnce(rates, 20, { rate: 1, burst: 10 }), 0)
   t.equal(rates.size, 2)
-  await nextTurn()
+  await idle()
   t.equal(atOnce(node(), 60, { rate: 1, burst: 50 }), 50, 'another node learns of it from the broker')
 })
 
@@ -173,7 +173,7 @@ t.test('case 144: a slow rate is remembered until its bucket is full', async (t)
   const rates = node()
   const slow = { rate: 0.01, burst: 2 }
   t.equal(atOnce(rates, 5, slow), 2)
-  await nextTurn()
+  await idle()
   clock.advance(99_000)
   t.equal(atOnce(rates, 5, slow), 0)
   clock.advance(2_000)
