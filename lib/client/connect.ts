@@ -1,74 +1,15 @@
 import { closeAdvice } from '../protocol/close-advice.ts'
 import { dialogueOf } from '../protocol/dialogue.ts'
 import { REALTIME_PROTOCOL, subprotocols } from '../protocol/subprotocol.ts'
+import { answer } from './answer.ts'
 import { type ClientEvents, type ClientState, type Failure, Listeners, type Publication } from './events.ts'
-import { failure } from './failure.ts'
+import { ended, failure, handled } from './failure.ts'
+import { parse, textOf } from './json.ts'
 import { Link, type LinkOwner, type SocketConstructor } from './link.ts'
 import { Outgoing } from './outgoing.ts'
+import { absolute, watchPage } from './page.ts'
 import { Positions } from './positions.ts'
-
-export interface ConnectOptions {
-  /**
-   * Gives the token for a handshake; asked before each. `refused` is true if the server has just refused one: give a
-   * new one then. Without this option no token is offered.
-   */
-  token?: (about: { readonly refused: boolean }) => string | Promise<string>
-  /** Answers the server's requests; what it throws is answered with the error's `code` and `message`, if it has both. */
-  respond?: (data: unknown) => unknown
-  /**
-   * The WebSocket to use: on Node 20, the one of the package `ws`.
-   * @default the global one
-   */
-  WebSocket?: SocketConstructor
-  /**
-   * Messages that may wait to be sent, 0 or more. Past it `send` and `request` reject with `queue_full`.
-   * @default 100
-   */
-  queue?: number
-  /**
-   * Milliseconds that an attempt to connect may take, and a request by default.
-   * @default 10000
-   */
-  timeout?: number
-  /**
-   * Milliseconds: the wait before an attempt is random, up to `first` after one failure, twice as much after each
-   * further one, and `max` at most.
-   * @default { first: 1000, max: 30000 }
-   */
-  backoff?: { first?: number; max?: number }
-  /**
-   * Milliseconds of silence after which a connection is given up.
-   * @default what the server says that it will not exceed
-   */
-  silence?: number
-}
-
-export interface RequestOptions {
-  /** Milliseconds to wait for the reply. */
-  timeout?: number
-}
-
-/** A connection to an `app.ws` route that comes back by itself. */
-export interface RealtimeClient<Message = unknown, Data = unknown> {
-  readonly state: ClientState
-  /** Adds a listener; gives the function that removes it. */
-  on<Event extends keyof ClientEvents>(
-    event: Event,
-    listener: (value: ClientEvents<Message, Data>[Event]) => void
-  ): () => void
-  /**
-   * Sends a message, as JSON. While the client is away it waits, and is sent in its turn. Resolves when it was sent (one
-   * that waited: when the server has taken it, on routes with `queued: true`). Rejects with `queue_full` or `closed`.
-   */
-  send(data: unknown): Promise<void>
-  /**
-   * Asks a route with `respond`, and resolves with its reply. Rejects with the server's error, or `timeout`,
-   * `connection_lost` (it may have been done), `queue_full` or `closed`.
-   */
-  request(data: unknown, options?: RequestOptions): Promise<unknown>
-  /** Ends the client. */
-  close(): void
-}
+import type { ConnectOptions, RealtimeClient, RequestOptions } from './realtime-client.ts'
 
 // A connection that lasted as long ends a series of failures.
 const STABLE = 5_000
@@ -89,7 +30,7 @@ class Client implements LinkOwner {
   readonly #listeners = new Listeners()
   readonly #positions = new Positions()
   readonly #outgoing: Outgoing
-  readonly #unlisten: (() => void)[] = []
+  readonly #leavePage: () => void
   /** The connection in use, and the one that is being opened: the first, or one to take over. */
   #current: Link | undefined
   #next: Link | undefined
@@ -108,13 +49,10 @@ class Client implements LinkOwner {
     this.#url = absolute(url)
     this.#options = options
     this.#outgoing = new Outgoing(options.queue ?? 100)
-    this.#listenTo(globalThis, 'online', () => this.#wake())
-    this.#listenTo(globalThis, 'pageshow', () => this.#wake())
-    this.#listenTo(globalThis, 'offline', () => this.#offline())
-    const { document } = globalThis as { document?: { visibilityState?: string } }
-    this.#listenTo(document, 'visibilitychange', () => {
-      if (document?.visibilityState === 'visible') this.#wake()
-    })
+    this.#leavePage = watchPage(
+      () => this.#wake(),
+      () => this.#offline()
+    )
     // In a turn of its own: the caller adds its listeners first.
     this.#timer = setTimeout(() => this.#open())
   }
@@ -231,13 +169,6 @@ class Client implements LinkOwner {
     for (const link of [this.#next, this.#current]) link?.lose(1006, 'offline')
   }
 
-  #listenTo(target: unknown, event: string, listener: () => void): void {
-    const { addEventListener, removeEventListener } = (target ?? {}) as Partial<EventTarget>
-    if (addEventListener === undefined || removeEventListener === undefined) return
-    addEventListener.call(target as EventTarget, event, listener)
-    this.#unlisten.push(() => removeEventListener.call(target as EventTarget, event, listener))
-  }
-
   // What a link reports
 
   welcomed(link: Link): void {
@@ -323,7 +254,7 @@ class Client implements LinkOwner {
     this.#next = this.#current = this.#retired = undefined
     clearTimeout(this.#timer)
     clearTimeout(this.#settling)
-    for (const unlisten of this.#unlisten) unlisten()
+    this.#leavePage()
     this.#enter('closed')
     this.#outgoing.end(ended())
     for (const link of links) link?.lose(code, reason)
@@ -363,7 +294,7 @@ class Client implements LinkOwner {
     const id = message.id as number
     if ('request' in message) {
       const { respond } = this.#options
-      if (respond !== undefined) void this.#answer(link, id, message.request, respond)
+      if (respond !== undefined) void answer(link, id, message.request, respond)
       return respond !== undefined
     }
     const pending = link.pending.get(id)
@@ -375,17 +306,6 @@ class Client implements LinkOwner {
     return pending !== undefined
   }
 
-  async #answer(link: Link, id: number, data: unknown, respond: (data: unknown) => unknown): Promise<void> {
-    let text: string
-    try {
-      text = `"reply":${textOf((await respond(data)) ?? null)}`
-    } catch (error) {
-      const { code = 'internal', message } = Object(error)
-      text = `"error":${JSON.stringify({ code, message })}`
-    }
-    if (!link.gone) link.send(`{"id":${id},${text}}`)
-  }
-
   #published(link: Link, { channel, data, offset, epoch }: Publication): void {
     if (offset === undefined || epoch === undefined) {
       // There is nothing to tell two copies by: the connection in use has it.
@@ -393,13 +313,12 @@ class Client implements LinkOwner {
       return
     }
     const isOld = link !== (this.#next ?? this.#current)
-    if (this.#positions.advance(channel, { offset, epoch }, isOld)) {
-      this.#emit('publication', { channel, data, offset, epoch })
-    }
+    const publication = { channel, data, offset, epoch }
+    if (this.#positions.advance(channel, publication, isOld)) this.#emit('publication', publication)
   }
 
   #notice(link: Link, notice: Fields & { code: unknown }): void {
-    const { code, channel, recovered, offset, epoch } = notice as never as NoticeFields
+    const { code, channel, recovered } = notice as never as NoticeFields
     if (code === 'welcome') {
       link.queued = notice.queued === true
       link.watch(this.#options.silence ?? Number(notice.ping) * 1.1 + PING_SLACK)
@@ -409,12 +328,8 @@ class Client implements LinkOwner {
       this.#positions.delete(channel)
       this.#resumed(link, channel)
     } else if (code === 'subscribed' || code === 'insufficient_state') {
-      const known = this.#positions.get(channel)
-      const isNewer = known?.epoch !== epoch || known.offset < offset
-      if (!recovered && isNewer && epoch !== '') this.#positions.set(channel, { offset, epoch })
-      // The client had a position, in the URL or, of a channel that did not fit, for itself.
-      const isMissed = link.waiting.has(channel) || (known !== undefined && isNewer)
-      if (!recovered && (code !== 'subscribed' || isMissed)) this.#emit('gap', { channel })
+      const wasGiven = code !== 'subscribed' || link.waiting.has(channel)
+      if (!recovered && this.#positions.restart(channel, notice as never, wasGiven)) this.#emit('gap', { channel })
       this.#resumed(link, channel)
     } else this.#emit('notice', notice as never)
   }
@@ -437,8 +352,6 @@ interface NoticeFields {
   code: string
   channel: string
   recovered?: boolean
-  offset: number
-  epoch: string
 }
 
 /** Opens a connection to an `app.ws` route, and keeps it. See `docs/client.md`. */
@@ -449,37 +362,6 @@ export function connect<Message = unknown, Data = unknown>(
   return new Client(url, options) as RealtimeClient<Message, Data>
 }
 
-function absolute(url: string): string {
-  const { location } = globalThis as { location?: { href: string } }
-  const full = /^\w+:/.test(url) || location === undefined ? url : new URL(url, location.href).href
-  return full.replace(/^http/, 'ws')
-}
-
-function ended(): Error {
-  return failure('closed', 'The client has ended')
-}
-
-function textOf(data: unknown): string {
-  const text = JSON.stringify(data)
-  if (text === undefined) throw new TypeError('The data cannot be written as JSON')
-  return text
-}
-
-/** What the server sends may be no JSON: then it is the application's as it is. */
-function parse(data: unknown): unknown {
-  try {
-    return typeof data === 'string' ? JSON.parse(data) : data
-  } catch {
-    return data
-  }
-}
-
 function isCoded(value: unknown): value is Fields & { code: unknown } {
   return typeof value === 'object' && value !== null && 'code' in value
-}
-
-/** Nobody has to wait for it: a rejection that nobody handles would end a Node process. */
-function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined)
-  return promise
 }

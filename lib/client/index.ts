@@ -5,9 +5,10 @@
 import { closeAdvice } from '../protocol/close-advice.ts'
 
 export { subprotocols } from '../protocol/subprotocol.ts'
-export { type ConnectOptions, connect, type RealtimeClient, type RequestOptions } from './connect.ts'
+export { connect } from './connect.ts'
 export type { ClientEvents, ClientState, Failure, Publication } from './events.ts'
 export type { SocketConstructor, SocketLike } from './link.ts'
+export type { ConnectOptions, RealtimeClient, RequestOptions } from './realtime-client.ts'
 
 /**
  * Whether to reconnect after a close with this code. With 4401 fetch a new token first, and stop if a second one is

@@ -29,6 +29,19 @@ export class Positions {
     return true
   }
 
+  /**
+   * A subscription begins here, or goes on from here, without what was before. Whether the client has missed anything:
+   * `wasGiven` if the server was given a position of the client's, and does not go on from it.
+   */
+  restart(channel: string, position: Position, wasGiven: boolean): boolean {
+    const known = this.#positions.get(channel)
+    const isNewer = known?.epoch !== position.epoch || known.offset < position.offset
+    // Without an epoch the channel has no positions.
+    if (isNewer && position.epoch !== '') this.set(channel, position)
+    // A position that did not fit into the URL is compared here.
+    return wasGiven || (known !== undefined && isNewer)
+  }
+
   /** The positions as the parameter `since` has them, and the channels that stand in it: as many as a URL takes. */
   since(): { readonly text: string; readonly channels: Set<string> } {
     const entries: string[] = []

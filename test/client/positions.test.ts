@@ -18,6 +18,22 @@ t.test('publications advance a position, and what is not new does not', async (t
   t.equal(positions.get('a'), undefined)
 })
 
+t.test('a subscription that goes on from elsewhere: what was missed, and where it is now', async (t) => {
+  const positions = new Positions()
+  t.notOk(positions.restart('a', at(4), false), 'a first one')
+  t.same(positions.get('a'), at(4))
+  t.notOk(positions.restart('a', at(4), false), 'nothing was published meanwhile')
+  t.notOk(positions.restart('a', at(3), false), 'behind what has come')
+  t.same(positions.get('a'), at(4))
+  t.ok(positions.restart('a', at(5), false))
+  t.same(positions.get('a'), at(5))
+  t.ok(positions.restart('a', at(1, 'other'), false), 'another epoch')
+  t.same(positions.get('a'), at(1, 'other'))
+  t.ok(positions.restart('a', at(1, 'other'), true), 'the server does not go on from what it was given')
+  t.notOk(positions.restart('no history', at(0, ''), false))
+  t.equal(positions.get('no history'), undefined)
+})
+
 t.test('the server reads what is written, whatever the names', async (t) => {
   for (const channels of [[], ['a'], ['a', 'bc'], ['rooms/ü€👋"\\', 'x', 'y'], ['\u007f']]) {
     const positions = new Positions()

@@ -164,6 +164,8 @@ t.test('a request that came too fast is refused by its id; anything else is not 
   }
   t.notOk(rig({ requests: true }).take({ id: 7, request: 'with a \\ in it' }), 'a request to a route that answers none')
   t.notOk(rig({ requests: true }).requests.refuse(Buffer.from('{"id":7,"request":1}'), 70), 'a route that answers none')
+  const reply = { id: 7, reply: 'with a \\ in it' }
+  t.notOk(rig({ respond: () => 1 }).take(reply), 'a reply to a route that does not ask')
   t.equal(sent.length, 1)
   t.same(rejected, [], 'it was counted as it was dropped')
 })
