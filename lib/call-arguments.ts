@@ -1,7 +1,9 @@
 import { type Bounds, boundsFault } from './channels/bounds.ts'
+import { isCursor } from './channels/roster.ts'
+import { MAX_CONNECTIONS } from './channels/roster-message.ts'
 import { InvalidArgumentError, InvalidChannelError } from './errors.ts'
 import { isChannelName } from './protocol/channel-name.ts'
-import type { DisconnectOptions, HistoryOptions, Target } from './realtime.ts'
+import type { ConnectionsOptions, DisconnectOptions, HistoryOptions, Target } from './realtime.ts'
 
 /*
  * The arguments of `app.realtime`, checked before anything is done: a mistake would else be met where nobody waits for
@@ -53,6 +55,17 @@ export function checkHistory(options: HistoryOptions): void {
     throw new InvalidArgumentError('since', 'give an offset and an epoch')
   }
   checkBounds('since.offset', since.offset ?? null, OFFSET)
+}
+
+export function checkConnections(options: ConnectionsOptions): void {
+  checkNames('options', options, ['cluster', 'limit', 'cursor'])
+  const { cluster, limit, cursor } = options
+  // Without it the answer would be another one: the list of this node.
+  if (cluster !== true) throw new InvalidArgumentError('cluster', 'give true, or call it without options')
+  checkBounds('limit', limit, [1, MAX_CONNECTIONS])
+  if (cursor !== undefined && !(typeof cursor === 'string' && isCursor(cursor))) {
+    throw new InvalidArgumentError('cursor', 'give the cursor of the page before')
+  }
 }
 
 function checkBounds(name: string, value: unknown, bounds: Bounds): void {

@@ -2,6 +2,7 @@ import realtime from './plugin.ts'
 import { ChannelError, forbidden } from './protocol/channel-errors.ts'
 
 export type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
+export type { ConnectionInfo } from './channels/connection-info.ts'
 export type {
   CallContext,
   ChannelContext,
@@ -20,6 +21,7 @@ export type {
   UnsubscribeContext
 } from './channels/definition.ts'
 export type { PatternParams } from './channels/pattern-params.ts'
+export type { ConnectionPage } from './channels/roster.ts'
 // All of it: nobody can merge into an interface that is exported by its name alone.
 export type * from './claims.ts'
 export type { DrainSummary } from './drain.ts'
@@ -35,7 +37,7 @@ export type {
   TokenSource
 } from './options.ts'
 export type {
-  ConnectionInfo,
+  ConnectionsOptions,
   DisconnectOptions,
   History,
   HistoryOptions,

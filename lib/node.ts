@@ -8,6 +8,7 @@ import { Presence } from './channels/attendance.ts'
 import { CONTROL_CHANNEL, Control } from './channels/control.ts'
 import { Hub } from './channels/hub.ts'
 import { Limiter } from './channels/limiter.ts'
+import { isInbox, Roster } from './channels/roster.ts'
 import { SocketStreams } from './channels/socket-streams.ts'
 import { StrayNames } from './channels/stray-names.ts'
 import { UserRates } from './channels/user-rates.ts'
@@ -51,6 +52,7 @@ export class Node implements SocketObserver {
   readonly dismissals: Dismissals
   readonly hub: Hub
   readonly control: Control
+  readonly roster: Roster
   readonly metrics: Metrics
   readonly drainer: Drainer
   readonly context: SocketContext
@@ -153,8 +155,12 @@ export class Node implements SocketObserver {
       log,
       drain
     })
-    const { control, drainer } = this
-    this.realtime = new Realtime({ broker, hub, registry, drainer, control })
+    const { control, drainer, presence } = this
+    const alone = redis === undefined
+    const dropped = () => this.#dropped('request')
+    const roster = new Roster({ broker, hub, registry, presence, wheel, alone, failed, dropped })
+    this.roster = roster
+    this.realtime = new Realtime({ broker, hub, registry, drainer, control, roster })
   }
 
   /**
@@ -168,7 +174,11 @@ export class Node implements SocketObserver {
       if (this.#wasAway && !this.drainer.draining) this.#log.error({ err }, 'broker cannot be used')
     })
     // Ready from the start on, if it can be.
-    await Promise.race([started.then(() => this.control.reading), this.#firstFailure])
+    const ready = async () => {
+      await started
+      await Promise.all([this.control.reading, this.roster.join()])
+    }
+    await Promise.race([ready(), this.#firstFailure])
   }
 
   opened(socket: RealtimeSocket): void {
@@ -209,7 +219,7 @@ export class Node implements SocketObserver {
   }
 
   #listener(): BrokerListener {
-    const { control, hub } = this
+    const { control, hub, roster } = this
     // The broker calls these from its connection's callbacks, where an error would end the process.
     const guarded =
       <Args extends unknown[]>(listener: (...args: Args) => void) =>
@@ -223,6 +233,7 @@ export class Node implements SocketObserver {
     return {
       publication: guarded((channel, publication) => {
         if (channel === CONTROL_CHANNEL) control.receive(publication)
+        else if (isInbox(channel)) roster.receive(publication)
         else hub.receive(channel, publication)
       }),
       presence: guarded((channel, kind, info) => hub.receivePresence(channel, kind, info)),
@@ -258,8 +269,10 @@ export class Node implements SocketObserver {
     if (!up) this.#log.warn({ err }, 'broker is away')
     else if (this.#wasAway) this.#log.warn('broker is back')
     this.#wasAway = !up
-    if (up) void this.control.audit()
-    else {
+    if (up) {
+      void this.control.audit()
+      void this.roster.join()
+    } else {
       this.control.lost()
       this.#failedFirst()
     }

@@ -71,6 +71,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   })
   app.addHook('onClose', async () => {
     gate.close()
+    node.roster.leave()
     await presence.settled()
     await broker.close()
     removeMetrics()

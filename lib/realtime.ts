@@ -1,10 +1,18 @@
 import type { Broker } from './broker/broker.ts'
-import { checkChannel, checkDisconnect, checkExpiry, checkHistory, checkTarget } from './call-arguments.ts'
+import {
+  checkChannel,
+  checkConnections,
+  checkDisconnect,
+  checkExpiry,
+  checkHistory,
+  checkTarget
+} from './call-arguments.ts'
+import { type ConnectionInfo, connectionInfo } from './channels/connection-info.ts'
 import type { Control } from './channels/control.ts'
 import type { Hub } from './channels/hub.ts'
+import type { ConnectionPage, Roster } from './channels/roster.ts'
 import type { Drainer, DrainSummary } from './drain.ts'
 import type { PublishOptions, PublishResult, StreamPosition } from './socket/context.ts'
-import type { SocketStats } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
 
 /**
@@ -30,17 +38,16 @@ export interface DisconnectOptions {
   reason?: string
 }
 
-/** One open connection of this node. */
-export interface ConnectionInfo {
-  readonly id: string
-  readonly user: string | undefined
-  /** The route's pattern. */
-  readonly route: string
-  /** Milliseconds; undefined before the first pong. */
-  readonly roundTripTime: number | undefined
-  readonly bufferedAmount: number
-  readonly subscriptions: readonly string[]
-  readonly stats: SocketStats
+export interface ConnectionsOptions {
+  /** The connections of all nodes, page by page. */
+  cluster: true
+  /**
+   * At most so many connections, 1 to 1,000. A page may have fewer though it is not the last.
+   * @default 100
+   */
+  limit?: number | undefined
+  /** Where the page begins: the `cursor` of the page before. */
+  cursor?: string | undefined
 }
 
 export interface HistoryOptions {
@@ -79,6 +86,7 @@ export interface RealtimeParts {
   readonly registry: Registry
   readonly drainer: Drainer
   readonly control: Control
+  readonly roster: Roster
 }
 
 /** `app.realtime`: what an application does beside handling its sockets. */
@@ -176,17 +184,23 @@ export class Realtime {
   }
 
   /** The open connections of this node. */
-  connections(): ConnectionInfo[] {
+  connections(): ConnectionInfo[]
+  /**
+   * A page of the open connections of all nodes. Rejects with `FST_RT_INVALID_ARGUMENT` or `FST_RT_UNAVAILABLE`. A node
+   * that does not answer within two seconds is left out, and counted in `unanswered`.
+   */
+  connections(options: ConnectionsOptions): Promise<ConnectionPage>
+  connections(options?: ConnectionsOptions): ConnectionInfo[] | Promise<ConnectionPage> {
     const { registry, hub } = this.#parts
-    return Array.from(registry, (socket) => ({
-      id: socket.id,
-      user: socket.user?.sub,
-      route: socket.settings.route,
-      roundTripTime: socket.roundTripTime,
-      bufferedAmount: socket.bufferedAmount,
-      subscriptions: socket.session?.channels ?? hub.channelsOf(socket),
-      stats: socket.stats
-    }))
+    return options === undefined
+      ? Array.from(registry, (socket) => connectionInfo(socket, hub))
+      : this.#clusterConnections(options)
+  }
+
+  async #clusterConnections(options: ConnectionsOptions): Promise<ConnectionPage> {
+    checkConnections(options)
+    const { limit = 100, cursor } = options
+    return this.#parts.roster.page(limit, cursor)
   }
 
   /** Closes all connections of this node, spread over the drain window; `app.close()` does it too. */

@@ -1,5 +1,12 @@
 import t, { type Test } from 'tap'
-import { checkChannel, checkDisconnect, checkExpiry, checkHistory, checkTarget } from '../lib/call-arguments.ts'
+import {
+  checkChannel,
+  checkConnections,
+  checkDisconnect,
+  checkExpiry,
+  checkHistory,
+  checkTarget
+} from '../lib/call-arguments.ts'
 
 const code = 'FST_RT_INVALID_ARGUMENT'
 
@@ -101,6 +108,28 @@ t.test(
         { since: { offset, epoch: 'e' } },
         'since.offset'
       ])
+    ]
+  )
+)
+
+t.test(
+  'which connections',
+  table(
+    checkConnections,
+    [
+      { cluster: true },
+      { cluster: true, limit: 1 },
+      { cluster: true, limit: 1_000, cursor: 'n.' },
+      { cluster: true, cursor: 'n.c' }
+    ],
+    [
+      [null, 'options'],
+      ['all', 'options'],
+      [{ cluster: true, size: 5 }, 'options'],
+      [{}, 'cluster'],
+      [{ cluster: false }, 'cluster'],
+      ...[0, 1_001, 1.5, '5', null].map((limit): [unknown, string] => [{ cluster: true, limit }, 'limit']),
+      ...['', 'n', 'n.c.d', 'a b.c', 5, null].map((cursor): [unknown, string] => [{ cluster: true, cursor }, 'cursor'])
     ]
   )
 )

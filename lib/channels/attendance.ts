@@ -17,7 +17,7 @@ export interface AttendanceOptions {
   /** Whether the others are told. */
   readonly joinLeave: boolean
   /** They are. */
-  told(): void
+  told?(): void
 }
 
 // An entry is refreshed so many times within its life: one refresh may fail.
@@ -119,7 +119,7 @@ export class Attendance implements Timed {
 
   #tell(kind: 'join' | 'leave'): void {
     const { channel, entry, told } = this.#options
-    told()
+    told?.()
     this.#queue(() => this.#node.broker.publishPresence(channel, kind, entry.info))
   }
 

@@ -92,7 +92,7 @@ export class SocketStreams implements Streams {
       throw new InvalidArgumentError('presence', 'give a channel that app.channel declares with presence or joinLeave')
     }
     const entry = { connection: socket.id, user: socket.user?.sub ?? '', info: describe(socket, info) }
-    const attendance = presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false, told() {} })
+    const attendance = presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false })
     const present = { attendance, entered: attendance.enter() }
     channels.set(channel, present)
     this.#present.set(socket, channels)

@@ -1,0 +1,72 @@
+import { type ConnectionInfo, readConnectionInfo } from './connection-info.ts'
+
+/*
+ * What a node asks another one about its connections, and what that one answers: one JSON object each.
+ *
+ *   { "v": 1, "id": …, "from": …, "after": …, "limit": … }            from: the node that asks
+ *   { "v": 1, "id": …, "connections": [ … ], "more": … }               id: the question's
+ */
+
+const VERSION = 1
+const ID = /^[\w-]{1,64}$/
+
+/** At most so many connections in one answer. */
+export const MAX_CONNECTIONS = 1_000
+
+export interface Question {
+  readonly id: string
+  readonly from: string
+  /** Connections whose ids come after this one. */
+  readonly after: string
+  readonly limit: number
+}
+
+export interface Answer {
+  readonly connections: readonly ConnectionInfo[]
+  /** The node has more of them. */
+  readonly more: boolean
+}
+
+export type RosterMessage = { readonly question: Question } | { readonly id: string; readonly answer: Answer }
+
+export function writeQuestion(question: Question): Buffer {
+  return Buffer.from(JSON.stringify({ v: VERSION, ...question }))
+}
+
+/** @param connections JSON texts. */
+export function writeAnswer(id: string, connections: readonly string[], more: boolean): Buffer {
+  return Buffer.from(
+    `{"v":${VERSION},"id":${JSON.stringify(id)},"connections":[${connections.join(',')}],"more":${more}}`
+  )
+}
+
+/** Reads a message. `undefined` if it is malformed or of another version. */
+export function readRosterMessage(data: Buffer): RosterMessage | undefined {
+  const { v, id, from, after, limit, connections, more } = parse(data)
+  if (v !== VERSION || !isId(id)) return undefined
+  if (Array.isArray(connections) && typeof more === 'boolean') {
+    const read = connections.map(readConnectionInfo).filter((info) => info !== undefined)
+    const isSound = read.length === connections.length && read.length <= MAX_CONNECTIONS
+    // Who has more has given some: the next question goes on behind them.
+    return isSound && !(more && read.length === 0) ? { id, answer: { connections: read, more } } : undefined
+  }
+  const isQuestion = isId(from) && (after === '' || isId(after)) && isLimit(limit)
+  return isQuestion ? { question: { id, from, after, limit } } : undefined
+}
+
+function parse(data: Buffer): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(data.toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    return {} // that it is no JSON is the answer: it has no version either
+  }
+}
+
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value)
+}
+
+function isLimit(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_CONNECTIONS
+}
