@@ -75,7 +75,7 @@ t.test('docs/from-fastify-websocket.md', async (t) => {
     await disposeAll(app)
     await app.close()
   })
-  t.match(await connect(app, '/echo').catch((error) => error), { status: 401 }, 'a token is needed')
+  t.match(await connect(app, '/echo').catch((error) => error), { statusCode: 401 }, 'a token is needed')
   const echo = await connect(app, '/echo', as('ada'))
   echo.sendRaw('as it was')
   t.equal((await echo.nextRaw()).data.toString(), 'as it was')
