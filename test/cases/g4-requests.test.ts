@@ -1,12 +1,14 @@
+import { Cluster } from 'ioredis'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { RedisKeys } from '../../lib/broker/keys.ts'
+import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { CONTROL_CHANNEL } from '../../lib/channels/control.ts'
 import type { RealtimeOptions } from '../../lib/options.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { freshPrefix, openRedisBroker } from '../broker/redis-bench.ts'
 import { type atLeast, buildApp } from '../support/app.ts'
-import { RedisServer, until } from '../support/redis-server.ts'
+import { RedisServer, startCluster, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 /* Requests that nodes make of one another, over a real Redis. */
@@ -76,6 +78,47 @@ t.test('case 147: the control channel answers an error while a node starts', asy
   t.equal(linesOf(logs, 'requests of other nodes cannot be read').length, 1)
   t.equal(linesOf(logs, 'requests of other nodes can be read').length, 1)
   const other = await makeNode(t, { prefix })
+  await other.app.realtime.disconnect({ user: 'ada' }, { code: 4401 })
+  t.match(await client.closed(), { code: 4401 })
+})
+
+t.test('case 147: Redis takes no writes while a node starts', async (t) => {
+  const prefix = freshPrefix()
+  const alone = await RedisServer.start(t, { 'min-replicas-to-write': 1 })
+  const { app, logs, open } = await makeNode(t, { prefix, redis: alone.url })
+  await app.ready()
+  t.equal(app.realtime.ready(), false)
+  const client = await open('ada')
+  t.match(linesOf(logs, 'broker is away'), [{ level: 40, err: { message: /NOREPLICAS/ } }])
+  await alone.admin.config('SET', 'min-replicas-to-write', 0)
+  await until(() => app.realtime.ready())
+  const other = await makeNode(t, { prefix, redis: alone.url })
+  await other.app.realtime.disconnect({ user: 'ada' }, { code: 4401 })
+  t.match(await client.closed(), { code: 4401 })
+})
+
+t.test('case 147: the shard of the control channel is stopped while a node starts', async (t) => {
+  const prefix = freshPrefix()
+  const nodes = await startCluster(t)
+  const slot = redisSlot(new RedisKeys(prefix, 0).wire(CONTROL_CHANNEL))
+  const shard = nodes[Math.floor((slot * nodes.length) / 16_384)] as RedisServer
+  // The seeds are the other two, so that the cluster is found without it.
+  const cluster = () => {
+    const seeds = nodes.filter((node) => node !== shard).map(({ port }) => ({ host: '127.0.0.1', port }))
+    const client = new Cluster(seeds, { lazyConnect: true, shardedSubscribers: true })
+    t.teardown(() => client.disconnect())
+    return client
+  }
+  shard.stop()
+  const { app, logs, open } = await makeNode(t, { prefix, redis: cluster() })
+  await app.ready()
+  t.equal(app.realtime.ready(), false)
+  const client = await open('ada')
+  await until(() => linesOf(logs, 'broker is away').length + linesOf(logs, 'cannot be read').length > 0)
+  t.equal(app.realtime.ready(), false)
+  shard.continue()
+  await until(() => app.realtime.ready())
+  const other = await makeNode(t, { prefix, redis: cluster() })
   await other.app.realtime.disconnect({ user: 'ada' }, { code: 4401 })
   t.match(await client.closed(), { code: 4401 })
 })

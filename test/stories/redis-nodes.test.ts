@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
 import { LEASE } from '../../lib/handshake/lease.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { check } from '../checker/check.ts'
@@ -95,6 +97,36 @@ t.test('connections of one user', async (t) => {
     await until(() => connect(b, '/sub', { token }).then(Boolean, () => false))
     t.ok(performance.now() - began < 5 * LEASE.ttl, `${performance.now() - began} ms`)
   })
+})
+
+t.test('case 162: a node that stood still for longer than its leases ends what has no place any more', async (t) => {
+  const prefix = freshPrefix()
+  const a = await nodeProcess(t, { redis: server.url, prefix, perUser: 2, leaseTtl: LEASE.ttl })
+  const b = await app(t, prefix, server.url, 2)
+  const token = testToken({ sub: 'ada' })
+  const codes: number[] = []
+  const ended: Promise<unknown>[] = []
+  for (const _ of [1, 2]) {
+    const client = new WebSocket(`ws://127.0.0.1:${a.port}/sub`, ['realtime.v1', `bearer.${token}`])
+    t.teardown(() => client.terminate())
+    ended.push(once(client, 'close').then(([code]) => codes.push(code)))
+    await once(client, 'open')
+  }
+  t.match(await refusal(b, token), { statusCode: 429 }, 'both places are taken')
+  a.stop()
+  const taken = []
+  while (taken.length < 2)
+    await connect(b, '/sub', { token }).then(
+      (socket) => taken.push(socket),
+      () => undefined
+    )
+  t.same(codes, [], 'four are open')
+  a.continue()
+  await Promise.all(ended)
+  t.same(codes, [4409, 4409], 'those of the node that stood still')
+  t.equal(b.realtime.connections().length, 2)
+  t.match(await refusal(b, token), { statusCode: 429 }, 'no place has come free')
+  t.same(a.faults, [])
 })
 
 t.test('F117: a node is killed under traffic', async (t) => {
