@@ -1,8 +1,11 @@
 import t from 'tap'
+import { RedisKeys } from '../lib/broker/keys.ts'
 import { Hub } from '../lib/channels/hub.ts'
-import { connect } from '../lib/testing/index.ts'
+import { LEASE } from '../lib/handshake/lease.ts'
+import { connect, testToken } from '../lib/testing/index.ts'
 import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
+import { pending } from './support/pending.ts'
 import { RedisServer, until } from './support/redis-server.ts'
 import { Speaker } from './support/speaker.ts'
 
@@ -112,3 +115,44 @@ t.test(
     t.equal(atLeast(logs, 'warn').length, 1)
   }
 )
+
+t.test('case 162: a connection whose place is another’s is closed, open or not', async (t) => {
+  const { ttl } = LEASE
+  LEASE.ttl = 600
+  t.teardown(() => {
+    LEASE.ttl = ttl
+  })
+  const redis = await RedisServer.start(t)
+  const prefix = freshPrefix()
+  const { app } = await buildApp(t, { redis: redis.url, prefix, limits: { connections: { perUser: 1 } } })
+  app.ws('/open', async (socket) => {
+    for await (const _ of socket.messages());
+  })
+  const entered = pending()
+  const never = pending()
+  const preHandler = async () => {
+    entered.resolve()
+    await never.promise
+  }
+  app.ws('/hook', { preHandler }, async () => undefined)
+  await app.ready()
+  const give = async (sub: string) => {
+    const key = new RedisKeys(prefix, 0).lease(`user:${sub}`)
+    const [seconds] = await redis.admin.time()
+    // In one step, or the connection would have its place back.
+    await redis.admin
+      .multi()
+      .del(key)
+      .zadd(key, (Number(seconds) + 600) * 1_000, 'another')
+      .exec()
+  }
+  const client = await connect(app, '/open', { token: testToken({ sub: 'ada' }) })
+  await give('ada')
+  t.strictSame(await client.closed(), { code: 4409, reason: 'too many connections' })
+  const attempt = connect(app, '/hook', { token: testToken({ sub: 'bob' }) })
+  const failed = t.rejects(attempt)
+  await entered.promise
+  await give('bob')
+  await failed
+  never.resolve()
+})

@@ -72,3 +72,18 @@ t.test('case 158: once the turn of a connection has come in a drain, nothing is 
   t.same(await client.heard(), [])
   t.same([client.session.channels, connecting.session.channels], [[], []])
 })
+
+t.test('case 156: of what was asked for behind a command, the last call holds', async (t) => {
+  const publishing = pending()
+  const rig = await sessionRig(t)
+  rig.channel('a', { onSubscribe: true, onPublish: () => publishing.promise as never, publishers: 'clients' } as never)
+  const client = await rig.client()
+  client.say({ id: 7, publish: { channel: 'a', data: 1 } })
+  await quiet()
+  client.session.subscribe('a')
+  client.session.unsubscribe('a')
+  client.session.subscribe('a')
+  publishing.resolve()
+  t.match(await client.heard(), [{ id: 7, publish: {} }, { push: { channel: 'a', subscribe: {} } }])
+  t.same(client.session.channels, ['a'])
+})

@@ -324,3 +324,16 @@ t.test('case 159: a socket that closes meanwhile is not subscribed, by whichever
   for (const call of calls) await t.rejects(call, { code: 'FST_RT_SOCKET_CLOSED' })
   t.strictSame(rig.hub.channelsOf(reader), [])
 })
+
+t.test('case 159: a subscription that was ended before it failed is not ended twice', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  rig.broker.away = true
+  const first = rig.subscribe(reader, 'a')
+  rig.hub.unsubscribe(reader, 'a')
+  await t.rejects(first, { message: 'away' })
+  t.strictSame(rig.hub.channelsOf(reader), [])
+  rig.broker.away = false
+  await rig.subscribe(reader, 'a')
+  t.strictSame(rig.hub.channelsOf(reader), ['a'])
+})
