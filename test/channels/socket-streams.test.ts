@@ -134,3 +134,33 @@ t.test('clients of the channel protocol see a socket come and go', async (t) => 
   await socket.close()
   t.match(await client.next(), { push: { channel: 'room', leave: { info: { user: 'ada' } } } })
 })
+
+t.test('a client that resumes is present too', async (t) => {
+  const { app } = await buildApp(t)
+  app.channel('room', { presence: true })
+  app.ws('/room', async (socket) => {
+    await socket.subscribe('room', { presence: { info: 'resumed' } })
+    socket.sendJson('there')
+    for await (const _ of socket.messages());
+  })
+  const socket = await connect(app, '/room?since=', { token: testToken({ sub: 'ada' }) })
+  let message: unknown
+  do message = await socket.next()
+  while (message !== 'there')
+  t.match(await app.realtime.presence('room'), [{ user: 'ada', channelInfo: 'resumed' }])
+})
+
+t.test('a slow reader of an app.ws route is given what it missed once it reads again', async (t) => {
+  const { app } = await buildApp(t, { limits: { buffered: { soft: 16_384, hard: 33_554_432 } } })
+  app.channel('room', { history: { size: 1_000, ttl: 60_000 } })
+  app.ws('/room', async (socket) => {
+    await socket.subscribe('room')
+    socket.sendJson('there')
+    for await (const _ of socket.messages());
+  })
+  const socket = await connect(app, '/room', { token: testToken(), memory: true })
+  t.equal(await socket.next(), 'there')
+  const large = 'x'.repeat(60_000)
+  for (let n = 1; n <= 40; n++) await app.realtime.publish('room', large)
+  for (let n = 1; n <= 40; n++) t.equal(((await socket.next()) as { offset: number }).offset, n)
+})
