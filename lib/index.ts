@@ -30,6 +30,7 @@ export type {
   DrainOptions,
   HeartbeatOptions,
   LimitOptions,
+  LogConnections,
   OriginMatcher,
   Rate,
   RealtimeOptions,

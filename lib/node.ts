@@ -15,11 +15,12 @@ import { UserRates } from './channels/user-rates.ts'
 import { Drainer } from './drain.ts'
 import { Dismissals } from './handshake/dismissals.ts'
 import { Metrics } from './metrics.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { LogConnections, ResolvedOptions } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
 import { Realtime } from './realtime.ts'
 import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings } from './socket/context.ts'
+import { logEnd } from './socket/end-log.ts'
 import { OncePer, OncePerName } from './socket/once-per.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
@@ -43,6 +44,7 @@ const { random } = Math
 /** One process: its connections, its channels, and what they share. */
 export class Node implements SocketObserver {
   readonly #log: FastifyBaseLogger
+  readonly #logConnections: LogConnections
   readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
   readonly broker: Broker
   readonly registry = new Registry()
@@ -68,7 +70,7 @@ export class Node implements SocketObserver {
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */
   constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
-    const { redis, prefix, drain, limits } = options
+    const { redis, prefix, drain, limits, logConnections } = options
     const { wheel, registry, channels } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
@@ -80,6 +82,7 @@ export class Node implements SocketObserver {
       if (this.#refusals.count(wheel.now()) > 0) log.error({ err }, 'broker refuses this node')
     }
     this.#log = log
+    this.#logConnections = logConnections
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
@@ -193,6 +196,7 @@ export class Node implements SocketObserver {
   closed(socket: RealtimeSocket, code: number): void {
     this.registry.delete(socket)
     this.metrics.closed(socket, code)
+    if (this.#logConnections !== false) logEnd(socket, code, this.#logConnections)
   }
 
   /** Closes a connection whose user has too many. False if it is not open. */

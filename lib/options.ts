@@ -202,6 +202,9 @@ export interface DrainOptions {
   timeout?: number
 }
 
+/** Level of the line at the end of each connection. */
+export type LogConnections = false | 'debug' | 'info'
+
 export interface RealtimeOptions {
   /** URL, ioredis options, or an ioredis client, which stays the caller's. None: one process, in memory. */
   redis?: string | RedisOptions | Redis | Cluster
@@ -245,6 +248,12 @@ export interface RealtimeOptions {
   }
   /** The prom-client registry to fill; never the global default one. */
   metrics?: MetricsRegistry
+  /**
+   * Level of one log line at the end of each connection: with what code and by whom it was closed, its age, its counts
+   * and its last round trip. `false` writes none.
+   * @default false
+   */
+  logConnections?: LogConnections
 }
 
 /** What a route may set for itself, in `config.realtime`. */
@@ -282,6 +291,7 @@ export interface ResolvedOptions extends RouteSettings {
   readonly drain: ResolvedDrain
   readonly channels: { readonly url: string; readonly maxCalls: number; readonly hookTimeout: number } & EndpointHooks
   readonly metrics: MetricsRegistry | undefined
+  readonly logConnections: LogConnections
 }
 
 /** The defaults, once. `docs/options.md` is tested against them. */
@@ -315,7 +325,8 @@ export const DEFAULTS = {
     upgradeTimeout: 10_000
   } as ResolvedLimits,
   drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
-  channels: { url: '/connection/websocket', maxCalls: 16, hookTimeout: 30_000 }
+  channels: { url: '/connection/websocket', maxCalls: 16, hookTimeout: 30_000 },
+  logConnections: false as LogConnections
 }
 
 const MAX_INT = 2 ** 31 - 1

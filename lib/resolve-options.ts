@@ -25,6 +25,7 @@ const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
 // They have no default, not even `undefined`.
 const OPTIONAL = new Set(['auth.verify', 'auth.authenticate', 'channels.onConnect', 'channels.onMessage'])
 const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query', 'cookie'])
+const LOG_CONNECTIONS = new Set<unknown>([false, 'debug', 'info'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
 // What `false` turns off, and what it then falls back to when a route turns it on in part.
 const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
@@ -35,7 +36,8 @@ const SERVER_LIMITS = ['connections', 'upgradeTimeout', 'publication', 'memoryHi
 /** Checks a registration's options and fills in the defaults. Throws `FST_RT_INVALID_OPTION`. */
 export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   // fastify-plugin hands on what Fastify's own register() options add.
-  const { redis, prefix, metrics, origins, ...rest } = options as RealtimeOptions & Record<string, unknown>
+  const { redis, prefix, metrics, origins, logConnections, ...rest } = options as RealtimeOptions &
+    Record<string, unknown>
   for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
   const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
   if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
@@ -53,6 +55,9 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   if ((metrics as MetricsRegistry)?.getSingleMetric('realtime_connections') !== undefined) {
     fail('metrics', 'give each application a registry of its own: this one has the metrics of another')
   }
+  if (logConnections !== undefined && !LOG_CONNECTIONS.has(logConnections)) {
+    fail('logConnections', "give false, 'debug' or 'info'")
+  }
   const { drain, ...settings } = others
   if (drain.timeout < drain.delay + drain.window) {
     fail('drain.timeout', 'make it at least drain.delay + drain.window, or connections are cut before their turn')
@@ -63,7 +68,8 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
     channels,
     redis,
     prefix: prefix ?? DEFAULTS.prefix,
-    metrics
+    metrics,
+    logConnections: logConnections ?? DEFAULTS.logConnections
   }
 }
 

@@ -143,6 +143,19 @@ t.test('what stays as it was given', async (t) => {
   t.equal(resolve({ redis: 'redis://localhost' }).redis, 'redis://localhost')
 })
 
+t.test('the line at the end of connections is off, or has one of two levels', async (t) => {
+  t.equal(resolve({}).logConnections, false)
+  t.equal(resolve({ logConnections: undefined }).logConnections, false)
+  for (const level of [false, 'debug', 'info'] as const)
+    t.equal(resolve({ logConnections: level }).logConnections, level)
+  for (const wrong of [true, 'warn', '', null, 0]) {
+    t.throws(() => resolve({ logConnections: wrong } as object), {
+      code: 'FST_RT_INVALID_OPTION',
+      message: /logConnections.*false, 'debug' or 'info'/
+    })
+  }
+})
+
 t.test('origins are compared whole', async (t) => {
   const check = () => true
   t.same(resolve({ origins: 'https://Example.com:443/' }).origins, ['https://example.com'])

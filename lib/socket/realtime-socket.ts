@@ -62,6 +62,9 @@ export interface SocketStats {
   readonly age: number
 }
 
+/** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */
+export type EndedBy = 'server' | 'client' | 'network'
+
 type SendCallback = (error?: Error) => void
 
 // A peer that is not read any more, or that does not read, is given this long to see the close frame.
@@ -93,6 +96,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #terminateAt = Number.POSITIVE_INFINITY
   #isCutOff = false
   #sentCode: number | undefined
+  #endedBy: EndedBy | undefined
   #messagesIn = 0
   #bytesIn = 0
   #rejected = 0
@@ -361,6 +365,8 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     const wasOpen = this.readyState === WebSocket.OPEN
     if (wasOpen) {
       this.#sentCode = code
+      // ws answers the peer's close frame by this method too. Nothing public tells that from a close of ours.
+      this.#endedBy = Reflect.get(this, '_closeFrameReceived') === true ? 'client' : 'server'
       this.#outbox.finish()
     }
     super.close(code, typeof reason === 'string' ? truncateReason(reason) : reason)
@@ -374,6 +380,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   }
 
   override terminate(): void {
+    this.#endedBy ??= 'server'
     this.#outbox.flush()
     super.terminate()
   }
@@ -451,6 +458,11 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     const answered = this.#draining ? this.#requests?.answered() : undefined
     if (answered === undefined) this.closeWith(this.#draining ? CLOSE.restart : CLOSE.done)
     else void answered.then(() => this.closeWith(CLOSE.restart))
+  }
+
+  /** @internal Who ended it; of a connection that has ended. */
+  get endedBy(): EndedBy {
+    return this.#endedBy ?? 'network'
   }
 
   /** @internal True once nothing can be sent any more. */

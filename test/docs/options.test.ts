@@ -27,7 +27,8 @@ const TOP: Readonly<Record<keyof RealtimeOptions, true>> = {
   limits: true,
   drain: true,
   channels: true,
-  metrics: true
+  metrics: true,
+  logConnections: true
 }
 // With a rate of users, which is given whole where there is none yet: its parts are tried one by one.
 const LIMITS = { ...DEFAULTS.limits, userMessages: { rate: 1, burst: 1 } }
