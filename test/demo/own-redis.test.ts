@@ -78,7 +78,7 @@ test('a Redis that was given is nobody’s to kill', async (t) => {
     undefined
   )
   const headers = {
-    authorization: `Bearer ${await demo.token()}`,
+    authorization: `Bearer ${await demo.token('ada', await demo.adminKey())}`,
     origin: demo.address,
     'content-type': 'application/json'
   }

@@ -15,6 +15,7 @@ async function start(t: Test, before: string): Promise<DemoProcess> {
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}`, DRAIN_WINDOW: '100' }
   const demo = await DemoProcess.start(t, env, undefined, WORKERS)
   await demo.message('all workers listen')
+  await untilListening(demo, 2)
   return demo
 }
 
@@ -30,6 +31,9 @@ async function ask(demo: DemoProcess, action?: string): Promise<{ running: strin
   })
   return (await response.json()) as { running: string | null; failure: string | null }
 }
+
+/** Each worker writes its own lines, which may come after what the primary process writes later. */
+const untilListening = (demo: DemoProcess, count: number) => demo.line(() => listening(demo).length >= count)
 
 const listening = (demo: DemoProcess) =>
   demo.logs.filter(({ msg }) => msg?.startsWith('Server listening')).map(({ pid }) => pid as number)
@@ -55,6 +59,7 @@ test('a restart whose first successor dies ends there, and the old ones stay', {
   await demo.message('restarting the workers one by one')
   await demo.message('all workers restarted')
   t.match(await ask(demo), { running: null, failure: null })
+  await untilListening(demo, 4)
   t.same(old.map(isThere), [false, false])
   t.equal(listening(demo).length, 4, 'two in place of two')
   t.match(await demo.end(), { code: 0 })
