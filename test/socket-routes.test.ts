@@ -4,6 +4,7 @@ import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-z
 import t from 'tap'
 import { Type } from 'typebox'
 import { z } from 'zod'
+import { forbidden } from '../lib/index.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { atLeast, buildApp } from './support/app.ts'
 import { rawUpgrade } from './support/raw-socket.ts'
@@ -270,6 +271,7 @@ t.test('what a hook refuses with', async (t) => {
     { config: { realtime: { auth: { refuse: 'close' } } }, preHandler: async () => Promise.reject(refuse(403)) },
     async () => undefined
   )
+  app.ws('/forbids', { preHandler: async () => Promise.reject(forbidden('not yours')) }, async () => undefined)
   const realtime = { auth: false } as const
   app.get(
     '/own',
@@ -287,6 +289,9 @@ t.test('what a hook refuses with', async (t) => {
       else t.match(await (browser as Awaited<ReturnType<typeof connect>>).closed(), { code: told[code] })
     }
   }
+  const forbids = await connect(app, '/forbids', { token }).catch((error: unknown) => error)
+  t.match(forbids, { statusCode: 403, body: /not yours/ })
+  t.match(await (await connect(app, '/forbids', { token, origin: true })).closed(), { code: 4403, reason: 'forbidden' })
   t.match(await (await connect(app, '/own', { origin: true })).closed(), { code: 4401, reason: 'unauthorized' })
   t.match(await connect(app, '/http', { token, origin: true }).catch((error: unknown) => error), { statusCode: 403 })
   t.match(await (await connect(app, '/close', { token })).closed(), { code: 4403, reason: 'forbidden' })

@@ -25,6 +25,20 @@ export const ERROR = {
 } as const satisfies Record<string, ErrorReply>
 
 const MESSAGES = new Map<number, ErrorReply>(Object.values(ERROR).map((error) => [error.code, error]))
+/** HTTP statuses of the errors, if one is thrown where a status answers: in a hook of a route, at the handshake. */
+const STATUS: Readonly<Record<number, number>> = {
+  [ERROR.internal.code]: 500,
+  [ERROR.unauthorized.code]: 401,
+  [ERROR.unknownChannel.code]: 404,
+  [ERROR.methodNotFound.code]: 404,
+  [ERROR.limitExceeded.code]: 429,
+  [ERROR.badRequest.code]: 400,
+  [ERROR.notAvailable.code]: 404,
+  [ERROR.tokenExpired.code]: 401,
+  [ERROR.expired.code]: 401,
+  [ERROR.tooManyRequests.code]: 429
+}
+const FORBIDDEN = 403
 const MAX_CODE = 4_999
 const FIRST_ERROR = 100
 const LAST_ERROR = 1_999
@@ -38,6 +52,8 @@ const FIRST_DISCONNECT = 3_000
 export class ChannelError extends Error {
   readonly code: number
   readonly temporary: boolean
+  /** The status that Fastify answers with if a hook or handler of a route throws this: 403, unless the code says more. */
+  readonly statusCode: number
 
   /**
    * @param message Sent to the client. The protocol's own, unless given; at most 123 bytes of UTF-8 with a code that
@@ -49,6 +65,7 @@ export class ChannelError extends Error {
     if (!isCode(code)) throw new RangeError('A code of the channel protocol is 100 to 1999, or 3000 to 4999')
     this.name = 'ChannelError'
     this.code = code
+    this.statusCode = STATUS[code] ?? FORBIDDEN
     this.temporary = options.temporary ?? known?.temporary ?? false
   }
 

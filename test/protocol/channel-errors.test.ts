@@ -24,3 +24,11 @@ t.test("an application's own", async (t) => {
   t.ok(new ChannelError(4999).disconnects)
   for (const code of [99, 2000, 2999, 5000, 100.5, Number.NaN]) t.throws(() => new ChannelError(code), RangeError)
 })
+
+t.test('what a route answers if its hook throws one', async (t) => {
+  const status = (code: number) => new ChannelError(code).statusCode
+  t.equal(forbidden().statusCode, 403)
+  t.same([100, 101, 102, 103, 104, 105].map(status), [500, 401, 404, 403, 404, 403])
+  t.same([106, 107, 108, 109, 110, 111, 112].map(status), [429, 400, 404, 401, 401, 429, 403])
+  t.same([400, 1999, 4403].map(status), [403, 403, 403], "an application's own")
+})
