@@ -3,24 +3,18 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
 import { anchors, type Example, examples, pages, read, root } from './pages.ts'
+import { ENTRIES, localized, run } from './programs.ts'
 
 /*
  * The examples of the README and the docs: type-checked as they stand, each a module of its own, and the README's run
  * against each other. Those of docs/testing.md are run by test/testing/docs.test.ts.
  */
 
-const ENTRIES: Readonly<Record<string, string>> = {
-  'fastify-realtime': 'index',
-  'fastify-realtime/client': 'client/index',
-  'fastify-realtime/publisher': 'publisher',
-  'fastify-realtime/testing': 'testing/index'
-}
 /** Claims that an application has declared: what it may do with them, and what not. */
 const DECLARED = `
 import type { FastifyInstance } from 'fastify'
@@ -94,6 +88,9 @@ t.test('the example of the README serves its snippet for browsers', async (t) =>
   const second = start(t, join(folder, 'page.ts'), { ORIGIN: listening[1] as string })
   const printed = await line(second, /.+/)
   t.same(JSON.parse(printed[0]), { channel: 'boards/1', data: { points: [0, 0, 9, 9], colour: 'red' } })
+  const exited = once(first, 'exit')
+  first.kill('SIGTERM')
+  t.same(await exited, [0, null], 'it drains on SIGTERM, and ends by itself')
 })
 
 t.test('the example of docs/operations.md drains on SIGTERM, and ends by itself', async (t) => {
@@ -223,14 +220,6 @@ t.test('no merge is left half done', async (t) => {
   for (const page of pages()) t.same(read(page).match(/^(<<<<<<<|=======$|>>>>>>>).*/gm) ?? [], [], page)
 })
 
-/** The source with the package's files in place of its name. */
-function localized(source: string): string {
-  return source.replace(
-    /'(fastify-realtime[\w/-]*)'/g,
-    (_, name: string) => `'${join(root, 'lib', `${ENTRIES[name]}.ts`)}'`
-  )
-}
-
 /** What a page has and Node 20 has not; and what is logged, as one line of JSON. */
 function browser(source: string): string {
   return `
@@ -271,15 +260,4 @@ async function line(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArr
     if (match !== null) return match
   }
   throw new Error(`The process ended without a line like ${pattern}`)
-}
-
-/** What a command printed, with its exit code in front. */
-async function run(command: string, args: readonly string[]): Promise<string> {
-  // tap loads its measuring into every child process, by NODE_OPTIONS that it puts back. tsc can't start with it.
-  const child = spawn('env', ['-u', 'NODE_OPTIONS', command, ...args], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
-  return `${code} ${output}`
 }
