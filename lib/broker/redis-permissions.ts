@@ -44,7 +44,8 @@ function serving(base: string): Command[] {
   return [
     ['HGETALL', hash],
     ['HVALS', hash],
-    ['ZSCORE', set, 'm']
+    ['ZSCORE', set, 'm'],
+    ['ZCOUNT', set, 0, 1]
   ]
 }
 

@@ -308,7 +308,7 @@ export class RedisBroker implements Broker {
       await client.rtTokensTake(keys.tokens(name), 1, 1, 1)
       await client.zrem(keys.lease(name), name)
     }
-    await client.del(meta, keys.stream(name), ...keys.idempotency(name), keys.tokens(name))
+    await client.del(meta, keys.stream(name), ...keys.idempotency(name), keys.lease(name), keys.tokens(name))
   }
 
   #heard(wire: string, message: Buffer): void {
