@@ -12,6 +12,7 @@ import { authenticationFault } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
 import { Node } from './node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options.ts'
+import { watchOutside } from './outside-routes.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { rpcDecorator } from './rpc-routes.ts'
 import { prepareSocketRoutes, ws } from './socket-routes.ts'
@@ -64,6 +65,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission, paths)
+  watchOutside(app, () => paths.any)
   drainBeforeClose(rootOf(app), drainer)
   app.addHook('preClose', async () => {
     await drainer.drain()

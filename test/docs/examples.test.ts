@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { createInterface } from 'node:readline'
+import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { testToken } from '../../lib/testing/index.ts'
+import { connect, disposeAll, testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
 import { anchors, type Example, examples, pages, read, root } from './pages.ts'
 import { ENTRIES, localized, run } from './programs.ts'
@@ -91,6 +92,33 @@ t.test('the example of the README serves its snippet for browsers', async (t) =>
   const exited = once(first, 'exit')
   first.kill('SIGTERM')
   t.same(await exited, [0, null], 'it drains on SIGTERM, and ends by itself')
+})
+
+t.test('case 166: the files of docs/coexistence.md are served as fastify-cli loads them', async (t) => {
+  const found = examples('docs/coexistence.md', ['ts']).filter(({ heading }) => heading === '### With fastify-cli')
+  const files = Object.fromEntries(
+    found.map(({ source }) => [/^\/\/ src\/(\S+)/.exec(source)?.[1]?.replaceAll('/', '_'), localized(source)])
+  )
+  t.same(Object.keys(files), ['plugins_realtime.ts', 'routes_live_index.ts'])
+  const folder = t.testdir(files)
+  const load = async (name: string) => (await import(join(folder, name))).default
+  const [plugin, routes] = [await load('plugins_realtime.ts'), await load('routes_live_index.ts')]
+  const root = Fastify()
+  t.teardown(async () => {
+    await disposeAll(root)
+    await root.close()
+  })
+  root.register(async (app) => {
+    app.register(plugin)
+    app.register(routes, { prefix: '/live' })
+  })
+  await root.ready()
+  const live = await connect(root, '/live')
+  live.sendRaw('1')
+  t.same(await live.next(), { echo: 1 })
+  const client = await connect(root, '/connection/websocket')
+  client.sendRaw('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"live/news"}}')
+  for (const id of [1, 2]) t.match(await client.next(), { id })
 })
 
 t.test('the example of docs/operations.md drains on SIGTERM, and ends by itself', async (t) => {
