@@ -10,8 +10,8 @@ export interface Mutation {
 export const MUTATIONS = {
   'idempotency skipped': {
     file: 'lib/broker/redis.ts',
-    find: '=> [data, info, idempotencyKey, keyTtl]',
-    replace: "=> [data, info, '', keyTtl]"
+    find: 'history, idempotencyKey, keyTtl: idempotencyTtl })',
+    replace: 'history, idempotencyKey: history ? undefined : idempotencyKey, keyTtl: idempotencyTtl })'
   },
   'gap check skipped': {
     file: 'lib/channels/channel.ts',
