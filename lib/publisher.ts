@@ -22,22 +22,24 @@ export interface PublisherOptions {
    * As the servers' `prefix`.
    * @default 'realtime'
    */
-  prefix?: string
+  prefix?: string | undefined
   /**
    * How much of a channel is kept, by its name: say what the servers' `app.channel` says, within the same bounds, or
    * publishes reject with `FST_RT_INVALID_OPTION`. A publication without history reaches who is connected and nobody
    * later.
    * @default none
    */
-  history?: (channel: string) => HistoryPolicy | undefined
-  limits?: {
-    /**
-     * As the servers' `limits.publication`: bytes of one publication's data as JSON, 1 to 536,870,912. Past it a
-     * publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`.
-     * @default 1048576
-     */
-    publication?: number
-  }
+  history?: ((channel: string) => HistoryPolicy | undefined) | undefined
+  limits?:
+    | {
+        /**
+         * As the servers' `limits.publication`: bytes of one publication's data as JSON, 1 to 536,870,912. Past it a
+         * publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`.
+         * @default 1048576
+         */
+        publication?: number | undefined
+      }
+    | undefined
 }
 
 /** Publishes to the channels of a server from a process that runs none: a worker, a cron job. */

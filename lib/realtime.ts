@@ -30,12 +30,12 @@ export interface DisconnectOptions {
    * 1000, or 3000 to 4999.
    * @default 4403
    */
-  code?: number
+  code?: number | undefined
   /**
    * At most 123 bytes of UTF-8; the rest is cut.
    * @default 'forbidden'
    */
-  reason?: string
+  reason?: string | undefined
 }
 
 export interface ConnectionsOptions {
@@ -55,14 +55,14 @@ export interface HistoryOptions {
    * At most so many publications, 0 to 100,000; 0 for the position alone.
    * @default 100
    */
-  limit?: number
+  limit?: number | undefined
   /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
   since?: StreamPosition | undefined
   /**
    * The newest first.
    * @default false
    */
-  reverse?: boolean
+  reverse?: boolean | undefined
 }
 
 export interface History extends StreamPosition {

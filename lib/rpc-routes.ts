@@ -14,7 +14,7 @@ export interface MethodSchema {
 }
 
 export interface MethodOptions {
-  schema?: MethodSchema
+  schema?: MethodSchema | undefined
 }
 
 export type MethodHandler = (this: FastifyInstance, context: CallContext) => unknown

@@ -1,7 +1,10 @@
 // Not a type: only so do the declarations bring along what it adds to routes (`websocket: true`).
 import '@fastify/websocket'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type {
+  ContextConfigDefault,
   FastifyBaseLogger,
+  FastifyInstance,
   FastifyRequest,
   FastifySchema,
   FastifySchemaCompiler,
@@ -12,6 +15,7 @@ import type {
   RawServerBase,
   RawServerDefault,
   RouteGenericInterface,
+  RouteOptions,
   RouteShorthandOptions
 } from 'fastify'
 import type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
@@ -105,7 +109,7 @@ export type SocketRouteOptions<
   >,
   'schema' | 'handler' | 'websocket' | 'wsHandler' | 'config' | 'validatorCompiler'
 > & {
-  schema?: Schema & SocketSchema
+  schema?: (Schema & SocketSchema) | undefined
   /**
    * Answers the client's requests: `{"id":…,"request":data}`. If it throws a `ChannelError`, the client gets its code and
    * message; anything else is logged and answered with `internal`.
@@ -128,16 +132,16 @@ export type SocketRouteOptions<
    * The server may ask its clients, by `socket.request()`.
    * @default false
    */
-  requests?: boolean
+  requests?: boolean | undefined
   /**
    * Takes messages that a client queued while it was away, `{"key":…,"message":data}`: the handler gets the data, and
    * the key as `socket.messageKey`.
    * @default false
    */
-  queued?: boolean
+  queued?: boolean | undefined
   /** Compiles this route's schemas, whatever kind of schema it takes. */
-  validatorCompiler?: FastifySchemaCompiler<never>
-  config?: { realtime?: RealtimeRouteOptions; [key: string]: unknown }
+  validatorCompiler?: FastifySchemaCompiler<never> | undefined
+  config?: { realtime?: RealtimeRouteOptions | undefined; [key: string]: unknown } | undefined
 }
 
 /** Handles one connection, and lives as long as it: returning closes with 1000, throwing with 1011. */
@@ -162,7 +166,52 @@ export type SocketHandler<
   >
 ) => void | Promise<void>
 
+/** Handles one connection of a route with `websocket: true`. */
+export type RawSocketHandler<
+  RawServer extends RawServerBase,
+  RawRequest extends RawRequestDefaultExpression<RawServer>,
+  RouteGeneric extends RouteGenericInterface,
+  ContextConfig,
+  Schema extends FastifySchema,
+  TypeProvider extends FastifyTypeProvider,
+  Logger extends FastifyBaseLogger
+> = (
+  this: FastifyInstance<Server, IncomingMessage, ServerResponse>,
+  socket: RealtimeSocket,
+  request: FastifyRequest<RouteGeneric, RawServer, RawRequest, Schema, TypeProvider, ContextConfig, Logger>
+) => unknown
+
 declare module 'fastify' {
+  // This one and `route` stand before those of @fastify/websocket, which know ws's socket only.
+  interface RouteShorthandMethod<
+    RawServer extends RawServerBase = RawServerDefault,
+    RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+    RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
+    TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+    Logger extends FastifyBaseLogger = FastifyBaseLogger
+  > {
+    // biome-ignore lint/style/useShorthandFunctionType: a type would not be merged with Fastify's interface
+    <
+      RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
+      ContextConfig = ContextConfigDefault,
+      const Schema extends FastifySchema = FastifySchema,
+      InnerLogger extends Logger = Logger
+    >(
+      path: string,
+      options: RouteShorthandOptions<
+        RawServer,
+        RawRequest,
+        RawReply,
+        RouteGeneric,
+        ContextConfig,
+        Schema,
+        TypeProvider,
+        InnerLogger
+      > & { websocket: true },
+      handler?: RawSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, Schema, TypeProvider, InnerLogger>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, InnerLogger, TypeProvider>
+  }
+
   interface FastifyInstance<
     RawServer extends RawServerBase = RawServerDefault,
     RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
@@ -170,6 +219,19 @@ declare module 'fastify' {
     Logger extends FastifyBaseLogger = FastifyBaseLogger,
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault
   > {
+    route<
+      RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
+      ContextConfig = ContextConfigDefault,
+      const Schema extends FastifySchema = FastifySchema
+    >(
+      options: Omit<
+        RouteOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger>,
+        'handler' | 'websocket'
+      > & {
+        websocket: true
+        handler: RawSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger>
+      }
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
     /** What an application does beside handling its sockets. */
     readonly realtime: Realtime
     /** Declares a WebSocket route: each connection runs the handler once. See `docs/sockets.md`. */
@@ -200,7 +262,7 @@ declare module 'fastify' {
     channel<const Schema extends ChannelSchema = Record<never, never>>(
       pattern: string,
       options?: Omit<ChannelOptions<ParamsOf<TypeProvider, Schema>, PublicationOf<TypeProvider, Schema>>, 'schema'> & {
-        schema?: Schema
+        schema?: Schema | undefined
       }
     ): this
     /**
@@ -235,6 +297,6 @@ declare module 'fastify' {
 
   interface FastifyContextConfig {
     /** This route's own settings of fastify-realtime. */
-    realtime?: RealtimeRouteOptions
+    realtime?: RealtimeRouteOptions | undefined
   }
 }

@@ -156,6 +156,31 @@ t.test('the line at the end of connections is off, or has one of two levels', as
   }
 })
 
+t.test('case 173: an option that is undefined is one that is not given', async (t) => {
+  const nothing = {
+    redis: undefined,
+    prefix: undefined,
+    auth: {
+      sources: undefined,
+      verify: undefined,
+      authenticate: undefined,
+      requiredClaims: undefined,
+      refuse: undefined
+    },
+    origins: undefined,
+    heartbeat: { interval: undefined, visible: undefined },
+    limits: { messages: undefined, bytes: undefined, buffered: { soft: undefined }, connections: undefined },
+    drain: undefined,
+    channels: { url: undefined, maxCalls: undefined, onConnect: undefined },
+    metrics: undefined,
+    logConnections: undefined
+  }
+  t.strictSame(resolve(nothing), resolve({}))
+  t.strictSame(resolveRoute(resolve({}), { auth: undefined, limits: { messages: undefined }, origins: undefined }), {
+    ...resolveRoute(resolve({}), {})
+  })
+})
+
 t.test('origins are compared whole', async (t) => {
   const check = () => true
   t.same(resolve({ origins: 'https://Example.com:443/' }).origins, ['https://example.com'])

@@ -18,39 +18,39 @@ export interface ChannelSchema {
 /** How channels of one pattern behave. */
 export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data = unknown>
   extends ChannelHooks<Params, Data> {
-  schema?: ChannelSchema
+  schema?: ChannelSchema | undefined
   /**
    * Publications that are kept, so that a client that was away can recover: at most `size` of them (1 to 100,000),
    * none older than `ttl` milliseconds (1,000 to 2,592,000,000), and at most `maxBytes` bytes of data together (1,024
    * to 1,073,741,824; 8,388,608 by default).
    * @default none
    */
-  history?: HistoryPolicy
+  history?: HistoryPolicy | undefined
   /**
    * Whether the channel keeps a list of its clients. `ttl` is how long the entries of a node that died are kept, in
    * milliseconds (1,000 to 3,600,000; 30,000 by default).
    * @default false
    */
-  presence?: boolean | { ttl?: number }
+  presence?: boolean | { ttl?: number | undefined } | undefined
   /**
    * Whether subscribers are sent who joins and who leaves: with `true` those that ask for it (`join_leave`, in
    * `centrifuge` the option `joinLeave`), with `'always'` all of them. A client that `onPresence` refuses is sent
    * neither.
    * @default false
    */
-  joinLeave?: boolean | 'always'
+  joinLeave?: boolean | 'always' | undefined
   /**
    * Whether clients need a token for each subscription: verified like the connection's, with the claims `sub` (the
    * same user) and `channel` (the channel's name). The subscription expires with it.
    * @default false
    */
-  token?: boolean
+  token?: boolean | undefined
   /**
    * Which clients may publish, if `onPublish` agrees: those that are subscribed to the channel, or all clients that are
    * connected.
    * @default 'subscribers'
    */
-  publishers?: 'subscribers' | 'clients'
+  publishers?: 'subscribers' | 'clients' | undefined
   /**
    * Whether a client that publishes is given its own publication, as the other subscribers are. `onPublish` may decide
    * otherwise for one publication.
@@ -61,7 +61,7 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    * Whether the scope's prefix is the beginning of the channels' names.
    * @default true
    */
-  prefix?: boolean
+  prefix?: boolean | undefined
 }
 
 const PRESENCE_TTL = 30_000

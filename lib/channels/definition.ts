@@ -39,7 +39,7 @@ export interface SubscribeGrant {
    * When the subscription expires, in seconds since 1970. Where the channel has `token` or `onRefresh`, clients are told
    * and come with `sub_refresh` before; else they subscribe anew after it.
    */
-  expiresAt?: number
+  expiresAt?: number | undefined
 }
 
 export interface PublishContext<Params = Readonly<Record<string, string>>, Data = unknown>
@@ -96,7 +96,7 @@ export interface ConnectGrant {
   /** Handed to the client; a JSON value. */
   data?: unknown
   /** Channels that the server subscribes the client to. They need no `onSubscribe`, and it is not asked. */
-  subscriptions?: readonly string[]
+  subscriptions?: readonly string[] | undefined
 }
 
 export interface MessageContext extends ClientContext {
@@ -120,29 +120,29 @@ export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = 
    * need no hook.
    * @default clients may not subscribe; with the option `token`, a valid subscription token is enough
    */
-  onSubscribe?: Permission<SubscribeContext<Params>, SubscribeGrant>
+  onSubscribe?: Permission<SubscribeContext<Params>, SubscribeGrant> | undefined
   /**
    * Throws to refuse a client's publication; `true` lets every client publish that the option `publishers` names.
    * @default clients may not publish
    */
-  onPublish?: Permission<PublishContext<Params, Data>, PublishGrant>
+  onPublish?: Permission<PublishContext<Params, Data>, PublishGrant> | undefined
   /** A subscription has ended, whatever the reason. */
-  onUnsubscribe?: (context: UnsubscribeContext<Params>) => unknown
+  onUnsubscribe?: ((context: UnsubscribeContext<Params>) => unknown) | undefined
   /**
    * Throws to refuse to tell a client who is on the channel: in `presence`, and as it changes (join and leave).
    * @default subscribers may know
    */
-  onPresence?: (context: ChannelContext<Params>) => unknown
+  onPresence?: ((context: ChannelContext<Params>) => unknown) | undefined
   /**
    * Throws to refuse a look into history, also for a client that subscribes and asks for what it missed.
    * @default subscribers may look
    */
-  onHistory?: (context: HistoryContext<Params>) => unknown
+  onHistory?: ((context: HistoryContext<Params>) => unknown) | undefined
   /**
    * A client asks for more time for its expiring subscription. Throws to refuse.
    * @default subscribers may ask; with the option `token` the new token gives the new end, otherwise the end stays
    */
-  onRefresh?: (context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>
+  onRefresh?: ((context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>) | undefined
 }
 
 /** Runs the hooks of the scope that declared something, for a client's command; throws what that is refused with. */

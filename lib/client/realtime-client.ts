@@ -6,40 +6,40 @@ export interface ConnectOptions {
    * Gives the token for a handshake; asked before each. `refused` is true if the server has just refused one: give a
    * new one then. Without this option no token is offered.
    */
-  token?: (about: { readonly refused: boolean }) => string | Promise<string>
+  token?: ((about: { readonly refused: boolean }) => string | Promise<string>) | undefined
   /** Answers the server's requests; what it throws is answered with the error's `code` and `message`, if it has both. */
-  respond?: (data: unknown) => unknown
+  respond?: ((data: unknown) => unknown) | undefined
   /**
    * The WebSocket to use: on Node 20, the one of the package `ws`.
    * @default the global one
    */
-  WebSocket?: SocketConstructor
+  WebSocket?: SocketConstructor | undefined
   /**
    * Messages that may wait to be sent, 0 or more. Past it `send` and `request` reject with `queue_full`.
    * @default 100
    */
-  queue?: number
+  queue?: number | undefined
   /**
    * Milliseconds that an attempt to connect may take, and a request by default.
    * @default 10000
    */
-  timeout?: number
+  timeout?: number | undefined
   /**
    * Milliseconds: the wait before an attempt is random, up to `first` after one failure, twice as much after each
    * further one, and `max` at most.
    * @default { first: 1000, max: 30000 }
    */
-  backoff?: { first?: number; max?: number }
+  backoff?: { first?: number | undefined; max?: number | undefined } | undefined
   /**
    * Milliseconds of silence after which a connection is given up.
    * @default what the server says that it will not exceed
    */
-  silence?: number
+  silence?: number | undefined
 }
 
 export interface RequestOptions {
   /** Milliseconds to wait for the reply. */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** A connection to an `app.ws` route that comes back by itself. */

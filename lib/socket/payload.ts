@@ -1,7 +1,12 @@
 import { dataFrame, textFrame } from '../protocol/frame.ts'
 
 /** Options of `ws`'s `send`. */
-export type SendOptions = { mask?: boolean; binary?: boolean; compress?: boolean; fin?: boolean }
+export interface SendOptions {
+  mask?: boolean | undefined
+  binary?: boolean | undefined
+  compress?: boolean | undefined
+  fin?: boolean | undefined
+}
 
 // Copied into a frame and joined with others up to this; larger payloads are written where they lie.
 const COPY_LIMIT = 16_384

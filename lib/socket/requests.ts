@@ -24,7 +24,7 @@ export interface RequestOptions {
    * Milliseconds to wait for the reply, 1 to 600,000.
    * @default 10000
    */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** What a route said about requests. */

@@ -16,21 +16,21 @@ export interface TestableApp {
 
 export interface ConnectOptions {
   /** Sent as the subprotocol `bearer.<token>`, last in the list. */
-  token?: string
+  token?: string | undefined
   /** The subprotocols to offer. @default ['realtime.v1'] with a token, none without */
-  protocols?: readonly string[]
+  protocols?: readonly string[] | undefined
   /** More request headers. */
-  headers?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string>> | undefined
   /** The `Origin` header that a browser would send; `true` stands for the app's own origin. @default no such header */
-  origin?: string | true
+  origin?: string | true | undefined
   /**
    * Connect in memory instead of over a loopback socket; the app then need not listen. Node's HTTP parser, Fastify and
    * `ws` run as they do over a network, but `server.close()` does not know of the connection.
    * @default false
    */
-  memory?: boolean
+  memory?: boolean | undefined
   /** Milliseconds that the handshake, and each later wait on the socket, may take. @default 5_000 */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 interface Target {

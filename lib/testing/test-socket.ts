@@ -22,7 +22,7 @@ export interface Closed {
 /** How long one wait may take. */
 export interface Wait {
   /** Milliseconds until the wait rejects. @default the `timeout` given to `connect` */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 interface Waiter {

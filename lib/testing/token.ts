@@ -20,9 +20,9 @@ export interface TestClaims {
 
 export interface TestTokenOptions {
   /** The HS256 secret. @default testSecret */
-  secret?: string
+  secret?: string | undefined
   /** Milliseconds from now to the `exp` claim; may be negative. @default 3_600_000 */
-  expiresIn?: number
+  expiresIn?: number | undefined
 }
 
 /** What `testToken(app)` needs of a Fastify app. */

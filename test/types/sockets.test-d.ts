@@ -1,5 +1,6 @@
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { WebsocketHandler } from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Claims, MessageOf, RealtimeSocket, ReplyOf, RequestOf } from 'fastify-realtime'
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -33,9 +34,47 @@ export function withoutProvider(app: FastifyInstance) {
     raw.on('message', (data, isBinary) => raw.send(data, { binary: isBinary }))
   })
   app.get('/raw', { websocket: true }, (socket, request) => {
-    expect<Equal<typeof socket.send, WebSocket['send']>>()
+    expect<Equal<typeof socket, RealtimeSocket>>()
+    const raw: WebSocket = socket
+    raw.on('message', (data, isBinary) => raw.send(data, { binary: isBinary }))
     expect<Equal<typeof request extends FastifyRequest ? true : false, true>>()
   })
+}
+
+export function hardenedRoutes(app: FastifyInstance) {
+  app.route({
+    method: 'GET',
+    url: '/route',
+    websocket: true,
+    handler: (socket, request) => {
+      expect<Equal<typeof socket, RealtimeSocket>>()
+      request.log.info(socket.id)
+    }
+  })
+  app.get<{ Params: { room: string } }>('/rooms/:room', { websocket: true }, async (socket, request) => {
+    const room: string = request.params.room
+    await socket.subscribe(room)
+    socket.sendJson({ room })
+  })
+  // As written for @fastify/websocket.
+  app.get('/old', { websocket: true }, (socket: WebSocket) => socket.send('hello'))
+  const handler: WebsocketHandler = (socket) => socket.close()
+  app.get('/handler', { websocket: true }, handler)
+  // Other routes stay what they are.
+  app.get('/plain', async (request, reply) => reply.send(request.url))
+  app.route({ method: 'GET', url: '/both', handler: async () => 'plain', wsHandler: (socket) => socket.send('hello') })
+  // @ts-expect-error: a socket, not a reply
+  app.get('/wrong', { websocket: true }, (socket) => socket.code(200))
+  app
+    .withTypeProvider<TypeBoxTypeProvider>()
+    .get(
+      '/typed/:id',
+      { websocket: true, schema: { params: Type.Object({ id: Type.Number() }) } },
+      (socket, request) => {
+        expect<Equal<typeof request.params, { id: number }>>()
+        expect<Equal<typeof socket, RealtimeSocket>>()
+      }
+    )
 }
 
 export function withTypeBox(plain: FastifyInstance) {
