@@ -63,3 +63,41 @@ t.test('case 131: a rewriteUrl that throws is logged, and the upgrade refused', 
   t.match(line, { err: { message: 'a fault' } })
   socket.destroy()
 })
+
+t.test('a client that leaves while a constraint of the application is found out begins no handshake', async (t) => {
+  const asked: ((error: null, value: string) => void)[] = []
+  let ask: () => void = () => undefined
+  const strategy = {
+    name: 'tenant',
+    storage: () => {
+      const stores = new Map<string, unknown>()
+      return {
+        get: (tenant: string) => stores.get(tenant) ?? null,
+        set: (tenant: string, store: unknown) => void stores.set(tenant, store)
+      }
+    },
+    // Two parameters would make it synchronous.
+    deriveConstraint: (_request: unknown, _context: unknown, done: (error: null, value: string) => void) => {
+      asked.push(done)
+      ask()
+    }
+  }
+  const constraints = { tenant: strategy } as never
+  const { app, logs } = await buildApp(t, anonymous, { fastify: { routerOptions: { constraints } } })
+  app.get('/ws', { websocket: true, constraints: { tenant: 'a' } }, () => undefined)
+  const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const left = new Promise<void>((resolve) => {
+    app.server.on('connection', (stream) => stream.once('close', resolve))
+  })
+  const wasAsked = new Promise<void>((resolve) => {
+    ask = resolve
+  })
+  const socket = await RawSocket.open(Number(port))
+  socket.write(requestHead({ path: '/ws' }))
+  await wasAsked
+  socket.reset()
+  await left
+  asked[0]?.(null, 'a')
+  t.equal(asked.length, 1, 'Fastify was not asked for a route')
+  t.notOk(logs.some(({ msg }) => msg === 'incoming request' || msg === 'handshake refused'))
+})
