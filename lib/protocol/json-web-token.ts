@@ -6,6 +6,7 @@
 // What base64url decodes in one go, and the fewest characters of a header ({"a":1} has ten).
 const QUANTUM = 4
 const SHORTEST_HEADER = 8
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 // The start of a JSON object with a member. Blanks may stand before it, and within.
 const OBJECT = /\{\s*"[^"\\]*"\s*:/
 
@@ -18,11 +19,18 @@ export function holdsJwt(text: string): boolean {
 }
 
 function endsWithHeader(part: string): boolean {
-  const run = /[\w-]*$/.exec(part)?.[0] as string
+  const run = part.slice(startOfRun(part))
   if (run.length < SHORTEST_HEADER) return false
   // Characters before the header shift it: it is at one of four places.
   for (let start = 0; start < QUANTUM; start++) if (OBJECT.test(decode(run.slice(start)))) return true
   return false
+}
+
+/** Where the base64url at the end begins. From the end: an expression would try each place from the start, to the end. */
+function startOfRun(part: string): number {
+  let start = part.length
+  while (start > 0 && BASE64URL.includes(part.charAt(start - 1))) start--
+  return start
 }
 
 function decode(run: string): string {
