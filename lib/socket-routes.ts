@@ -184,7 +184,7 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
   const error = readable(thrown)
   const { log } = socket.settings
   if (isOfClient(error)) {
-    log.info({ err: error, connection: socket.id }, 'channel name refused')
+    log.info({ err: loggable(error), connection: socket.id }, 'channel name refused')
     socket.closeWith(CLOSE.badRequest)
     return
   }

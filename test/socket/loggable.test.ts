@@ -1,3 +1,4 @@
+import Fastify from 'fastify'
 import t from 'tap'
 import { forbidden } from '../../lib/protocol/channel-errors.ts'
 import { loggable } from '../../lib/socket/loggable.ts'
@@ -34,6 +35,34 @@ t.test('what quotes a client at length is cut, wherever it does', async (t) => {
     t.ok(logged instanceof thrown.constructor, 'its class is logged too')
     if (thrown.stack !== undefined) t.match(stack, /\n {4}at /, 'and where it comes from')
   }
+})
+
+t.test('and so is what only loggers read', async (t) => {
+  const long = 'x'.repeat(20_000)
+  const items = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`item${i}`, 'x'.repeat(200)]))
+  const errors = [
+    new AggregateError([new Error(long), 'x'], 'short'),
+    new AggregateError(Array(1_000).fill(new Error('short')), 'short'),
+    Object.assign(new Error('short'), items),
+    Object.create(Object.assign(new Error('short'), { inherited: long })),
+    Object.assign(new Error('short'), { cause: () => new Error(long) }),
+    Object.assign(new Error('short'), { stack: `Error: ${long}` }),
+    Object.assign(new Error('short'), { stack: `Error: ${long}\n    at here` }),
+    // As from another realm: an error, but none of ours.
+    Object.defineProperties({}, { message: { value: long }, stack: { value: long } })
+  ]
+  const lines: string[] = []
+  const { log } = Fastify({ logger: { stream: { write: (line) => lines.push(line) } } })
+  for (const thrown of errors) log.error({ err: loggable(thrown) })
+  t.equal(lines.length, errors.length)
+  for (const line of lines) t.ok(line.length < 10_000 && !line.includes('x'.repeat(257)), `${line.length} characters`)
+})
+
+t.test('what loggers read is kept if it is short', async (t) => {
+  const several = new AggregateError([new Error('one'), 'two'], 'both')
+  t.equal(loggable(several), several)
+  const foreign = { message: 'one' }
+  t.equal(loggable(foreign), foreign)
 })
 
 t.test('causes of causes end', async (t) => {

@@ -18,6 +18,21 @@ t.test('what can’t be read is told as that', async (t) => {
   for (const thrown of [hostile('message'), hostile('code'), hostile('stack'), hostile('details', true)]) {
     t.match(readable(thrown), { message: 'Something was thrown that cannot be read' })
   }
+  const inherited = Object.setPrototypeOf(new Error('shown'), hostile('details', true))
+  const nameless = Object.assign(new Error('shown'), { constructor: hostile('name') })
+  const several = [hostile('constructor'), hostile('cause'), hostile('errors'), inherited, nameless]
+  const traps = ['getPrototypeOf', 'ownKeys', 'get', 'getOwnPropertyDescriptor'] as const
+  const trapped = traps.map(
+    (trap) =>
+      new Proxy(Object.assign(new Error('shown'), { code: 1 }), {
+        [trap]() {
+          throw new Error('hidden')
+        }
+      })
+  )
+  for (const thrown of [...several, ...trapped]) {
+    t.match(readable(thrown), { message: 'Something was thrown that cannot be read' })
+  }
   const { proxy, revoke } = Proxy.revocable({}, {})
   revoke()
   t.match(readable(proxy), { message: 'Something was thrown that cannot be read' })
