@@ -1,4 +1,4 @@
-import { ChannelError, ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
+import { ERROR, type ErrorReply, isChannelError } from '../protocol/channel-errors.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 
 /** What a client is told of an error. */
@@ -26,7 +26,7 @@ const KNOWN: Readonly<Record<string, ErrorReply>> = {
 
 /** What a client is told of whatever a command, a hook or a handler threw. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof ChannelError) {
+  if (isChannelError(error)) {
     const { code, message, temporary } = error
     return error.disconnects
       ? { disconnect: { code, reason: message } }

@@ -80,6 +80,11 @@ function isCode(code: number): boolean {
   return (code >= FIRST_ERROR && code <= LAST_ERROR) || code >= FIRST_DISCONNECT
 }
 
+/** True for a ChannelError that can be sent: an application may have changed what it made. */
+export function isChannelError(error: unknown): error is ChannelError {
+  return error instanceof ChannelError && isCode(error.code) && typeof error.message === 'string'
+}
+
 /** The error 103: the client may not do this. */
 export function forbidden(message?: string): ChannelError {
   return new ChannelError(ERROR.permissionDenied.code, message)

@@ -8,7 +8,7 @@ import {
   RequestTimeoutError,
   SocketClosedError
 } from '../errors.ts'
-import { ChannelError } from '../protocol/channel-errors.ts'
+import { isChannelError } from '../protocol/channel-errors.ts'
 import { type Dialogue, dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorOf } from '../protocol/messages.ts'
@@ -197,7 +197,7 @@ export class Requests {
 
   /** The client is told the code of an error that is meant for it, and of anything else only that it was. */
   #fail(id: number, error: unknown): void {
-    if (error instanceof ChannelError) {
+    if (isChannelError(error)) {
       const { code, message } = error
       this.#owner.sendText(failureMessage(id, { code, message }))
       return

@@ -17,6 +17,7 @@ t.test('what a client is told of an error', async (t) => {
     'x',
     { code: 'toString' },
     { code: 103 },
+    Object.assign(new ChannelError(4500), { code: 1 }),
     new errors.InvalidDataError()
   ]) {
     t.same(failureOf(thrown), { error: ERROR.internal, unexpected: true })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ChannelError, ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
+import { ChannelError, ERROR, forbidden, isChannelError } from '../../lib/protocol/channel-errors.ts'
 
 t.test('the codes of the protocol have its words', async (t) => {
   t.same(
@@ -23,6 +23,13 @@ t.test("an application's own", async (t) => {
   t.ok(new ChannelError(3000).disconnects)
   t.ok(new ChannelError(4999).disconnects)
   for (const code of [99, 2000, 2999, 5000, 100.5, Number.NaN]) t.throws(() => new ChannelError(code), RangeError)
+})
+
+t.test('one that was changed into what cannot be sent is none', async (t) => {
+  t.ok(isChannelError(forbidden()))
+  t.notOk(isChannelError(new Error('x')))
+  const changes = [{ code: 99_999 }, { code: Number.NaN }, { message: 1n }]
+  for (const change of changes) t.notOk(isChannelError(Object.assign(new ChannelError(400), change)))
 })
 
 t.test('what a route answers if its hook throws one', async (t) => {
