@@ -359,8 +359,8 @@ t.test('case 153: the broker’s clock is set back, or forward, by an hour', asy
 t.test('case 153: a broker that lost its data is said once, with since when', async (t) => {
   const { broker, make, lost, losses } = await makeNodes(t)
   const { socket, did } = makeSocket('1', 'u')
-  const sender = await make()
   const before = new Date()
+  const sender = await make()
   const deaf = await make(socket)
   const after = new Date()
   for (let i = 0; i < 3; i++) await sender.disconnect({ user: 'nobody' }, {})
