@@ -290,7 +290,7 @@ export class Node implements SocketObserver {
   }
 }
 
-/** Milliseconds from when a client's credentials begin to be verified until its connection is known. */
+/** Milliseconds from when a handshake, or the verification of a later token, begins until its connection is known. */
 function handshakeTime({ limits, channels }: ResolvedOptions): number {
   return Math.max(limits.upgradeTimeout, channels.hookTimeout) + BROKER_TIME
 }

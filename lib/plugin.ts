@@ -44,7 +44,9 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
     refused: (error: FastifyError) => metrics.refused(refusalReason(error))
   }
   const { upgradeTimeout, connections } = options.limits
-  const gate = new Gate(app.server as Server, { paths, listener, isShared, log: app.log, upgradeTimeout, ...refusals })
+  const mark = () => dismissals.mark()
+  const arrivals = { paths, listener, isShared, log: app.log, upgradeTimeout, mark }
+  const gate = new Gate(app.server as Server, { ...arrivals, ...refusals })
   const admission = new Admission({
     gate,
     server,

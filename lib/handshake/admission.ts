@@ -20,7 +20,7 @@ import type { CompiledValidator } from '../socket/validator.ts'
 import { authenticate } from './authentication.ts'
 import { Capacity } from './capacity.ts'
 import { isExpired } from './claim-rules.ts'
-import type { Dismissals, Mark } from './dismissals.ts'
+import type { Dismissals } from './dismissals.ts'
 import type { Gate, Handshake } from './gate.ts'
 import { Lease } from './lease.ts'
 import { originFault } from './origin.ts'
@@ -153,7 +153,7 @@ export class Admission {
     const user = (handshake.settings as SocketSettings).user?.sub
     if (user === undefined) return undefined
     const { dismissals } = this.#options
-    const mark = handshake.mark as Mark
+    const { mark } = handshake
     const dismissal = dismissals.since(mark, user)
     if (dismissal !== undefined) return this.#refuse(attempt, new DismissedError(), dismissal)
     dismissals.catchUp(mark, user, handshake.id)
@@ -222,7 +222,6 @@ export class Admission {
     const { handshake, request, route } = attempt
     const { auth } = route.settings
     if (auth === false) return
-    handshake.mark = this.#options.dismissals.mark()
     const identity = await authenticate(handshake, request, auth, route.kind === 'channels')
     if (identity === undefined) return
     identity.adopt()

@@ -32,7 +32,8 @@ interface Changes extends Dated {
 /**
  * Users that were disconnected lately, and other changes to a user's connections. Such a request finds the connections
  * that are open. A handshake that is under way at that moment opens afterwards: before it does, it asks here whether its
- * user was disconnected since its credentials began to be verified, and what else is to be done to it.
+ * user was disconnected since it began, and what else is to be done to it. A token that comes later counts from when its
+ * verification began.
  */
 export class Dismissals {
   readonly #now: () => number
@@ -44,13 +45,13 @@ export class Dismissals {
   #count = 0
   #latest = Number.NEGATIVE_INFINITY
 
-  /** @param keep Milliseconds that a verification and the rest of a handshake take at most. */
+  /** @param keep Milliseconds that a handshake, or the verification of a later token, takes at most. */
   constructor(now: () => number, keep: number) {
     this.#now = now
     this.#keep = keep
   }
 
-  /** What to remember when credentials begin to be verified. */
+  /** What to remember when a handshake begins, or when a token that comes after it begins to be verified. */
   mark(): Mark {
     this.#latest = this.#now()
     return { count: this.#count, at: this.#latest }

@@ -22,8 +22,8 @@ export interface Handshake {
   offer: SubprotocolOffer
   /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
   urlTokens: readonly UrlToken[]
-  /** When its credentials began to be verified. */
-  mark?: Mark
+  /** Taken before any hook runs: a session that a hook loads may be ended before it is verified. */
+  readonly mark: Mark
   /** Set once the connection is admitted. */
   settings?: SocketSettings
   /** The 101 is written; the deadline is off. */
@@ -48,6 +48,8 @@ export interface GateOptions {
   readonly isShared: boolean
   readonly log: FastifyBaseLogger
   readonly upgradeTimeout: number
+  /** What to remember when a handshake begins. */
+  mark(): Mark
   isDraining(): boolean
   /** Seconds, for Retry-After. */
   retryAfter(): number
@@ -172,6 +174,7 @@ export class Gate {
       stream,
       head: head.length === 0 ? NO_BYTES : head,
       begunAt: performance.now(),
+      mark: this.#options.mark(),
       offer: takeOffer(request),
       urlTokens: takeUrlTokens(request),
       upgraded: false

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import type { Claims, RealtimeOptions } from '../../lib/options.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
@@ -87,6 +87,33 @@ t.test('case 119: the request comes while the token is verified', async (t) => {
   await app.realtime.disconnect({ user: 'ada' })
   verifier.open()
   t.match(await attempt, { statusCode: 403 })
+})
+
+t.test('case 119: the request comes while a session is loaded, before anything is verified', async (t) => {
+  const store = gate()
+  const sessions = new Map([['s1', 'ada']])
+  type WithLogin = FastifyRequest & { login?: string | undefined }
+  const authenticate = ({ login }: WithLogin) => (login === undefined ? undefined : { sub: login })
+  // What a session plugin does: its hook comes first, and reads the session before it waits.
+  const before = (app: FastifyInstance) => {
+    app.addHook('onRequest', async (request) => {
+      const login = sessions.get(request.headers.cookie as string)
+      await store.pass()
+      Object.assign(request, { login })
+    })
+  }
+  const { app } = await buildApp(t, { auth: { sources: [], authenticate } }, { jwt: false, before })
+  app.ws('/ws', async (socket) => {
+    for await (const _ of socket.messages());
+  })
+  const attempt = outcome(connect(app, '/ws', { headers: { cookie: 's1' } }))
+  await store.reached
+  sessions.delete('s1')
+  await app.realtime.disconnect({ user: 'ada' })
+  store.open()
+  t.match(await attempt, { statusCode: 403, body: { code: 'FST_RT_DISMISSED' } })
+  sessions.set('s2', 'ada')
+  t.ok(await connect(app, '/ws', { headers: { cookie: 's2' } }), 'a later login comes in')
 })
 
 t.test('case 119: the request comes while a client of channels connects or refreshes', async (t) => {

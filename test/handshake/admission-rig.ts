@@ -91,6 +91,7 @@ export async function rig(
     const stream = Object.assign(new EventEmitter(), { destroyed: false })
     const handshake: Handshake = {
       begunAt: 0,
+      mark: dismissals.mark(),
       id: `socket-${handshakes.size + 1}`,
       stream: stream as never,
       head: Buffer.alloc(0),
