@@ -5,6 +5,7 @@ import t from 'tap'
 import { Type } from 'typebox'
 import { z } from 'zod'
 import { forbidden } from '../lib/index.ts'
+import { userKey } from '../lib/socket/user-key.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { atLeast, buildApp } from './support/app.ts'
 import { rawUpgrade } from './support/raw-socket.ts'
@@ -111,7 +112,7 @@ t.test('requests and keyed messages, on a route that asks for them', async (t) =
   socket.send({ key: 'k', message: { n: 1 } })
   t.same(await socket.next(), { id: 1, request: { is: { n: 1 } } })
   socket.send({ id: 1, reply: 'yes' })
-  t.same(await socket.next(), { message: { n: 1 }, key: 'k', answer: 'yes' })
+  t.same(await socket.next(), { message: { n: 1 }, key: userKey(undefined, 'k'), answer: 'yes' })
   socket.send({ n: 2 })
   await socket.next()
   socket.send({ id: 2, error: 'no' })

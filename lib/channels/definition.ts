@@ -113,7 +113,10 @@ type Maybe<T> = T | void | Promise<T | void>
 /** A hook without which clients may not do something; `true` stands for every connected client. */
 export type Permission<Context, Grant> = true | ((context: Context) => Maybe<Grant>)
 
-/** The hooks of a channel. If one throws, the client is answered: a `ChannelError` with its code, anything else with 100. */
+/**
+ * The hooks of a channel. If one throws, the client is answered: a `ChannelError` with its code, anything else with 100.
+ * `false` is no answer: it is taken for an error of the application.
+ */
 export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = unknown> {
   /**
    * Throws to refuse a subscription; `true` lets every connected client subscribe. Subscriptions that the server makes
@@ -139,7 +142,8 @@ export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = 
    */
   onHistory?: ((context: HistoryContext<Params>) => unknown) | undefined
   /**
-   * A client asks for more time for its expiring subscription. Throws to refuse.
+   * A client asks for more time for its expiring subscription. Throws to refuse. If it returns no `expiresAt`, the new
+   * token gives the new end; without one the end stays.
    * @default subscribers may ask; with the option `token` the new token gives the new end, otherwise the end stays
    */
   onRefresh?: ((context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>) | undefined

@@ -42,6 +42,7 @@ import { HELD_BY } from './reading.ts'
 import { type RequestOptions, type RequestRules, Requests } from './requests.ts'
 import type { Resumption } from './resumption.ts'
 import { stringify } from './stringify.ts'
+import { userKey } from './user-key.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
@@ -249,11 +250,13 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
 
   /**
    * The key of the keyed message that the loop over `messages()` is at: of one that the client queued while it was
-   * away. It is the same if the client has to send the message again, so it can be an `idempotencyKey`. Undefined for
-   * other messages, and on routes without `queued: true`.
+   * away. It is the same if the client has to send the message again, so it can be an `idempotencyKey`. It belongs to
+   * the user: another user's client that sends the same key gets another one here. Undefined for other messages, and on
+   * routes without `queued: true`.
    */
   get messageKey(): string | undefined {
-    return this.#inbox?.key
+    const key = this.#inbox?.key
+    return key && userKey(this.user?.sub, key)
   }
 
   /**

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { RequestRules } from '../../lib/socket/requests.ts'
 import { Resumption } from '../../lib/socket/resumption.ts'
+import { userKey } from '../../lib/socket/user-key.ts'
 import { socketRig } from '../support/socket-rig.ts'
 
 /* What a socket does for a client that resumes, asks, answers and queues: `fastify-realtime/client`. */
@@ -77,7 +78,8 @@ t.test(
       const messages = socket.messages()
       client.send({ key: 'k', message: 1 })
       t.match(await messages.next(), { value: 1 })
-      t.equal(socket.messageKey, 'k')
+      t.equal(socket.messageKey, userKey(socket.user?.sub, 'k'))
+      t.not(socket.messageKey, userKey('another', 'k'), 'another user’s key of the same name is another key')
       void messages.next()
       t.equal(socket.messageKey, undefined)
       socket.sendJson('end')

@@ -9,7 +9,7 @@ import type { Session } from '../session.ts'
 import { timeToLive } from '../time-to-live.ts'
 import type { CommandOf } from './index.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { plainOnly } from './permission.ts'
+import { answerOf, plainOnly } from './permission.ts'
 import { subscribeAtConnect } from './server-subscriptions.ts'
 
 // What this server calls itself to its clients. Its version is nobody's business.
@@ -28,7 +28,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const { data, name, version } = request
   if (verified !== undefined) await become(session, verified)
   const context = { ...session.client(), data, name, version }
-  const grant = (await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
+  const grant = answerOf(await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
   session.info = infoOf(session.user, grant)
   await subscribeAtConnect(session, grant.subscriptions ?? [], request.subs, (subs) => {

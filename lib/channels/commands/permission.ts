@@ -11,6 +11,8 @@ import type { Target } from './attach.ts'
  * that gives the same.
  */
 
+const FALSE = 'a hook returned false: throw forbidden() to refuse, return nothing to allow'
+
 type Required = 'onSubscribe' | 'onPublish'
 
 /** What is asked before a client subscribes. A subscription token is the application's permission already. */
@@ -45,6 +47,15 @@ function required<Name extends Required>(
   throw new ChannelError(ERROR.permissionDenied.code)
 }
 
+/**
+ * What a hook has returned. Throws for `false`: a hook that returns a comparison means no by it, and one that returns
+ * `isBad && refuse()` means yes. Nobody is let in by that mistake.
+ */
+export function answerOf<Grant>(returned: Grant): Grant {
+  if ((returned as unknown) === false) throw new TypeError(FALSE)
+  return returned
+}
+
 /** Throws 103 unless the client has a subscription to the channel that it knows of. */
 export function subscribersOnly({ subscriptions }: Session, channel: string): void {
   if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
@@ -71,7 +82,7 @@ export async function allowHistory(
   const { onHistory } = definition.hooks
   await session.pass(definition)
   if (onHistory === undefined) subscribersOnly(session, channel)
-  else await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query }))
+  else answerOf(await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query })))
 }
 
 /** Throws if the client may not know who is on the channel. */
@@ -79,7 +90,7 @@ export async function allowPresence(session: Session, channel: string, { definit
   const { onPresence } = definition.hooks
   await session.pass(definition)
   if (onPresence === undefined) subscribersOnly(session, channel)
-  else await session.services.deadline.wait(onPresence({ ...session.client(), channel, params }))
+  else answerOf(await session.services.deadline.wait(onPresence({ ...session.client(), channel, params })))
 }
 
 /** Whether a subscription that is being made may begin with what was published before. */
@@ -95,7 +106,7 @@ export async function mayRecover(
     // For the client's own command the scope's hooks have run already.
     if (byServer) await session.pass(definition)
     const query = { limit: -1, since, reverse: false }
-    await session.services.deadline.wait(onHistory?.({ ...session.client(), channel, params, ...query }))
+    answerOf(await session.services.deadline.wait(onHistory?.({ ...session.client(), channel, params, ...query })))
   })
 }
 
@@ -106,7 +117,7 @@ export async function mayHear(session: Session, subscription: SessionSubscriptio
   if (!joinLeave || !(asked || joinLeave === 'always')) return false
   return isAllowed(async () => {
     if (byServer) await session.pass(definition)
-    await session.services.deadline.wait(hooks.onPresence?.({ ...session.client(), channel, params }))
+    answerOf(await session.services.deadline.wait(hooks.onPresence?.({ ...session.client(), channel, params })))
   })
 }
 

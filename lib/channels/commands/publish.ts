@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import { stringify } from '../../socket/stringify.ts'
+import { userKey } from '../../socket/user-key.ts'
 import { runValidator } from '../../socket/validator.ts'
 import { checkIdempotencyKey } from '../idempotency-key.ts'
 import type { Session } from '../session.ts'
 import { describe, findTarget } from './attach.ts'
 import type { CommandOf } from './index.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { plainOnly, publishHook, subscribersOnly } from './permission.ts'
+import { answerOf, plainOnly, publishHook, subscribersOnly } from './permission.ts'
 
 /** `publish`: validated, allowed by the application, then published to all. */
 export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
@@ -26,23 +26,18 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const data = validation === undefined ? command.request.data : validation.value
   const { deadline, hub } = session.services
   const context = { ...session.client(), channel, params, data }
-  const grant = (onPublish === true ? undefined : await deadline.wait(onPublish(context))) ?? {}
+  const grant = (onPublish === true ? undefined : answerOf(await deadline.wait(onPublish(context)))) ?? {}
+  // Its subscription may have been ended while the hooks ran. What a client sent before it left is published.
+  if (definition.publishers === 'subscribers' && !session.closed) subscribersOnly(session, channel)
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
   const info = session.subscriptions.get(channel)?.info ?? describe(session)
   const key = checkIdempotencyKey(grant.idempotencyKey)
-  const idempotencyKey = key === undefined ? undefined : keyOf(session, key)
+  const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
   await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.socket.id }, info)
   session.reply(command, '{}')
-}
-
-/** A user's own key: another's of the same name is another key. */
-function keyOf({ user }: Session, key: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([user?.sub ?? '', key]))
-    .digest('base64url')
 }

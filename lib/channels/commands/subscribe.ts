@@ -8,7 +8,7 @@ import { timeToLive } from '../time-to-live.ts'
 import { attach, openSubscription } from './attach.ts'
 import type { CommandOf } from './index.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { plainOnly, subscribeHook } from './permission.ts'
+import { answerOf, plainOnly, subscribeHook } from './permission.ts'
 
 // A subscription that comes too late for its own end is refused. One that exists goes on until its old end, and its
 // client tries again with a new token: clients take an error that is not temporary for the end of the subscription.
@@ -28,7 +28,8 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     await session.pass(definition)
     const claims = definition.token ? await verifySubscription(session, subscription, token, ONCE) : undefined
     const context = { ...session.client(), channel, params, data, token, claims }
-    const grant = (onSubscribe === true ? undefined : await session.services.deadline.wait(onSubscribe(context))) ?? {}
+    const { deadline } = session.services
+    const grant = (onSubscribe === true ? undefined : answerOf(await deadline.wait(onSubscribe(context)))) ?? {}
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)
@@ -77,8 +78,9 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
   const claims = definition.token ? await verifySubscription(session, subscription, token, AGAIN) : undefined
   const context = { ...session.client(), channel, params, token, claims }
-  const grant = (await session.services.deadline.wait(onRefresh?.(context))) ?? {}
-  const { expiresAt = claims?.exp } = grant
+  const grant = answerOf(await session.services.deadline.wait(onRefresh?.(context))) ?? {}
+  // A hook that only checks gives no time: the end stays as it was.
+  const { expiresAt = claims === undefined ? subscription.expiresAt : claims.exp } = grant
   checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, AGAIN)
   if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
   expireAt(session, subscription, expiresAt)

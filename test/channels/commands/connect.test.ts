@@ -270,3 +270,10 @@ t.test('a refresh that comes too late', async (t) => {
   t.same(await client.heard(), [])
   t.same(client.asked, [])
 })
+
+t.test('onConnect returns false: the client does not connect, and the log says what to return', async (t) => {
+  const rig = await sessionRig(t, { hooks: { onConnect: () => false as unknown as undefined } })
+  const client = await rig.client({ connect: false })
+  t.same(await client.call({ connect: {} }), { error: ERROR.internal })
+  t.match(rig.logs, [[{ err: { message: /throw forbidden\(\) to refuse/ } }]])
+})

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { subscribeAtConnect, subscribeByServer } from '../../../lib/channels/commands/server-subscriptions.ts'
 import { ChannelError, ERROR, forbidden } from '../../../lib/protocol/channel-errors.ts'
+import { pending } from '../../support/pending.ts'
 import { type Client, sessionRig } from '../session-rig.ts'
 
 /* Whole connections: test/cases/g-rights.test.ts. */
@@ -122,7 +123,7 @@ t.test('case 121: joins and leaves are for those who may know who is there', asy
 
 t.test('joinLeave always: those that did not ask are sent them too, but for those who may not know', async (t) => {
   const rig = await sessionRig(t)
-  rig.channel('room', { joinLeave: 'always', onPresence: ({ user }) => user?.sub === 'mallory' && refuse() })
+  rig.channel('room', { joinLeave: 'always', onPresence: ({ user }) => void (user?.sub === 'mallory' && refuse()) })
   const [mallory, bob] = [await rig.client({ user: { sub: 'mallory' } }), await rig.client({ user: { sub: 'bob' } })]
   for (const client of [mallory, bob]) await subscribe(client, 'room')
   const ada = await rig.client()
@@ -182,4 +183,44 @@ t.test('one that ends while a hook decides what it may have is none', async (t) 
   })
   t.same(await subscribe(client, 'live'), denied)
   t.same(await rig.broker.presence('live'), [])
+})
+
+t.test('case 120: a hook that returns false lets nobody in, and the log says what to return', async (t) => {
+  const no = () => false as unknown as undefined
+  const later = async () => false as unknown as undefined
+  const rig = await sessionRig(t)
+  const failed = { error: ERROR.internal }
+  rig.channel('out', { onSubscribe: no, onPublish: later, publishers: 'clients' })
+  rig.channel('in', { presenceTtl: 30_000, history: true, onPresence: no, onHistory: later, onRefresh: no })
+  rig.channel('joins', { joinLeave: true, onPresence: later })
+  await rig.publish('in', 1)
+  const client = await rig.client()
+  t.same(await subscribe(client, 'out'), failed)
+  t.same(await publish(client, 'out'), failed)
+  t.same(await subscribe(client, 'in', { recover: true }), failed)
+  t.same(await subscribe(client, 'joins', { join_leave: true }), failed)
+  t.same(client.session.channels, [])
+  t.match(await subscribe(client, 'in'), { subscribe: {} })
+  t.same(await client.call({ history: { channel: 'in', limit: 1 } }), failed)
+  t.same(await client.call({ presence: { channel: 'in' } }), failed)
+  t.same(await client.call({ sub_refresh: { channel: 'in', token: 'x' } }), failed)
+  t.equal(rig.logs.length, 7)
+  for (const [details] of rig.logs) t.match(details, { err: { message: /throw forbidden\(\) to refuse/ } })
+})
+
+t.test('case 122: a client whose subscription is ended while its publication waits for a hook', async (t) => {
+  const rig = await sessionRig(t)
+  const decided = pending()
+  rig.channel('room', { history: true, onSubscribe: true, publishers: 'subscribers', onPublish: () => decided.promise })
+  const [client, gone] = [await rig.client(), await rig.client()]
+  for (const one of [client, gone]) await subscribe(one, 'room')
+  const answer = publish(client, 'room', 'after its end')
+  gone.say({ id: 1, publish: { channel: 'room', data: 'before it left' } })
+  client.session.unsubscribe('room')
+  gone.end()
+  decided.resolve()
+  t.same(await answer, denied)
+  t.match(await rig.broker.history('room', { limit: 10, maxBytes: 10_000, reverse: false }), {
+    publications: { length: 1, 0: { data: Buffer.from('"before it left"') } }
+  })
 })

@@ -175,19 +175,26 @@ t.test('a refresh gives it more time, or all there is', async (t) => {
       told.push([user, channel, token, claims])
       if (token === 'no') throw forbidden()
       if (token === 'late') return { expiresAt: now() - 1 }
-      return token === 'forever' ? undefined : { expiresAt: now() + 100 }
+      if (token === 'checked') return undefined
+      return { expiresAt: token === 'forever' ? Number.POSITIVE_INFINITY : now() + 100 }
     }
   })
-  const [ada, bob] = [await rig.client(), await rig.client({ user: { sub: 'bob' } })]
-  for (const client of [ada, bob]) await subscribe(client, 'short')
+  const [ada, bob, lin] = [
+    await rig.client(),
+    await rig.client({ user: { sub: 'bob' } }),
+    await rig.client({ user: { sub: 'lin' } })
+  ]
+  for (const client of [ada, bob, lin]) await subscribe(client, 'short')
   t.match(await refresh(ada, 'short', 'more'), { sub_refresh: { expires: true, ttl: /^(89|90)$/ } })
   t.same(told, [[ADA, 'short', 'more', undefined]])
   t.same(await refresh(bob, 'short', 'forever'), { sub_refresh: {} })
+  t.match(await refresh(lin, 'short', 'checked'), { sub_refresh: { expires: true, ttl: /^1[78]$/ } }, 'its end stays')
   t.same(await refresh(ada, 'short', 'no'), { error: ERROR.permissionDenied })
   t.same(await refresh(ada, 'short', 'late'), { error: { ...ERROR.expired, temporary: true } }, 'it may try again')
   t.match(await refresh(ada, 'short', ''), { sub_refresh: { expires: true } }, 'the hook may want no token')
   await pass(rig, 60)
   t.same(ada.session.channels, ['short'], 'what was refused took nothing away')
+  t.same(lin.session.channels, [], 'a hook that gives no time makes nobody stay for ever')
   await pass(rig, 60)
   t.same(ada.session.channels, [])
   t.same(bob.session.channels, ['short'])
