@@ -4,13 +4,18 @@ import { isIPv6 } from 'node:net'
 const MAPPED = '0:0:0:0:0:ffff'
 const TRANSLATED = '64:ff9b:0:0:0:0'
 const GROUPS = 8
+// `[2001:db8::1]:49152`, `[2001:db8::1]` and `192.0.2.1:49152`.
+const WITH_PORT = /^(?:\[(.+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/
 const NETWORK_GROUPS = 4
 
 /**
  * What a remote address counts as. A customer with IPv6 has a /64 at least, which is 2^64 addresses: all of them count
- * as one. An IPv4 address counts as itself, however it is written.
+ * as one. An IPv4 address counts as itself, however it is written. Some proxies add the client's port, which is new
+ * for each connection: it does not count.
  */
-export function addressKey(address: string): string {
+export function addressKey(peer: string): string {
+  const [, ipv6, ipv4] = WITH_PORT.exec(peer) ?? []
+  const address = ipv6 ?? ipv4 ?? peer
   if (!isIPv6(address)) return address
   const groups = groupsOf(address)
   const prefix = groups.slice(0, -2).join(':')

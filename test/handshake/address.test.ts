@@ -33,6 +33,14 @@ t.test('case 125: an IPv6 /64 is one address', async (t) => {
   t.equal(addressKey('1::'), '1:0:0:0::/64')
 })
 
+t.test('case 125: the port that a proxy reports with an address does not count', async (t) => {
+  for (const port of ['1', '49152', '65535']) t.equal(addressKey(`192.0.2.1:${port}`), '192.0.2.1')
+  for (const address of ['[2001:db8:1:2::1]', '[2001:db8:1:2::9]:443', '[2001:db8:1:2::9]:49152']) {
+    t.equal(addressKey(address), '2001:db8:1:2::/64', address)
+  }
+  t.equal(addressKey('[::ffff:192.0.2.1]:80'), '192.0.2.1')
+})
+
 t.test('what is no IPv6 address counts as it stands', async (t) => {
   for (const address of ['10.0.0.1', 'unknown', '', 'a:b', '_hidden']) t.equal(addressKey(address), address)
 })
