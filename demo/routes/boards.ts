@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ChannelError, type RouteOptions } from 'fastify-realtime'
-import { authenticate, userOf } from '../authenticate.ts'
+import { authenticate, isAdmin, userOf } from '../authenticate.ts'
 import { countStrokes } from '../count-strokes.ts'
 import { publishOrExplain } from '../publishing.ts'
 import { BoardParams, BoardPublication, Clear, Cleared, Cursor, Stroke } from '../schemas.ts'
@@ -17,13 +17,17 @@ const LIMIT = { max: 600, timeWindow: '1 minute' }
 const HISTORY = { size: 10_000, ttl: 24 * 60 * 60 * 1000 }
 // A worker that was killed leaves its clients' names behind for so long.
 const PRESENCE = { ttl: 10_000 }
-// Looked at by everybody and drawn on by no page, so that there is something to be refused.
+// Looked at by everybody and drawn on by administrators only, over HTTP, so that there is something to be refused.
 const MUSEUM = 'museum'
 const LOOK_ONLY = 460
+const LOOK_ONLY_REASON = 'this board is only to be looked at'
+const FORBIDDEN = 4403
 
 const channelOf = (board: string) => `boards/${board}`
-// Who drew it is the server's to say.
-const signed = (stroke: Stroke, user: string | undefined) => ({ ...stroke, id: stroke.id ?? randomUUID(), user })
+// Who drew it is the server's to say, and nothing but a stroke is published as one.
+const signed = ({ id = randomUUID(), colour, width, points }: Stroke, user: string | undefined) => {
+  return { id, colour, width, points, user }
+}
 
 /** Whiteboards: what is drawn on one is published to all who look at it. */
 const boards: FastifyPluginAsyncTypebox = async (app) => {
@@ -60,9 +64,11 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
     '/ws/boards/:board',
     { schema: { params: BoardParams, message: Stroke }, config: { realtime: SOCKET } },
     async (socket, request) => {
-      const channel = channelOf(request.params.board)
+      const { board } = request.params
+      const channel = channelOf(board)
       await socket.subscribe(channel)
       for await (const stroke of socket.messages()) {
+        if (board === MUSEUM) return socket.close(FORBIDDEN, LOOK_ONLY_REASON)
         await publishOrExplain(socket, channel, signed(stroke, socket.user?.sub))
       }
     }
@@ -71,12 +77,17 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/boards/:board/strokes',
     { schema: { params: BoardParams, body: Stroke }, onRequest: authenticate, config: { rateLimit: LIMIT } },
-    (request) => app.realtime.publish(channelOf(request.params.board), signed(request.body, userOf(request)))
+    async (request) => {
+      const { board } = request.params
+      // What hangs there has been hung by an administrator.
+      if (board === MUSEUM && !isAdmin(request)) refuseInMuseum(board)
+      return app.realtime.publish(channelOf(board), signed(request.body, userOf(request)))
+    }
   )
 }
 
 function refuseInMuseum(board: string): void {
-  if (board === MUSEUM) throw new ChannelError(LOOK_ONLY, 'this board is only to be looked at')
+  if (board === MUSEUM) throw new ChannelError(LOOK_ONLY, LOOK_ONLY_REASON)
 }
 
 /** What is published of what a client wants to: nothing that it made up, and once, however often it is sent. */

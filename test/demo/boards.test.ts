@@ -63,7 +63,11 @@ test('a board is its channel’s history: signed by the server, each stroke once
 })
 
 test('what is no stroke is refused, and what nobody may draw on', async (t) => {
-  const { client } = await build(t)
+  const { app, client } = await build(t)
+  const post = (board: string, claims: { sub: string; admin?: boolean }, payload: object) => {
+    const headers = { authorization: `Bearer ${testToken(claims, { secret })}` }
+    return app.inject({ method: 'POST', url: `/api/boards/${board}/strokes`, headers, payload })
+  }
   const ada = client('ada')
   const bad = [
     { ...stroke('a.0'), id: undefined },
@@ -84,12 +88,31 @@ test('what is no stroke is refused, and what nobody may draw on', async (t) => {
     message: 'this board is only to be looked at'
   })
   await t.rejects(ada.rpc('board.clear', { board: 'museum', id: 'x' }), { code: 460 })
+  const socket = await connect(app, '/ws/boards/museum', { token: testToken({ sub: 'ada' }, { secret }) })
+  socket.send(stroke('a.0'))
+  t.same(await socket.closed(), { code: 4403, reason: 'this board is only to be looked at' })
+  t.equal((await post('museum', { sub: 'ada' }, stroke('a.0'))).statusCode, 403)
+  t.same((await app.realtime.history('boards/museum')).publications, [], 'by no way at all')
+  t.equal((await post('museum', { sub: 'curator', admin: true }, stroke('c.0'))).statusCode, 200)
   await t.rejects(
     ada
       .publish('boards/one', { ...stroke('a.0') })
       .then(() => ada.publish('boards/one', { ...stroke('a.0'), colour: 'blue' })),
     { code: 107 },
     'another stroke of that id'
+  )
+  const sly = { ...stroke('b.0'), undo: 'a', clear: 'sly', user: 'grace', more: 1 }
+  await post('two', { sub: 'ada' }, sly)
+  const raw = await connect(app, '/ws/boards/two', { token: testToken({ sub: 'lin' }, { secret }) })
+  raw.send(sly)
+  await raw.next()
+  t.same(
+    (await app.realtime.history('boards/two')).publications.map(({ data }) => data),
+    [
+      { ...stroke('b.0'), user: 'ada' },
+      { ...stroke('b.0'), user: 'lin' }
+    ],
+    'nothing but a stroke, signed'
   )
 })
 

@@ -20,8 +20,8 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
   let demo = await DemoProcess.start(whole, env)
   const board = (name: string) => `${demo.address}/#${name}`
   /** Publishes a stroke by HTTP. */
-  const post = async (name: string, stroke: object, user = 'poster') => {
-    const authorization = `Bearer ${await demo.token(user)}`
+  const post = async (name: string, stroke: object, user = 'poster', key?: string) => {
+    const authorization = `Bearer ${await demo.token(user, key)}`
     const headers = { authorization, 'content-type': 'application/json' }
     const body = JSON.stringify(stroke)
     return fetch(`${demo.address}/api/boards/${name}/strokes`, { method: 'POST', headers, body })
@@ -207,7 +207,7 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
 
   await whole.test('a refused stroke is marked, and may be sent again or removed', async (t) => {
     const ada = await visitors.open(t, board('museum'))
-    await post('museum', { colour: 'red', points: [0.1, 0.25, 0.9, 0.25] })
+    await post('museum', { colour: 'red', points: [0.1, 0.25, 0.9, 0.25] }, 'curator', await demo.adminKey())
     await ada.ink(0.25)
     await ada.draw(0.5)
     const bar = ada.page.getByRole('alert')
