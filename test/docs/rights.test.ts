@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { connect, disposeAll, testSecret, testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
 import { Speaker } from '../support/speaker.ts'
-import { type Example, examples, root } from './pages.ts'
+import { type Example, examples, pages, root } from './pages.ts'
 
 /*
  * Case 120: the examples of the docs that have users and channels, as they are printed, and a client of the user
@@ -106,12 +106,35 @@ t.test('case 120: the channels of docs/channels.md', async (t) => {
   t.match(await ada.call({ subscribe: { channel: 'boards/1' } }), { subscribe: { recoverable: true } })
 })
 
+t.test('case 120: no example has a secret that everybody can read', async (t) => {
+  for (const page of pages()) {
+    for (const { source, place } of examples(page, ['ts', 'js']))
+      t.notMatch(source, /(SECRET|KEY)\w* \?\? ['"`]/, place)
+  }
+})
+
+t.test('case 120: a session’s id from before the login is nobody’s after it', async (t) => {
+  const app = await run<FastifyInstance>(t, exampleWith('docs/cookies-and-sessions.md', 'request.session'), 'app')
+  closing(t, app)
+  const login = (cookie?: string) => app.inject({ method: 'POST', url: '/login', headers: cookie ? { cookie } : {} })
+  const cookieOf = ({ headers }: { headers: Record<string, unknown> }) =>
+    String(headers['set-cookie']).split(';')[0] as string
+  // What an attacker plants: an id that the server has signed, of a session that it knows.
+  const before = cookieOf(await login())
+  const after = cookieOf(await login(before))
+  t.not(after, before)
+  const refused = connect(app, '/live', { headers: { cookie: before } }).catch(({ statusCode }) => statusCode)
+  t.equal(await refused, 401)
+  t.ok(await connect(app, '/live', { headers: { cookie: after } }))
+})
+
 t.test('case 120: what the functions of the docs add to an application', async (t) => {
   type Plugin = (app: FastifyInstance) => Promise<void>
   const { app } = await buildApp(t)
   const found = [
     ['docs/channels.md', 'names'],
     ['docs/channels.md', 'notes'],
+    ['docs/client.md', 'rooms'],
     ['docs/sockets.md', 'chat'],
     ['docs/sockets.md', 'admin'],
     ['docs/sockets.md', 'reports']
@@ -124,7 +147,7 @@ t.test('case 120: what the functions of the docs add to an application', async (
   }
   await app.listen({ host: '127.0.0.1', port: 0 })
   await isClosedTo(t, app, 'mallory', ['chat/tea', 'reports', 'users/ada/notes', 'boards/7', 'boards/7/staff'])
-  await isShutTo(t, app, 'mallory', { '/chat/tea': 4403, '/chat/tea%2Fx': 4403 })
+  await isShutTo(t, app, 'mallory', { '/chat/tea': 4403, '/chat/tea%2Fx': 4403, '/rooms/tea%2Fx': 4400 })
   await t.rejects(connect(app, '/reports', { token: tokenOf('mallory') }))
   const post = (url: string, user?: string) =>
     app.inject({
