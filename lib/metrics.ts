@@ -12,6 +12,8 @@ export interface MetricSources {
   readonly registry: Registry
   channels(): number
   brokerUp(): boolean
+  /** Parts of the broker, and whether each can be used. */
+  shards(): ReadonlyMap<string, boolean>
   /** Reports an error of prom-client's, or in reading a figure: neither may reach a connection or the other figures. */
   failed(error: unknown): void
   /** How the drain goes, or what it came to. */
@@ -107,7 +109,7 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     const registers = [registry]
     const guard = this.#guard.bind(this)
     const others = new Set(registry.getMetricsAsArray().map(({ name }) => name))
-    const { registry: sockets, channels, brokerUp, drain } = this.#sources
+    const { registry: sockets, channels, brokerUp, shards, drain } = this.#sources
     const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
       new prom.Counter({
         name: `realtime_${name}_total`,
@@ -170,6 +172,18 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     })
     gauge('channels', 'Channels that this node is subscribed to', channels)
     gauge('broker_up', '1 while the broker can be used', () => Number(brokerUp()))
+    new prom.Gauge({
+      name: 'realtime_broker_shard_up',
+      help: '1 while the master of a Redis Cluster can be used',
+      registers,
+      labelNames: ['shard'],
+      collect(this: Gauge) {
+        guard(() => {
+          this.reset()
+          for (const [shard, up] of shards()) this.set({ shard }, Number(up))
+        })
+      }
+    })
     gauge('draining', '1 from the start of the drain on', () => Number(drain().draining))
     this.#lifetime = new prom.Histogram({
       name: 'realtime_connection_lifetime_seconds',

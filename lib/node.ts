@@ -95,6 +95,7 @@ export class Node implements SocketObserver {
       registry,
       channels: () => hub.channels,
       brokerUp: () => broker.up,
+      shards: () => broker.shards,
       failed: (error) => this.#failed('metrics', error),
       drain: () => this.drainer
     })
@@ -246,6 +247,7 @@ export class Node implements SocketObserver {
         void control.audit()
         hub.audit(channels)
       }),
+      shard: guarded((shard, up, cause) => this.#shardIs(shard, up, cause)),
       state: guarded((up, cause) => this.#brokerIs(up, cause))
     }
   }
@@ -267,6 +269,13 @@ export class Node implements SocketObserver {
   #unpositioned(channel: string): void {
     if (!this.#policies.isDue(channel, this.wheel.now())) return
     this.#log.warn({ channel }, 'publication without a position on a channel with history')
+  }
+
+  #shardIs(shard: string, up: boolean, err: Error | undefined): void {
+    if (up) this.#log.warn({ shard }, 'broker shard is back')
+    else this.#log.warn({ shard, err }, 'broker shard is away')
+    // It may be the one that carries the requests of other nodes.
+    void this.control.audit()
   }
 
   #brokerIs(up: boolean, err: Error | undefined): void {

@@ -18,11 +18,13 @@ const socketOf = (route: string, figures = {}, bufferedAmount = 0) =>
 function make() {
   const registry = new Registry()
   const failures: unknown[] = []
-  const state = { channels: 3, up: true, drain: { draining: false, closed: 0, terminated: 0 } }
+  const shards = new Map([['10.0.0.1:6379', true]])
+  const state = { channels: 3, up: true, shards, drain: { draining: false, closed: 0, terminated: 0 } }
   const metrics = new Metrics({
     registry,
     channels: () => state.channels,
     brokerUp: () => state.up,
+    shards: () => state.shards,
     failed: (error) => failures.push(error),
     drain: () => state.drain
   })
@@ -56,6 +58,7 @@ t.test('every figure is exported, from zero on', async (t) => {
     'realtime_buffered_bytes 0',
     'realtime_channels 3',
     'realtime_broker_up 1',
+    'realtime_broker_shard_up{shard="10.0.0.1:6379"} 1',
     'realtime_draining 0'
   ]) {
     t.ok(found.includes(line), line)
@@ -78,7 +81,14 @@ t.test('connections: how many by route, and what becomes of them', async (t) => 
   const before = await lines()
   close(first, 1012)
   Object.assign(state, { channels: 0, up: false, drain: { ...state.drain, draining: true } })
+  state.shards.clear()
+  state.shards.set('10.0.0.2:6379', false)
   const after = await lines()
+  t.strictSame(
+    after.filter((line) => line.includes('shard')),
+    ['realtime_broker_shard_up{shard="10.0.0.2:6379"} 0'],
+    'only those that there are'
+  )
   for (const line of [
     'realtime_connections{route="/a"} 2',
     'realtime_connections{route="/b/:id"} 1',

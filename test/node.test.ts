@@ -1,12 +1,16 @@
+import { Cluster } from 'ioredis'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { RedisKeys } from '../lib/broker/keys.ts'
+import { redisSlot } from '../lib/broker/redis-slot.ts'
+import { CONTROL_CHANNEL } from '../lib/channels/control.ts'
 import { Hub } from '../lib/channels/hub.ts'
 import { LEASE } from '../lib/handshake/lease.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
 import { pending } from './support/pending.ts'
-import { RedisServer, until } from './support/redis-server.ts'
+import { RedisServer, startCluster, until } from './support/redis-server.ts'
 import { Speaker } from './support/speaker.ts'
 
 t.test('a Redis that comes late, and refuses for good, is an error in the log', async (t) => {
@@ -35,6 +39,60 @@ t.test('a Redis that goes away and comes back is said once each time', async (t)
   await redis.restart()
   await until(() => app.realtime.ready())
   t.same(said(), ['broker is away', 'broker is back'])
+})
+
+t.test('case 151: one master of a cluster is away', async (t) => {
+  const nodes = await startCluster(t, { 'cluster-require-full-coverage': 'no' })
+  const cluster = new Cluster(
+    nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+    { lazyConnect: true, shardedSubscribers: true }
+  )
+  t.teardown(() => cluster.disconnect())
+  const metrics = new Registry()
+  const { app, logs } = await buildApp(t, { redis: cluster, auth: false, metrics })
+  await app.ready()
+  const keys = new RedisKeys('realtime')
+  const ownerOf = (channel: string) =>
+    nodes[Math.floor((redisSlot(keys.wire(channel)) * nodes.length) / 16_384)] as RedisServer
+  const carrier = ownerOf(CONTROL_CHANNEL)
+  const [dead, living] = nodes.filter((node) => node !== carrier) as [RedisServer, RedisServer]
+  const roomOf = (node: RedisServer) =>
+    Array.from({ length: 100 }, (_, n) => `room${n}`).find((room) => ownerOf(room) === node) as string
+  const lines = () => logs.filter(({ msg }) => msg?.startsWith('broker ')).map(({ msg, shard }) => `${msg} ${shard}`)
+  const figure = async (node: RedisServer) =>
+    (await metrics.metrics()).includes(`realtime_broker_shard_up{shard="127.0.0.1:${node.port}"} 1`)
+  let wasReady = app.realtime.ready()
+  t.equal(wasReady, true)
+  const watch = setInterval(() => {
+    wasReady &&= app.realtime.ready()
+  }, 1)
+  t.teardown(() => clearInterval(watch))
+
+  await dead.kill()
+  await until(() => lines().length > 0)
+  t.strictSame(lines(), [`broker shard is away 127.0.0.1:${dead.port}`])
+  t.strictSame(await Promise.all([dead, living, carrier].map(figure)), [false, true, true])
+  // One that was sent in the moment of its death is an unknown outcome.
+  await until(async () => {
+    const { code } = await app.realtime.publish(roomOf(dead), 1).catch((error) => error)
+    return code === 'FST_RT_UNAVAILABLE'
+  })
+  await t.rejects(app.realtime.publish(roomOf(dead), 1), { code: 'FST_RT_UNAVAILABLE' })
+  await app.realtime.publish(roomOf(living), 1)
+  await dead.restart()
+  await until(() => lines().length > 1)
+  t.strictSame(lines()[1], `broker shard is back 127.0.0.1:${dead.port}`)
+  t.equal(await figure(dead), true)
+  await app.realtime.publish(roomOf(dead), 1)
+  t.equal(wasReady, true, 'all the time')
+  clearInterval(watch)
+
+  await carrier.kill()
+  await until(() => lines().length > 2 && !app.realtime.ready())
+  t.strictSame(lines()[2], `broker shard is away 127.0.0.1:${carrier.port}`)
+  await app.realtime.publish(roomOf(living), 1)
+  await carrier.restart()
+  await until(() => app.realtime.ready() && lines().length > 3)
 })
 
 t.test('who comes and goes is told to the clients of a channel that ask for it', async (t) => {

@@ -121,6 +121,12 @@ export interface BrokerListener {
    * resolves, with false before that only where the first attempt failed; not by `close`.
    */
   state(up: boolean, cause?: Error): void
+  /**
+   * A part of the broker, by its name, can be used again, or can't: publishes to the channels that it carries reject
+   * with `FST_RT_UNAVAILABLE`, and those of the others go on. `cause` is safe to log. Called once per change, by a
+   * broker that has more than one.
+   */
+  shard?(name: string, up: boolean, cause?: Error): void
   /** Publications of these channels may have been missed: compare positions with `history(channel, { limit: 0 })`. */
   audit(channels: Iterable<string>): void
 }
@@ -130,6 +136,8 @@ export interface Broker {
   start(listener: BrokerListener): Promise<void>
   /** Usable at this moment. */
   readonly up: boolean
+  /** Its parts by their names (`127.0.0.1:6379`), and whether each is usable; empty for a broker of one part. */
+  readonly shards: ReadonlyMap<string, boolean>
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): Promise<void>
   publish(channel: string, data: Buffer, options?: PublishOptions): Promise<PublishResult>

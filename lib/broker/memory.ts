@@ -54,6 +54,7 @@ const PUBLISHED: Promise<PublishResult> = Promise.resolve(Object.freeze({ ...UNN
  * channel is subscribed.
  */
 export class MemoryBroker implements Broker {
+  readonly shards: ReadonlyMap<string, boolean> = new Map()
   readonly #clock: { now(): number }
   readonly #sweepInterval: number
   readonly #subscriptions = new Set<string>()

@@ -17,7 +17,8 @@ const WITHOUT_DEFAULT = [
 export interface RedisClients {
   readonly isCluster: boolean
   readonly database: number
-  create(): RedisClient
+  /** @param node A connection to one server of a cluster: the client is for that server alone. */
+  create(node?: Redis): RedisClient
 }
 
 /** Throws `FST_RT_INVALID_OPTION` where `redis` is none of what it may be, or ioredis refuses it. */
@@ -51,7 +52,8 @@ function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes):
   if (redis.options.shardedSubscribers !== true) {
     throw new InvalidOptionError('redis', 'make the Cluster of ioredis 6 or newer, with shardedSubscribers: true')
   }
-  const create = () => redis.duplicate([], clusterOptions(own, times, redis))
+  const ofCluster = clusterOptions(own, times, redis)
+  const create = (node?: Redis) => node?.duplicate(own) ?? redis.duplicate([], ofCluster)
   return { isCluster: true, database: 0, create }
 }
 
@@ -138,7 +140,8 @@ function clusterOptions(own: RedisOptions, { commandTimeout }: RedisBrokerTimes,
     // 0: the caller is told at once that nothing was done, instead of in commandTimeout that nobody knows.
     retryDelayOnClusterDown: 0,
     scaleReads: 'master' as const,
-    shardedSubscribers: true,
+    // Each server has a client of its own that listens to it.
+    shardedSubscribers: false,
     keyPrefix: '',
     scripts: undefined,
     redisOptions: {

@@ -1,68 +1,83 @@
 import { randomBytes } from 'node:crypto'
+import type { Cluster } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisClients } from './redis-clients.ts'
-import { bytesRead, RedisCommands } from './redis-commands.ts'
-import { RedisDeadlines } from './redis-deadlines.ts'
+import { RedisCommands } from './redis-commands.ts'
 import { errorWord, fatalError, isRefusedWrite } from './redis-errors.ts'
-import { RedisLink } from './redis-link.ts'
+import { RedisListeners, SINGLE } from './redis-listeners.ts'
 import type { RedisBrokerTimes, RedisClient } from './redis-options.ts'
-import { RedisProbe, type SlotRange, tagsByServer } from './redis-probe.ts'
 import { defineScripts, type ScriptedClient } from './redis-scripts.ts'
-import { redisSlot } from './redis-slot.ts'
-import { RedisSubscriptions } from './redis-subscriptions.ts'
+import { RedisServers } from './redis-servers.ts'
 
 export interface RedisConnectionsOptions {
   readonly clients: RedisClients
   readonly keys: RedisKeys
   readonly times: RedisBrokerTimes
   readonly maxPending: number
-  /** Tries out what the server must allow. Called once, with the first connection for commands. */
-  check(client: ScriptedClient): Promise<void>
+  /**
+   * Tries out what the server must allow. Called once, with the first connection for commands.
+   * @param isReachable Whether a key's server is connected.
+   */
+  check(client: ScriptedClient, isReachable: (key: string) => boolean): Promise<void>
   message(wire: string, message: Buffer): void
   state(up: boolean, cause?: Error): void
+  /** A server of a cluster can be used, or can't. Not called for those that can be used from the start on. */
+  shard(server: string, up: boolean, cause?: Error): void
   /** Redis turns us away by what stands in the configuration. Called with each attempt to come back. */
   refused(cause: Error): void
-  /** Messages may have been missed on any channel. */
-  missed(): void
+  /** Messages of these channels may have been missed. */
+  missed(wires: readonly string[]): void
 }
 
+// What there is to say of a connection that ended without an error.
+const CLOSED = new Error('Connection is closed.')
+
 /**
- * The connections of a broker: one for commands, one that listens, and from the first page of history on one that reads
- * history, so that a large answer holds up no other command. Says whether they can be used.
+ * The connections of a broker: one for commands, one that listens (in a cluster, one for each server), and from the
+ * first page of history on one that reads history, so that a large answer holds up no other command. Says whether they
+ * can be used.
  *
- * The broker is up while the first two are and Redis takes writes. Whenever either is another than before, messages may
- * have been missed. A broker that only publishes has the first alone.
+ * A server is up while commands reach it, a connection listens to it and it takes writes; the broker is up while a
+ * server is. Whenever a connection is another than before, messages may have been missed. A broker that only publishes
+ * listens to nothing.
  */
 export class RedisConnections {
-  readonly subscriptions: RedisSubscriptions
+  readonly subscriptions: RedisListeners
   readonly #options: RedisConnectionsOptions
   readonly #commands: RedisCommands
   readonly #reads: RedisCommands
-  readonly #subscriber: RedisLink
-  readonly #probe: RedisProbe
   readonly #node = randomBytes(9).toString('base64url')
-  #probeWires: string[] = []
+  /** The servers of a cluster, as the client in use for commands knows them, and as the next one does. */
+  #servers: RedisServers | undefined
+  #nextServers: RedisServers | undefined
   #listens = true
   #isReading = false
+  #isStarted = false
+  #isClosed = false
   #checked = false
-  /** Servers that take no writes, by the probe's tag. */
+  /** Servers that take no writes. */
   readonly #unwritable = new Map<string, unknown>()
+  /** Why a server was not listened to when it last was not. */
+  readonly #losses = new Map<string, unknown>()
+  readonly #shards = new Map<string, boolean>()
   #told: boolean | undefined
 
   constructor(options: RedisConnectionsOptions) {
     this.#options = options
-    const { clients, times, maxPending } = options
+    const { clients, keys, times, maxPending, message } = options
     const { isCluster } = clients
+    const isFatal = (error: unknown) => fatalError(error) !== undefined
+    const failed = (error: unknown) => this.#failed(error)
     const common = {
+      isFatal,
+      failed,
       isCluster,
       commandTimeout: times.commandTimeout,
       maxPending,
-      isFatal: (error: unknown) => fatalError(error) !== undefined,
       attemptTimeout: times.connectTimeout + 2 * times.commandTimeout,
       reconnectDelay: times.reconnectDelay,
       create: () => clients.create(),
-      failed: (error: unknown) => this.#failed(error),
       demoted: () => this.#replaceAll()
     }
     this.#commands = new RedisCommands({
@@ -78,60 +93,66 @@ export class RedisConnections {
       // History is read by the connection for commands until it is back.
       lost: () => {}
     })
-    this.#subscriber = new RedisLink({
-      ...common,
-      create: () => this.#createSubscriber(),
-      prepare: (client) => this.#prepareSubscriber(client),
-      adopt: (client) => this.#adoptSubscriber(client),
-      lost: (error) => this.#lost('subscriber', error)
-    })
-    this.subscriptions = new RedisSubscriptions({
+    this.subscriptions = new RedisListeners({
+      // A server that is first reached after the start may not refuse for good.
+      isFatal: (error) => !this.#isStarted && isFatal(error),
+      failed,
       isCluster,
-      current: () => this.#subscriber.client,
-      deadlines: new RedisDeadlines(times.commandTimeout, () => bytesRead(this.#subscriber.client))
-    })
-    this.#probe = new RedisProbe({
-      interval: times.probeInterval,
-      wires: () => (this.#subscriber.client ? this.#probeWires : []),
-      send: (wire, message) => this.#sendProbe(wire, message),
-      received: () => bytesRead(this.#subscriber.client),
-      deaf: () => this.#subscriber.replace()
+      times,
+      create: (node) => clients.create(node),
+      message,
+      probeWire: (tag) => keys.probe(this.#node, tag),
+      probe: (server, wire, text) => this.#sendProbe(server, wire, text),
+      adopted: (server) => this.#listenerAdopted(server),
+      lost: (server, error) => this.#listenerLost(server, error),
+      missed: (wires) => this.#missed(wires)
     })
   }
 
   get up(): boolean {
-    return this.#isConnected && !this.#isUnwritable
+    // In a cluster, the first server that is listened to is not enough to begin with: a channel may be another's.
+    if (this.#options.clients.isCluster && !this.#isStarted) return false
+    return this.#commands.client !== undefined && this.#names.some((server) => this.#isUp(server))
   }
 
-  /** No server takes writes. */
-  get #isUnwritable(): boolean {
-    return this.#unwritable.size > 0 && this.#unwritable.size >= this.#probeWires.length
+  /** The servers of a cluster, and whether each is up. Empty for anything else. */
+  get shards(): ReadonlyMap<string, boolean> {
+    return this.#shards
   }
 
-  get #isConnected(): boolean {
-    return this.#commands.client !== undefined && (!this.#listens || this.#subscriber.client !== undefined)
+  get #names(): readonly string[] {
+    return this.#servers === undefined ? [SINGLE] : [...this.#servers.names]
   }
 
   /** @param listens False for a broker that only publishes. */
   async start(listens: boolean): Promise<void> {
     this.#listens = listens
     try {
-      await Promise.all([this.#commands.start(), listens ? this.#subscriber.start() : undefined])
+      // In a cluster the connection for commands says to whom there is to listen.
+      const commands = this.#commands.start()
+      const listening = () => (listens ? this.subscriptions.start() : undefined)
+      await Promise.all([commands, this.#options.clients.isCluster ? commands.then(listening) : listening()])
     } catch (error) {
       await this.close()
       throw fatalError(error)
     }
-    if (!this.#isConnected) throw new UnavailableError()
-    if (listens) void this.#probe.run()
+    if (this.#isClosed) throw new UnavailableError()
+    this.#isStarted = true
+    this.#report()
   }
 
-  /** `writes`: without an answer, the command may have been done. */
-  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+  /**
+   * @param writes Without an answer, the command may have been done.
+   * @param key A key or pub/sub channel of the command, by which its server is known.
+   */
+  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
+    if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
     return this.#commands.run(writes, command)
   }
 
   /** As `run`, for what may have a large answer. */
-  read<Reply>(command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+  read<Reply>(command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
+    if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
     if (!this.#isReading) {
       this.#isReading = true
       // It tries until it is closed; what is fatal shows on the connection for commands.
@@ -144,10 +165,10 @@ export class RedisConnections {
   }
 
   async close(): Promise<void> {
-    this.#probe.stop()
+    this.#isClosed = true
     const { closeTimeout } = this.#options.times
     await Promise.all([this.#commands.close(closeTimeout), this.#reads.close(closeTimeout)])
-    this.#subscriber.close()
+    this.subscriptions.close()
   }
 
   // --- the connections for commands
@@ -155,13 +176,26 @@ export class RedisConnections {
   async #prepareCommands(client: RedisClient): Promise<void> {
     defineScripts(client)
     await this.#assertMaster(client)
+    this.#nextServers = client.isCluster ? await this.#serversOf(client as Cluster) : undefined
+    const servers = this.#nextServers
     if (this.#checked) {
       // A server that takes no writes (CLIENT PAUSE, a minority) would be lost with the first publish.
-      await this.#write(client, '')
+      await this.#write(client, servers?.reachableTag() ?? '')
       return
     }
-    await this.#options.check(client)
+    await this.#options.check(client, (key) => servers?.isReachable(key) !== false)
     this.#checked = true
+  }
+
+  async #serversOf(client: Cluster): Promise<RedisServers> {
+    const { connectTimeout, reconnectDelay } = this.#options.times
+    const servers: RedisServers = new RedisServers(client, {
+      retry: reconnectDelay[1],
+      moved: () => this.#arrange(servers),
+      changed: () => this.#changed(servers)
+    })
+    await servers.tried(connectTimeout)
+    return servers
   }
 
   async #prepareReads(client: RedisClient): Promise<void> {
@@ -171,9 +205,22 @@ export class RedisConnections {
 
   #adoptCommands(): void {
     this.#unwritable.clear()
+    this.#servers = this.#nextServers
+    if (this.#servers) this.#arrange(this.#servers)
     // It may be of another server from now on.
     if (this.#isReading) this.#reads.replace()
-    this.#changed()
+    this.#report()
+    this.#missed(this.subscriptions.wires())
+  }
+
+  #arrange(servers: RedisServers): void {
+    if (servers !== this.#servers) return
+    if (this.#listens) this.subscriptions.arrange(servers)
+    this.#report()
+  }
+
+  #changed(servers: RedisServers): void {
+    if (servers === this.#servers) this.#report()
   }
 
   async #assertMaster(client: RedisClient): Promise<void> {
@@ -184,7 +231,7 @@ export class RedisConnections {
 
   #replaceAll(): void {
     this.#commands.replace()
-    if (this.#listens) this.#subscriber.replace()
+    if (this.#listens) this.subscriptions.replace()
   }
 
   /** Pub/sub works on a server that takes no writes, so one is tried. */
@@ -192,65 +239,42 @@ export class RedisConnections {
     await client.set(this.#options.keys.probeKey(this.#node, tag), '', 'PX', 1_000)
   }
 
-  async #sendProbe(wire: string, message: string): Promise<void> {
+  async #sendProbe(server: string, wire: string, message: string): Promise<void> {
     const tag = wire.slice(wire.lastIndexOf('{') + 1, -1)
-    await this.run(false, (client) => {
+    const send = (client: RedisClient) => {
       const written = this.#write(client, tag).then(
-        () => this.#writes(tag, undefined),
-        (error) => this.#writes(tag, error)
+        () => this.#writes(server, undefined),
+        (error) => this.#writes(server, error)
       )
       const sent = client.isCluster ? client.spublish(wire, message) : client.publish(wire, message)
       return Promise.all([sent, this.#assertMaster(client), written])
-    })
+    }
+    await this.run(false, send, wire)
   }
 
   /** A server takes writes, or refuses them. */
-  #writes(tag: string, error: unknown): void {
+  #writes(server: string, error: unknown): void {
     if (error !== undefined && !isRefusedWrite(error)) throw error
-    const before = this.#isUnwritable
-    if (error === undefined) this.#unwritable.delete(tag)
-    else this.#unwritable.set(tag, error)
-    if (before === this.#isUnwritable) return
-    if (before) this.#changed()
-    else this.#lost('commands', error)
+    const before = this.#unwritable.has(server)
+    if (error === undefined) this.#unwritable.delete(server)
+    else this.#unwritable.set(server, error)
+    if (before === this.#unwritable.has(server)) return
+    if (before) {
+      this.#report()
+      this.#missed(this.subscriptions.wires(server))
+    } else this.#lost('commands', error)
   }
 
-  // --- the connection that listens
+  // --- the connections that listen
 
-  #createSubscriber(): RedisClient {
-    const { clients, message } = this.#options
-    const client = clients.create()
-    client.on(clients.isCluster ? 'smessageBuffer' : 'messageBuffer', (from: Buffer, bytes: Buffer) => {
-      // One that isn't in use yet, or any more: its twin hears the same.
-      if (client !== this.#subscriber.client) return
-      const wire = from.toString()
-      if (this.#probeWires.includes(wire)) this.#probe.heard(wire, bytes.toString())
-      else message(wire, bytes)
-    })
-    return client
+  #listenerAdopted(server: string): void {
+    this.#losses.delete(server)
+    this.#report()
   }
 
-  async #prepareSubscriber(client: RedisClient): Promise<void> {
-    const tags = client.isCluster
-      ? tagsByServer((await client.cluster('SLOTS')) as unknown as SlotRange[], redisSlot)
-      : ['']
-    const wires = tags.map((tag) => this.#options.keys.probe(this.#node, tag))
-    this.subscriptions.exchange(this.#probeWires, wires)
-    this.#probeWires = wires
-    await this.subscriptions.prepare(client)
-    // A server that does not let go of channels would be noticed by nobody.
-    const none = `${wires[0]}none`
-    await (client.isCluster ? client.sunsubscribe(none) : client.unsubscribe(none))
-  }
-
-  #adoptSubscriber(client: RedisClient): void {
-    const again = () => {
-      if (client === this.#subscriber.client) this.#subscriber.replace()
-    }
-    // Slots have moved, or a server is gone: ioredis subscribes again on its own, but not so that one could await it.
-    for (const event of ['-node', '-subscriber', 'subscribersReady']) client.on(event, again)
-    this.subscriptions.adopt(client).catch(again)
-    this.#changed()
+  #listenerLost(server: string, error: unknown): void {
+    this.#losses.set(server, error)
+    this.#lost('subscriber', error)
   }
 
   // --- both
@@ -260,18 +284,49 @@ export class RedisConnections {
     if (cause !== undefined) this.#options.refused(cause)
   }
 
-  #changed(): void {
-    if (!this.up) return
-    if (this.#told !== true) {
+  #isReachable(key: string | undefined): boolean {
+    return key === undefined || this.#servers?.isReachable(key) !== false
+  }
+
+  #missed(wires: readonly string[]): void {
+    if (this.up) this.#options.missed(wires)
+  }
+
+  #isUp(server: string): boolean {
+    if (this.#servers?.isConnected(server) === false || this.#unwritable.has(server)) return false
+    return !this.#listens || this.subscriptions.hears(server)
+  }
+
+  /** Tells what is another than before. */
+  #report(): void {
+    this.#reportShards()
+    const { up } = this
+    // Before it was up, only a failed attempt is news.
+    if (up === (this.#told === true)) return
+    if (up) {
       this.#told = true
       this.#options.state(true)
-    }
-    this.#options.missed()
+    } else this.#lost('commands', CLOSED)
   }
 
   #lost(connection: string, error: unknown): void {
-    if (this.#told === false) return
+    this.#reportShards()
+    if (this.up || this.#told === false) return
     this.#told = false
     this.#options.state(false, new Error(`Redis (${connection}): ${errorWord(error)}`))
+  }
+
+  #reportShards(): void {
+    if (this.#servers === undefined || !this.#isStarted) return
+    const { names } = this.#servers
+    for (const server of this.#shards.keys()) if (!names.has(server)) this.#shards.delete(server)
+    for (const server of names) {
+      const before = this.#shards.get(server) ?? true
+      const up = this.#isUp(server)
+      this.#shards.set(server, up)
+      if (up === before) continue
+      const why = this.#unwritable.get(server) ?? this.#losses.get(server) ?? CLOSED
+      this.#options.shard(server, up, up ? undefined : new Error(`Redis (${server}): ${errorWord(why)}`))
+    }
   }
 }

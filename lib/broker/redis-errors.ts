@@ -55,9 +55,9 @@ export function fatalError(error: unknown): Error | undefined {
   return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'NOPROTO'].includes(word) ? refusal(word, error as Error) : undefined
 }
 
-/** A server that can be read, and takes no writes at all for now. */
+/** A server that takes no writes at all for now, though it can perhaps be read. */
 export function isRefusedWrite(error: unknown): boolean {
-  return ['NOREPLICAS', 'OOM', 'MISCONF'].includes(errorWord(error))
+  return ['NOREPLICAS', 'OOM', 'MISCONF', 'CLUSTERDOWN'].includes(errorWord(error))
 }
 
 /** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */

@@ -56,7 +56,10 @@ function serving(base: string): Command[] {
 export async function checkPermissions(client: RedisClient, base: string, onlyPublishes: boolean): Promise<void> {
   const { isCluster } = client
   const commands = [...publishing(base, isCluster), ...(onlyPublishes ? [] : serving(base))]
-  const servers = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
+  // A server of a cluster that is away is not asked.
+  const servers = client.isCluster
+    ? (client as Cluster).nodes('master').filter(({ status }) => status === 'ready')
+    : [client as Redis]
   await Promise.all(servers.map((server) => checkServer(server, commands)))
 }
 

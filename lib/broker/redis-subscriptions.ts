@@ -1,5 +1,6 @@
 import { UnavailableError } from '../errors.ts'
 import type { RedisDeadlines } from './redis-deadlines.ts'
+import { errorWord } from './redis-errors.ts'
 import type { RedisClient } from './redis-options.ts'
 import { redisSlot } from './redis-slot.ts'
 
@@ -31,13 +32,30 @@ export class RedisSubscriptions {
     this.#deadlines = deadlines
   }
 
-  /** Changes what is subscribed on every client without a call to add it: these go, those come. */
+  get wires(): readonly string[] {
+    return [...this.#wanted.keys()]
+  }
+
+  has(wire: string): boolean {
+    return this.#wanted.has(wire)
+  }
+
+  /** Changes what is subscribed on every client from the next on, without a call to add it: these go, those come. */
   exchange(gone: readonly string[], come: readonly string[]): void {
     for (const wire of gone) this.#wanted.delete(wire)
     for (const wire of come) this.#wanted.set(wire, Symbol())
   }
 
-  /** Rejects with `FST_RT_UNAVAILABLE` where the channel isn't subscribed afterwards. */
+  /** Subscribes these on the client in use, if there is one, whether they are or not. */
+  async renew(wires: readonly string[]): Promise<void> {
+    const client = this.#current()
+    if (client) await this.#subscribe(client, wires)
+  }
+
+  /**
+   * Rejects with `FST_RT_UNAVAILABLE` if the channel isn't subscribed afterwards, and with the server's own error if
+   * another server has its slot.
+   */
   async add(wire: string): Promise<void> {
     const wish = Symbol()
     this.#wanted.set(wire, wish)
@@ -51,7 +69,7 @@ export class RedisSubscriptions {
         // Its successor may have been prepared before this channel was wanted.
         if (client && this.#current() && client !== this.#current()) continue
         if (this.#wanted.get(wire) === wish) this.#wanted.delete(wire)
-        throw error instanceof UnavailableError ? error : new UnavailableError()
+        throw errorWord(error) === 'MOVED' ? error : new UnavailableError()
       }
     }
   }

@@ -31,6 +31,8 @@ import { type Mark, NOTHING, RedisWitness } from './redis-witness.ts'
 export type { RedisBrokerOptions, RedisBrokerTimes } from './redis-options.ts'
 
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
+// Names to try permissions with, until one is in a slot whose server is connected.
+const MAX_NAMES = 1_000
 
 /** A channel that this node is subscribed to. */
 interface Subscribed {
@@ -74,16 +76,21 @@ export class RedisBroker implements Broker {
       keys: this.#keys,
       times: this.#times,
       maxPending,
-      check: (client) => this.#check(client, checkKeys),
+      check: (client, isReachable) => this.#check(client, checkKeys, isReachable),
       message: (wire, message) => this.#heard(wire, message),
       state: (up, cause) => this.#listener?.state(up, cause),
+      shard: (server, up, cause) => this.#listener?.shard?.(server, up, cause),
       refused: (cause) => refused?.(cause),
-      missed: () => this.#audit(this.#audits.channels)
+      missed: (wires) => this.#audit(wires.flatMap((wire) => this.#channels.get(wire)?.channel ?? []))
     })
   }
 
   get up(): boolean {
     return this.#connections.up
+  }
+
+  get shards(): ReadonlyMap<string, boolean> {
+    return this.#connections.shards
   }
 
   /** @param listener None for a process that only publishes: it has one connection. */
@@ -128,10 +135,11 @@ export class RedisBroker implements Broker {
     const most = isEmpty ? 0 : Math.max(0, limit)
     const witness = this.#channels.get(this.#keys.wire(channel))?.witness
     const known = witness?.mark ?? NOTHING
+    const meta = this.#keys.meta(channel)
     try {
       const read = (client: ScriptedClient) =>
         client.rtHistoryBuffer(
-          this.#keys.meta(channel),
+          meta,
           this.#keys.stream(channel),
           most,
           isEmpty ? '' : (since?.offset ?? ''),
@@ -143,8 +151,8 @@ export class RedisBroker implements Broker {
         )
       // A position is small, and is waited for by others.
       const [epoch, offset, at, entries, now] = await (most > 0
-        ? this.#connections.read(read)
-        : this.#connections.run(false, read))
+        ? this.#connections.read(read, meta)
+        : this.#connections.run(false, read, meta))
       const position = { offset, epoch: epoch.toString() }
       witness?.learned(known, { ...position, at }, most > 0)
       const publications = entries.map((entry) => publicationOf(entry, position.epoch))
@@ -159,17 +167,18 @@ export class RedisBroker implements Broker {
   }
 
   async removeHistory(channel: string): Promise<void> {
-    await this.#connections.run(true, (client) =>
+    const wire = this.#keys.wire(channel)
+    const remove = (client: ScriptedClient) =>
       client.rtHistoryRemove(
         this.#keys.meta(channel),
         this.#keys.stream(channel),
-        this.#keys.wire(channel),
-        this.#publishCommand,
+        wire,
+        this.#spublish ? 'SPUBLISH' : 'PUBLISH',
         this.#times.positionTtl,
         this.#freshEpoch(),
         REMOVAL
       )
-    )
+    await this.#connections.run(true, remove, wire)
   }
 
   async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
@@ -178,17 +187,17 @@ export class RedisBroker implements Broker {
 
   async addPresence(channel: string, { connection, user, info }: PresenceEntry, ttl: number): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.run(true, (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl))
+    await this.#connections.run(true, (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl), keys[0])
   }
 
   async removePresence(channel: string, connection: string): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.run(true, (client) => client.rtPresenceRemove(...keys, connection))
+    await this.#connections.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
   }
 
   async presence(channel: string): Promise<readonly PresenceEntry[]> {
     const keys = this.#keys.presence(channel)
-    const [users, infos] = await this.#connections.run(false, (client) => client.rtPresenceListBuffer(...keys))
+    const [users, infos] = await this.#connections.run(false, (client) => client.rtPresenceListBuffer(...keys), keys[0])
     const info = new Map(pairs(infos).map(([connection, bytes]) => [connection.toString(), bytes]))
     return pairs(users).flatMap(([id, user]) => {
       const connection = id.toString()
@@ -200,17 +209,23 @@ export class RedisBroker implements Broker {
 
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
     const keys = this.#keys.presence(channel)
-    const [connections, users] = await this.#connections.run(false, (client) => client.rtPresenceStats(...keys))
+    const [connections, users] = await this.#connections.run(
+      false,
+      (client) => client.rtPresenceStats(...keys),
+      keys[0]
+    )
     return { connections, users }
   }
 
   async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
     const name = this.#keys.lease(key)
-    return (await this.#connections.run(true, (client) => client.rtLeaseAcquire(name, holder, limit, ttl))) === 1
+    const acquire = (client: ScriptedClient) => client.rtLeaseAcquire(name, holder, limit, ttl)
+    return (await this.#connections.run(true, acquire, name)) === 1
   }
 
   async releaseLease(key: string, holder: string): Promise<void> {
-    await this.#connections.run(true, (client) => client.zrem(this.#keys.lease(key), holder))
+    const name = this.#keys.lease(key)
+    await this.#connections.run(true, (client) => client.zrem(name, holder), name)
   }
 
   async takeTokens(
@@ -219,7 +234,8 @@ export class RedisBroker implements Broker {
     { rate, burst }: { rate: number; burst: number }
   ): Promise<{ granted: number; retryAfter: number }> {
     const name = this.#keys.tokens(key)
-    const reply = await this.#connections.run(true, (client) => client.rtTokensTake(name, wanted, rate, burst))
+    const take = (client: ScriptedClient) => client.rtTokensTake(name, wanted, rate, burst)
+    const reply = await this.#connections.run(true, take, name)
     return { granted: reply[0], retryAfter: reply[1] }
   }
 
@@ -230,10 +246,6 @@ export class RedisBroker implements Broker {
     await this.#connections.close()
   }
 
-  get #publishCommand(): 'PUBLISH' | 'SPUBLISH' {
-    return this.#spublish ? 'SPUBLISH' : 'PUBLISH'
-  }
-
   /** Sends a whole message. One server does at once what it is sent, so there only what waits in a lane is waited for. */
   #send(channel: string, message: Buffer): Promise<PublishResult> {
     if (this.#spublish || this.#lanes.has(channel)) return this.#lanes.publish(channel, { data: message, keyTtl: -1 })
@@ -242,9 +254,9 @@ export class RedisBroker implements Broker {
 
   async #sendAlone(channel: string, message: Buffer): Promise<PublishResult> {
     const wire = this.#keys.wire(channel)
-    await this.#connections.run(true, (client) =>
+    const send = (client: ScriptedClient) =>
       this.#spublish ? client.spublish(wire, message) : client.publish(wire, message)
-    )
+    await this.#connections.run(true, send, wire)
     return { offset: 0, epoch: '', duplicate: false }
   }
 
@@ -254,7 +266,8 @@ export class RedisBroker implements Broker {
       await this.#sendAlone(channel, first.data)
       return [[0, 0, '']]
     }
-    return this.#connections.run(true, (client) => this.#publish(client, this.#keys, channel, messages))
+    const publish = (client: ScriptedClient) => this.#publish(client, this.#keys, channel, messages)
+    return this.#connections.run(true, publish, this.#keys.wire(channel))
   }
 
   #publish(
@@ -270,7 +283,7 @@ export class RedisBroker implements Broker {
       keys.stream(channel),
       ...keys.idempotency(channel),
       wire,
-      this.#publishCommand,
+      this.#spublish ? 'SPUBLISH' : 'PUBLISH',
       history?.size ?? 0,
       history?.ttl ?? 0,
       history?.maxBytes ?? Number.MAX_SAFE_INTEGER,
@@ -293,8 +306,10 @@ export class RedisBroker implements Broker {
   }
 
   /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at the start. */
-  async #check(client: ScriptedClient, keys: RedisKeys): Promise<void> {
-    const name = this.#epochSeed
+  async #check(client: ScriptedClient, keys: RedisKeys, isReachable: (key: string) => boolean): Promise<void> {
+    let name = this.#epochSeed
+    // In a cluster, where a server may be away.
+    for (let n = 0; n < MAX_NAMES && !isReachable(keys.wire(name)); n++) name = `${this.#epochSeed}${n}`
     const onlyPublishes = this.#listener === undefined
     await checkPermissions(client, keys.check(name), onlyPublishes)
     const history = { size: 1, ttl: 1000 }
@@ -332,7 +347,8 @@ export class RedisBroker implements Broker {
   }
 
   #audit(channels: Iterable<string>): void {
-    if (this.#channels.size > 0 && this.up) this.#listener?.audit([...channels])
+    const names = [...channels]
+    if (names.length > 0 && this.up) this.#listener?.audit(names)
   }
 
   #forget(channel: string, wire: string): void {

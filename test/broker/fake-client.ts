@@ -22,6 +22,10 @@ export class FakeClient extends EventEmitter {
     cork: () => void this.stream.corked++,
     uncork: () => void this.stream.corked--
   }
+  /** Of a cluster with one server, it is both the client and its connection to that server. */
+  readonly options = { host: '10.0.0.1', port: 1 }
+  readonly slots: string[][] = Array.from({ length: 16_384 }, () => ['10.0.0.1:1'])
+  status = 'ready'
   ended = false
 
   constructor(isCluster = false) {

@@ -18,6 +18,7 @@ export class Recorder implements BrokerListener {
   readonly unread: string[] = []
   readonly states: boolean[] = []
   readonly causes: Array<Error | undefined> = []
+  readonly shards: Array<[name: string, up: boolean, cause?: string]> = []
   readonly audits: string[][] = []
   readonly #told = new EventEmitter().setMaxListeners(100)
 
@@ -41,6 +42,11 @@ export class Recorder implements BrokerListener {
   state(up: boolean, cause?: Error): void {
     this.states.push(up)
     this.causes.push(cause)
+    this.#told.emit('told')
+  }
+
+  shard(name: string, up: boolean, cause?: Error): void {
+    this.shards.push(up ? [name, up] : [name, up, cause?.message])
     this.#told.emit('told')
   }
 

@@ -31,10 +31,9 @@ function makeConnections({ isCluster = false, maxPending = 3, make, check = asyn
     clients: {
       isCluster,
       database: 0,
-      create: () => {
-        const client = new FakeClient(isCluster)
+      create: (node) => {
+        const client = new FakeClient(isCluster && node === undefined)
         client.answers.info = () => MASTER
-        client.answers.cluster = () => [[0, 16_383, ['127.0.0.1', 1]]]
         make?.(client, clients.length)
         clients.push(client)
         return client.asRedis
@@ -46,6 +45,7 @@ function makeConnections({ isCluster = false, maxPending = 3, make, check = asyn
     check,
     message: (wire, message) => told.push(['message', wire, message.toString()]),
     state: (up, cause) => told.push(cause === undefined ? [up] : [up, cause.message]),
+    shard: (server, up, cause) => told.push(up ? [server, up] : [server, up, cause?.message]),
     refused: (cause) => told.push(['refused', cause.message]),
     missed: () => told.push('missed')
   })
@@ -305,7 +305,7 @@ t.test('messages go on from the connection in use, but for the node’s own', as
   say(subscriber, 'p:{room}')
   say(subscriber, own)
   t.strictSame(news(), [['message', 'p:{room}', 'x']])
-  subscriber.emit('-node')
+  connections.subscriptions.replace()
   await nextTurn()
   const successor = clients[2]
   t.match(successor?.callsOf('subscribe'), [/p:\{room\}/], 'the successor listens already')
@@ -487,22 +487,6 @@ t.test('case 136: what is refused for good there leaves the connection for comma
   t.strictSame(asked, [commands, commands, clients[3]], 'and it is tried again')
 })
 
-t.test('where slots move, or a server is gone, the subscriber is replaced', async (t) => {
-  for (const event of ['-node', '-subscriber', 'subscribersReady']) {
-    await t.test(event, async (t) => {
-      const { subscriber, clients, news } = await started(t, { isCluster: true })
-      subscriber.emit(event)
-      await nextTurn()
-      await nextTurn()
-      t.equal(clients.length, 3)
-      t.strictSame(news(), ['missed'])
-      subscriber.emit(event)
-      await nextTurn()
-      t.equal(clients.length, 3, 'what is no longer in use may say what it likes')
-    })
-  }
-})
-
 t.test('a channel that comes while the subscriber is replaced is subscribed in the end', async (t) => {
   const { pass } = fakeTimers(t)
   // Whichever step of it that is: between the last look at what is wanted and the use of the client there are some.
@@ -519,7 +503,7 @@ t.test('a channel that comes while the subscriber is replaced is subscribed in t
       const { connections, clients } = makeConnections({ make })
       await connections.start(true)
       const inUse = () => clients.filter(({ ended }) => !ended).at(-1)
-      clients[1]?.emit('-node')
+      connections.subscriptions.replace()
       await nextTurn()
       connected.resolve()
       for (let step = 0; step < steps; step++) await Promise.resolve()
@@ -576,21 +560,63 @@ t.test('closing waits for what was sent, for a time', async (t) => {
   })
 })
 
-t.test('in a cluster', async (t) => {
-  const { commands, subscriber, news, pass } = await started(t, {
-    isCluster: true,
-    make: (client) => {
-      client.answers.cluster = () => [
-        [0, 8_191, ['127.0.0.1', 1]],
-        [8_192, 16_383, ['127.0.0.1', 2]]
-      ]
-    }
-  })
-  t.strictSame(commands.callsOf('info'), [])
-  const own = subscriber.callsOf('ssubscribe').flatMap((call) => call.split(' '))
-  t.equal(own.length, 2, 'the node listens to itself on each server')
-  await pass(PROBE * 1.1)
-  t.strictSame(new Set(commands.callsOf('spublish').map((call) => call.split(' ', 1)[0])), new Set(own))
+t.test('case 151: in a cluster, the connection for commands says to whom there is to listen', async (t) => {
+  const { connections, clients, commands, subscriber, news } = await started(t, { isCluster: true })
+  const server = '10.0.0.1:1'
+  t.strictSame(connections.shards, new Map([[server, true]]))
+  t.match(subscriber.callsOf('ssubscribe'), [/^p:probe:[\w-]{12}:\{0\}$/], 'the node listens to itself')
+  t.strictSame(commands.callsOf('info'), [], 'each server of a cluster that has slots is a master')
   subscriber.emit('smessageBuffer', Buffer.from('p:{room}'), Buffer.from('x'))
   t.strictSame(news(), [['message', 'p:{room}', 'x']])
+
+  commands.status = 'end'
+  commands.emit('-node')
+  t.strictSame(news(), [
+    [server, false, `Redis (${server}): closed`],
+    [false, 'Redis (commands): closed']
+  ])
+  t.strictSame(connections.shards, new Map([[server, false]]))
+  const command = () => t.fail('is not sent')
+  await t.rejects(
+    connections.run(true, async () => command(), 'p:{room}'),
+    UNAVAILABLE
+  )
+  await t.rejects(
+    connections.read(async () => command(), 'p:{room}'),
+    UNAVAILABLE
+  )
+  commands.status = 'ready'
+  commands.emit('ready')
+  t.strictSame(news(), [[server, true], [true]])
+  t.equal(await connections.run(true, async () => 1, 'p:{room}'), 1)
+
+  subscriber.end()
+  await nextTurn()
+  t.match(news()[0], [server, false])
+  await nextTurn()
+  commands.end()
+  await nextTurn()
+  await nextTurn()
+  t.equal(connections.up, true)
+  t.equal(clients.at(-1)?.callsOf('set').length, 1, 'a new one writes a little')
+  news()
+  commands.slots[0] = []
+  commands.emit('refresh')
+  commands.emit('-node')
+  t.strictSame(news(), [], 'the former says nothing any more')
+})
+
+t.test('case 151: a cluster that answers nobody is not up', async (t) => {
+  const { connections, commands, news, pass } = await started(t, { isCluster: true })
+  commands.answers.set = () => Promise.reject(said('CLUSTERDOWN The cluster is down'))
+  await pass(PROBE * 1.1)
+  t.strictSame(news(), [
+    ['10.0.0.1:1', false, 'Redis (10.0.0.1:1): CLUSTERDOWN'],
+    [false, 'Redis (commands): CLUSTERDOWN']
+  ])
+  t.equal(connections.up, false)
+  commands.answers.set = () => 'OK'
+  await pass(PROBE * 1.1)
+  await pass(PROBE * 1.1)
+  t.strictSame(news().slice(0, 3), [['10.0.0.1:1', true], [true], 'missed'])
 })

@@ -156,13 +156,19 @@ export async function startCluster(t: Test, settings: RedisSettings = {}): Promi
   )
   const [first, ...others] = nodes as [RedisServer, ...RedisServer[]]
   await Promise.all(others.map((node) => node.admin.call('CLUSTER', 'MEET', '127.0.0.1', first.port)))
+  await untilClusterIsUp(nodes)
+  return nodes
+}
+
+/** Resolves once each of them answers commands and knows who has which slots. One that was started again refuses them for some seconds. */
+export async function untilClusterIsUp(nodes: readonly RedisServer[]): Promise<void> {
   for (const node of nodes) {
     await until(async () => {
       const info = (await node.admin.call('CLUSTER', 'INFO')) as string
-      return /cluster_state:ok/.test(info) && /cluster_known_nodes:3/.test(info)
+      const known = Number(/cluster_known_nodes:(\d+)/.exec(info)?.[1])
+      return /cluster_state:ok/.test(info) && /cluster_slots_ok:16384/.test(info) && known >= nodes.length
     })
   }
-  return nodes
 }
 
 /** Asks until the answer is yes: for what only a server's own clock brings about. */
