@@ -55,6 +55,8 @@ export interface SessionSocket {
   readonly id: string
   readonly user: Claims | null
   readonly closed: boolean
+  /** Who ended it; of a connection that has ended. */
+  readonly endedBy: 'client' | 'server' | 'network'
   readonly outbox: Outbox
   readonly maxSubscriptions: number
   readonly settings: {

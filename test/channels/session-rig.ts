@@ -105,6 +105,9 @@ export class Client {
       get closed() {
         return client.closed !== undefined
       },
+      get endedBy() {
+        return client.closed?.code === 1006 ? 'network' : 'server'
+      },
       outbox,
       maxSubscriptions: options.maxSubscriptions ?? 128,
       settings: {

@@ -61,6 +61,16 @@ export function subscribersOnly({ subscriptions }: Session, channel: string): vo
   if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
+/**
+ * Throws 103 if the server has ended the connection, or the subscription that a publication needs, while its hooks ran.
+ * What a client sent before it left by itself is published.
+ */
+export function stillAllowed(session: Session, channel: string, { publishers }: ChannelDefinition): void {
+  if (!session.closed) {
+    if (publishers === 'subscribers') subscribersOnly(session, channel)
+  } else if (session.socket.endedBy === 'server') throw new ChannelError(ERROR.permissionDenied.code)
+}
+
 /** Throws 107 for a filter by tags, a map or a shared poll: no channel offers them. */
 export function plainOnly({ isSpecial }: FormRequest): void {
   if (isSpecial) throw new ChannelError(ERROR.badRequest.code)

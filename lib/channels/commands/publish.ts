@@ -8,7 +8,7 @@ import type { Session } from '../session.ts'
 import { describe, findTarget } from './attach.ts'
 import type { CommandOf } from './index.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { answerOf, plainOnly, publishHook, subscribersOnly } from './permission.ts'
+import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 
 /** `publish`: validated, allowed by the application, then published to all. */
 export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
@@ -27,8 +27,7 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const { deadline, hub } = session.services
   const context = { ...session.client(), channel, params, data }
   const grant = (onPublish === true ? undefined : answerOf(await deadline.wait(onPublish(context)))) ?? {}
-  // Its subscription may have been ended while the hooks ran. What a client sent before it left is published.
-  if (definition.publishers === 'subscribers' && !session.closed) subscribersOnly(session, channel)
+  stillAllowed(session, channel, definition)
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.

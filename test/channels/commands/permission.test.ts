@@ -1,6 +1,7 @@
 import t from 'tap'
 import { subscribeAtConnect, subscribeByServer } from '../../../lib/channels/commands/server-subscriptions.ts'
 import { ChannelError, ERROR, forbidden } from '../../../lib/protocol/channel-errors.ts'
+import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, sessionRig } from '../session-rig.ts'
 
@@ -208,19 +209,34 @@ t.test('case 120: a hook that returns false lets nobody in, and the log says wha
   for (const [details] of rig.logs) t.match(details, { err: { message: /throw forbidden\(\) to refuse/ } })
 })
 
-t.test('case 122: a client whose subscription is ended while its publication waits for a hook', async (t) => {
-  const rig = await sessionRig(t)
-  const decided = pending()
-  rig.channel('room', { history: true, onSubscribe: true, publishers: 'subscribers', onPublish: () => decided.promise })
-  const [client, gone] = [await rig.client(), await rig.client()]
-  for (const one of [client, gone]) await subscribe(one, 'room')
-  const answer = publish(client, 'room', 'after its end')
-  gone.say({ id: 1, publish: { channel: 'room', data: 'before it left' } })
-  client.session.unsubscribe('room')
-  gone.end()
-  decided.resolve()
-  t.same(await answer, denied)
-  t.match(await rig.broker.history('room', { limit: 10, maxBytes: 10_000, reverse: false }), {
-    publications: { length: 1, 0: { data: Buffer.from('"before it left"') } }
-  })
-})
+t.test(
+  'case 122: a client whose subscription or connection is ended while its publication waits for a hook',
+  async (t) => {
+    const rig = await sessionRig(t)
+    const decided = pending()
+    rig.channel('room', {
+      history: true,
+      onSubscribe: true,
+      publishers: 'subscribers',
+      onPublish: () => decided.promise
+    })
+    rig.channel('box', { history: true, publishers: 'clients', onPublish: () => decided.promise })
+    const [client, gone, banned] = [await rig.client(), await rig.client(), await rig.client()]
+    for (const one of [client, gone]) await subscribe(one, 'room')
+    const answer = publish(client, 'room', 'after its end')
+    gone.say({ id: 1, publish: { channel: 'room', data: 'before it left' } })
+    for (const one of [gone, banned])
+      one.say({ id: 2, publish: { channel: 'box', data: one === gone ? 'left' : 'banned' } })
+    client.session.unsubscribe('room')
+    gone.end()
+    banned.session.disconnect(DISCONNECT.forceStop)
+    decided.resolve()
+    t.same(await answer, denied)
+    const kept = async (channel: string) =>
+      (await rig.broker.history(channel, { limit: 10, maxBytes: 10_000, reverse: false })).publications.map(
+        ({ data }) => JSON.parse(`${data}`)
+      )
+    t.same(await kept('room'), ['before it left'])
+    t.same(await kept('box'), ['left'])
+  }
+)
