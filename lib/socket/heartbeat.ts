@@ -10,6 +10,8 @@ export type Beat =
 
 // After a pause of our own what the peer sent may still be in the kernel: it gets this long to be read.
 const GRACE = 1_000
+// Between two pings of a peer that we don't read, at least: it answers each, and all of that is read one day.
+const UNREAD_INTERVAL = 10_000
 
 /**
  * When to ping a peer and when to give it up: a ping every `interval` give or take 10 %, so that connections that
@@ -74,7 +76,10 @@ export class Heartbeat {
   beat(now: number, random: number, graceUntil: number, paused: boolean): Beat {
     if (paused) this.resumed(now)
     const pingedAt = this.#pingedAt
-    if (pingedAt !== undefined) {
+    // Of a socket that we don't read, only what is written to it shows that its peer has left: the first write makes the
+    // peer's system answer, and the next one fails. So the pings go on.
+    const goesOn = paused && pingedAt !== undefined && now >= Math.max(this.#nextPing, pingedAt + UNREAD_INTERVAL)
+    if (pingedAt !== undefined && !goesOn) {
       const judgeAt = Math.max(pingedAt + this.#timeout, graceUntil, this.#judgeAt)
       if (now >= judgeAt) return { action: 'dead' }
       return { action: 'wait', next: judgeAt }
