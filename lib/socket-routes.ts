@@ -118,7 +118,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
       const { validator, serializer } = schemas
       const answer = respond && ((data: unknown) => respond.call(this, data, socket, request))
       const rules = { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
-      socket.begin(rules, Resumption.from(request.raw.url as string))
+      socket.begin(rules, Resumption.from(request.raw.url as string, socket.maxSubscriptions))
       run(socket, request)
     }
   } as unknown as RouteOptions)

@@ -13,12 +13,16 @@ export class Resumption {
     this.#positions = positions
   }
 
-  /** Undefined if the handshake's URL holds no positions. */
-  static from(url: string): Resumption | undefined {
+  /**
+   * Undefined if the handshake's URL holds no positions.
+   * @param most Positions that are kept: those of channels that it can't be subscribed to as well would be kept in vain.
+   */
+  static from(url: string, most: number): Resumption | undefined {
     const query = url.indexOf('?')
     if (query < 0 || !url.includes('since=', query)) return undefined
     const positions = parsePositions(new URLSearchParams(url.slice(query + 1)).get('since'))
-    return positions && new Resumption(positions)
+    if (positions === undefined) return undefined
+    return new Resumption(new Map([...positions].slice(0, most)))
   }
 
   /** True for the call that begins a subscription. One notice belongs to it: a second would announce what is on its way. */
