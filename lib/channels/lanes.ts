@@ -1,11 +1,19 @@
+interface Job {
+  /** What the job holds until it is done. */
+  readonly bytes: number
+  run(): Promise<void>
+}
+
 interface Lane {
   running: number
-  readonly waiting: (() => Promise<void>)[]
+  readonly waiting: Job[]
 }
 
 export interface LanesOptions {
   /** Jobs, waiting and running, from which on `full` is called; `free` once there are half as many. */
   readonly capacity: number
+  /** Bytes of these jobs, from which on `full` is called; `free` once there are fewer. */
+  readonly maxBytes: number
   full(): void
   free(): void
 }
@@ -18,6 +26,7 @@ export class Lanes {
   readonly #options: LanesOptions
   readonly #lanes = new Map<string, Lane>()
   #size = 0
+  #bytes = 0
   #full = false
   #whenIdle: (() => void)[] = []
 
@@ -30,20 +39,25 @@ export class Lanes {
     return this.#size
   }
 
-  run(name: string, concurrency: number, job: () => Promise<void>): void {
+  run(name: string, concurrency: number, run: () => Promise<void>, bytes = 0): void {
+    const job = { bytes, run }
     const lane = this.#lanes.get(name) ?? { running: 0, waiting: [] }
     this.#lanes.set(name, lane)
     this.#size++
+    this.#bytes += bytes
     if (lane.running < concurrency) void this.#start(name, lane, job)
     else lane.waiting.push(job)
-    if (this.#full || this.#size < this.#options.capacity) return
+    const { capacity, maxBytes } = this.#options
+    if (this.#full || (this.#size < capacity && this.#bytes < maxBytes)) return
     this.#full = true
     this.#options.full()
   }
 
   /** Forgets what waits. What runs can't be stopped. */
   clear(): void {
-    for (const { waiting } of this.#lanes.values()) this.#size -= waiting.splice(0).length
+    for (const { waiting } of this.#lanes.values()) {
+      for (const { bytes } of waiting.splice(0)) this.#left(bytes)
+    }
   }
 
   /** Resolves once nothing runs or waits; undefined where nothing does. */
@@ -51,15 +65,21 @@ export class Lanes {
     return this.#size === 0 ? undefined : new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
-  async #start(name: string, lane: Lane, job: () => Promise<void>): Promise<void> {
-    lane.running++
-    await job()
-    lane.running--
+  #left(bytes: number): void {
     this.#size--
+    this.#bytes -= bytes
+  }
+
+  async #start(name: string, lane: Lane, job: Job): Promise<void> {
+    lane.running++
+    await job.run()
+    lane.running--
+    this.#left(job.bytes)
     const next = lane.waiting.shift()
     if (next !== undefined) void this.#start(name, lane, next)
     else if (lane.running === 0) this.#lanes.delete(name)
-    if (this.#full && this.#size <= this.#options.capacity / 2) {
+    const { capacity, maxBytes } = this.#options
+    if (this.#full && this.#size <= capacity / 2 && this.#bytes < maxBytes) {
       this.#full = false
       this.#options.free()
     }

@@ -70,6 +70,7 @@ export class Session implements Member, SocketSession, Timed {
     this.user = socket.user
     this.#lanes = new Lanes({
       capacity: socket.settings.limits.maxQueue,
+      maxBytes: socket.settings.limits.maxPayload,
       full: () => socket.holdMessages(),
       free: () => socket.releaseMessages()
     })
@@ -181,7 +182,7 @@ export class Session implements Member, SocketSession, Timed {
 
   #run(command: Command, text: string): void {
     const { lane, concurrency } = laneOf(command, this.services)
-    this.#lanes.run(lane, concurrency, () => this.#handle(command, text))
+    this.#lanes.run(lane, concurrency, () => this.#handle(command, text), text.length)
   }
 
   async #handle(command: Command, text: string): Promise<void> {

@@ -58,23 +58,26 @@ export class Requests {
   readonly #wheel: TimerWheel
   readonly #limit: number
   readonly #maxDepth: number
+  readonly #maxBytes: number
   readonly #asked = new Map<number, Question>()
   #lastId = 0
   #answering = 0
+  #answeringBytes = 0
   #whenAnswered: (() => void)[] = []
 
-  /** @param limits How many may wait in each direction, and how deep a request may be nested. */
+  /** @param limits How many may wait in each direction, the bytes from which on no more do, and how deep one may be nested. */
   constructor(
     rules: RequestRules,
     owner: RequestsOwner,
     wheel: TimerWheel,
-    limits: { maxQueue: number; maxDepth: number }
+    limits: { maxQueue: number; maxDepth: number; maxPayload: number }
   ) {
     this.#rules = rules
     this.#owner = owner
     this.#wheel = wheel
     this.#limit = limits.maxQueue
     this.#maxDepth = limits.maxDepth
+    this.#maxBytes = limits.maxPayload
   }
 
   /** Resolves once the requests that the client has made are answered; undefined if there are none. */
@@ -120,7 +123,7 @@ export class Requests {
     if (message === undefined) return false
     if ('request' in message) {
       if (this.#rules.respond === undefined) return false
-      void this.#answer(message.id, message.request, this.#rules.respond)
+      void this.#answer(message.id, message.request, this.#rules.respond, data.length)
       return true
     }
     if (!this.#rules.requests) return false
@@ -165,18 +168,20 @@ export class Requests {
     }
   }
 
-  async #answer(id: number, data: unknown, respond: (data: unknown) => unknown): Promise<void> {
-    if (this.#answering >= this.#limit) {
+  async #answer(id: number, data: unknown, respond: (data: unknown) => unknown, bytes: number): Promise<void> {
+    if (this.#answering >= this.#limit || this.#answeringBytes >= this.#maxBytes) {
       this.#refuse(id, 'rate_limited')
       return
     }
     this.#answering++
+    this.#answeringBytes += bytes
     try {
       const validated = this.#validate(id, data)
       if (validated !== undefined) this.#reply(id, await respond(validated.value))
     } catch (thrown) {
       this.#fail(id, readable(thrown))
     }
+    this.#answeringBytes -= bytes
     if (--this.#answering === 0) for (const resolve of this.#whenAnswered.splice(0)) resolve()
   }
 

@@ -3,15 +3,17 @@ import { Lanes } from '../../lib/channels/lanes.ts'
 import { collect } from '../support/collect.ts'
 import { idle } from '../support/idle.ts'
 
-function rig(capacity = 100) {
+function rig(capacity = 100, maxBytes = 100) {
   const log: string[] = []
   const open = new Map<string, () => void>()
-  const lanes = new Lanes({ capacity, full: () => log.push('full'), free: () => log.push('free') })
-  const run = (lane: string, name: string, concurrency = 1) =>
-    lanes.run(lane, concurrency, () => {
+  const lanes = new Lanes({ capacity, maxBytes, full: () => log.push('full'), free: () => log.push('free') })
+  const run = (lane: string, name: string, concurrency = 1, bytes = 0) => {
+    const job = () => {
       log.push(name)
       return new Promise<void>((resolve) => open.set(name, resolve))
-    })
+    }
+    lanes.run(lane, concurrency, job, bytes)
+  }
   const end = async (name: string) => {
     open.get(name)?.()
     await idle()
@@ -56,6 +58,22 @@ t.test('full, and free again at half', async (t) => {
   t.notOk(log.includes('free'))
   await end('3')
   t.equal(log.at(-1), 'free')
+})
+
+t.test('few that are large are as full as many', async (t) => {
+  const { lanes, log, run, end } = rig(100, 10)
+  run('a', '1', 1, 6)
+  run('b', '2', 1, 3)
+  t.same(log, ['1', '2'])
+  run('a', '3', 1, 2)
+  t.same(log, ['1', '2', 'full'])
+  await end('2')
+  t.same(log, ['1', '2', 'full', 'free'])
+  run('b', '4', 1, 3)
+  t.equal(log.at(-1), 'full')
+  lanes.clear()
+  await end('4')
+  t.equal(log.at(-1), 'free', 'what was forgotten counts no more')
 })
 
 t.test('what waits can be forgotten', async (t) => {

@@ -7,7 +7,7 @@ import { socketRig } from '../support/socket-rig.ts'
 /* What a socket does for a client that resumes, asks, answers and queues: `fastify-realtime/client`. */
 
 const resuming = (positions: object) =>
-  Resumption.from(`/?since=${Buffer.from(JSON.stringify(positions)).toString('base64url')}`)
+  Resumption.from(`/?since=${Buffer.from(JSON.stringify(positions)).toString('base64url')}`, 128)
 const rules = (more: Partial<RequestRules> & { queued?: boolean } = {}) => ({ requests: false, queued: false, ...more })
 
 t.test('a client that resumes is welcomed, and learns where it stands', async (t) => {

@@ -4,7 +4,10 @@ import { type RequestRules, Requests } from '../../lib/socket/requests.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
-function rig(rules: Partial<RequestRules> = {}, limits = { maxQueue: 3, maxDepth: 8 }) {
+function rig(
+  rules: Partial<RequestRules> = {},
+  limits: { maxQueue?: number; maxDepth?: number; maxPayload?: number } = {}
+) {
   const clock = new FakeClock(1_000)
   const wheel = new TimerWheel(clock, 50)
   const sent: Record<string, unknown>[] = []
@@ -18,7 +21,12 @@ function rig(rules: Partial<RequestRules> = {}, limits = { maxQueue: 3, maxDepth
     sendText: (text: string) => void sent.push(JSON.parse(text)),
     rejected: (code: string) => void rejected.push(code)
   }
-  const requests = new Requests({ requests: false, ...rules }, owner, wheel, limits)
+  const requests = new Requests({ requests: false, ...rules }, owner, wheel, {
+    maxQueue: 3,
+    maxDepth: 8,
+    maxPayload: 1_000,
+    ...limits
+  })
   const take = (value: unknown) => requests.take(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))
   return { clock, wheel, requests, sent, rejected, logs, state, take }
 }
@@ -202,4 +210,25 @@ t.test('asking what cannot be asked', async (t) => {
   state.closed = true
   await t.rejects(requests.ask(1), { code: 'FST_RT_SOCKET_CLOSED' })
   await t.rejects(rig({ respond: () => 1 }).requests.ask(1), { code: 'FST_RT_REQUESTS_OFF' })
+})
+
+t.test('large requests that are under way are bounded by their bytes', async (t) => {
+  let finish: (value: unknown) => void = () => undefined
+  const respond = () =>
+    new Promise((resolve) => {
+      finish = resolve
+    })
+  const { take, sent } = rig({ respond }, { maxPayload: 100 })
+  take({ id: 1, request: 'x'.repeat(90) })
+  take({ id: 2, request: 'small' })
+  t.match(sent, [{ id: 2, error: { code: 'rate_limited' } }])
+  finish(1)
+  await settled()
+  take({ id: 3, request: 'small' })
+  finish(3)
+  await settled()
+  t.match(sent.slice(1), [
+    { id: 1, reply: 1 },
+    { id: 3, reply: 3 }
+  ])
 })
