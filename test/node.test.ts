@@ -41,6 +41,27 @@ t.test('a Redis that goes away and comes back is said once each time', async (t)
   t.same(said(), ['broker is away', 'broker is back'])
 })
 
+t.test('case 161: a password that stops working is named in the log, and does not stand there', async (t) => {
+  const redis = await RedisServer.start(t)
+  const user = (password: string) =>
+    redis.admin.call('ACL', 'SETUSER', 'app', 'reset', 'on', `>${password}`, '~*', '&*', '+@all')
+  await user('first-password')
+  const url = redis.url.replace('redis://', 'redis://app:first-password@')
+  const { app, logs } = await buildApp(t, { redis: url, auth: false })
+  await app.ready()
+  t.equal(app.realtime.ready(), true)
+  // Redis ends the connections of a user whose password is another now, and the node comes back with the old one.
+  await user('second-password')
+  await redis.admin.call('CLIENT', 'KILL', 'USER', 'app')
+  await until(() => atLeast(logs, 'error').length > 0)
+  t.equal(app.realtime.ready(), false)
+  await user('first-password')
+  await until(() => app.realtime.ready())
+  t.match(atLeast(logs, 'error'), [{ msg: 'broker refuses this node' }])
+  t.equal(atLeast(logs, 'error').length, 1, 'once, however often it was tried')
+  t.notMatch(JSON.stringify(logs), /(first|second)-password/)
+})
+
 t.test('case 151: one master of a cluster is away', async (t) => {
   const nodes = await startCluster(t, { 'cluster-require-full-coverage': 'no' })
   const cluster = new Cluster(
