@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /*
  * Every error that this package throws, rejects with or answers a handshake with, each with its code. Messages are

@@ -110,6 +110,13 @@ test('the packed package', async (t) => {
     for (const target of targets.flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))) {
       t.ok(files.includes(target.slice(2)), target)
     }
+    // For resolution `node10`, which does not read `exports`.
+    const entries = Object.entries(manifest.exports as Record<string, { types?: string }>)
+    const subpaths = entries.filter(([path, { types }]) => path !== '.' && types !== undefined)
+    t.same(
+      manifest.typesVersions['*'],
+      Object.fromEntries(subpaths.map(([path, { types }]) => [path.slice(2), [types]]))
+    )
     t.same(
       files.filter((name) => /^(lib|test|demo|scripts)\//.test(name)),
       []

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /*
  * What the harness rejects with. These are read by a person whose test just failed, so unlike the errors of the plugin

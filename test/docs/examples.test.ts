@@ -56,6 +56,10 @@ const STRICT = {
 // A snippet for a browser's console has no imports: without `moduleDetection` it would be a script.
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler', moduleDetection: 'force' }
 const COMMONJS = { module: 'commonjs', moduleResolution: 'bundler' }
+/** Each entry of the package, so that the declarations of all of them are checked. */
+const EVERY_ENTRY = Object.keys(ENTRIES)
+  .map((name, index) => `export * as entry${index} from '${name}'\n`)
+  .join('')
 const tsc = join(root, 'node_modules/.bin/tsc')
 
 t.test('case 173: every example compiles under the strictest options, however modules are resolved', async (t) => {
@@ -70,6 +74,7 @@ t.test('case 173: every example compiles under the strictest options, however mo
     ])
   )
   sources.set('declared.ts', DECLARED)
+  sources.set('entries.ts', EVERY_ENTRY)
   // What an application gets is not the sources but their declarations, which may import less.
   const folder = t.testdir({})
   await run(tsc, ['-p', join(root, 'tsconfig.build.json'), '--emitDeclarationOnly', '--outDir', join(folder, 'types')])
