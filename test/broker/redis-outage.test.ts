@@ -1,4 +1,6 @@
 import t from 'tap'
+import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
+import { buildApp } from '../support/app.ts'
 import { freePort, RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { bytes, dataOf, makeRedisBroker, openRedisBroker, QUICK } from './redis-bench.ts'
@@ -136,6 +138,38 @@ t.test('case 100: asleep, and paused for writes', async (t) => {
     t.strictSame(heard.states.slice(told), [false, true], `${command}: down once, and up once it takes writes`)
     await slept
     await broker.publish(command, bytes(2), { history: KEEP })
+  }
+})
+
+t.test('case 152: a server that takes no writes, as an operator brings it about', async (t) => {
+  const times = { ...DEFAULT_TIMES }
+  t.teardown(() => Object.assign(DEFAULT_TIMES, times))
+  for (const [word, setting, refusing, taking, error] of [
+    ['NOREPLICAS', 'min-replicas-to-write', 1, 0, UNAVAILABLE],
+    ['OOM', 'maxmemory', 1, 0, { code: 'FST_RT_BROKER', message: 'The broker refused: OOM (it is out of memory)' }]
+  ] as const) {
+    const server = await RedisServer.start(t, { 'maxmemory-policy': 'noeviction' })
+    // The surface has no option for it, and five seconds are long.
+    Object.assign(DEFAULT_TIMES, { probeInterval: 100 })
+    const { app, logs } = await buildApp(t, { redis: server.url, auth: false })
+    app.channel('kept', { history: KEEP })
+    await app.ready()
+    const { realtime } = app
+    t.match(await realtime.publish('kept', 1), { offset: 1 })
+    t.equal(realtime.ready(), true)
+
+    await server.admin.config('SET', setting, refusing)
+    await until(() => !realtime.ready())
+    await t.rejects(realtime.publish('kept', 2), error as never, word)
+    await t.rejects(realtime.publish('plain', 2, { idempotencyKey: 'k' }), error as never, word)
+    await realtime.publish('plain', 3)
+
+    await server.admin.config('SET', setting, taking)
+    await until(() => realtime.ready())
+    t.match(await realtime.publish('kept', 2), { offset: 2 }, 'a publish that was refused has left nothing')
+    const changes = logs.filter(({ msg = '' }) => /^broker is (away|back)/.test(msg))
+    t.match(changes, [{ err: { message: `Redis (commands): ${word}` } }, {}], 'once each')
+    await app.close()
   }
 })
 
