@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import type { Broker, HistoryPolicy } from '../../lib/broker/broker.ts'
+import { continuityOf } from '../../lib/channels/recovery.ts'
 import type { Recorder } from './recorder.ts'
 
 /** A broker under test, started, with what it tells. `pass` lets time go by on the broker's clock, `now` reads it. */
@@ -188,6 +189,38 @@ async function history(t: Test, open: OpenBenches): Promise<void> {
       [5, 6, 7]
     )
     t.equal(position.offset, 7)
+  })
+
+  await t.test('keeps the newest `maxBytes` of data, and the newest publication in any case', async (t) => {
+    const { bench, other } = await open(t)
+    const history = { size: 10, ttl: 60_000, maxBytes: 1_024 }
+    const publish = (length: number) => other.broker.publish('room', Buffer.alloc(length, '1'), { history })
+    const kept = async () =>
+      (await bench.broker.history('room', { limit: 100 })).publications.map(({ offset }) => offset)
+    const first = await publish(512)
+    await publish(512)
+    t.strictSame(await kept(), [1, 2], 'as many bytes as may be')
+    const reader = { ...first, offset: 1 }
+    const continuity = async () =>
+      continuityOf(reader, await bench.broker.history('room', { limit: 100, since: reader }))
+    t.equal(await continuity(), 'complete')
+
+    await publish(1)
+    t.strictSame(await kept(), [2, 3], 'a byte more costs the oldest')
+    t.equal(await continuity(), 'complete', 'what the reader has is no loss')
+    await publish(512)
+    t.strictSame(await kept(), [3, 4])
+    t.equal(await continuity(), 'hole')
+    await publish(1_025)
+    t.strictSame(await kept(), [5], 'the newest stays, however large it is')
+    t.equal(await continuity(), 'hole')
+
+    await publish(1_024)
+    t.strictSame(await kept(), [6])
+    for (let n = 0; n < 11; n++) await publish(1)
+    t.strictSame(await kept(), [8, 9, 10, 11, 12, 13, 14, 15, 16, 17], '`size` goes on to count')
+    const { position } = await bench.broker.history('room', { limit: 0 })
+    t.strictSame(position, { offset: 17, epoch: first.epoch })
   })
 
   await t.test('drops what is older than `ttl`, and keeps the position', async (t) => {
