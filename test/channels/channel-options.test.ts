@@ -52,6 +52,16 @@ t.test('options that are right', async (t) => {
   for (const options of right) t.doesNotThrow(() => checkChannelOptions('a', options as never))
 })
 
+t.test('case 173: an option that is undefined is one that is not given', async (t) => {
+  const names = ['schema', 'history', 'presence', 'joinLeave', 'token', 'publishers', 'prefix']
+  const hooks = ['onSubscribe', 'onPublish', 'onUnsubscribe', 'onPresence', 'onHistory', 'onRefresh']
+  const nothing = Object.fromEntries([...names, ...hooks].map((name) => [name, undefined]))
+  checkChannelOptions('a', nothing)
+  t.same(JSON.stringify(defineChannel('a', nothing, {})), JSON.stringify(defineChannel('a', {}, {})))
+  const { presenceTtl } = defineChannel('a', { presence: { ttl: undefined } }, {})
+  t.equal(presenceTtl, defineChannel('a', { presence: true }, {}).presenceTtl)
+})
+
 t.test('a definition has every default, and its hooks have the scope', async (t) => {
   t.same(defineChannel('a', {}, undefined), {
     pattern: 'a',
