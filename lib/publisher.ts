@@ -52,7 +52,9 @@ export interface Publisher {
 
 /**
  * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, and with `FST_RT_BROKER` where Redis refuses us for good.
- * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`.
+ * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`. If Redis
+ * refuses to connect it again (its password was changed), the `cause` of that error is an `FST_RT_BROKER` that names
+ * the reason.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
   const { redis, prefix, history, limits } = checked(options)

@@ -1,8 +1,9 @@
+import { inspect } from 'node:util'
 import t from 'tap'
 import { createPublisher } from '../lib/publisher.ts'
 import { connect } from '../lib/testing/index.ts'
 import { buildApp } from './support/app.ts'
-import { RedisServer } from './support/redis-server.ts'
+import { RedisServer, until } from './support/redis-server.ts'
 
 t.test('a worker publishes to the sockets of a server', async (t) => {
   const redis = await RedisServer.start(t)
@@ -94,4 +95,32 @@ t.test('without Redis there is nothing to publish to', async (t) => {
 t.test('a Redis that refuses us for good is an error, not a wait', async (t) => {
   const redis = await RedisServer.start(t, { requirepass: 'secret' })
   await t.rejects(createPublisher({ redis: redis.url }), { code: 'FST_RT_BROKER' })
+})
+
+t.test('case 160: a publisher whose password stops working says so with each publish', async (t) => {
+  const redis = await RedisServer.start(t)
+  const user = (password: string) =>
+    redis.admin.call('ACL', 'SETUSER', 'worker', 'reset', 'on', `>${password}`, '~*', '&*', '+@all')
+  await user('first-password')
+  const publisher = await createPublisher({ redis: redis.url.replace('redis://', 'redis://worker:first-password@') })
+  t.teardown(() => publisher.close())
+  await publisher.publish('a', 1)
+
+  await user('second-password')
+  await redis.admin.call('CLIENT', 'KILL', 'USER', 'worker')
+  const failure = () =>
+    publisher.publish('a', 2).then(
+      () => undefined,
+      (error: Error) => error
+    )
+  await until(async () => (await failure())?.cause !== undefined)
+  const cause = { code: 'FST_RT_BROKER', message: 'The broker refused: WRONGPASS (wrong user name or password)' }
+  t.match(await failure(), { code: 'FST_RT_UNAVAILABLE', message: 'The broker is unavailable', cause })
+  t.notMatch(inspect(await failure()), /(first|second)-password/)
+
+  await user('first-password')
+  await until(async () => (await failure()) === undefined)
+  await redis.kill()
+  await until(async () => (await failure()) !== undefined)
+  t.equal((await failure())?.cause, undefined, 'a Redis that is away has refused nobody')
 })

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import { isLate, RedisDeadlines } from './redis-deadlines.ts'
-import { callerError, errorWord } from './redis-errors.ts'
+import { callerError, errorWord, fatalError } from './redis-errors.ts'
 import { RedisLink, type RedisLinkOptions } from './redis-link.ts'
 import type { RedisClient } from './redis-options.ts'
 import type { ScriptedClient } from './redis-scripts.ts'
@@ -22,12 +22,24 @@ export class RedisCommands {
   readonly #link: RedisLink
   readonly #deadlines: RedisDeadlines
   #pending = 0
+  /** Why Redis turned the latest attempt to connect away, if a second attempt does not help. */
+  #refusal: Error | undefined
   #idle: (() => void) | undefined
   #corked: Array<{ uncork(): void }> | undefined
 
   constructor(options: RedisCommandsOptions) {
     this.#options = options
-    this.#link = new RedisLink(options)
+    this.#link = new RedisLink({
+      ...options,
+      adopt: (client) => {
+        this.#refusal = undefined
+        options.adopt(client)
+      },
+      failed: (error) => {
+        this.#refusal = fatalError(error)
+        options.failed(error)
+      }
+    })
     this.#deadlines = new RedisDeadlines(options.commandTimeout, () => bytesRead(this.#link.client))
   }
 
@@ -47,7 +59,8 @@ export class RedisCommands {
   /** `writes`: without an answer, the command may have been done. */
   async run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
     const client = this.#link.client
-    if (!client || this.#pending >= this.#options.maxPending) throw new UnavailableError()
+    if (!client) throw this.#unavailable()
+    if (this.#pending >= this.#options.maxPending) throw new UnavailableError()
     this.#cork(client)
     this.#pending++
     let reply: Reply
@@ -75,6 +88,10 @@ export class RedisCommands {
       })
     }
     this.#link.close()
+  }
+
+  #unavailable(): Error {
+    return this.#refusal === undefined ? new UnavailableError() : new UnavailableError({ cause: this.#refusal })
   }
 
   #release(): void {

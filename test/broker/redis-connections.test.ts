@@ -397,14 +397,17 @@ t.test('a probe whose write is answered by anything else is a probe that could n
 })
 
 t.test('case 161: a password that stopped working is told of with each attempt', async (t) => {
-  const { commands, news, pass } = await started(t, {
+  const { connections, clients, commands, news, pass } = await started(t, {
     make: (client, number) => {
       if (number === 2 || number === 3) refused(client, said('WRONGPASS secret'))
     }
   })
+  const failure = () => connections.run(true, async () => 1).catch((error: Error) => error)
   commands.end()
+  t.notOk('cause' in Object(await failure()), 'not refused yet')
   await nextTurn()
   const cause = 'The broker refused: WRONGPASS (wrong user name or password)'
+  t.match(await failure(), { ...UNAVAILABLE, cause: { code: 'FST_RT_BROKER', message: cause } })
   t.strictSame(news(), [
     [false, 'Redis (commands): closed'],
     ['refused', cause]
@@ -413,6 +416,9 @@ t.test('case 161: a password that stopped working is told of with each attempt',
   t.strictSame(news(), [['refused', cause]])
   await pass(RECONNECT)
   t.strictSame(news(), [[true], 'missed'])
+  clients.at(-1)?.end()
+  t.match(await failure(), UNAVAILABLE)
+  t.notOk('cause' in Object(await failure()), 'the refusal is over')
 })
 
 t.test('case 160: a broker that only publishes has one connection, and probes nothing', async (t) => {
