@@ -6,14 +6,18 @@ import { exceptedId } from './channels/excepted.ts'
 import { completeHistory, historyFault } from './channels/history-policy.ts'
 import { checkIdempotencyKey } from './channels/idempotency-key.ts'
 import { publicationData } from './channels/publication-data.ts'
+import { checkPublishOptions } from './channels/publish-options.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import { BOUNDS, DEFAULTS } from './options.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 import type { PublishOptions, PublishResult } from './socket/context.ts'
 import { stringify } from './socket/stringify.ts'
 
-const OPTIONS = ['redis', 'prefix', 'history', 'limits']
+const OPTIONS = ['redis', 'prefix', 'history', 'limits', 'timeout']
 const MEND_REDIS = 'give a URL, ioredis options or an ioredis client'
+// Milliseconds.
+const DEFAULT_TIMEOUT = 10_000
+const TIMEOUT_BOUNDS = [100, 600_000] as const
 
 export interface PublisherOptions {
   /** As for the plugin: URL, ioredis options, or an ioredis client, which stays the caller's. */
@@ -40,6 +44,11 @@ export interface PublisherOptions {
         publication?: number | undefined
       }
     | undefined
+  /**
+   * Milliseconds that `createPublisher` waits for Redis, 100 to 600,000. Then it rejects with `FST_RT_UNAVAILABLE`.
+   * @default 10000
+   */
+  timeout?: number | undefined
 }
 
 /** Publishes to the channels of a server from a process that runs none: a worker, a cron job. */
@@ -51,24 +60,29 @@ export interface Publisher {
 }
 
 /**
- * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, and with `FST_RT_BROKER` where Redis refuses us for good.
- * While Redis is away this waits; publishes of a connected publisher then reject with `FST_RT_UNAVAILABLE`. If Redis
- * refuses to connect it again (its password was changed), the `cause` of that error is an `FST_RT_BROKER` that names
- * the reason.
+ * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, with `FST_RT_BROKER` if Redis refuses us for good, and with
+ * `FST_RT_UNAVAILABLE` if Redis cannot be used within `timeout`. Nothing is left open then: a cron job ends. A publisher
+ * that is connected stays so, and its publishes reject with `FST_RT_UNAVAILABLE` while Redis is away. If Redis refuses
+ * to connect it again (its password was changed), the `cause` of that error is an `FST_RT_BROKER` that names the reason.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
-  const { redis, prefix, history, limits } = checked(options)
+  const { redis, prefix, history, limits, timeout = DEFAULT_TIMEOUT } = checked(options)
   const { publication: maxBytes = DEFAULTS.limits.publication } = limits ?? {}
   const broker = new RedisBroker({ redis, prefix })
+  // A start that is closed under way rejects as unavailable.
+  const deadline = setTimeout(() => void broker.close(), timeout)
   try {
     await broker.start()
   } catch (error) {
     await broker.close()
     throw error
+  } finally {
+    clearTimeout(deadline)
   }
   return {
     async publish(channel, data, options) {
       if (!isChannelName(channel)) throw new InvalidChannelError()
+      if (options !== undefined) checkPublishOptions(options)
       const { offset, epoch } = await broker.publish(channel, publicationData(stringify(data), maxBytes), {
         history: policyOf(channel, history),
         idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
@@ -86,12 +100,14 @@ function checked(options: PublisherOptions): PublisherOptions {
     if (OPTIONS.includes(name)) continue
     throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
   }
-  const { redis, history, limits = {} } = options
+  const { redis, history, limits = {}, timeout } = options
   if (redis === undefined) throw new InvalidOptionError('redis', MEND_REDIS)
   if (history !== undefined && typeof history !== 'function') {
     throw new InvalidOptionError('history', "give a function that says, by a channel's name, how much of it is kept")
   }
   checkLimits(limits)
+  const fault = timeout === undefined ? undefined : boundsFault('it', timeout, TIMEOUT_BOUNDS)
+  if (fault !== undefined) throw new InvalidOptionError('timeout', `${fault} (ms)`)
   return options
 }
 

@@ -99,7 +99,7 @@ export class Realtime {
 
   /**
    * Publishes a value, as JSON, to all subscribers of a channel on all nodes. Rejects with `FST_RT_INVALID_CHANNEL`,
-   * `FST_RT_INVALID_DATA`, `FST_RT_PUBLICATION_TOO_LARGE`, `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (it was
+   * `FST_RT_INVALID_ARGUMENT`, `FST_RT_INVALID_DATA`, `FST_RT_PUBLICATION_TOO_LARGE`, `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (it was
    * not published) or `FST_RT_UNKNOWN_OUTCOME` (it may have been: retry with the same `idempotencyKey`, which adds it at most once).
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<PublishResult> {

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { createPublisher } from '../lib/publisher.ts'
@@ -29,6 +32,7 @@ t.test('a worker publishes to the sockets of a server', async (t) => {
   await client.expectNothing()
   await t.rejects(publisher.publish('', 1), { code: 'FST_RT_INVALID_CHANNEL' })
   await t.rejects(publisher.publish('a', 1n), { code: 'FST_RT_INVALID_DATA' })
+  await t.rejects(publisher.publish('a', 1, { exept: 'x' } as never), { code: 'FST_RT_INVALID_ARGUMENT' })
   for (const idempotencyKey of ['', null as never]) {
     const published = publisher.publish('boards/a', 2, { idempotencyKey })
     await t.rejects(published, { code: 'FST_RT_INVALID_IDEMPOTENCY_KEY' })
@@ -71,9 +75,11 @@ t.test('options that are none', async (t) => {
   const wrong: [unknown, RegExp][] = [
     [undefined, /redis/],
     [null, /redis/],
-    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history, limits are/],
+    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history, limits, timeout are/],
     [{ redis, history: { size: 10, ttl: 60_000 } }, /Option history: give a function/],
     [{ redis, prefix: '' }, /Option prefix/],
+    [{ redis, timeout: 99 }, /Option timeout: make it a whole number from 100 to 600000 \(ms\)/],
+    [{ redis, timeout: Number.POSITIVE_INFINITY }, /Option timeout/],
     [{ redis, limits: null }, /Option limits: give an object/],
     [{ redis, limits: 5 }, /Option limits: give an object/],
     [{ redis, limits: { size: 5 } }, /Option limits.size: there is no such option; publication is/],
@@ -123,4 +129,33 @@ t.test('case 160: a publisher whose password stops working says so with each pub
   await redis.kill()
   await until(async () => (await failure()) !== undefined)
   t.equal((await failure())?.cause, undefined, 'a Redis that is away has refused nobody')
+})
+
+t.test('a Redis that cannot be used in time is an error, not a wait', async (t) => {
+  // It waited for as long as Redis was away: a cron job was started again and again, and none of them ended.
+  const redis = await RedisServer.start(t)
+  const unavailable = { code: 'FST_RT_UNAVAILABLE', statusCode: 503 }
+  redis.stop()
+  await t.rejects(createPublisher({ redis: redis.url, timeout: 100 }), unavailable, 'it does not answer')
+  await redis.kill()
+  await t.rejects(createPublisher({ redis: redis.url, timeout: 100 }), unavailable, 'it is away')
+  await redis.restart()
+  const publisher = await createPublisher({ redis: redis.url, timeout: 600_000 })
+  t.teardown(() => publisher.close())
+  t.match(await publisher.publish('a', 1), { offset: 0 })
+})
+
+t.test('a process whose publisher finds no Redis ends by itself', async (t) => {
+  const script = `
+    import { createPublisher } from './lib/publisher.ts'
+    createPublisher({ redis: 'redis://127.0.0.1:1', timeout: 100 }).catch(({ code }) => console.log(code))
+  `
+  const child = spawn(process.execPath, [...process.execArgv, '--input-type=module', '-e', script], {
+    cwd: new URL('..', import.meta.url),
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const output = text(child.stdout)
+  t.strictSame(await once(child, 'exit'), [0, null])
+  t.equal((await output).trim(), 'FST_RT_UNAVAILABLE')
 })

@@ -12,6 +12,7 @@ import type { Format } from './feed.ts'
 import { checkIdempotencyKey } from './idempotency-key.ts'
 import type { Limiter } from './limiter.ts'
 import { publicationData } from './publication-data.ts'
+import { checkPublishOptions } from './publish-options.ts'
 import type { Since, Welcome } from './recovery.ts'
 import type { Subscriber } from './subscription.ts'
 
@@ -118,6 +119,7 @@ export class Hub {
   }
 
   async publish(name: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
+    if (options !== undefined) checkPublishOptions(options)
     return this.publishText(name, stringify(data), options)
   }
 

@@ -55,6 +55,18 @@ t.test(
   }
 )
 
+t.test('a publish with an option that does not exist is refused, and nothing is published', async (t) => {
+  // With `exept` everybody was given it, also the connection that was to be left out.
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.subscribe(reader, 'news')
+  const options = { exept: 'mine' } as never
+  await t.rejects(rig.hub.publish('news', 1, options), { code: 'FST_RT_INVALID_ARGUMENT' })
+  await rig.hub.publish('news', 2, {})
+  await rig.written()
+  t.strictSame(reader.data, [2])
+})
+
 t.test('a publication reaches all but the connection that is excepted, and keeps its offset', async (t) => {
   const rig = await makeRig(t)
   for (const channel of ['plain', 'h']) {
