@@ -280,7 +280,7 @@ t.test('counts', async (t) => {
     asked(4),
     subscribed(5)
   ]
-  const { figures } = check({
+  const { figures, gaps } = check({
     clients: [{ name: 'one', events }],
     publishes: [told(1), told(2), without('unknown', 7), without('error', 8)],
     finals: [final([1, 2, 3, 4, 5])]
@@ -294,4 +294,5 @@ t.test('counts', async (t) => {
     gapsDeclared: 2,
     recovered: 1
   })
+  t.strictSame(gaps, new Map([[channel, 2]]))
 })

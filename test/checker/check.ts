@@ -34,6 +34,8 @@ export interface Figures {
 export interface Verdict {
   readonly violations: readonly Violation[]
   readonly figures: Figures
+  /** How many gaps were declared in which channel. A notice that names no channel is not among them. */
+  readonly gaps: ReadonlyMap<string, number>
 }
 
 /** Judges a history. Pure. */
@@ -48,12 +50,14 @@ export function check(history: History): Verdict {
   }
   const finals = new Map(history.finals.map((final) => [final.channel, final]))
   const counts = { delivered: 0, gapsDeclared: 0, recovered: 0 }
-  for (const client of history.clients) new Reader(client, report, register, counts).read(finals)
+  const gaps = new Map<string, number>()
+  for (const client of history.clients) new Reader(client, report, register, counts, gaps).read(finals)
   checkPublishes(history, finals, register, report)
   checkOrder(history.publishes, report)
   const of = (outcome: string) => history.publishes.filter((publish) => publish.outcome === outcome).length
   return {
     violations: report.violations,
+    gaps,
     figures: {
       published: history.publishes.length,
       acked: of('ok'),
@@ -120,14 +124,17 @@ class Reader {
   readonly #report: Report
   readonly #register: Register
   readonly #counts: { delivered: number; gapsDeclared: number; recovered: number }
+  readonly #gaps: Map<string, number>
   readonly #tracks = new Map<string, Track>()
 
   constructor(
     client: ClientLog,
     report: Report,
     register: Register,
-    counts: { delivered: number; gapsDeclared: number; recovered: number }
+    counts: { delivered: number; gapsDeclared: number; recovered: number },
+    gaps: Map<string, number>
   ) {
+    this.#gaps = gaps
     this.#client = client
     this.#report = report
     this.#register = register
@@ -198,13 +205,18 @@ class Reader {
     }
     // All or nothing.
     if (early) this.#fail('recovery', channel, `${early} publications before recovered: false`)
-    if (since) this.#counts.gapsDeclared++
+    if (since) this.#gap(channel)
     this.#goTo(channel, position, { offset, epoch })
   }
 
   #hole({ channel, offset, epoch }: Of<'hole'>): void {
-    this.#counts.gapsDeclared++
+    this.#gap(channel)
     this.#goTo(channel, this.#track(channel).position, { offset, epoch })
+  }
+
+  #gap(channel: string): void {
+    this.#counts.gapsDeclared++
+    this.#gaps.set(channel, (this.#gaps.get(channel) ?? 0) + 1)
   }
 
   /** A declared gap leads on, never back: what was delivered would be again. */

@@ -1,5 +1,5 @@
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
-import { RedisServer, startCluster, until } from '../support/redis-server.ts'
+import { RedisServer, startCluster, until, untilClusterIsUp } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import type { Mutation } from './mutations.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
@@ -168,6 +168,32 @@ const clusterFailover: Fault = {
   }
 }
 
+/** One master of a cluster dies, and comes back empty, again and again. Nobody takes its place meanwhile. */
+const masterDies: Fault = {
+  name: 'one of three masters dies',
+  lossless: false,
+  async prepare(t) {
+    const masters = await startCluster(t, { 'cluster-require-full-coverage': 'no' })
+    const lost = new Set<string>()
+    return {
+      redis: clusterOf(masters),
+      spares: (channel) => !lost.has(channel),
+      async inject(arena) {
+        const { pause, prefix, channels } = arena
+        const master = anyOf(masters, arena)
+        const isLost = (channel: string) => ownerOf(masters, redisSlot(`${prefix}:{${channel}}`)) === master
+        for (const channel of channels.filter(isLost)) lost.add(channel)
+        do {
+          await master.kill()
+          await pause(2500)
+          await master.restart()
+          await untilClusterIsUp(masters)
+        } while (await pause(1000))
+      }
+    }
+  }
+}
+
 const slotMigration: Fault = {
   name: 'Cluster slot migration',
   lossless: false,
@@ -180,7 +206,7 @@ const slotMigration: Fault = {
         const owners = new Map<number, RedisServer>()
         while (await pause(1500)) {
           const slot = redisSlot(`${prefix}:{${channels[moved++ % channels.length]}}`)
-          const from = owners.get(slot) ?? (nodes[Math.floor((slot * nodes.length) / 16_384)] as RedisServer)
+          const from = owners.get(slot) ?? ownerOf(nodes, slot)
           const others = nodes.filter((node) => node !== from)
           const to = others[Math.floor(random() * others.length)] as RedisServer
           await moveSlot(nodes, slot, from, to)
@@ -193,6 +219,11 @@ const slotMigration: Fault = {
 
 function clusterOf(nodes: readonly RedisServer[]) {
   return { cluster: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) }
+}
+
+/** The server that `startCluster` gave a slot to. */
+function ownerOf(nodes: readonly RedisServer[], slot: number): RedisServer {
+  return nodes.findLast((_, at) => slot >= Math.floor((at * 16_384) / nodes.length)) as RedisServer
 }
 
 async function moveSlot(
@@ -234,6 +265,7 @@ export const FAULTS: readonly Fault[] = [
   sentinelFailover('Sentinel failover, lagging replica', true),
   laggingFailover,
   clusterFailover,
+  masterDies,
   slotMigration,
   single('CLIENT KILL TYPE pubsub every 500 ms', true, killPubsub),
   { ...single('publications lost on the way', true, async ({ pause }) => void (await pause(60_000))), mutation: LOSSY },

@@ -68,8 +68,17 @@ export interface Fault {
   readonly row?: number
   /** Bytes a second for a third of the clients, which have one channel each. */
   readonly slowReaders?: number
-  /** Starts Redis; gives what nodes connect to, and what injects the fault until `pause` says false, and heals. */
-  prepare(t: Test): Promise<{ redis: ServerSettings['redis']; inject(arena: Arena): Promise<void> }>
+  prepare(t: Test): Promise<Prepared>
+}
+
+/** Redis, started. */
+export interface Prepared {
+  /** What nodes connect to. */
+  readonly redis: ServerSettings['redis']
+  /** Injects the fault until `pause` says false, and heals. */
+  inject(arena: Arena): Promise<void>
+  /** Called after `inject`. True for a channel that the fault must leave alone, though it is not lossless: no gap there. */
+  spares?(channel: string): boolean
 }
 
 export interface TrialResult {
@@ -106,7 +115,7 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   const started = performance.now()
   const random = seeded(options.seed)
   const prefix = `checker${process.pid}-${trials++}`
-  const { redis, inject } = await fault.prepare(t)
+  const { redis, inject, spares } = await fault.prepare(t)
   const mutations = [fault.mutation, options.mutation].filter((mutation) => mutation !== undefined)
   const nodes = Array.from(
     { length: options.nodes ?? 3 },
@@ -156,14 +165,17 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   for (const client of clients) client.stop()
   const disobeyed = await disconnectEverywhere(t, nodes, options.settleTimeout ?? SETTLE_TIMEOUT)
   const history: History = { clients, publishes: [...publisher.publishes, ...others], finals }
-  const { violations, figures } = check(history)
+  const { violations, figures, gaps: gapsOf } = check(history)
   const more = [
     ...unsettled,
     ...disobeyed,
     ...nodes.flatMap(({ faults }) => faults.map((message) => ({ rule: 'node' as const, message }))),
     ...(fault.lossless && figures.gapsDeclared > 0
       ? [{ rule: 'gap' as const, message: `${figures.gapsDeclared} gaps were declared, and nothing was lost` }]
-      : [])
+      : []),
+    ...channels
+      .filter((channel) => spares?.(channel) && gapsOf.has(channel))
+      .map((channel) => ({ rule: 'gap' as const, message: `${gapsOf.get(channel)} in ${channel}, which lost nothing` }))
   ]
   const gaps = clients.flatMap((client) => client.gaps)
   return {
