@@ -128,6 +128,7 @@ export class Node implements SocketObserver {
     this.presence = new Presence({ broker, wheel, limiter, failed })
     const dismissals = new Dismissals(() => wheel.now(), handshakeTime(options))
     this.dismissals = dismissals
+    const dropped = () => this.#dropped('request')
     this.control = new Control({
       broker,
       hub,
@@ -135,7 +136,7 @@ export class Node implements SocketObserver {
       wheel,
       failed,
       handshakes: dismissals,
-      dropped: () => this.#dropped('request'),
+      dropped,
       obeys: (error) => this.#obeys(error),
       missed: (since) => log.warn({ since }, 'requests of other nodes may be missing')
     })
@@ -161,7 +162,6 @@ export class Node implements SocketObserver {
     })
     const { control, drainer, presence } = this
     const alone = redis === undefined
-    const dropped = () => this.#dropped('request')
     const roster = new Roster({ broker, hub, registry, presence, wheel, alone, failed, dropped })
     this.roster = roster
     this.realtime = new Realtime({ broker, hub, registry, drainer, control, roster })

@@ -6,6 +6,7 @@ import { redisSlot } from '../lib/broker/redis-slot.ts'
 import { CONTROL_CHANNEL } from '../lib/channels/control.ts'
 import { Hub } from '../lib/channels/hub.ts'
 import { LEASE } from '../lib/handshake/lease.ts'
+import { RealtimeSocket } from '../lib/socket/realtime-socket.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
@@ -194,6 +195,37 @@ t.test(
     t.equal(atLeast(logs, 'warn').length, 1)
   }
 )
+
+t.test('case 129: an error in a deadline or a metric is logged, and the others are served', async (t) => {
+  const metrics = new Registry()
+  const { app, logs } = await buildApp(t, { auth: false, metrics, heartbeat: { interval: 50, timeout: 50 } })
+  app.ws('/echo', async (socket) => {
+    for await (const message of socket.messages()) socket.sendJson(message)
+  })
+  const client = await connect(app, '/echo')
+  const { onDue } = RealtimeSocket.prototype
+  const channels = Object.getOwnPropertyDescriptor(Hub.prototype, 'channels') as PropertyDescriptor
+  const mend = () => {
+    RealtimeSocket.prototype.onDue = onDue
+    Object.defineProperty(Hub.prototype, 'channels', channels)
+  }
+  t.teardown(mend)
+  const failing = () => {
+    throw new Error('by a test')
+  }
+  RealtimeSocket.prototype.onDue = failing
+  Object.defineProperty(Hub.prototype, 'channels', { ...channels, get: failing })
+  const stages = () => atLeast(logs, 'error').map(({ msg, stage }) => `${msg}: ${stage}`)
+  await until(() => stages().length > 0)
+  t.match(await metrics.metrics(), 'realtime_connections', 'the other metrics are there')
+  mend()
+  t.strictSame(stages(), ['unexpected failure: deadline', 'unexpected failure: metrics'])
+  const other = await connect(app, '/echo')
+  for (const one of [client, other]) {
+    one.send(1)
+    t.equal(await one.next(), 1)
+  }
+})
 
 t.test('case 162: a connection whose place is another’s is closed, open or not', async (t) => {
   const { ttl } = LEASE

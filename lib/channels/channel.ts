@@ -98,16 +98,18 @@ export class Channel {
     } catch (error) {
       if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
       throw error
-    } finally {
-      subscription.joined = undefined
     }
   }
 
   async #join(subscription: Subscription, since: Since | undefined, welcome: Welcome | undefined) {
-    await this.open()
-    if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
-    this.#joining.add(subscription)
-    return await this.#recovery.begin(subscription, this.#options.history && since, welcome)
+    try {
+      await this.open()
+      if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
+      this.#joining.add(subscription)
+      return await this.#recovery.begin(subscription, this.#options.history && since, welcome)
+    } finally {
+      subscription.joined = undefined
+    }
   }
 
   /** Resolves once a subscriber that is joining has joined; rejects if it could not. */
