@@ -10,6 +10,7 @@ import { loggedReason } from './handshake/refusal-reason.ts'
 import type { Node } from './node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from './options.ts'
 import { ScopeHooks } from './scope-hooks.ts'
+import { GuardedLog } from './socket/guarded-log.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { kSessions, upgradeRequired } from './socket-routes.ts'
 
@@ -91,7 +92,8 @@ async function verdictOn(
     const { code, statusCode } = error as FastifyError
     if (statusCode === 503) return { fault: 'unavailable' }
     const fault = isExpired(error) ? 'expired' : 'invalid'
-    request.log.info({ code, fault, use, ...loggedReason(error as FastifyError) }, 'token refused')
+    const log = new GuardedLog(request.log)
+    log.info({ code, fault, use, ...loggedReason(error as FastifyError) }, 'token refused')
     return { fault }
   }
 }

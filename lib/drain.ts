@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { ResolvedDrain } from './options.ts'
 import { CLOSE } from './protocol/close-codes.ts'
+import type { Log } from './socket/guarded-log.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import type { Registry } from './socket/registry.ts'
 import type { Clock } from './socket/timer-wheel.ts'
@@ -18,7 +18,7 @@ export interface DrainerOptions {
   readonly registry: Registry
   readonly clock: Clock
   readonly random: () => number
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   readonly drain: ResolvedDrain
 }
 

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Broker, BrokerListener } from './broker/broker.ts'
 import { MemoryBroker } from './broker/memory.ts'
 import { RedisBroker } from './broker/redis.ts'
@@ -21,6 +20,7 @@ import { Realtime } from './realtime.ts'
 import { RpcRoutes } from './rpc-routes.ts'
 import type { SocketContext, SocketObserver, SocketSettings } from './socket/context.ts'
 import { logEnd } from './socket/end-log.ts'
+import type { Log } from './socket/guarded-log.ts'
 import { OncePer, OncePerName } from './socket/once-per.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import { Registry } from './socket/registry.ts'
@@ -43,7 +43,7 @@ const { random } = Math
 
 /** One process: its connections, its channels, and what they share. */
 export class Node implements SocketObserver {
-  readonly #log: FastifyBaseLogger
+  readonly #log: Log
   readonly #logConnections: LogConnections
   readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
   readonly broker: Broker
@@ -69,7 +69,7 @@ export class Node implements SocketObserver {
   #wasDeaf = false
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */
-  constructor(options: ResolvedOptions, log: FastifyBaseLogger, settingsOf: (stream: Duplex) => SocketSettings) {
+  constructor(options: ResolvedOptions, log: Log, settingsOf: (stream: Duplex) => SocketSettings) {
     const { redis, prefix, drain, limits, logConnections } = options
     const { wheel, registry, channels } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
@@ -280,7 +280,7 @@ export class Node implements SocketObserver {
 
   #brokerIs(up: boolean, err: Error | undefined): void {
     if (!up) this.#log.warn({ err }, 'broker is away')
-    else if (this.#wasAway) this.#log.warn('broker is back')
+    else if (this.#wasAway) this.#log.warn({}, 'broker is back')
     this.#wasAway = !up
     if (up) {
       void this.control.audit()
@@ -294,7 +294,7 @@ export class Node implements SocketObserver {
   #obeys(err: unknown): void {
     const isDeaf = err !== undefined
     if (isDeaf) this.#log.warn({ err }, 'requests of other nodes cannot be read')
-    else if (this.#wasDeaf) this.#log.warn('requests of other nodes can be read')
+    else if (this.#wasDeaf) this.#log.warn({}, 'requests of other nodes can be read')
     this.#wasDeaf = isDeaf
   }
 }

@@ -15,6 +15,7 @@ import type { RealtimeOptions, ResolvedOptions } from './options.ts'
 import { watchOutside } from './outside-routes.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { rpcDecorator } from './rpc-routes.ts'
+import { GuardedLog } from './socket/guarded-log.ts'
 import { prepareSocketRoutes, ws } from './socket-routes.ts'
 import { UpgradeRoutes } from './upgrade-routes.ts'
 import { takeSockets } from './websocket-server.ts'
@@ -27,7 +28,8 @@ const servers = new WeakSet<object>()
 
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
   const options = checkRegistration(app, rawOptions)
-  const node = new Node(options, app.log, (stream) => gate.settingsOf(stream))
+  const log = new GuardedLog(app.log)
+  const node = new Node(options, log, (stream) => gate.settingsOf(stream))
   const { broker, wheel, metrics, drainer, channels, methods, presence, dismissals } = node
   const removeMetrics = await exportMetrics(node, options)
   const handshakes = {
@@ -45,7 +47,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   }
   const { upgradeTimeout, connections } = options.limits
   const mark = () => dismissals.mark()
-  const arrivals = { paths, listener, isShared, log: app.log, upgradeTimeout, mark }
+  const arrivals = { paths, listener, isShared, log, upgradeTimeout, mark }
   const gate = new Gate(app.server as Server, { ...arrivals, ...refusals })
   const admission = new Admission({
     gate,

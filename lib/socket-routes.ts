@@ -157,7 +157,7 @@ function runner(app: FastifyInstance, path: string, handler: Handler) {
   const returned = (socket: RealtimeSocket) => {
     if (!warned && !socket.closed && socket.listenerCount('message') > 0) {
       warned = true
-      app.log.warn({ route: path }, 'async handler returned and closed the connection of its listeners')
+      socket.settings.log.warn({ route: path }, 'async handler returned and closed the connection of its listeners')
     }
     socket.finish()
   }

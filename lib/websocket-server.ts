@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
 import { DependencyError } from './errors.ts'
 import { isThroughFastify, type UpgradeListener } from './handshake/other-listeners.ts'
@@ -117,8 +117,8 @@ function refuseSecond(app: FastifyInstance): void {
 }
 
 /** A plain route's handler threw or rejected. Faults of peers don't come here: the socket sees to them. */
-function handlerFailed(thrown: Error, socket: RealtimeSocket, request: FastifyRequest): void {
+function handlerFailed(thrown: Error, socket: RealtimeSocket): void {
   const err = loggable(thrown)
-  request.log.error({ err, connection: socket.id }, 'socket handler failed')
+  socket.settings.log.error({ err, connection: socket.id }, 'socket handler failed')
   socket.closeWith(CLOSE.internalError)
 }

@@ -456,3 +456,26 @@ t.test('hooks of @fastify/rate-limit are told from others', async (t) => {
   for (const path of ['/own', '/none']) t.match(await (await connect(app, path)).closed(), { code: 1000 })
   t.equal(ran, 1)
 })
+
+t.test('what a handler throws is decided on by one look at it', async (t) => {
+  // Its code was read again for each question, and a getter that throws later ended the process.
+  const { app, logs } = await buildApp(t, anonymous, { jwt: false })
+  const thrown = () => {
+    let looks = 0
+    return Object.defineProperty(new Error('thrown'), 'code', {
+      get() {
+        if (++looks > 1) throw new Error('hidden')
+        return 'FST_RT_UNAVAILABLE'
+      }
+    })
+  }
+  app.ws('/async', async () => {
+    throw thrown()
+  })
+  app.ws('/sync', () => {
+    throw thrown()
+  })
+  for (const path of ['/async', '/sync']) t.match(await (await connect(app, path)).closed(), { code: 1013 }, path)
+  const lines = logs.filter(({ msg }) => msg === 'socket handler ended: unavailable')
+  t.match(lines, [{ err: { message: 'thrown' } }, { err: { message: 'thrown' } }])
+})

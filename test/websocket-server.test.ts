@@ -77,7 +77,7 @@ t.test('what its own hook closes calls back once', async (t) => {
 })
 
 interface Registered {
-  errorHandler(error: Error, socket: object, request: object): void
+  errorHandler(error: Error, socket: object): void
   preClose(done: () => void): void
 }
 
@@ -106,7 +106,12 @@ t.test('a plain route’s handler that fails is logged, and its connection close
   const { errorHandler } = await registered()
   const did: unknown[] = []
   const error = new Error('oops')
-  const socket = { id: 'socket-1', closeWith: (close: unknown) => did.push(close), terminate: () => t.fail('cut off') }
-  errorHandler(error, socket, { log: { error: (...args: unknown[]) => did.push(args) } })
+  const socket = {
+    id: 'socket-1',
+    settings: { log: { error: (...args: unknown[]) => did.push(args) } },
+    closeWith: (close: unknown) => did.push(close),
+    terminate: () => t.fail('cut off')
+  }
+  errorHandler(error, socket)
   t.same(did, [[{ err: error, connection: 'socket-1' }, 'socket handler failed'], CLOSE.internalError])
 })

@@ -1,7 +1,8 @@
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
+import type { Log } from '../socket/guarded-log.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
@@ -64,7 +65,7 @@ export interface SessionSocket {
     readonly expiresAt: number
     readonly heartbeat: ResolvedHeartbeat
     readonly limits: ResolvedLimits
-    readonly log: FastifyBaseLogger
+    readonly log: Log
   }
   sendText(text: string): void
   close(code: number, reason: string): void

@@ -4,13 +4,13 @@ import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
 import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { errorReply, laggingPush, PING, reply, unsubscribePush } from '../protocol/replies.ts'
+import { BoundedLog } from '../socket/bounded-log.ts'
 import { clipped } from '../socket/clipped.ts'
 import type { SocketSession } from '../socket/context.ts'
 import { loggable } from '../socket/loggable.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
-import { TokenBucket } from '../socket/token-bucket.ts'
 import { ApplicationRequests } from './application-requests.ts'
 import { COMMANDS, laneOf } from './commands/index.ts'
 import type { ClientContext, ScopeGuard } from './definition.ts'
@@ -36,8 +36,6 @@ const MAX_FRAMED = MAX_UNKNOWN + 4_096
 const LARGE = 4_096
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
-// Lines about what was denied to one client: ten at once, then one a second. Nobody fills a disk by asking.
-const DENIALS = { rate: 1, burst: 10 }
 
 /** One connection that speaks the channel protocol. */
 export class Session implements Member, SocketSession, Timed {
@@ -59,7 +57,8 @@ export class Session implements Member, SocketSession, Timed {
   #early: { readonly command: Command; readonly text: string }[] = []
   readonly #replies: ReplyBatch
   readonly #asked: ApplicationRequests
-  #denials: TokenBucket | undefined
+  #denialLog: BoundedLog | undefined
+  #failureLog: BoundedLog | undefined
   /** Bytes that it has sent while nobody knows it. */
   #unknownBytes = 0
 
@@ -200,7 +199,7 @@ export class Session implements Member, SocketSession, Timed {
     const error = readable(thrown)
     const failure = failureOf(error)
     if ('error' in failure && failure.unexpected) {
-      this.socket.settings.log.error(
+      this.failureLog.error(
         { err: loggable(error), connection: this.socket.id, command: name },
         'channel command failed'
       )
@@ -213,13 +212,17 @@ export class Session implements Member, SocketSession, Timed {
 
   /** For whoever looks into it later: who was refused what. */
   #noteDenial({ name, request }: Command): void {
-    const { wheel } = this.services
-    this.#denials ??= new TokenBucket(DENIALS, wheel.now())
-    if (this.#denials.take(wheel.now()) > 0) return
     const { id, settings } = this.socket
+    this.#denialLog ??= new BoundedLog(settings.log, this.services.wheel)
     const channel = 'channel' in request ? clipped(request.channel) : undefined
     const user = this.user?.sub === undefined ? undefined : clipped(this.user.sub)
-    settings.log.info({ connection: id, user, command: name, channel }, 'channel command denied')
+    this.#denialLog.info({ connection: id, user, command: name, channel }, 'channel command denied')
+  }
+
+  /** For what the application fails at for this client. */
+  get failureLog(): BoundedLog {
+    this.#failureLog ??= new BoundedLog(this.socket.settings.log, this.services.wheel)
+    return this.#failureLog
   }
 
   #answer(id: number, error: ErrorReply): void {
@@ -321,7 +324,7 @@ export class Session implements Member, SocketSession, Timed {
   #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
     const failed = (thrown: unknown) => {
       const err = loggable(thrown)
-      this.socket.settings.log.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
+      this.failureLog.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
     }
     try {
       Promise.resolve(hook(context)).catch(failed)

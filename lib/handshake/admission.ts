@@ -15,6 +15,7 @@ import { type Claims, DEFAULTS, type RouteSettings } from '../options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { SocketKind, SocketSettings } from '../socket/context.ts'
+import { GuardedLog } from '../socket/guarded-log.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { CompiledValidator } from '../socket/validator.ts'
 import { authenticate } from './authentication.ts'
@@ -180,7 +181,8 @@ export class Admission {
     // Without settings it was refused here, and what it was to be told is decided.
     const isHooks = handshake.settings !== undefined && !handshake.stream.destroyed
     if (isHooks && close !== undefined && refusesByClose(attempt)) {
-      request.log.info({ statusCode }, 'handshake refused')
+      const log = new GuardedLog(request.log)
+      log.info({ statusCode }, 'handshake refused')
       this.#acceptAndClose(attempt, close)
       return undefined
     }
@@ -204,7 +206,7 @@ export class Admission {
       limits,
       validator: route.validator,
       route: request.routeOptions.url as string,
-      log: request.log
+      log: new GuardedLog(request.log)
     }
   }
 
@@ -234,7 +236,7 @@ export class Admission {
     const handshake = this.#options.gate.handshakeOf(request.raw)
     if (limit === Number.POSITIVE_INFINITY || handshake === undefined) return true
     try {
-      await new Lease(this.#options, `user:${sub}`, handshake, limit, request.log).take()
+      await new Lease(this.#options, `user:${sub}`, handshake, limit, new GuardedLog(request.log)).take()
       return true
     } catch {
       return false // a lease rejects for one reason only
@@ -244,7 +246,7 @@ export class Admission {
   #checkUserCapacity({ handshake, claims, request }: Attempt): Promise<void> | undefined {
     const limit = this.#options.limits.perUser
     if (limit === Number.POSITIVE_INFINITY || claims?.sub === undefined) return undefined
-    return new Lease(this.#options, `user:${claims.sub}`, handshake, limit, request.log).take()
+    return new Lease(this.#options, `user:${claims.sub}`, handshake, limit, new GuardedLog(request.log)).take()
   }
 
   #refuse(attempt: Attempt, error: FastifyError, dismissal?: Disconnect): FastifyReply {
@@ -252,7 +254,8 @@ export class Admission {
     this.#options.refused(error, request.raw)
     // @fastify/rate-limit's refusal, or a callback of the application's failed: its error handler answers, and logs.
     if (!isOurs(error)) throw error
-    request.log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
+    const log = new GuardedLog(request.log)
+    log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
     const close = closeFor(attempt, error, dismissal)
     return close !== undefined && refusesByClose(attempt)
       ? this.#acceptAndClose(attempt, close)

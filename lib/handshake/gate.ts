@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger, FastifyError } from 'fastify'
+import type { FastifyError } from 'fastify'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
 import type { SocketSettings } from '../socket/context.ts'
+import type { Log } from '../socket/guarded-log.ts'
 import type { Mark } from './dismissals.ts'
 import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
 import { afterAnswers, detachResponse, passAsPlain } from './plain-request.ts'
@@ -46,7 +47,7 @@ export interface GateOptions {
   readonly listener: UpgradeListener
   /** True if the application registered it, and may have routes of its own on it. */
   readonly isShared: boolean
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   readonly upgradeTimeout: number
   /** What to remember when a handshake begins. */
   mark(): Mark

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import { UserCapacityError } from '../errors.ts'
+import type { Log } from '../socket/guarded-log.ts'
 import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
 import { because, RefusalReason } from './refusal-reason.ts'
 
@@ -28,10 +28,10 @@ export class Lease implements Timed {
   readonly #key: string
   readonly #handshake: LeaseHolder
   readonly #limit: number
-  readonly #log: FastifyBaseLogger
+  readonly #log: Log
   wheelTick = -1
 
-  constructor(options: LeaseOptions, key: string, handshake: LeaseHolder, limit: number, log: FastifyBaseLogger) {
+  constructor(options: LeaseOptions, key: string, handshake: LeaseHolder, limit: number, log: Log) {
     this.#options = options
     this.#key = key
     this.#handshake = handshake

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
+import type { Log } from '../socket/guarded-log.ts'
 import { isAnswered } from './plain-request.ts'
 
 export type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
@@ -10,7 +10,7 @@ export interface OtherListenersOptions {
   readonly listener: UpgradeListener
   /** True if the application registered it, and may have routes of its own on it. */
   readonly isShared: boolean
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   readonly upgradeTimeout: number
 }
 

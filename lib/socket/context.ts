@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Claims, Rate, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import type { Log } from './guarded-log.ts'
 import type { RealtimeSocket } from './realtime-socket.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 import type { Turn } from './turn.ts'
@@ -26,7 +26,7 @@ export interface SocketSettings {
   readonly validator: CompiledValidator | undefined
   /** The route's pattern: a metric's label. */
   readonly route: string
-  readonly log: FastifyBaseLogger
+  readonly log: Log
 }
 
 /** A place in a channel's history, as clients hold it. */

@@ -18,6 +18,7 @@ import {
   welcomeNotice
 } from '../protocol/messages.ts'
 import { Allowance } from './allowance.ts'
+import { BoundedLog } from './bounded-log.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -142,7 +143,12 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
     observer.opened(this)
   }
 
-  #makeInbox({ limits, validator }: SocketSettings): Inbox {
+  #makeInbox({ limits, validator, log }: SocketSettings): Inbox {
+    let failureLog: BoundedLog | undefined
+    const logFailure = (cause: unknown) => {
+      failureLog ??= new BoundedLog(log, this.#context.wheel)
+      failureLog.error({ err: loggable(cause) }, 'message validator failed')
+    }
     return new Inbox(
       { maxQueue: limits.maxQueue, maxBytes: limits.maxPayload, maxDepth: limits.maxDepth, validator },
       {
@@ -150,7 +156,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
         pause: () => this.holdMessages(),
         resume: () => this.releaseMessages(),
         rejected: (code, cause) => {
-          if (cause !== undefined) this.#settings.log.error({ err: loggable(cause) }, 'message validator failed')
+          if (cause !== undefined) logFailure(cause)
           this.#reject(code)
         },
         taken: (key) => {

@@ -1,4 +1,3 @@
-import type { FastifyBaseLogger } from 'fastify'
 import secureJson from 'secure-json-parse'
 import {
   InvalidArgumentError,
@@ -12,6 +11,8 @@ import { isChannelError } from '../protocol/channel-errors.ts'
 import { type Dialogue, dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorOf } from '../protocol/messages.ts'
+import { BoundedLog } from './bounded-log.ts'
+import type { Log } from './guarded-log.ts'
 import { boundedIssues } from './issues.ts'
 import { loggable } from './loggable.ts'
 import { stringify } from './stringify.ts'
@@ -40,7 +41,7 @@ export interface RequestRules {
 /** What requests need of their socket. */
 export interface RequestsOwner {
   isClosed(): boolean
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   sendText(text: string): void
   rejected(code: ErrorCode): void
 }
@@ -61,6 +62,7 @@ export class Requests {
   readonly #maxBytes: number
   readonly #asked = new Map<number, Question>()
   #lastId = 0
+  #failureLog: BoundedLog | undefined
   #answering = 0
   #answeringBytes = 0
   #whenAnswered: (() => void)[] = []
@@ -214,7 +216,10 @@ export class Requests {
     const { log } = this.#owner
     if (this.#owner.isClosed() && isConsequence(error))
       log.debug({ err: loggable(error) }, 'request ended with its connection')
-    else log.error({ err: loggable(error) }, 'request failed')
+    else {
+      this.#failureLog ??= new BoundedLog(log, this.#wheel)
+      this.#failureLog.error({ err: loggable(error) }, 'request failed')
+    }
     this.#refuse(id, 'internal')
   }
 

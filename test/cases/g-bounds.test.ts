@@ -277,3 +277,34 @@ t.test('case 141: what was denied is logged, also if there is neither a user nor
   t.match(line, { connection: String, command: 'rpc' })
   t.same([line?.user, line?.channel], [undefined, undefined])
 })
+
+t.test('case 141: whatever a client makes fail, again and again, is a few lines in the log', async (t) => {
+  const unlimited = { bytes: false, messages: false } as const
+  const { app, logs } = await buildApp(t, { auth: false, limits: unlimited })
+  const fail = () => {
+    throw new Error('the database is away')
+  }
+  app.rpc('fails', fail)
+  app.channel('quiet', { onSubscribe: true, onUnsubscribe: fail })
+  app.channel('closed', { onSubscribe: fail })
+  app.ws('/requests', { respond: fail }, async (socket) => {
+    for await (const _ of socket.messages());
+  })
+  const speaker = await Speaker.open(app)
+  for (let n = 0; n < 100; n++) {
+    t.match(await speaker.call({ rpc: { method: 'fails' } }), { error: { code: 100 } })
+    t.match(await speaker.call({ subscribe: { channel: 'closed' } }), { error: { code: 100 } })
+    await speaker.call({ subscribe: { channel: 'quiet' } })
+    await speaker.call({ unsubscribe: { channel: 'quiet' } })
+  }
+  const client = await connect(app, '/requests')
+  for (let id = 1; id <= 300; id++) {
+    client.send({ id, request: 1 })
+    t.match(await client.next(), { id, error: { code: 'internal' } })
+  }
+  const count = (message: string) => logs.filter(({ msg }) => msg === message).length
+  const channels = count('channel command failed') + count('channel hook failed')
+  t.ok(channels >= 10 && channels < 100, `${channels} of 300`)
+  const requests = count('request failed')
+  t.ok(requests >= 10 && requests < 100, `${requests} of 300`)
+})

@@ -6,7 +6,7 @@ import { code, read, table } from './pages.ts'
 
 /** Every line that a file logs: a level, and a message in single quotes, as Biome formats it. */
 function logged(source: string): string[] {
-  const calls = source.matchAll(/\blog\.(error|warn|info|debug)\([^']*?'([^']+)'\s*\)/g)
+  const calls = source.matchAll(/\b(?:log|\w+Log)\.(error|warn|info|debug)\([^']*?'([^']+)'\s*\)/g)
   return Array.from(calls, ([, level, message]) => `${level} ${message}`)
 }
 

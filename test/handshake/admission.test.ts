@@ -9,7 +9,7 @@ import { exp, type Knock, NONE, type RigOptions, rig } from './admission-rig.ts'
 
 t.test('a good one is admitted, with what its route and its token say', async (t) => {
   const { knock, declared, refused, wheel, logged } = await rig(t)
-  const { admit, handshake, request, answer } = knock()
+  const { admit, handshake, answer } = knock()
   t.equal(await admit(), undefined)
   const { heartbeat, limits } = declared.settings
   t.match(handshake.settings, {
@@ -20,7 +20,8 @@ t.test('a good one is admitted, with what its route and its token say', async (t
     limits,
     route: '/live'
   })
-  t.equal(handshake.settings?.log, request.log)
+  handshake.settings?.log.info({ connection: 'socket-1' }, 'admitted')
+  t.same(logged.splice(0), [[{ connection: 'socket-1' }, 'admitted']])
   const left = (handshake.settings?.expiresAt ?? 0) - wheel.now()
   t.ok(left > 55_000 && left <= 60_000, 'by the clock of the timers')
   t.same([refused, logged, answer.body], [[], [], undefined])

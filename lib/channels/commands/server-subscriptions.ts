@@ -88,7 +88,7 @@ export async function subscribeByRequest(session: Session, channel: string): Pro
   try {
     if (!session.closed) await subscribeByServer(session, channel)
   } catch (error) {
-    const { id, settings } = session.socket
-    settings.log.error({ err: loggable(error), connection: id }, 'subscription by the server failed')
+    const connection = session.socket.id
+    session.failureLog.error({ err: loggable(error), connection }, 'subscription by the server failed')
   }
 }
