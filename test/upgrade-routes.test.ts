@@ -124,7 +124,7 @@ t.test('constraints: version, host, and those of the application', async (t) => 
   })
   const early = strategy('early')
   const later = strategy('later')
-  const { ask } = await rig(t, { constraints: { early } as never }, (app) => {
+  const { ask } = await rig(t, { routerOptions: { constraints: { early } as never } }, (app) => {
     app.addConstraintStrategy({
       ...later,
       deriveConstraint: (request: never) => later.deriveConstraint(request, null)

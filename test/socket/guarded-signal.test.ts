@@ -41,7 +41,14 @@ t.test('listeners are added once, and removed', (t) => {
   for (const listener of [count, count, removed]) signal.addEventListener('abort', listener)
   signal.removeEventListener('abort', removed)
   signal.removeEventListener('abort', () => undefined)
+  const warnings = t.capture(process, 'emitWarning', () => undefined)
   signal.addEventListener('abort', null as never)
+  t.match(
+    warnings(),
+    [{ args: [{ name: 'AddEventListenerArgumentTypeWarning' }] }],
+    'the warning of Node’s own signals'
+  )
+  warnings.restore()
   signal.removeEventListener('abort', null as never)
   controller.abort()
   t.equal(calls, 1)

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
 import { mock } from 'node:test'
 import { idle } from './idle.ts'
@@ -8,9 +9,13 @@ import { idle } from './idle.ts'
  */
 export function fakeTimers(t: { teardown(fn: () => unknown): void }) {
   mock.timers.enable({ apis: ['setTimeout'] })
+  // The mock leaves a listener on the signal of each wait, where Node's own timers take it off: Node would warn of a leak.
+  const { defaultMaxListeners } = EventEmitter
+  EventEmitter.defaultMaxListeners = 0
   // Whoever has imported them by name would keep the real ones.
   syncBuiltinESMExports()
   t.teardown(() => {
+    EventEmitter.defaultMaxListeners = defaultMaxListeners
     mock.timers.reset()
     syncBuiltinESMExports()
   })
