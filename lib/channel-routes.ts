@@ -4,7 +4,7 @@ import { type ChannelOptions, checkChannelOptions, defineChannel, SCHEMAS } from
 import type { ChannelDefinition } from './channels/definition.ts'
 import { fillPattern } from './channels/pattern-path.ts'
 import { ChannelPatterns, type PatternMatch } from './channels/patterns.ts'
-import { InvalidChannelError, InvalidChannelPatternError } from './errors.ts'
+import { InvalidChannelError, InvalidChannelPatternError, InvalidOptionError } from './errors.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
 import { type CompiledValidator, runValidator } from './socket/validator.ts'
@@ -103,11 +103,17 @@ export function withPrefix(app: FastifyInstance, name: string): string {
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
-/** Makes the decorator `app.channel`. `declared` is called for each. */
-export function channelDecorator(routes: ChannelRoutes, declared: () => void) {
+/**
+ * Makes the decorator `app.channel`. `declared` is called for each.
+ * @param tokenFault Why no channel can have the option `token`, if so.
+ */
+export function channelDecorator(routes: ChannelRoutes, declared: () => void, tokenFault: string | undefined) {
   return function channel(this: FastifyInstance, pattern: string, options: ChannelOptions = {}): FastifyInstance {
     if (typeof pattern === 'string' && pattern.startsWith('/')) {
       throw new InvalidChannelPatternError(pattern, 'leave out the slash at its beginning')
+    }
+    if (options?.token === true && tokenFault !== undefined) {
+      throw new InvalidOptionError('token', `${tokenFault} (app.channel ${pattern})`)
     }
     const isPrefixed = typeof pattern === 'string' && pattern !== '' && options?.prefix !== false
     routes.add(isPrefixed ? withPrefix(this, pattern) : pattern, options, this)

@@ -8,7 +8,7 @@ import type { Drainer } from './drain.ts'
 import { AlreadyRegisteredError, DependencyError, NoAuthenticationError } from './errors.ts'
 import { rootOf } from './fastify-internals.ts'
 import { Admission } from './handshake/admission.ts'
-import { authenticationFault } from './handshake/authentication.ts'
+import { authenticationFault, subscriptionTokenFault } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
 import { Node } from './node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options.ts'
@@ -64,7 +64,8 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('ws', ws as FastifyInstance['ws'])
   const endpoint = new ChannelEndpoint(app, node, options, admission)
   const declared = () => endpoint.declare()
-  app.decorate('channel', channelDecorator(channels, declared) as FastifyInstance['channel'])
+  const tokenFault = subscriptionTokenFault(app, options.auth)
+  app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))

@@ -31,6 +31,28 @@ t.test('patterns that are wrong say how to fix them', async (t) => {
   t.throws(() => channel('a', {}), { code } as never, 'declared twice')
 })
 
+t.test('a channel with token, on a server that verifies none, is a mistake', async (t) => {
+  // A good subscription token was answered with 103, and nothing in the log said why.
+  const authenticate = () => ({ sub: 'ada' })
+  for (const [auth, message] of [
+    [false, /^Option token: with auth: false no token is verified: set the option auth,.* \(app.channel docs\)$/],
+    [{ authenticate }, /^Option token: there is nothing to verify a token: give auth.verify, or register @fastify\/jwt/]
+  ] as const) {
+    const { app } = await buildApp(t, { auth }, { jwt: false })
+    t.throws(() => app.channel('docs', { token: true }), { code: 'FST_RT_INVALID_OPTION', message } as never)
+    app.channel('docs', { token: false })
+  }
+  const verify = () => ({ sub: 'ada' })
+  for (const [auth, jwt] of [
+    [{ verify }, false],
+    [{ authenticate }, undefined]
+  ] as const) {
+    const { app } = await buildApp(t, { auth }, { jwt: jwt as false })
+    app.channel('docs', { token: true })
+    await app.ready()
+  }
+})
+
 t.test('one that is declared too late would have no schemas and no hooks', async (t) => {
   const { app } = await buildApp(t, { auth: false })
   app.channel('a')

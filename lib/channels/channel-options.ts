@@ -41,7 +41,8 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
   joinLeave?: boolean | 'always' | undefined
   /**
    * Whether clients need a token for each subscription: verified like the connection's, with the claims `sub` (the
-   * same user) and `channel` (the channel's name). The subscription expires with it.
+   * same user) and `channel` (the channel's name). The subscription expires with it. It needs `auth.verify` or
+   * @fastify/jwt.
    * @default false
    */
   token?: boolean | undefined

@@ -48,6 +48,14 @@ export function authenticationFault(app: FastifyInstance, auth: ResolvedAuth): s
   return `@fastify/jwt is registered under a namespace only (${names}), which is not asked: ${mend}`
 }
 
+/** Why subscription tokens cannot be verified, and what to do; undefined: they can. */
+export function subscriptionTokenFault(app: FastifyInstance, auth: ResolvedAuth | false): string | undefined {
+  const otherwise = 'or leave token out and decide in onSubscribe'
+  if (auth === false) return `with auth: false no token is verified: set the option auth, ${otherwise}`
+  if (verifiesTokens(app, auth)) return undefined
+  return `there is nothing to verify a token: give auth.verify, or register @fastify/jwt before, ${otherwise}`
+}
+
 /** Whether tokens can be verified on the routes of an instance. */
 function verifiesTokens(app: FastifyInstance, { verify }: ResolvedAuth): boolean {
   return verify !== undefined || hasJwt(app)
