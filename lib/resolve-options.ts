@@ -188,6 +188,9 @@ function resolveOrigins(origins: RealtimeOptions['origins']): readonly OriginMat
     // A global or sticky RegExp remembers where it stopped: every other test would fail.
     if (matcher instanceof RegExp) return new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, ''))
     if (matcher === '*') return matcher
+    if (typeof matcher === 'string' && matcher.includes('*')) {
+      fail('origins', 'an origin has no wildcard: give a RegExp, like /^https:\\/\\/[a-z]+\\.example\\.com$/')
+    }
     const origin = typeof matcher === 'string' && URL.canParse(matcher) ? new URL(matcher).origin : 'null'
     return origin === 'null' ? fail('origins', "write an origin whole, like 'https://example.com'") : origin
   })

@@ -120,6 +120,8 @@ t.test('a wrong option is named, with what mends it', async (t) => {
     [{ origins: null }, 'origins'],
     [{ origins: 'example.com' }, 'origins'],
     [{ origins: 'localhost:3000' }, 'origins'],
+    [{ origins: 'https://*.example.com' }, 'origins'],
+    [{ origins: ['http://localhost:*'] }, 'origins'],
     [{ origins: ['https://example.com', 5] }, 'origins']
   ]
   for (const [options, option] of cases) {

@@ -17,7 +17,10 @@ export async function originFault(
     return matchers?.includes('*') ? undefined : new RefusalReason(`the Origin header holds no origin`)
   if (matchers === undefined) return ownFault(serialized, request)
   for (const matcher of matchers) if (await matches(matcher, serialized, request)) return undefined
-  return new RefusalReason('none of origins matches', { origin: bounded(serialized) })
+  // Somebody who names a development server may expect that the server's own pages still connect.
+  const isOwn = ownFault(serialized, request) === undefined
+  const hint = "a list in origins replaces the rule of the request's own host: name this origin too"
+  return new RefusalReason('none of origins matches', { origin: bounded(serialized), ...(isOwn && { hint }) })
 }
 
 /** An origin as a browser would write it; undefined where it is none (RFC 6454 section 6.2: scheme, host and port). */

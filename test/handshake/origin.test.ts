@@ -145,10 +145,11 @@ t.test('case 172: the reason holds what was compared, bounded', async (t) => {
   t.notOk((await own('https://app.example', 'localhost:3000'))?.hint)
   const long = await own(`https://${'a'.repeat(5_000)}.example`, 'b'.repeat(5_000))
   t.ok(JSON.stringify(long).length < 600)
-  t.match(await faultOf('https://evil.example', ['https://app.example'], {}), {
-    message: 'none of origins matches',
-    details: { origin: 'https://evil.example' }
-  })
+  const evil = await faultOf('https://evil.example', ['https://app.example'], { host: 'app.example' })
+  t.equal(evil?.message, 'none of origins matches')
+  t.same(evil?.details, { origin: 'https://evil.example' })
+  const ownPage = await faultOf('http://localhost:3000', ['http://localhost:5173'], { host: 'localhost:3000' })
+  t.match(ownPage?.details, { origin: 'http://localhost:3000', hint: /replaces .* own host: name this origin too/ })
   t.match(await faultOf('eyJhbGciOiJIUzI1NiJ9.e30.c2ln', undefined, {}), {
     message: 'the Origin header holds no origin',
     details: {}
