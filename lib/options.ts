@@ -212,11 +212,12 @@ export type LogConnections = false | 'debug' | 'info'
 export interface RealtimeOptions {
   /** URL, ioredis options, or an ioredis client, which stays the caller's. None: one process, in memory. */
   redis?: string | RedisOptions | Redis | Cluster | undefined
+  // Without `undefined`, as in Fastify's own option of that name: `register` takes no object of this type otherwise.
   /**
    * First part of every Redis key and channel name, 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
    * @default 'realtime'
    */
-  prefix?: string | undefined
+  prefix?: string
   /** Authentication at the handshake; `false` accepts anonymous connections. */
   auth?: AuthOptions | false | undefined
   /**

@@ -19,7 +19,7 @@ import { ENTRIES, localized, run } from './programs.ts'
 /** Claims that an application has declared: what it may do with them, and what not. */
 const DECLARED = `
 import type { FastifyInstance } from 'fastify'
-import type { AuthOptions, Claims, ConnectContext, RealtimeSocket } from 'fastify-realtime'
+import realtime, { type AuthOptions, type Claims, type ConnectContext, type RealtimeOptions, type RealtimeSocket } from 'fastify-realtime'
 
 declare module 'fastify-realtime' {
   interface FastifyRealtimeClaims {
@@ -34,6 +34,9 @@ export function use(app: FastifyInstance, socket: RealtimeSocket, context: Conne
   socket.user?.rolle
   // @ts-expect-error: no such role
   return socket.user?.role === 'owner'
+}
+export function registers(app: FastifyInstance, options: RealtimeOptions) {
+  return app.register(realtime, options)
 }
 export const claims: Claims = { sub: 'ada', role: 'admin' }
 export const auth: AuthOptions = { verify: async (sub) => ({ sub, role: 'member' }) }
