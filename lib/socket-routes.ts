@@ -12,14 +12,12 @@ import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from './e
 import { type Admission, kRoute, type Route } from './handshake/admission.ts'
 import { authenticationFault } from './handshake/authentication.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from './options.ts'
-import { CLOSE } from './protocol/close-codes.ts'
 import { resolveRoute } from './resolve-options.ts'
-import { loggable } from './socket/loggable.ts'
 import type { RealtimeSocket } from './socket/realtime-socket.ts'
 import type { RequestRules } from './socket/requests.ts'
 import { Resumption } from './socket/resumption.ts'
-import { isConsequence, readable } from './socket/thrown.ts'
 import type { CompiledValidator } from './socket/validator.ts'
+import { type Handler, runner } from './socket-handler.ts'
 import type { UpgradeRoutes } from './upgrade-routes.ts'
 
 /*
@@ -27,7 +25,6 @@ import type { UpgradeRoutes } from './upgrade-routes.ts'
  * that its handshake and its sockets go by.
  */
 
-type Handler = (this: FastifyInstance, socket: RealtimeSocket, request: FastifyRequest) => void | Promise<void>
 type Config = {
   realtime?: RealtimeRouteOptions
   [kRoute]?: Route
@@ -146,71 +143,6 @@ export function upgradeRequired(request: FastifyRequest, reply: FastifyReply): F
   const { code, statusCode, message } = new UpgradeRequiredError()
   if (request.raw.httpVersionMajor < 2) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
   return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
-}
-
-/**
- * Runs a route's handler for its connections. A handler that returns a promise lives as long as its connection. Nothing
- * here keeps the request: a connection may live for days.
- */
-function runner(app: FastifyInstance, path: string, handler: Handler) {
-  let warned = false
-  const returned = (socket: RealtimeSocket) => {
-    if (!warned && !socket.closed && socket.listenerCount('message') > 0) {
-      warned = true
-      socket.settings.log.warn({ route: path }, 'async handler returned and closed the connection of its listeners')
-    }
-    socket.finish()
-  }
-  return (socket: RealtimeSocket, request: FastifyRequest): void => {
-    try {
-      const running: unknown = handler.call(app, socket, request)
-      if (!isThenable(running)) return
-      socket.handled = Promise.resolve(running).then(
-        () => returned(socket),
-        (thrown) => failed(socket, thrown)
-      )
-    } catch (thrown) {
-      failed(socket, thrown)
-    }
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-}
-
-/** Whatever a handler does, the process goes on. */
-function failed(socket: RealtimeSocket, thrown: unknown): void {
-  const error = readable(thrown)
-  const { log } = socket.settings
-  if (isOfClient(error)) {
-    log.info({ err: loggable(error), connection: socket.id }, 'channel name refused')
-    socket.closeWith(CLOSE.badRequest)
-    return
-  }
-  if (!socket.closed && isUnavailable(error)) {
-    // Redis is away, which is reported as that: the client comes back later.
-    log.info({ err: loggable(error), connection: socket.id }, 'socket handler ended: unavailable')
-    socket.sendError('unavailable')
-    socket.closeWith(CLOSE.tryAgainLater)
-    return
-  }
-  // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
-  if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
-  else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
-  socket.sendError('internal')
-  socket.closeWith(CLOSE.internalError)
-}
-
-/** A name that is none comes from a client: from its address, or from a message. */
-function isOfClient(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === 'FST_RT_INVALID_CHANNEL'
-}
-
-/** The broker is away, or went while it was asked. */
-function isUnavailable(error: unknown): boolean {
-  const { code } = (error ?? {}) as { code?: unknown }
-  return code === 'FST_RT_UNAVAILABLE' || code === 'FST_RT_UNKNOWN_OUTCOME'
 }
 
 /** Prepares every WebSocket route that is declared after this package was registered. */

@@ -92,6 +92,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   #draining = false
   /** messages() was called: the route reads by it, and not by a listener. */
   #taken = false
+  #hasSubscribed = false
   #farewell: Farewell | undefined
   #openedAt = 0
   #expiresAt = Number.POSITIVE_INFINITY
@@ -282,6 +283,7 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
    * `FST_RT_SOCKET_CLOSED` or `FST_RT_UNAVAILABLE`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Promise<SubscribeResult> {
+    this.#hasSubscribed = true
     const resumption = this.#resumption
     if (resumption?.begin(channel)) {
       return this.#resume(resumption, channel, { ...options, since: options?.since ?? resumption.take(channel) })
@@ -443,6 +445,12 @@ export class RealtimeSocket<Message = unknown> extends GuardedSocket {
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void {
     const { code, reason } = this.#settings.kind === 'channels' ? disconnectFor(close) : close
     this.close(code, reason)
+  }
+
+  /** @internal True while its handler has listeners or subscriptions, but no loop that could have ended. */
+  get isInUse(): boolean {
+    if (this.closed || this.#draining || this.#taken) return false
+    return this.#hasSubscribed || this.listenerCount('message') > 0
   }
 
   /** @internal The connection showed whose it is, and until when (by the wheel's clock). */
