@@ -58,13 +58,20 @@ export class ChannelRoutes {
    */
   name(pattern: string, params: Params): string {
     const definition = this.#declared.get(pattern)
-    if (definition === undefined) throw new InvalidChannelPatternError(pattern, 'declare it with app.channel')
+    if (definition === undefined) throw new InvalidChannelPatternError(pattern, this.#remedyOf(pattern))
     const name = fillPattern(pattern, params)
     const match = isChannelName(name) ? this.find(name) : undefined
     if (match?.definition !== definition || !isSame(match.params, params)) throw new InvalidChannelError()
     const { params: validator } = definition.validators
     if (validator !== undefined && 'issues' in runValidator(validator, match.params)) throw new InvalidChannelError()
     return name
+  }
+
+  /** What to do about a pattern that is not declared. Another scope's pattern has the prefix of that scope. */
+  #remedyOf(pattern: string): string {
+    const end = `/${String(pattern).replace(/^\//, '')}`
+    const similar = this.patterns.find((declared) => `/${declared}`.endsWith(end))
+    return similar === undefined ? 'declare it with app.channel' : `it is declared as ${similar}: give that`
   }
 
   get patterns(): string[] {

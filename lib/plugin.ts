@@ -13,6 +13,7 @@ import { Gate } from './handshake/gate.ts'
 import { Node } from './node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options.ts'
 import { watchOutside } from './outside-routes.ts'
+import { watchOrder } from './registration-order.ts'
 import { resolveOptions } from './resolve-options.ts'
 import { rpcDecorator } from './rpc-routes.ts'
 import { GuardedLog } from './socket/guarded-log.ts'
@@ -71,6 +72,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
   prepareSocketRoutes(app, options, admission, paths)
   watchOutside(app, () => paths.any)
+  watchOrder(app, options.auth)
   drainBeforeClose(rootOf(app), drainer)
   app.addHook('preClose', async () => {
     await drainer.drain()
