@@ -127,7 +127,7 @@ t.test('names are built from patterns, and from nothing that leads to another ch
   t.throws(() => app.channelName('files/*', {} as never), invalid)
   t.throws(() => app.channelName('pairs/:one-:two', { one: 'a', two: 'b-c' }), invalid, 'it reads another way')
   t.throws(() => app.channelName('boards/7' as string, {}), { code } as never, 'that is no pattern')
-  t.throws(() => app.channelName(undefined as never, {}), { code } as never)
+  t.throws(() => (app.channelName as () => string).call(app), { code } as never, 'without a pattern')
   t.throws(() => app.channelName('/files/*' as string, {}), {
     code,
     message: /declared as files\/\*: give that/
