@@ -45,7 +45,8 @@ export interface PublisherOptions {
       }
     | undefined
   /**
-   * Milliseconds that `createPublisher` waits for Redis, 100 to 600,000. Then it rejects with `FST_RT_UNAVAILABLE`.
+   * Milliseconds that `createPublisher` waits for Redis, 100 to 600,000. Then it rejects with `FST_RT_UNAVAILABLE`; if a
+   * server accepts connections and does not answer, up to 2,000 ms later.
    * @default 10000
    */
   timeout?: number | undefined
