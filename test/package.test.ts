@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { test } from 'tap'
+import { examples } from './docs/pages.ts'
+import { Program } from './docs/programs.ts'
+import { launchBrowser } from './support/browser.ts'
 import { RedisServer } from './support/redis-server.ts'
 
 /*
@@ -137,6 +140,28 @@ test('the packed package', async (t) => {
   await t.test('is required by a CommonJS application', async (t) => {
     writeFileSync(join(app, 'app.cjs'), commonjsApp)
     t.equal(await run(process.execPath, ['app.cjs']), 'function function\nfunction function true\n')
+  })
+
+  await t.test('serves the chat of docs/client.md, a server and a page without a build', async (t) => {
+    const chat = examples('docs/client.md', ['js']).find(({ heading }) => heading === '## Without a bundler')
+    writeFileSync(join(app, 'chat.cjs'), chat?.source as string)
+    const program = new Program(t, [process.execPath, 'chat.cjs'], {
+      cwd: app,
+      env: { PATH: process.env.PATH, PORT: '0' }
+    })
+    const { port } = await program.listening()
+    const browser = await launchBrowser()
+    t.teardown(() => browser.close())
+    const pages = await Promise.all([browser.newPage(), browser.newPage()])
+    for (const page of pages) await page.goto(`http://localhost:${port}/`)
+    for (const [index, page] of pages.entries()) {
+      await page.fill('input', `<b>message</b> of ${index}`)
+      await page.click('button')
+      // Its own message shows that a page has subscribed, before the other one sends.
+      await page.waitForSelector('li')
+    }
+    await pages[0]?.waitForFunction("document.querySelectorAll('li').length === 2")
+    t.same(await pages[0]?.locator('li').allTextContents(), ['<b>message</b> of 0', '<b>message</b> of 1'])
   })
 
   await t.test('case 169: is imported by TypeScript that becomes CommonJS', async (t) => {
