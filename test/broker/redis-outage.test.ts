@@ -3,7 +3,7 @@ import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
 import { buildApp } from '../support/app.ts'
 import { freePort, RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
-import { bytes, dataOf, makeRedisBroker, openRedisBroker, QUICK } from './redis-bench.ts'
+import { bytes, dataOf, makeRedisBroker, openRedisBroker } from './redis-bench.ts'
 
 const KEEP = { size: 1000, ttl: 60_000 }
 const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
@@ -32,7 +32,7 @@ t.test('closed before it could start', async (t) => {
 
 t.test('case 92: killed and started again', async (t) => {
   const server = await RedisServer.start(t, { appendonly: 'yes', appendfsync: 'always' })
-  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 10_000 } })
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url, times: { commandTimeout: 600_000 } })
   const rooms = Array.from({ length: 600 }, (_, n) => `room ${n}`)
   await Promise.all(rooms.map((room) => broker.subscribe(room)))
   await broker.publish('room 1', bytes(1), { history: KEEP })
@@ -42,13 +42,11 @@ t.test('case 92: killed and started again', async (t) => {
   await server.kill()
   await heard.untilState(false, 2)
   t.equal(broker.up, false)
-  // At once: nothing is waited for. That the time for a command is ten seconds makes it hard to miss.
-  const began = performance.now()
+  // At once: nothing is waited for. A command has ten minutes, and this test less.
   await t.rejects(broker.publish('room 1', bytes(2), { history: KEEP }), UNAVAILABLE)
   await t.rejects(broker.publish('room 1', bytes(2)), UNAVAILABLE)
   await t.rejects(broker.subscribe('late'), UNAVAILABLE)
   await t.rejects(broker.history('room 1', { limit: 1 }), UNAVAILABLE)
-  t.ok(performance.now() - began < 5_000)
   await broker.unsubscribe('room 0')
 
   await server.restart()
@@ -103,14 +101,12 @@ t.test('case 94: frozen', async (t) => {
   server.stop()
   t.teardown(() => server.continue())
   const options = { history: KEEP, idempotencyKey: 'k' }
-  const began = performance.now()
   const unknown = t.rejects(broker.publish('room', bytes(1), options), UNKNOWN)
   // It leaves with the turn, before those.
   await Promise.resolve()
   const many = await Promise.allSettled(Array.from({ length: 150 }, () => broker.publish('hall', bytes(0))))
+  // After the time for a command. ioredis by itself would wait for ever.
   await unknown
-  // After the time for a command, which is a second; ioredis by itself would wait for ever.
-  t.ok(performance.now() - began < 10 * QUICK.commandTimeout)
   const codes = many.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
   t.equal(codes.filter((code) => code === UNKNOWN.code).length, 99, 'what waits is bounded')
   t.equal(codes.filter((code) => code === UNAVAILABLE.code).length, 51)
@@ -175,28 +171,24 @@ t.test('case 152: a server that takes no writes, as an operator brings it about'
 
 t.test('closing ends in bounded time', async (t) => {
   const server = await RedisServer.start(t)
-  // Each case has something that would take a minute. How long exactly: test/broker/redis-connections.test.ts.
-  const close = async (broker: { close(): Promise<void> }) => {
-    const began = performance.now()
-    await broker.close()
-    t.ok(performance.now() - began < 20_000)
-  }
+  // Each case has something that takes longer than the file may. How long exactly: test/broker/redis-connections.test.ts.
+  const LONG = 600_000
 
   await t.test('with answers outstanding: waits for them', async (t) => {
-    const { broker } = await openRedisBroker(t, { redis: server.url, times: { closeTimeout: 60_000 } })
+    const { broker } = await openRedisBroker(t, { redis: server.url, times: { closeTimeout: LONG } })
     const publish = broker.publish('room', bytes(1), { history: KEEP })
-    await close(broker)
+    await broker.close()
     t.match(await publish, { offset: 1 })
   })
 
   await t.test('while Redis is frozen', async (t) => {
     const { broker } = await openRedisBroker(t, {
       redis: server.url,
-      times: { closeTimeout: 100, commandTimeout: 60_000 }
+      times: { closeTimeout: 100, commandTimeout: LONG }
     })
     server.stop()
     const publish = t.rejects(broker.publish('room', bytes(1), { history: KEEP }), UNKNOWN)
-    await close(broker)
+    await broker.close()
     await publish
     server.continue()
   })
@@ -204,11 +196,11 @@ t.test('closing ends in bounded time', async (t) => {
   await t.test('while it connects again', async (t) => {
     const { broker, heard } = await openRedisBroker(t, {
       redis: server.url,
-      times: { reconnectDelay: [60_000, 60_000] }
+      times: { reconnectDelay: [LONG, LONG] }
     })
     await server.kill()
     await heard.untilState(false, 2)
-    await close(broker)
+    await broker.close()
     t.strictSame(heard.states, [true, false])
   })
 })

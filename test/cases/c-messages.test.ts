@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import type { RealtimeOptions } from '../../lib/options.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
-import { connect, type TestSocket, testToken } from '../../lib/testing/index.ts'
+import { type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /*
@@ -39,7 +40,7 @@ async function build(t: Test, options: RealtimeOptions = {}) {
 }
 
 async function open(app: Parameters<typeof connect>[0], path: string, sub = 'user-1'): Promise<TestSocket> {
-  return connect(app, path, { token: testToken({ sub }), timeout: 20_000 })
+  return connect(app, path, { token: testToken({ sub }) })
 }
 
 async function isFine(t: Test, client: TestSocket): Promise<void> {

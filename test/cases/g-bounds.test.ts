@@ -1,7 +1,8 @@
 import t from 'tap'
 import { ChannelError, forbidden } from '../../lib/index.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
 import { Speaker } from '../support/speaker.ts'
 

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { forbidden } from '../../lib/index.ts'
 import { ERROR } from '../../lib/protocol/channel-errors.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
 import { centrifuge, endpointOf, next, record } from '../support/centrifuge.ts'
+import { connect } from '../support/connect.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /* Who may do what on channels, over real connections. The numbers are those of the list of cases. */

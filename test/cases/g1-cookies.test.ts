@@ -6,9 +6,10 @@ import { WebSocket } from 'ws'
 import type { RealtimeOptions } from '../../lib/options.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
-import { connect, testSecret, testToken } from '../../lib/testing/index.ts'
+import { testSecret, testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
 import { centrifuge, endpointOf, next } from '../support/centrifuge.ts'
+import { connect } from '../support/connect.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /* Case 126: browsers that are known by a cookie, with a session behind it or a token in it. */

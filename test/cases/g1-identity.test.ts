@@ -4,8 +4,9 @@ import t, { type Test } from 'tap'
 import type { RealtimeOptions } from '../../lib/options.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
-import { connect, testSecret, testToken } from '../../lib/testing/index.ts'
+import { testSecret, testToken } from '../../lib/testing/index.ts'
 import { type BuildOptions, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /* Whose a connection is, and that nothing but its own identity decides. The numbers are those of the list of cases. */

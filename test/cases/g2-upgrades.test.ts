@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { type BuildOptions, buildApp, holdsNoToken } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { frame, opcodes, RawSocket, rawUpgrade, requestHead } from '../support/raw-socket.ts'
 
 /* Cases 132, 133, 145 and 181: what else a request for an upgrade can be. */

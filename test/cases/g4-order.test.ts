@@ -1,8 +1,9 @@
 import t from 'tap'
 import { createPublisher } from '../../lib/publisher.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { freshPrefix } from '../broker/redis-bench.ts'
 import { atLeast, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { pending } from '../support/pending.ts'
 import { RedisServer, until } from '../support/redis-server.ts'
 import { Speaker } from '../support/speaker.ts'
@@ -51,11 +52,11 @@ t.test('case 158: a connect that is under way when the turn of its connection co
   let begun = 0
   app.rpc('count', () => ++begun)
   app.channel('news', {})
-  const client = await connect(app, '/connection/websocket', { token: testToken({ sub: 'ada' }), timeout: 20_000 })
+  const client = await connect(app, '/connection/websocket', { token: testToken({ sub: 'ada' }) })
   client.send({ id: 1, connect: {} })
   client.send({ id: 2, rpc: { method: 'count' } })
   await asked.promise
-  const silent = await connect(app, '/connection/websocket', { token: testToken({ sub: 'ada' }), timeout: 20_000 })
+  const silent = await connect(app, '/connection/websocket', { token: testToken({ sub: 'ada' }) })
   const drained = app.realtime.drain()
   client.send({ id: 3, rpc: { method: 'count' } })
   silent.send({ id: 1, connect: {} })
@@ -83,7 +84,7 @@ t.test('case 158: until its turn comes a connection goes on as before, also if i
   let begun = 0
   app.rpc('count', () => ++begun)
   app.channel('news', {})
-  const client = await Speaker.open(app, { token: testToken({ sub: 'ada' }), connect: false, timeout: 20_000 })
+  const client = await Speaker.open(app, { token: testToken({ sub: 'ada' }), connect: false })
   client.send({ id: 1, connect: {} }, { id: 2, rpc: { method: 'count' } })
   await asked.promise
   const drained = app.realtime.drain()

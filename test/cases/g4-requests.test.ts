@@ -5,9 +5,10 @@ import { RedisKeys } from '../../lib/broker/keys.ts'
 import { redisSlot } from '../../lib/broker/redis-slot.ts'
 import { CONTROL_CHANNEL } from '../../lib/channels/control.ts'
 import type { RealtimeOptions } from '../../lib/options.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { freshPrefix, openRedisBroker } from '../broker/redis-bench.ts'
 import { type atLeast, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { RedisServer, startCluster, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
@@ -24,7 +25,7 @@ async function makeNode(t: Test, options: RealtimeOptions) {
     for await (const message of socket.messages()) socket.sendJson({ echo: message })
   })
   const open = async (sub: string) => {
-    const client = await connect(built.app, '/open', { token: testToken({ sub }), timeout: 20_000 })
+    const client = await connect(built.app, '/open', { token: testToken({ sub }) })
     t.equal(await client.next(), 'ready')
     return client
   }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { connect } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 
 t.test('case 179: thirty waits on one signal', async (t) => {
   const warnings: Error[] = []

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { connect } from '../../lib/testing/index.ts'
 import { freshPrefix } from '../broker/redis-bench.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { RedisServer } from '../support/redis-server.ts'
 
 /* Somebody else publishes on the pub/sub channels of a node. */

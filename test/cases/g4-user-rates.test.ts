@@ -1,7 +1,8 @@
 import t from 'tap'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { freshPrefix } from '../broker/redis-bench.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { RedisServer, until } from '../support/redis-server.ts'
 
 const server = await RedisServer.start(t)
@@ -20,7 +21,7 @@ for (const redis of [undefined, server.url]) {
             app.ws('/echo', async (socket) => {
               for await (const message of socket.messages()) socket.sendJson({ echo: message })
             })
-            return connect(app, '/echo', { token: testToken({ sub: 'ada' }), timeout: 20_000 })
+            return connect(app, '/echo', { token: testToken({ sub: 'ada' }) })
           })
         )
         for (let burst = 0; burst < 3; burst++) {

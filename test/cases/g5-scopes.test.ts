@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import realtime from '../../lib/index.ts'
-import { connect, disposeAll } from '../../lib/testing/index.ts'
+import { disposeAll } from '../../lib/testing/index.ts'
+import { connect } from '../support/connect.ts'
 import { rawUpgrade } from '../support/raw-socket.ts'
 
 /*

@@ -230,7 +230,7 @@ test('Ctrl-C: the figures so far', together, async (t) => {
   t.equal(status, 0, stderr)
   const report: LoadReport = JSON.parse(stdout)
   t.match(report, { interrupted: true, connections: { opened: 100, atEnd: 100 }, messages: { lost: 0 } })
-  t.ok(report.messages.published > 0 && report.messages.duration < 30_000)
+  t.ok(report.messages.published > 0 && report.messages.duration < report.asked.duration)
 })
 
 test('nobody reads the figures any more: a quiet end, and the report all the same', together, async (t) => {

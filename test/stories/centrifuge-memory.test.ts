@@ -3,9 +3,10 @@ import { type PublicationContext, UnauthorizedError } from 'centrifuge'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { ChannelError, forbidden } from '../../lib/index.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
 import { centrifuge, endpointOf, next, record, withToken } from '../support/centrifuge.ts'
+import { connect } from '../support/connect.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /* The published client against one process. */

@@ -39,9 +39,8 @@ test('SIGTERM with 2,000 clients: told, spread, answered, and gone in time', asy
   t.match(response.headers['retry-after'], /^\d+$/)
 
   const end = await demo.exited
+  // One that takes longer than the drain's timeout and what the demo adds to it ends with 1.
   t.equal(end.code, 0)
-  const late = 2 * demo.startedIn
-  t.ok(end.milliseconds < TIMEOUT + late, `ended after ${Math.round(end.milliseconds)} ms`)
   t.match(await demo.message('drained'), { closed: IDLE + BUSY, terminated: MUTE })
   t.same(atLeast(demo.logs, 'error'), [])
   holdsNoToken(t, token, demo.logs, demo.noise)

@@ -9,7 +9,7 @@ import { Crowd } from '../support/crowd.ts'
 import { RedisServer } from '../support/redis-server.ts'
 
 const CONNECTIONS = 200
-const DELAY = 1_000
+const DELAY = 2_000
 const WINDOW = 10_000
 // Milliseconds between two publications.
 const PACE = 50

@@ -1,8 +1,9 @@
 import { type AddressInfo, type Socket, connect as tcpConnect } from 'node:net'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { frame } from '../support/raw-frames.ts'
 
 /*
@@ -123,7 +124,7 @@ t.test(
       send(port, pick([raw, good[0] as Buffer]), mutate(Buffer.concat([pick(frames), pick(frames)])))
     )
 
-    const client = await connect(app, '/json', { token, timeout: 20_000 })
+    const client = await connect(app, '/json', { token })
     const texts = ['{"text":"a","list":[1,2,{"b":null}]}', '[1,"\\u0041",true]', '"x"', '-1.5e3']
     for (let i = 0; i < TEXTS; i++) {
       // Through a string and back: the bytes of a text message must be UTF-8.

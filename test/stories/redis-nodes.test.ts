@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { RedisKeys } from '../../lib/broker/keys.ts'
+import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
 import { LEASE } from '../../lib/handshake/lease.ts'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { check } from '../checker/check.ts'
 import { NodeProcess } from '../checker/node-process.ts'
 import { Publisher } from '../checker/publisher.ts'
@@ -12,11 +14,14 @@ import { declareRoutes, type ServerSettings } from '../checker/server.ts'
 import { Subscriber } from '../checker/subscriber.ts'
 import { readFinals } from '../checker/trial.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { freePort, RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 /* What holds over all nodes, and what a node takes with it when it dies. */
 LEASE.ttl = 2000
+// No audit finds in these tests what a message has to tell.
+Object.assign(DEFAULT_TIMES, { auditPeriod: [3_600_000, 3_600_000] })
 
 const server = await RedisServer.start(t)
 let prefixes = 0
@@ -37,6 +42,12 @@ async function nodeProcess(t: Test, settings: ServerSettings): Promise<NodeProce
   return node
 }
 
+/** Milliseconds by Redis's clock. */
+async function redisTime(): Promise<number> {
+  const [seconds, microseconds] = (await server.admin.time()).map(Number) as [number, number]
+  return seconds * 1_000 + Math.floor(microseconds / 1_000)
+}
+
 function refusal(app: FastifyInstance, token: string): Promise<unknown> {
   return connect(app, '/sub', { token }).catch((error) => error)
 }
@@ -46,11 +57,8 @@ t.test('revocation', async (t) => {
     const prefix = freshPrefix()
     const [a, b] = await Promise.all([app(t, prefix), app(t, prefix)])
     const [ada, bob] = await Promise.all(['ada', 'bob'].map((sub) => connect(a, '/sub', { token: testToken({ sub }) })))
-    const began = performance.now()
     await b.realtime.disconnect({ user: 'ada' })
     t.match(await ada?.closed(), { code: 4403, reason: 'forbidden' })
-    // The message did it: an audit would have, half a minute later.
-    t.ok(performance.now() - began < 10_000)
     await bob?.expectNothing()
     await bob?.close()
   })
@@ -91,11 +99,19 @@ t.test('connections of one user', async (t) => {
     t.teardown(() => client.stop())
     await until(() => client.isOpen)
     await a.end('SIGKILL')
-    const began = performance.now()
+    const lease = new RedisKeys(prefix, 0).lease('user:ada')
+    const [, end] = await server.admin.zrangebyscore(lease, '0', '+inf', 'WITHSCORES')
+    const left = Number(end) - (await redisTime())
+    t.ok(left <= LEASE.ttl, `the lease has ${left} ms left`)
+    // By Redis's clock, which decides: each attempt that began after the end of the lease succeeds, and none that ended before.
     const token = testToken({ sub: 'ada' })
-    t.match(await refusal(b, token), { statusCode: 429 })
-    await until(() => connect(b, '/sub', { token }).then(Boolean, () => false))
-    t.ok(performance.now() - began < 5 * LEASE.ttl, `${performance.now() - began} ms`)
+    for (let isIn = false; !isIn; ) {
+      const isOver = (await redisTime()) > Number(end)
+      isIn = await connect(b, '/sub', { token }).then(Boolean, () => false)
+      if (isOver) t.ok(isIn, 'the place is free')
+      if (isOver) break
+      if ((await redisTime()) < Number(end)) t.notOk(isIn, 'the place is taken')
+    }
   })
 })
 
@@ -180,9 +196,14 @@ t.test('D86: a node that was stopped for long doesn’t give its healthy clients
     return client
   })
   await until(() => clients.every((client) => client.isSettled))
+  const { app } = await buildApp(t, { auth: false, heartbeat: { interval: 500, timeout: 60_000 } })
+  app.ws('/witness', async (socket) => {
+    for await (const _ of socket.messages());
+  })
+  const witness = await connect(app, '/witness')
   node.stop()
-  // Longer than the node's interval and timeout for heartbeats together.
-  await new Promise((resolve) => setTimeout(resolve, 3500))
+  // Seven intervals of another server, which are longer than the node's interval and timeout for heartbeats together.
+  for (let pings = 0; pings < 8; pings++) await once(witness.raw, 'ping')
   node.continue()
   const pings = clients.map(({ pings }) => pings)
   await until(() => clients.every((client, n) => client.pings > (pings[n] as number) + 2))

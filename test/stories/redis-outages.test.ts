@@ -1,16 +1,22 @@
-import { performance } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
 import type { RealtimeOptions } from '../../lib/options.ts'
-import { connect, type TestSocket, testToken } from '../../lib/testing/index.ts'
+import { type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { declareRoutes } from '../checker/server.ts'
 import { atLeast, buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { freePort, RedisServer, until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 
 /* What sockets see when Redis fails: CASES E, at the outer surface. */
-const times = { commandTimeout: 500, reconnectDelay: [5, 50], probeInterval: 400 }
-Object.assign(DEFAULT_TIMES, times)
+// No audit comes by the clock: what it would find has to be found without.
+const HOUR = 3_600_000
+Object.assign(DEFAULT_TIMES, {
+  commandTimeout: 500,
+  reconnectDelay: [5, 50],
+  probeInterval: 400,
+  auditPeriod: [HOUR, HOUR]
+})
 
 let prefixes = 0
 
@@ -140,23 +146,18 @@ t.test('on one server', async (t) => {
     const { app } = await start(t, proxy.url)
     const { socket } = await subscribe(app, 'ch/1')
     proxy.eatReplies(/subscribe/i)
-    const began = performance.now()
     await publish(app, 1)
-    t.match(await next(socket), { data: 1, offset: 1 }, 'found, and made good')
-    // By two probes; an audit would have found it half a minute later.
-    t.ok(performance.now() - began < 25 * times.probeInterval)
+    t.match(await next(socket), { data: 1, offset: 1 }, 'found by two probes, and made good')
   })
 
-  await t.test('F111: closing while Redis is down', async (t) => {
+  await t.test('F111: closing while Redis is down comes to an end', { timeout: 60_000 }, async (t) => {
     const proxy = await TcpProxy.start(t, server.port)
     const { app } = await start(t, proxy.url, { drain: { window: 0, timeout: 1000 } })
     const { socket } = await subscribe(app, 'ch/1')
     proxy.redirect(await freePort())
     await until(async () => !(await isReady(app)))
-    const began = performance.now()
     const [closed] = await Promise.all([socket.closed(), app.close()])
     t.equal(closed.code, 1012)
-    t.ok(performance.now() - began < 20_000, `${performance.now() - began} ms`)
   })
 })
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { connect, testToken } from '../../lib/testing/index.ts'
+import { testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
+import { connect } from '../support/connect.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { Speaker } from '../support/speaker.ts'
 

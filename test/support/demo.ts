@@ -26,8 +26,6 @@ export class DemoProcess {
   #waiters: (() => void)[] = []
   #since = performance.now()
   #address = ''
-  /** Milliseconds that it took to start: what a process takes on this machine, at this moment. */
-  startedIn = 0
 
   /** Starts it and waits until it listens. `shell` runs before it in the same process, like `ulimit -n 64`. */
   static async start(
@@ -38,7 +36,6 @@ export class DemoProcess {
   ): Promise<DemoProcess> {
     const demo = DemoProcess.spawn(t, env, shell, args)
     const { msg } = await demo.line(({ msg }) => msg?.startsWith('Server listening at ') === true)
-    demo.startedIn = performance.now() - demo.#since
     demo.#address = (msg as string).slice('Server listening at '.length)
     return demo
   }

@@ -3,7 +3,7 @@ import { type Frame, type FrameSpec, frame, opcodes, parseFrame } from './raw-fr
 
 export { closingFrame, type Frame, type FrameSpec, frame, opcodes, parseFrame } from './raw-frames.ts'
 
-const TIMEOUT = 10_000
+const TIMEOUT = 60_000
 const HEAD_END = '\r\n\r\n'
 
 const open = new Set<Socket>()

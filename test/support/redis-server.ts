@@ -18,7 +18,7 @@ const QUIET: RedisSettings = {
   loglevel: 'warning',
   'enable-debug-command': 'yes'
 }
-const LISTENING_TIMEOUT = 10_000
+const LISTENING_TIMEOUT = 60_000
 
 /**
  * A real redis-server on 127.0.0.1 and a free port, with a directory of its own. It ends with the test.

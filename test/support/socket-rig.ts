@@ -8,8 +8,9 @@ import type { SocketContext, SocketSettings } from '../../lib/socket/context.ts'
 import { kContext, RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
 import { Turn } from '../../lib/socket/turn.ts'
-import { type ConnectOptions, connect, disposeAll, type TestSocket } from '../../lib/testing/index.ts'
+import { type ConnectOptions, disposeAll, type TestSocket } from '../../lib/testing/index.ts'
 import { FakeClock } from './clock.ts'
+import { connect } from './connect.ts'
 
 export interface RigOptions extends Partial<Omit<SocketSettings, 'limits' | 'heartbeat'>> {
   limits?: Partial<SocketSettings['limits']>

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { type ConnectOptions, connect, type TestSocket } from '../../lib/testing/index.ts'
+import type { ConnectOptions, TestSocket } from '../../lib/testing/index.ts'
+import { connect } from './connect.ts'
 
 /** A client of the channel protocol that says what it is told to, right or wrong. */
 export class Speaker {

@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream'
 import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import type { RealtimeOptions } from '../../lib/options.ts'
-import { connect, type TestSocket, testToken } from '../../lib/testing/index.ts'
+import { type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { atLeast, type BuildOptions, buildApp, holdsNoToken, type TestApp } from './app.ts'
+import { connect } from './connect.ts'
 import { type RawResponse, type RawSocket, type RawUpgradeSpec, rawUpgrade } from './raw-socket.ts'
 
 /** How often a log line at level error or above may stand in the log, and what else may hold a token. */
@@ -86,7 +87,7 @@ export class Stage {
 
   /** Resolves once the server has let go of every connection but the bystander's. */
   async quiet(): Promise<void> {
-    const signal = AbortSignal.timeout(10_000)
+    const signal = AbortSignal.timeout(60_000)
     while (this.#streams.size > 1) await once(this.#gone, 'gone', { signal })
   }
 
