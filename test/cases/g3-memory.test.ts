@@ -15,10 +15,11 @@ import { type RawSocket, rawUpgrade } from '../support/raw-socket.ts'
 
 const program = fileURLToPath(new URL('../support/memory-server.ts', import.meta.url))
 const typescript = new URL('../../scripts/typescript.js', import.meta.url).href
-const CONNECTIONS = 100
+// So many that the 200 KB by which V8's own tables grow at times are less than 1 KB for each.
+const CONNECTIONS = 250
 const AT_ONCE = 10
 // What one connection keeps shows in every round. What V8 allocates for itself does not, so more rounds tell them apart.
-const ROUNDS = { least: 3, most: 20 }
+const MOST_ROUNDS = 10
 // V8 then compiles nothing again while memory is measured.
 const STEADY = ['--no-opt', '--no-sparkplug', '--no-maglev', '--no-flush-bytecode']
 const PATHS = ['/messages', '/raw', '/connection/websocket'] as const
@@ -75,7 +76,7 @@ async function isIn(file: string, text: string): Promise<boolean> {
   return false
 }
 
-/** The lower quartile: V8's own tables grow by 200 KB at times, which is no connection's. */
+/** The lower quartile: what V8's own tables grow by is no connection's. */
 function typical(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 2] as number
 }
@@ -106,13 +107,13 @@ t.test('case 146: a connection costs the same whatever its handshake brought', a
         const differing = keys.filter((key) => Math.abs(cost(name, key) - cost('few', key)) >= 1_024)
         return differing.map((key) => `${key}, ${name}: ${cost(name, key)} to ${cost('few', key)} bytes`)
       })
-    for (let round = 1; round <= ROUNDS.most; round++) {
+    for (let round = 1; round <= MOST_ROUNDS; round++) {
       for (const [name, headers] of Object.entries(HEADERS)) {
         // Each batch comes after the same one: what one leaves behind until the next is nobody's cost.
         await batch(path, {})
         costs[name]?.push(await batch(path, headers))
       }
-      if (round >= ROUNDS.least && differences().length === 0) break
+      if (differences().length === 0) break
     }
     t.same(differences(), [], path)
   }
