@@ -56,8 +56,9 @@ export type {
   SubscribeOptions,
   SubscribeResult
 } from './socket/context.ts'
-export type { RealtimeSocket, SocketStats } from './socket/realtime-socket.ts'
+export type { RealtimeSocket } from './socket/realtime-socket.ts'
 export type { RequestOptions } from './socket/requests.ts'
+export type { SocketStats } from './socket/statistics.ts'
 export type {
   CallDataOf,
   MessageOf,

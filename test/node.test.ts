@@ -6,7 +6,7 @@ import { redisSlot } from '../lib/broker/redis-slot.ts'
 import { CONTROL_CHANNEL } from '../lib/channels/control.ts'
 import { Hub } from '../lib/channels/hub.ts'
 import { LEASE } from '../lib/handshake/lease.ts'
-import { RealtimeSocket } from '../lib/socket/realtime-socket.ts'
+import { Liveness } from '../lib/socket/liveness.ts'
 import { connect, testToken } from '../lib/testing/index.ts'
 import { freshPrefix } from './broker/redis-bench.ts'
 import { atLeast, buildApp } from './support/app.ts'
@@ -203,17 +203,17 @@ t.test('case 129: an error in a deadline or a metric is logged, and the others a
     for await (const message of socket.messages()) socket.sendJson(message)
   })
   const client = await connect(app, '/echo')
-  const { onDue } = RealtimeSocket.prototype
+  const { onDue } = Liveness.prototype
   const channels = Object.getOwnPropertyDescriptor(Hub.prototype, 'channels') as PropertyDescriptor
   const mend = () => {
-    RealtimeSocket.prototype.onDue = onDue
+    Liveness.prototype.onDue = onDue
     Object.defineProperty(Hub.prototype, 'channels', channels)
   }
   t.teardown(mend)
   const failing = () => {
     throw new Error('by a test')
   }
-  RealtimeSocket.prototype.onDue = failing
+  Liveness.prototype.onDue = failing
   Object.defineProperty(Hub.prototype, 'channels', { ...channels, get: failing })
   const stages = () => atLeast(logs, 'error').map(({ msg, stage }) => `${msg}: ${stage}`)
   await until(() => stages().length > 0)

@@ -1,4 +1,5 @@
-import type { RealtimeSocket, SocketStats } from '../socket/realtime-socket.ts'
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { SocketStats } from '../socket/statistics.ts'
 import type { Hub } from './hub.ts'
 
 /** One open connection. */

@@ -3,6 +3,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { Log } from '../socket/guarded-log.ts'
+import type { Intake } from '../socket/intake.ts'
 import type { Outbox } from '../socket/outbox.ts'
 import type { TimerWheel } from '../socket/timer-wheel.ts'
 import type { Turn } from '../socket/turn.ts'
@@ -71,14 +72,12 @@ export interface SessionSocket {
   close(code: number, reason: string): void
   identify(user: Claims, expiresAt: number): void
   extend(expiresAt: number): void
-  /** The client owes bytes: what its last answers took is not paid for. */
-  readonly indebted: boolean
-  takeCommand(bytes: number): boolean
-  charge(bytes: number): void
+  /** How much of what the client sends is taken. */
+  readonly intake: SessionIntake
   allow(bytes: number, exceeded: () => void): void
   liftAllowance(): void
   cutOff(): void
   pingAnswered(): void
-  holdMessages(): void
-  releaseMessages(): void
 }
+
+type SessionIntake = Pick<Intake, 'takeCommand' | 'spend' | 'indebted' | 'hold' | 'release'>

@@ -9,6 +9,7 @@ import { clipped } from '../socket/clipped.ts'
 import type { SocketSession } from '../socket/context.ts'
 import { loggable } from '../socket/loggable.ts'
 import type { Outbox } from '../socket/outbox.ts'
+import { HELD_BY } from '../socket/reading.ts'
 import { readable } from '../socket/thrown.ts'
 import type { Timed } from '../socket/timer-wheel.ts'
 import { ApplicationRequests } from './application-requests.ts'
@@ -70,8 +71,8 @@ export class Session implements Member, SocketSession, Timed {
     this.#lanes = new Lanes({
       capacity: socket.settings.limits.maxQueue,
       maxBytes: socket.settings.limits.maxPayload,
-      full: () => socket.holdMessages(),
-      free: () => socket.releaseMessages()
+      full: () => socket.intake.hold(HELD_BY.inbox),
+      free: () => socket.intake.release(HELD_BY.inbox)
     })
     this.#asked = new ApplicationRequests(this, this.#lanes)
     socket.outbox.droppedNotice = laggingPush
@@ -141,14 +142,14 @@ export class Session implements Member, SocketSession, Timed {
   #take(text: string): void {
     const bytes = Buffer.byteLength(text)
     const isLarge = bytes > LARGE
-    if (isLarge && !this.socket.takeCommand(bytes)) {
+    if (isLarge && !this.socket.intake.takeCommand(bytes)) {
       this.#answer(idOf(text), ERROR.tooManyRequests)
       return
     }
     const line = readLine(text, this.socket.settings.limits.maxDepth)
     if ('parsed' in line && line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
     else if ('parsed' in line && line.parsed === 'pong') this.#pong()
-    else if (!isLarge && !this.socket.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
+    else if (!isLarge && !this.socket.intake.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
     else if ('refused' in line) this.#refuseLine(line.refused)
     else this.#accept(line.parsed as Command, text)
   }
@@ -235,7 +236,7 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   pay(bytes: number): void {
-    this.socket.charge(bytes)
+    this.socket.intake.spend(bytes)
   }
 
   /** Sends what stands by itself, behind the replies before it. */

@@ -1,4 +1,7 @@
+import { subscribedNotice, unsubscribedNotice } from '../protocol/messages.ts'
 import { type Position, parsePositions } from '../protocol/positions.ts'
+import type { Streams, SubscribeOptions, SubscribeResult } from './context.ts'
+import type { RealtimeSocket } from './realtime-socket.ts'
 
 /**
  * What a connection resumes from, if its client is one that resumes: `fastify-realtime/client` gives its positions with
@@ -40,5 +43,38 @@ export class Resumption {
     const position = this.#positions.get(channel)
     this.#positions.delete(channel)
     return position
+  }
+
+  /** Subscribes the socket. Its client learns where it stands, so that it can resume before the first publication. */
+  subscribe(
+    streams: Pick<Streams, 'subscribe'>,
+    socket: RealtimeSocket,
+    channel: string,
+    options: SubscribeOptions | undefined
+  ): Promise<SubscribeResult> {
+    if (!this.begin(channel)) return streams.subscribe(socket, channel, options)
+    return this.#resume(streams, socket, channel, { ...options, since: options?.since ?? this.take(channel) })
+  }
+
+  async #resume(
+    streams: Pick<Streams, 'subscribe'>,
+    socket: RealtimeSocket,
+    channel: string,
+    options: SubscribeOptions
+  ): Promise<SubscribeResult> {
+    try {
+      const result = await streams.subscribe(socket, channel, options)
+      socket.sendText(subscribedNotice(channel, result.recovered, result.offset, result.epoch))
+      return result
+    } catch (error) {
+      this.end(channel)
+      throw error
+    }
+  }
+
+  /** The socket's subscription has ended, which its client learns too. */
+  unsubscribed(socket: RealtimeSocket, channel: string): void {
+    this.end(channel)
+    socket.sendText(unsubscribedNotice(channel))
   }
 }

@@ -125,11 +125,15 @@ export class Client {
       },
       identify: (claims, expiresAt) => void this.asked.push(['identify', claims.sub, expiresAt]),
       extend: ask('extend'),
-      get indebted() {
-        return client.indebted
+      intake: {
+        get indebted() {
+          return client.indebted
+        },
+        takeCommand: () => this.mayTake,
+        spend: (bytes) => void this.spent.push(bytes),
+        hold: () => ask('hold')(),
+        release: () => ask('release')()
       },
-      takeCommand: () => this.mayTake,
-      charge: (bytes) => void this.spent.push(bytes),
       allow: (bytes, exceeded) => {
         this.allowance = { bytes, exceeded }
       },
@@ -137,9 +141,7 @@ export class Client {
         this.allowance = undefined
       },
       cutOff: ask('cut off'),
-      pingAnswered: ask('pong'),
-      holdMessages: ask('hold'),
-      releaseMessages: ask('release')
+      pingAnswered: ask('pong')
     }
     this.session = new Session(this.socket, { id: 'request', headers: {} } as unknown as FastifyRequest, services)
   }

@@ -99,7 +99,7 @@ t.test('a line takes one token, large or small, and is charged for its bytes', a
   rig.methods.set('take', { handler: () => true })
   const client = await rig.client()
   const taken: number[] = []
-  client.socket.takeCommand = (bytes) => taken.push(bytes) > 0
+  client.socket.intake.takeCommand = (bytes) => taken.push(bytes) > 0
   const small = '{"id":1,"rpc":{"method":"take","data":"ä"}}'
   const large = `{"id":2,"rpc":{"method":"take","data":"${'x'.repeat(5_000)}"}}`
   client.say(small, large)

@@ -89,17 +89,6 @@ t.test(
   }
 )
 
-t.test('a client that resumes gets visible pings, whatever the route says', async (t) => {
-  const { accept, clock, eventsOf } = await socketRig(t, { heartbeat: { interval: 1_000, visible: false } })
-  const { socket, client } = await accept()
-  socket.begin(rules(), resuming({}))
-  await client.next()
-  clock.advance(1_100)
-  while (eventsOf('round trip').length === 0) await new Promise(setImmediate)
-  clock.advance(1_100)
-  t.match(await client.next(), { ping: Number })
-})
-
 t.test('requests are no messages of the handler, and end with the connection', async (t) => {
   const { accept, eventsOf } = await socketRig(t)
   const { socket, client } = await accept()
@@ -114,30 +103,6 @@ t.test('requests are no messages of the handler, and end with the connection', a
   await client.close()
   await gone
   t.equal(eventsOf('rejected').length, 0)
-})
-
-t.test('draining waits for the requests that have been begun, also if the handler has returned', async (t) => {
-  const { accept } = await socketRig(t)
-  const { socket, client } = await accept()
-  let finish: (value: unknown) => void = () => undefined
-  const respond = () =>
-    new Promise((resolve) => {
-      finish = resolve
-    })
-  socket.begin(rules({ respond }), undefined)
-  const last = socket.messages().next()
-  client.send({ id: 1, request: 'slow' })
-  client.send('plain')
-  await last
-  socket.handled = Promise.resolve()
-  const { handled, busy } = socket.drain()
-  t.ok(busy)
-  socket.finish()
-  t.equal(socket.readyState, 1, 'it is still open')
-  finish('done')
-  await handled
-  t.same(await client.next(), { id: 1, reply: 'done' })
-  t.match(await client.closed(), { code: 1012 })
 })
 
 t.test('a malformed request is answered as any malformed message is', async (t) => {

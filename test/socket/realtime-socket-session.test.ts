@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { SocketSession } from '../../lib/socket/context.ts'
+import { HELD_BY } from '../../lib/socket/reading.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
 import { next, type RigOptions, socketRig } from '../support/socket-rig.ts'
@@ -79,20 +80,23 @@ t.test('who no longer answers is told so with a close that its client answers by
 
 t.test('commands have the rates that messages have', async (t) => {
   const { socket, client, eventsOf } = await sessionRig(t, { limits: { messages: { rate: 1, burst: 2 } } })
-  t.same([socket.takeCommand(1), socket.takeCommand(1), socket.takeCommand(1)], [true, true, false])
+  t.same(
+    [socket.intake.takeCommand(1), socket.intake.takeCommand(1), socket.intake.takeCommand(1)],
+    [true, true, false]
+  )
   t.same(eventsOf('rejected'), [['rejected', 'rate_limited']])
-  for (let n = 1; n < 2_000; n++) socket.takeCommand(1)
+  for (let n = 1; n < 2_000; n++) socket.intake.takeCommand(1)
   t.equal((await client.closeFrame()).code, 3013)
 })
 
 t.test('what its client has caused to be sent is paid for', async (t) => {
   const { socket, clock } = await sessionRig(t, { limits: { bytes: { rate: 1_000, burst: 100 } } })
-  t.notOk(socket.indebted)
-  socket.charge(1_100)
-  t.ok(socket.indebted)
-  t.notOk(socket.takeCommand(1))
+  t.notOk(socket.intake.indebted)
+  socket.intake.spend(1_100)
+  t.ok(socket.intake.indebted)
+  t.notOk(socket.intake.takeCommand(1))
   clock.advance(1_000)
-  t.notOk(socket.indebted)
+  t.notOk(socket.intake.indebted)
 })
 
 t.test('an allowance counts all that comes, and is lifted', async (t) => {
@@ -114,9 +118,9 @@ t.test('an allowance counts all that comes, and is lifted', async (t) => {
 
 t.test('the session can stop the reading', async (t) => {
   const { socket } = await sessionRig(t)
-  socket.holdMessages()
+  socket.intake.hold(HELD_BY.inbox)
   t.ok(socket.isPaused)
-  socket.releaseMessages()
+  socket.intake.release(HELD_BY.inbox)
   t.notOk(socket.isPaused)
 })
 

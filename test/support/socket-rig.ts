@@ -11,6 +11,7 @@ import { Turn } from '../../lib/socket/turn.ts'
 import { type ConnectOptions, disposeAll, type TestSocket } from '../../lib/testing/index.ts'
 import { FakeClock } from './clock.ts'
 import { connect } from './connect.ts'
+import { rawUpgrade } from './raw-socket.ts'
 
 export interface RigOptions extends Partial<Omit<SocketSettings, 'limits' | 'heartbeat'>> {
   limits?: Partial<SocketSettings['limits']>
@@ -126,4 +127,13 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
 /** The next event of that name, and what came with it. An `error` in between is none of its business. */
 export function next<Args extends unknown[]>(emitter: EventEmitter, event: string): Promise<Args> {
   return new Promise((resolve) => emitter.once(event, (...args) => resolve(args as Args)))
+}
+
+/** A socket of the rig's, and a client of which each frame is written by hand. */
+export async function rawPair(t: Parameters<typeof socketRig>[0], options?: RigOptions) {
+  const rig = await socketRig(t, options)
+  const connection = next<[RealtimeSocket]>(rig.sockets, 'connection')
+  const client = await rawUpgrade(await rig.port())
+  const [socket] = await connection
+  return { ...rig, client, socket }
 }

@@ -43,7 +43,7 @@ function answer(
   ask: () => Promise<string>
 ): Promise<void> {
   return session.lookups.run(async () => {
-    if (session.socket.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
+    if (session.socket.intake.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
     const result = await ask()
     session.pay(result.length)
     session.reply(command, result)

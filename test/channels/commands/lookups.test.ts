@@ -169,7 +169,7 @@ t.test('case 140: of a hundred questions at once no more are asked than are paid
     return { publications: [], position: { offset: 0, epoch: 'e' } }
   }
   rig.channel('rooms/:room', { history: true, onHistory: () => undefined })
-  client.socket.charge = () => {
+  client.socket.intake.spend = () => {
     client.indebted = true
   }
   client.say(...numbers(50).map((n) => ({ id: n, history: { channel: `rooms/${n}`, limit: 1 } })))

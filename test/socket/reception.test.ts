@@ -1,17 +1,8 @@
 import t from 'tap'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
-import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
-import { next, socketRig } from '../support/socket-rig.ts'
+import { frame, opcodes } from '../support/raw-socket.ts'
+import { next, rawPair, socketRig } from '../support/socket-rig.ts'
 
-/* Rates, queues, heartbeats and expiry. */
-
-async function rawPair(t: Parameters<typeof socketRig>[0], options?: Parameters<typeof socketRig>[1]) {
-  const rig = await socketRig(t, options)
-  const connection = next<[RealtimeSocket]>(rig.sockets, 'connection')
-  const client = await rawUpgrade(await rig.port())
-  const [socket] = await connection
-  return { ...rig, client, socket }
-}
+/* What comes from a client: rates, queues, and who is given it. */
 
 t.test('too many messages are refused, and the order of the others is kept', async (t) => {
   const { accept, clock, eventsOf } = await socketRig(t, { limits: { messages: { rate: 10, burst: 3 } } })
@@ -229,110 +220,6 @@ t.test('a pause after the close is none, or the answer would never be read', asy
   t.match(await client.closed(), { code: 1000 })
 })
 
-t.test('a gone connection leaves no timer', async (t) => {
-  const { accept, wheel, clock } = await socketRig(t, { kind: 'raw', limits: { messages: { rate: 1, burst: 1 } } })
-  const { socket, client } = await accept()
-  t.equal(wheel.size, 1)
-  client.send(1)
-  client.send(2)
-  while (!socket.isPaused) await new Promise(setImmediate)
-  t.equal(wheel.size, 2)
-  const closed = next(socket, 'close')
-  socket.terminate()
-  await closed
-  t.equal(wheel.size, 0)
-  t.equal(clock.running, 0)
-  socket.extend(clock.now() + 5_000)
-  clock.advance(10_000)
-  t.equal(wheel.size, 0)
-})
-
-t.test('pings come with the interval, and tell the round trip', async (t) => {
-  const { socket, client, clock, eventsOf } = await rawPair(t)
-  t.equal(socket.roundTripTime, undefined)
-  clock.advance(25_000)
-  const { opcode, payload } = await client.nextFrame()
-  t.equal(opcode, opcodes.ping)
-  clock.advance(20)
-  const pong = next(socket, 'pong')
-  client.send({ opcode: opcodes.pong, payload })
-  await pong
-  t.equal(socket.roundTripTime, 20)
-  t.same(eventsOf('round trip'), [['round trip', 20]])
-  clock.advance(10_000)
-  t.same(eventsOf('heartbeat timeout'), [])
-})
-
-t.test('who does not answer is gone after interval and timeout', async (t) => {
-  const { socket, client, clock, eventsOf } = await rawPair(t)
-  const closed = next(socket, 'close')
-  clock.advance(25_000)
-  client.send({ opcode: opcodes.pong, payload: 'made up' })
-  await next(socket, 'pong')
-  clock.advance(9_900)
-  t.same(eventsOf('heartbeat timeout'), [], 'not before')
-  clock.advance(150)
-  t.same(eventsOf('heartbeat timeout'), [['heartbeat timeout']])
-  await closed
-  t.same(eventsOf('closed'), [['closed', 1006]])
-})
-
-t.test('who sends anything is alive', async (t) => {
-  for (const event of ['message', 'ping']) {
-    const { socket, client, clock, eventsOf } = await rawPair(t, { kind: 'raw' })
-    clock.advance(25_000)
-    const heard = next(socket, event)
-    client.send({ opcode: event === 'ping' ? opcodes.ping : opcodes.text })
-    await heard
-    clock.advance(20_000)
-    t.same(eventsOf('heartbeat timeout'), [], event)
-  }
-})
-
-t.test('a server that was stopped does not take everybody for dead', async (t) => {
-  const { socket, client, clock, eventsOf } = await rawPair(t)
-  clock.advance(25_000)
-  const { payload } = await client.nextFrame()
-  const pong = next(socket, 'pong')
-  client.send({ opcode: opcodes.pong, payload })
-  // What the client sent waits in the kernel when the timers run.
-  clock.stall(60_000)
-  t.same(eventsOf('heartbeat timeout'), [])
-  await pong
-  clock.advance(2_000)
-  t.same(eventsOf('heartbeat timeout'), [])
-})
-
-t.test('who is not being read is not judged', async (t) => {
-  const { socket, client, clock, eventsOf } = await rawPair(t, { kind: 'raw' })
-  socket.pause()
-  clock.advance(25_000)
-  const { payload } = await client.nextFrame()
-  client.send({ opcode: opcodes.pong, payload })
-  clock.advance(600_000)
-  t.same(eventsOf('heartbeat timeout'), [])
-  const pong = next(socket, 'pong')
-  socket.resume()
-  clock.advance(900)
-  await pong
-  clock.advance(9_000)
-  t.same(eventsOf('heartbeat timeout'), [])
-})
-
-t.test('a visible ping, where nothing else was sent', async (t) => {
-  const { accept, clock } = await socketRig(t, { heartbeat: { visible: true } })
-  const { socket, client } = await accept()
-  clock.advance(25_000)
-  t.match(await client.next(), { ping: Number })
-  await client.expectNothing()
-  socket.sendJson('busy')
-  clock.advance(25_000)
-  t.equal(await client.next(), 'busy')
-  await client.expectNothing()
-  clock.advance(25_000)
-  t.match(await client.next(), { ping: Number })
-})
-
 t.test('a flood of pings, or of pongs that nobody asked for, is abuse', async (t) => {
   for (const opcode of [opcodes.ping, opcodes.pong]) {
     const { socket, client, clock } = await rawPair(t, { kind: 'raw', limits: { messages: false } })
@@ -369,28 +256,6 @@ t.test('an application that answers pings itself does so alone', async (t) => {
   socket.on('ping', (data) => socket.pong(`mine: ${data}`))
   client.send({ opcode: opcodes.ping, payload: 'a' })
   t.match(await client.nextFrame(), { text: 'mine: a' })
-})
-
-t.test('an expired token ends the connection, a new one extends it', async (t) => {
-  const { accept, clock } = await socketRig(t, { expiresAt: 12_000 })
-  const { socket, client } = await accept()
-  clock.advance(1_000)
-  socket.extend(14_000)
-  clock.advance(2_900)
-  t.notOk(socket.closed)
-  clock.advance(150)
-  t.same(await client.closed(), { code: 4401, reason: 'token expired' })
-})
-
-t.test('whose it is may be learnt later', async (t) => {
-  const { accept, clock, eventsOf } = await socketRig(t, { user: null })
-  const { socket, client } = await accept()
-  t.equal(socket.user, null)
-  socket.identify({ sub: 'bob' }, clock.now() + 1_000)
-  t.match(socket.user, { sub: 'bob' })
-  t.equal(eventsOf('identified').length, 1)
-  clock.advance(1_050)
-  t.match(await client.closed(), { code: 4401 })
 })
 
 t.test('a validator’s failure is logged, and no end', async (t) => {

@@ -1,19 +1,10 @@
 import t from 'tap'
 import { textFrame } from '../../lib/protocol/frame.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import type { TestSocket } from '../../lib/testing/index.ts'
-import { opcodes, rawUpgrade } from '../support/raw-socket.ts'
-import { next, socketRig } from '../support/socket-rig.ts'
+import { opcodes } from '../support/raw-socket.ts'
+import { next, rawPair, socketRig } from '../support/socket-rig.ts'
 
 /* What is sent: its order, whichever way it takes, and its end. */
-
-async function rawPair(t: Parameters<typeof socketRig>[0], options?: Parameters<typeof socketRig>[1]) {
-  const rig = await socketRig(t, options)
-  const connection = next<[RealtimeSocket]>(rig.sockets, 'connection')
-  const client = await rawUpgrade(await rig.port())
-  const [socket] = await connection
-  return { ...rig, client, socket }
-}
 
 const texts = async (client: TestSocket, count: number) => {
   const found: string[] = []

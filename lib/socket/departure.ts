@@ -1,0 +1,73 @@
+import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
+import { guardedController } from './guarded-signal.ts'
+
+/** What the departure needs of its socket. */
+export interface DepartureOwner {
+  closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void
+  listenerFailed(event: string, thrown: unknown): void
+}
+
+/** What the departure needs of what comes from the peer. */
+export interface DepartureReception {
+  /** Whether the handler is in the middle of a message; undefined if it takes none from there. */
+  readonly busy: boolean | undefined
+  /** Resolves once the client's requests are answered; undefined if there are none. */
+  answered(): Promise<void> | undefined
+  /** Takes what is on its way, and nothing after it. */
+  sayFarewell(): void
+}
+
+/** What a drain waits for before it closes a connection. */
+export interface Begun {
+  readonly handled: Promise<unknown> | undefined
+  /** Whether the handler is in the middle of something. */
+  readonly busy: boolean
+}
+
+/** How the handler of a connection learns that it has to end, and how the connection ends after it. */
+export class Departure {
+  readonly #owner: DepartureOwner
+  readonly #reception: DepartureReception
+  #abort: AbortController | undefined
+  #ended = false
+  /** The connection's turn in a drain has come. */
+  draining = false
+
+  constructor(owner: DepartureOwner, reception: DepartureReception) {
+    this.#owner = owner
+    this.#reception = reception
+  }
+
+  /** Aborts when the connection ends, or when its turn comes in a drain. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = guardedController((thrown) => this.#owner.listenerFailed('abort', thrown))
+      if (this.#ended) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  /** The connection's turn in a drain: the handler is asked to end. `handling` settles once it has. */
+  drain(handling: Promise<void> | undefined): Begun {
+    const answered = this.#reception.answered()
+    const handled = answered === undefined ? handling : Promise.all([handling, answered])
+    const busy = answered !== undefined || (this.#reception.busy ?? handled !== undefined)
+    this.draining = true
+    this.end()
+    this.#reception.sayFarewell()
+    return { handled, busy }
+  }
+
+  /** The handler has returned: its connection is done. */
+  finish(): void {
+    const answered = this.draining ? this.#reception.answered() : undefined
+    if (answered === undefined) this.#owner.closeWith(this.draining ? CLOSE.restart : CLOSE.done)
+    else void answered.then(() => this.#owner.closeWith(CLOSE.restart))
+  }
+
+  /** The connection is gone, or goes now. */
+  end(): void {
+    this.#ended = true
+    this.#abort?.abort()
+  }
+}

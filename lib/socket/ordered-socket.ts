@@ -1,0 +1,144 @@
+import type { Duplex } from 'node:stream'
+import { WebSocket } from 'ws'
+import { truncateReason } from '../protocol/close-codes.ts'
+import { framePayloads, textFrame } from '../protocol/frame.ts'
+import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
+import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
+import type { Detour, Outbox } from './outbox.ts'
+import { frameOf, type SendOptions, sizeOf } from './payload.ts'
+
+/** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */
+export type EndedBy = 'server' | 'client' | 'network'
+
+type SendCallback = (error?: Error) => void
+
+/**
+ * A socket whose frames leave in the order in which they were sent, whichever way each of them takes: through the
+ * outbox, or through `ws` itself. The close frame is the last.
+ */
+export abstract class OrderedSocket extends GuardedSocket {
+  #outbox!: Outbox
+  #sentCode: number | undefined
+  #endedBy: EndedBy | undefined
+
+  static {
+    // An accessor in ws, but a property in its types, which no accessor may override.
+    Object.defineProperty(OrderedSocket.prototype, 'bufferedAmount', {
+      get(this: OrderedSocket): number {
+        return this.#bufferedByWs + this.#outbox.waiting
+      }
+    })
+  }
+
+  /** @internal The stream is there, and the outbox that writes to it. */
+  attach(stream: Duplex, head: Buffer, options: ReceiverOptions, outbox: Outbox): void {
+    this.#outbox = outbox
+    super.setSocket(stream, head, options)
+    if (this.extensions !== '') outbox.detour = this.#makeDetour()
+  }
+
+  /** @internal Where publications go. */
+  get outbox(): Outbox {
+    return this.#outbox
+  }
+
+  /** @internal True once nothing can be sent any more. */
+  get closed(): boolean {
+    return this.readyState !== WebSocket.OPEN
+  }
+
+  /** @internal The code of the close frame that was sent, if one was sent with a code. */
+  get sentCode(): number | undefined {
+    return this.#sentCode
+  }
+
+  /** @internal Who ended it; of a connection that has ended. */
+  get endedBy(): EndedBy {
+    return this.#endedBy ?? 'network'
+  }
+
+  /** As `ws`'s; small messages of one turn leave in one write. */
+  override send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
+    if (typeof options === 'function') {
+      this.send(data, undefined, options)
+      return
+    }
+    const guarded = callback && ((error?: Error) => void this.callListeners('send', [error], [callback]))
+    if (this.closed) {
+      super.send(data as Buffer, options as SendOptions, guarded)
+      return
+    }
+    const { detour, held } = this.#outbox
+    const direct = callback === undefined && detour === undefined && !held
+    const frame = direct ? frameOf(data, options) : undefined
+    if (frame === undefined) this.#sendPast(data, options, guarded)
+    else this.#outbox.push(frame)
+  }
+
+  // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
+  #sendPast(data: unknown, options: SendOptions | null | undefined, callback: SendCallback | undefined): void {
+    this.#outbox.bypass(sizeOf(data))
+    // ws reads a Blob later and queues what it is given meanwhile: from here on everything takes that queue.
+    if (data instanceof Blob) this.#outbox.detour ??= this.#makeDetour()
+    super.send(data as Buffer, options as SendOptions, callback)
+    // What is sent without `fin: false` ends the fragmented message.
+    if (options?.fin === false) this.#outbox.hold()
+    else this.#outbox.release()
+  }
+
+  #makeDetour(): Detour {
+    const buffered = () => this.#bufferedByWs
+    return {
+      send: (chunk) => {
+        for (const { payload, binary } of framePayloads(chunk)) super.send(payload, { binary })
+      },
+      get buffered() {
+        return buffered()
+      }
+    }
+  }
+
+  get #bufferedByWs(): number {
+    return Reflect.get(WebSocket.prototype, 'bufferedAmount', this) as number
+  }
+
+  /** @internal Queues a text message, whatever its size; nothing if the socket is closing. */
+  sendText(text: string): void {
+    if (!this.closed) this.#outbox.push(textFrame(text))
+  }
+
+  /** @internal Sends an error message. */
+  sendError(code: ErrorCode, details?: ErrorDetails): void {
+    this.sendText(errorMessage(code, details))
+  }
+
+  override ping(...args: unknown[]): void {
+    this.#outbox.flush()
+    super.ping(...(args as []))
+  }
+
+  override pong(...args: unknown[]): void {
+    this.#outbox.flush()
+    super.pong(...(args as []))
+  }
+
+  /** As `ws`'s, after all that was sent before; a reason longer than 123 bytes is cut. */
+  override close(code?: number, reason?: string | Buffer): void {
+    const wasOpen = !this.closed
+    if (wasOpen) {
+      this.#sentCode = code
+      // ws answers the peer's close frame by this method too. Nothing public tells that from a close of ours.
+      this.#endedBy = Reflect.get(this, '_closeFrameReceived') === true ? 'client' : 'server'
+      this.#outbox.finish()
+    }
+    super.close(code, typeof reason === 'string' ? truncateReason(reason) : reason)
+    // Nothing may follow the close frame (RFC 6455 section 5.5.1).
+    if (wasOpen) this.#outbox.close()
+  }
+
+  override terminate(): void {
+    this.#endedBy ??= 'server'
+    this.#outbox.flush()
+    super.terminate()
+  }
+}

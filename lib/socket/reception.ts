@@ -1,0 +1,237 @@
+import { MessagesTakenError, RequestsOffError } from '../errors.ts'
+import type { Claims } from '../options.ts'
+import { type ErrorCode, type ErrorDetails, takenNotice } from '../protocol/messages.ts'
+import { BoundedLog } from './bounded-log.ts'
+import type { SocketContext, SocketSession, SocketSettings } from './context.ts'
+import { Farewell } from './farewell.ts'
+import type { Log } from './guarded-log.ts'
+import { BINARY, Inbox, type InboxOwner } from './inbox.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
+import { loggable } from './loggable.ts'
+import { sizeOf } from './payload.ts'
+import { HELD_BY } from './reading.ts'
+import { type RequestOptions, type RequestRules, Requests, type RequestsOwner } from './requests.ts'
+
+/** What the reception needs of its socket. */
+export interface ReceptionOwner {
+  readonly settings: SocketSettings
+  readonly user: Claims | null
+  readonly closed: boolean
+  readonly session: Pick<SocketSession, 'receive'> | undefined
+  sendText(text: string): void
+  sendError(code: ErrorCode, details?: ErrorDetails): void
+  ping(payload: Buffer): void
+  pauseReading(): void
+  resumeReading(): void
+  /** Too much came: the connection ends. */
+  flooded(): void
+  callListeners(event: string, args: readonly unknown[], listeners?: readonly unknown[]): boolean
+  listenersFor(event: string): readonly unknown[]
+}
+
+/** What a route asked for. */
+export type ReceptionRules = RequestRules & { readonly queued: boolean }
+
+/**
+ * What comes from the peer of one connection: it is counted and charged, and goes to the session, to the inbox, to the
+ * requests or to the application's listeners.
+ */
+export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
+  readonly #context: Pick<SocketContext, 'wheel' | 'observer'>
+  readonly #owner: ReceptionOwner
+  readonly #inbox: Inbox | undefined
+  /** There if the route asks for requests. */
+  #requests: Requests | undefined
+  #farewell: Farewell | undefined
+  #failureLog: BoundedLog | undefined
+  #isIgnoring = false
+  /** The client learns when the handler is done with a keyed message. */
+  #acknowledges = false
+  readonly intake: Intake
+  /** iterate() was called: the route reads by it, and not by a listener. */
+  isIterated = false
+  /** Messages that came, and their bytes. */
+  messages = 0
+  bytes = 0
+  /** Messages refused: rate, JSON, schema, depth. */
+  refused = 0
+
+  constructor(
+    settings: SocketSettings,
+    context: Pick<SocketContext, 'wheel' | 'userRate' | 'observer'>,
+    owner: ReceptionOwner
+  ) {
+    const { kind, validator } = settings
+    const { maxQueue, maxPayload, maxDepth } = settings.limits
+    this.#context = context
+    this.#owner = owner
+    this.intake = new Intake(settings, context, this)
+    if (kind === 'messages') this.#inbox = new Inbox({ maxQueue, maxBytes: maxPayload, maxDepth, validator }, this)
+  }
+
+  /** The handler of an `app.ws` route is about to run. */
+  begin(rules: ReceptionRules, acknowledges: boolean): void {
+    const inbox = this.#inbox as Inbox
+    inbox.takesKeys = rules.queued
+    this.#acknowledges = acknowledges
+    if (rules.respond === undefined && !rules.requests) return
+    this.#requests = new Requests(rules, this, this.#context.wheel, this.#owner.settings.limits)
+  }
+
+  /** Messages that wait for the handler. */
+  get queued(): number {
+    return this.#inbox?.length ?? 0
+  }
+
+  /** The key of the keyed message that the handler is at. */
+  get key(): string | undefined {
+    return this.#inbox?.key
+  }
+
+  /** The messages, for one loop at a time. */
+  iterate(): AsyncIterableIterator<unknown> {
+    const inbox = this.#inbox
+    if (inbox === undefined || inbox.running) throw new MessagesTakenError()
+    this.isIterated = true
+    inbox.running = true
+    return inbox
+  }
+
+  /** Asks the client; resolves with its reply. */
+  request(data: unknown, options: RequestOptions | undefined): Promise<unknown> {
+    return this.#requests?.ask(data, options) ?? Promise.reject(new RequestsOffError())
+  }
+
+  /** A message came. False if nobody listens to it. */
+  receive(data: unknown, isBinary: boolean): boolean {
+    if (this.#isIgnoring) return true
+    const { session } = this.#owner
+    const bytes = sizeOf(data)
+    this.messages++
+    this.bytes += bytes
+    this.#context.observer.received(bytes)
+    if (session !== undefined) {
+      session.receive(data as Buffer, isBinary)
+      return true
+    }
+    const inbox = this.#inbox
+    if (inbox === undefined) {
+      // The protocol of such a route is unknown: it is answered with TCP backpressure, and loses nothing.
+      this.intake.charge(bytes)
+      return this.#owner.callListeners('message', [data, isBinary])
+    }
+    const text = isBinary ? undefined : (data as Buffer)
+    if (!this.intake.takeMessage(bytes, text)) return true
+    if (text !== undefined && this.#requests?.take(text)) return true
+    const listeners = this.#owner.listenersFor('message')
+    // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
+    if (this.isIterated || listeners.length === 0) inbox.add(text ?? BINARY)
+    return this.#owner.callListeners('message', [data, isBinary], listeners)
+  }
+
+  /** What comes from here on is not looked at. */
+  ignore(): void {
+    this.#isIgnoring = true
+  }
+
+  /** A pong came; true if it ends a farewell. */
+  ponged(payload: Buffer): boolean {
+    return this.#farewell?.ponged(payload) ?? false
+  }
+
+  /** Resolves once the requests that the client has made are answered; undefined if there are none. */
+  answered(): Promise<void> | undefined {
+    return this.#requests?.answered()
+  }
+
+  /** True if the handler is in the middle of a message; undefined if it takes none from here. */
+  get busy(): boolean | undefined {
+    return this.#inbox?.busy
+  }
+
+  /** The connection's turn in a drain has come: what is on its way is taken, and nothing after it. */
+  sayFarewell(): void {
+    const inbox = this.#inbox
+    if (inbox === undefined) return
+    this.#farewell = new Farewell(
+      this.#context.wheel,
+      (payload) => this.#owner.ping(payload),
+      () => inbox.end()
+    )
+  }
+
+  /** The close frame is sent: nothing that comes now can be answered. */
+  close(): void {
+    this.#inbox?.end()
+    this.intake.endReading()
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.intake.end()
+    this.#farewell?.cancel()
+    this.#inbox?.end()
+    this.#requests?.end()
+  }
+
+  get user(): Claims | null {
+    return this.#owner.user
+  }
+
+  get log(): Log {
+    return this.#owner.settings.log
+  }
+
+  isClosed(): boolean {
+    return this.#owner.closed
+  }
+
+  sendText(text: string): void {
+    this.#owner.sendText(text)
+  }
+
+  /** Enough waits for the handler. */
+  pause(): void {
+    this.intake.hold(HELD_BY.inbox)
+  }
+
+  resume(): void {
+    this.intake.release(HELD_BY.inbox)
+  }
+
+  pauseReading(): void {
+    this.#owner.pauseReading()
+  }
+
+  resumeReading(): void {
+    this.#owner.resumeReading()
+  }
+
+  rejected(reason: ErrorCode, cause?: unknown): void {
+    if (cause !== undefined) this.#logFailure(cause)
+    this.refused++
+    this.#context.observer.rejected(reason)
+  }
+
+  #logFailure(cause: unknown): void {
+    this.#failureLog ??= new BoundedLog(this.log, this.#context.wheel)
+    this.#failureLog.error({ err: loggable(cause) }, 'message validator failed')
+  }
+
+  taken(key: string): void {
+    if (this.#acknowledges) this.sendText(takenNotice(key))
+  }
+
+  overRate(): void {
+    this.rejected('rate_limited')
+  }
+
+  tellDropped(dropped: number, retryAfter: number, only: Buffer | undefined): void {
+    if (only !== undefined && this.#requests?.refuse(only, retryAfter)) return
+    this.#owner.sendError('rate_limited', { retryAfter, dropped })
+  }
+
+  flooded(): void {
+    this.#owner.flooded()
+  }
+}
