@@ -126,7 +126,7 @@ export class Control implements Timed {
   #concernsYounger(request: ControlRequest, time: number): boolean {
     const { handshakes } = this.#options
     if (isOfUser(request.target) && handshakes.latest > time) return true
-    return this.#find(request).some(({ begunAt }) => begunAt > time)
+    return this.#find(request).some(({ settings }) => settings.begunAt > time)
   }
 
   /**
@@ -254,7 +254,7 @@ export class Control implements Timed {
   #obey(request: ControlRequest, madeAt: number): void {
     if (isOfUser(request.target)) this.#noteForHandshakes(request.target.user, request, madeAt)
     for (const socket of this.#find(request)) {
-      if (socket.begunAt <= madeAt) this.#attempt(request, socket)
+      if (socket.settings.begunAt <= madeAt) this.#attempt(request, socket)
     }
   }
 

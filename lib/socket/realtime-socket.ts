@@ -212,11 +212,6 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#settings
   }
 
-  /** @internal When its handshake came in, by the wheel's clock. */
-  get begunAt(): number {
-    return this.#settings.begunAt
-  }
-
   /** @internal How much of what comes is taken. */
   get intake(): Intake {
     return this.#reception.intake

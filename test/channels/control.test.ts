@@ -15,7 +15,7 @@ function makeSocket(id: string, sub: string, begunAt = 0) {
   const socket = {
     id,
     user: { sub },
-    begunAt,
+    settings: { begunAt },
     closeWith: ({ code, reason }: { code: number; reason: string }) => did.push(['close', code, reason]),
     extend: (at: number) => did.push(['extend', Math.round(at)]),
     unsubscribe() {}
@@ -170,7 +170,7 @@ t.test('C72: a subscription ends on every node', async (t) => {
   const reader = Object.assign(rig.reader(), {
     id: '1',
     user: { sub: 'u' },
-    begunAt: 0,
+    settings: { begunAt: 0 },
     unsubscribe: (channel: string) => rig.hub.unsubscribe(reader, channel)
   })
   await rig.subscribe(reader, 'news')
