@@ -75,9 +75,8 @@ export interface SessionSocket {
   /** How much of what the client sends is taken. */
   readonly intake: SessionIntake
   allow(bytes: number, exceeded: () => void): void
-  liftAllowance(): void
   cutOff(): void
   pingAnswered(): void
 }
 
-type SessionIntake = Pick<Intake, 'takeCommand' | 'spend' | 'indebted' | 'hold' | 'release'>
+type SessionIntake = Pick<Intake, 'takeCommand' | 'liftAllowance' | 'spend' | 'indebted' | 'hold' | 'release'>

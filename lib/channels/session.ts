@@ -253,7 +253,7 @@ export class Session implements Member, SocketSession, Timed {
   /** The client has connected, and been told so. */
   connected(): void {
     this.#state = this.#draining ? 'draining' : 'connected'
-    this.socket.liftAllowance()
+    this.socket.intake.liftAllowance()
     this.#asked.settle(this.#state === 'connected')
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
   }

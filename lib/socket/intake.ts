@@ -1,4 +1,6 @@
+import type { Duplex } from 'node:stream'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
+import { Allowance } from './allowance.ts'
 import type { SocketContext } from './context.ts'
 import { type Answer, Excess } from './excess.ts'
 import { Rates } from './rates.ts'
@@ -26,6 +28,7 @@ export class Intake {
   readonly #owner: IntakeOwner
   readonly #rates: Rates
   #excess: Excess | undefined
+  #allowance: Allowance | undefined
   /** Made once somebody wants the socket not to be read. */
   #reading: Reading | undefined
 
@@ -72,6 +75,15 @@ export class Intake {
     if (this.#rates.takeControl(now)) return true
     this.#isBearable(now)
     return false
+  }
+
+  /** From here on the peer may send so many bytes in all. */
+  allow(stream: Duplex, bytes: number, exceeded: () => void): void {
+    this.#allowance = new Allowance(stream, bytes, exceeded)
+  }
+
+  liftAllowance(): void {
+    this.#allowance?.lift()
   }
 
   /** The client has caused so many bytes to be sent. */

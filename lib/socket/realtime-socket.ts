@@ -3,7 +3,6 @@ import type { Claims } from '../options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { disconnectFor } from '../protocol/disconnect-codes.ts'
 import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../protocol/messages.ts'
-import { Allowance } from './allowance.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -43,7 +42,6 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   #liveness!: Liveness
   /** There if the client is one that resumes. */
   #resumption: Resumption | undefined
-  #allowance: Allowance | undefined
   /** Made once the handler asks for its signal, or the connection ends. */
   #departure: Departure | undefined
   #hasSubscribed = false
@@ -324,14 +322,9 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     this.cutOff()
   }
 
-  /** @internal From here on the peer may send so many bytes in all, until `liftAllowance`. */
+  /** @internal From here on the peer may send so many bytes in all, until the intake lifts that. */
   allow(bytes: number, exceeded: () => void): void {
-    this.#allowance = new Allowance(this.#stream as Duplex, bytes, exceeded)
-  }
-
-  /** @internal */
-  liftAllowance(): void {
-    this.#allowance?.lift()
+    this.intake.allow(this.#stream as Duplex, bytes, exceeded)
   }
 
   /** @internal The session's ping was answered, or an answer came that nobody had asked for. */

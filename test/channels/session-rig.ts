@@ -130,15 +130,15 @@ export class Client {
           return client.indebted
         },
         takeCommand: () => this.mayTake,
+        liftAllowance: () => {
+          this.allowance = undefined
+        },
         spend: (bytes) => void this.spent.push(bytes),
         hold: () => ask('hold')(),
         release: () => ask('release')()
       },
       allow: (bytes, exceeded) => {
         this.allowance = { bytes, exceeded }
-      },
-      liftAllowance: () => {
-        this.allowance = undefined
       },
       cutOff: ask('cut off'),
       pingAnswered: ask('pong')

@@ -101,7 +101,7 @@ t.test('what its client has caused to be sent is paid for', async (t) => {
 
 t.test('an allowance counts all that comes, and is lifted', async (t) => {
   const { socket, client } = await sessionRig(t)
-  socket.liftAllowance()
+  socket.intake.liftAllowance()
   let exceeded = 0
   socket.allow(1_000, () => exceeded++)
   // Half of a message: ws has nothing to hand out.
@@ -110,7 +110,7 @@ t.test('an allowance counts all that comes, and is lifted', async (t) => {
   socket.cutOff()
   t.ok(socket.isPaused)
   socket.allow(10, () => exceeded++)
-  socket.liftAllowance()
+  socket.intake.liftAllowance()
   socket.terminate()
   await client.ended()
   t.equal(exceeded, 1)
