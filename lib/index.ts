@@ -1,8 +1,58 @@
 import realtime from './plugin.ts'
 import { ChannelError, forbidden } from './protocol/channel-errors.ts'
 
-export type { ChannelOptions, ChannelSchema } from './channels/channel-options.ts'
-export type { ConnectionInfo } from './channels/connection-info.ts'
+export type {
+  ExceptedConnection,
+  PresenceOptions,
+  PublishOptions,
+  PublishResult,
+  StreamPosition,
+  SubscribeOptions,
+  SubscribeResult
+} from './connection/context.ts'
+export type { SocketStats } from './connection/statistics.ts'
+export type { ConnectionInfo } from './node/connection-info.ts'
+export type { DrainSummary } from './node/drain.ts'
+export type {
+  ConnectionsOptions,
+  DisconnectOptions,
+  History,
+  HistoryOptions,
+  PresentClient,
+  Realtime,
+  Target
+} from './node/realtime.ts'
+export type { ConnectionPage } from './node/roster.ts'
+// All of it: nobody can merge into an interface that is exported by its name alone.
+export type * from './options/claims.ts'
+export type {
+  AuthOptions,
+  DrainOptions,
+  HeartbeatOptions,
+  LimitOptions,
+  LogConnections,
+  OriginMatcher,
+  Rate,
+  RealtimeOptions,
+  RouteOptions,
+  TokenSource
+} from './options/options.ts'
+export type { ChannelOptions, ChannelSchema } from './routes/channel-options.ts'
+export type { PatternParams } from './routes/pattern-params.ts'
+export type { MethodOptions, MethodSchema } from './routes/rpc-routes.ts'
+export type {
+  CallDataOf,
+  MessageOf,
+  ParamsOf,
+  PublicationOf,
+  ReplyOf,
+  RequestOf,
+  ResponseOf,
+  RpcHandler,
+  SocketHandler,
+  SocketRouteOptions,
+  SocketSchema
+} from './routes/types.ts'
 export type {
   CallContext,
   ChannelContext,
@@ -19,59 +69,9 @@ export type {
   SubscribeContext,
   SubscribeGrant,
   UnsubscribeContext
-} from './channels/definition.ts'
-export type { PatternParams } from './channels/pattern-params.ts'
-export type { ConnectionPage } from './channels/roster.ts'
-// All of it: nobody can merge into an interface that is exported by its name alone.
-export type * from './claims.ts'
-export type { DrainSummary } from './drain.ts'
-export type {
-  AuthOptions,
-  DrainOptions,
-  HeartbeatOptions,
-  LimitOptions,
-  LogConnections,
-  OriginMatcher,
-  Rate,
-  RealtimeOptions,
-  RouteOptions,
-  TokenSource
-} from './options.ts'
-export type {
-  ConnectionsOptions,
-  DisconnectOptions,
-  History,
-  HistoryOptions,
-  PresentClient,
-  Realtime,
-  Target
-} from './realtime.ts'
-export type { MethodOptions, MethodSchema } from './rpc-routes.ts'
-export type {
-  ExceptedConnection,
-  PresenceOptions,
-  PublishOptions,
-  PublishResult,
-  StreamPosition,
-  SubscribeOptions,
-  SubscribeResult
-} from './socket/context.ts'
+} from './session/definition.ts'
 export type { RealtimeSocket } from './socket/realtime-socket.ts'
 export type { RequestOptions } from './socket/requests.ts'
-export type { SocketStats } from './socket/statistics.ts'
-export type {
-  CallDataOf,
-  MessageOf,
-  ParamsOf,
-  PublicationOf,
-  ReplyOf,
-  RequestOf,
-  ResponseOf,
-  RpcHandler,
-  SocketHandler,
-  SocketRouteOptions,
-  SocketSchema
-} from './types.ts'
 export { ChannelError, forbidden }
 
 /**

@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import type { Broker } from '../broker/broker.ts'
+import type { SocketKind, SocketSettings } from '../connection/context.ts'
 import {
   BadHandshakeError,
   CapacityError,
@@ -11,13 +12,12 @@ import {
   NotWebSocketRouteError,
   SubprotocolError
 } from '../errors.ts'
-import { type Claims, DEFAULTS, type RouteSettings } from '../options.ts'
+import { GuardedLog } from '../input/guarded-log.ts'
+import type { CompiledValidator } from '../input/validator.ts'
+import { type Claims, DEFAULTS, type RouteSettings } from '../options/options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
-import type { SocketKind, SocketSettings } from '../socket/context.ts'
-import { GuardedLog } from '../socket/guarded-log.ts'
-import type { TimerWheel } from '../socket/timer-wheel.ts'
-import type { CompiledValidator } from '../socket/validator.ts'
+import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { authenticate } from './authentication.ts'
 import { Capacity } from './capacity.ts'
 import { isExpired } from './claim-rules.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { KeysUnavailableError, UnauthorizedError } from '../errors.ts'
-import { type Claims, DEFAULTS, type ResolvedAuth } from '../options.ts'
+import { type Claims, DEFAULTS, type ResolvedAuth } from '../options/options.ts'
 import { ChannelError } from '../protocol/channel-errors.ts'
 import { type ClaimRules, checkClaims } from './claim-rules.ts'
 import { findToken, forbiddenToken, missingToken } from './credentials.ts'

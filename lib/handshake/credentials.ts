@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { ResolvedAuth } from '../options.ts'
+import type { ResolvedAuth } from '../options/options.ts'
 import type { Handshake } from './gate.ts'
 import { cookieToken } from './jwt.ts'
 import { RefusalReason } from './refusal-reason.ts'

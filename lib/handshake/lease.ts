@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { Broker } from '../broker/broker.ts'
 import { UserCapacityError } from '../errors.ts'
-import type { Log } from '../socket/guarded-log.ts'
-import type { Timed, TimerWheel } from '../socket/timer-wheel.ts'
+import type { Log } from '../input/guarded-log.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { because, RefusalReason } from './refusal-reason.ts'
 
 export interface LeaseOptions {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { OriginMatcher } from '../options.ts'
+import type { OriginMatcher } from '../options/options.ts'
 import { bounded, RefusalReason } from './refusal-reason.ts'
 
 /**

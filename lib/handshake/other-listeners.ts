@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Log } from '../socket/guarded-log.ts'
+import type { Log } from '../input/guarded-log.ts'
 import { isAnswered } from './plain-request.ts'
 
 export type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void

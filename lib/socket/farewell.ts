@@ -1,4 +1,4 @@
-import type { Timed, TimerWheel } from './timer-wheel.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
 // The ping that is sent when a connection's turn in a drain comes, and how long its pong is waited for, in milliseconds.
 const PAYLOAD = Buffer.from('drain')

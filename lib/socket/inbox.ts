@@ -1,9 +1,9 @@
 import secureJson from 'secure-json-parse'
+import { boundedIssues } from '../input/issues.ts'
+import { type CompiledValidator, runValidator } from '../input/validator.ts'
 import { keyedOf } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
-import { boundedIssues } from './issues.ts'
-import { type CompiledValidator, runValidator } from './validator.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 /** Stands for a binary message, whose bytes nobody wants. */

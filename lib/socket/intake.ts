@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
-import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options.ts'
-import { Allowance } from './allowance.ts'
-import type { SocketContext } from './context.ts'
-import { type Answer, Excess } from './excess.ts'
-import { Rates } from './rates.ts'
-import { type Holder, Reading, type ReadingOwner } from './reading.ts'
+import { Allowance } from '../connection/allowance.ts'
+import type { SocketContext } from '../connection/context.ts'
+import { type Answer, Excess } from '../connection/excess.ts'
+import { Rates } from '../connection/rates.ts'
+import { type Holder, Reading, type ReadingOwner } from '../connection/reading.ts'
+import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
 
 /** What the intake needs of its socket. */
 export interface IntakeOwner extends ReadingOwner {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Timed, TimerWheel } from './timer-wheel.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
 // A peer that has sent nothing for so long (milliseconds, one tick of the wheel) is taken to have stopped.
 const QUIET = 50

@@ -1,8 +1,8 @@
+import type { SocketContext, SocketSession, SocketSettings } from '../connection/context.ts'
+import { Heartbeat } from '../connection/heartbeat.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { visiblePing } from '../protocol/messages.ts'
-import type { SocketContext, SocketSession, SocketSettings } from './context.ts'
-import { Heartbeat } from './heartbeat.ts'
-import type { Timed } from './timer-wheel.ts'
+import type { Timed } from '../timing/timer-wheel.ts'
 
 // A peer that is not read any more, or that does not read, is given this long (milliseconds) to see the close frame.
 const CUT_OFF_GRACE = 1_000

@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import type { Detour, Outbox } from '../connection/outbox.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
 import { framePayloads, textFrame } from '../protocol/frame.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
 import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
-import type { Detour, Outbox } from './outbox.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 
 /** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */

@@ -1,8 +1,4 @@
 import type { Duplex } from 'node:stream'
-import type { Claims } from '../options.ts'
-import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
-import { disconnectFor } from '../protocol/disconnect-codes.ts'
-import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../protocol/messages.ts'
 import type {
   PublishOptions,
   PublishResult,
@@ -12,22 +8,26 @@ import type {
   StreamPosition,
   SubscribeOptions,
   SubscribeResult
-} from './context.ts'
+} from '../connection/context.ts'
+import { Outbox } from '../connection/outbox.ts'
+import { HELD_BY } from '../connection/reading.ts'
+import type { SocketStats } from '../connection/statistics.ts'
+import { loggable } from '../input/loggable.ts'
+import { stringify } from '../input/stringify.ts'
+import { userKey } from '../input/user-key.ts'
+import type { Claims } from '../options/options.ts'
+import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
+import { disconnectFor } from '../protocol/disconnect-codes.ts'
+import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../protocol/messages.ts'
 import { type Begun, Departure } from './departure.ts'
 import type { ReceiverOptions } from './guarded-socket.ts'
 import type { Intake } from './intake.ts'
 import { Linger } from './linger.ts'
 import { Liveness } from './liveness.ts'
-import { loggable } from './loggable.ts'
 import { OrderedSocket } from './ordered-socket.ts'
-import { Outbox } from './outbox.ts'
-import { HELD_BY } from './reading.ts'
 import { Reception, type ReceptionRules } from './reception.ts'
 import type { RequestOptions } from './requests.ts'
 import type { Resumption } from './resumption.ts'
-import type { SocketStats } from './statistics.ts'
-import { stringify } from './stringify.ts'
-import { userKey } from './user-key.ts'
 
 /** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')

@@ -1,4 +1,5 @@
 import secureJson from 'secure-json-parse'
+import { BoundedLog } from '../connection/bounded-log.ts'
 import {
   InvalidArgumentError,
   RequestLimitError,
@@ -7,18 +8,17 @@ import {
   RequestTimeoutError,
   SocketClosedError
 } from '../errors.ts'
+import type { Log } from '../input/guarded-log.ts'
+import { boundedIssues } from '../input/issues.ts'
+import { loggable } from '../input/loggable.ts'
+import { stringify } from '../input/stringify.ts'
+import { isConsequence, readable } from '../input/thrown.ts'
+import { type CompiledValidator, runValidator } from '../input/validator.ts'
 import { isChannelError } from '../protocol/channel-errors.ts'
 import { type Dialogue, dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
 import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.ts'
 import { type ErrorCode, type ErrorDetails, errorOf } from '../protocol/messages.ts'
-import { BoundedLog } from './bounded-log.ts'
-import type { Log } from './guarded-log.ts'
-import { boundedIssues } from './issues.ts'
-import { loggable } from './loggable.ts'
-import { stringify } from './stringify.ts'
-import { isConsequence, readable } from './thrown.ts'
-import type { Timed, TimerWheel } from './timer-wheel.ts'
-import { type CompiledValidator, runValidator } from './validator.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
 export interface RequestOptions {
   /**

@@ -1,6 +1,6 @@
+import type { Streams, SubscribeOptions, SubscribeResult } from '../connection/context.ts'
 import { subscribedNotice, unsubscribedNotice } from '../protocol/messages.ts'
 import { type Position, parsePositions } from '../protocol/positions.ts'
-import type { Streams, SubscribeOptions, SubscribeResult } from './context.ts'
 import type { RealtimeSocket } from './realtime-socket.ts'
 
 /**

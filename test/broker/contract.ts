@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Broker, HistoryPolicy } from '../../lib/broker/broker.ts'
-import { continuityOf } from '../../lib/channels/recovery.ts'
+import { continuityOf } from '../../lib/hub/recovery.ts'
 import type { Recorder } from './recorder.ts'
 
 /** A broker under test, started, with what it tells. `pass` lets time go by on the broker's clock, `now` reads it. */

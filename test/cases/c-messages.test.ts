@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
-import type { RealtimeOptions } from '../../lib/options.ts'
+import type { RealtimeOptions } from '../../lib/options/options.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { atLeast, buildApp } from '../support/app.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import type { Claims, RealtimeOptions } from '../../lib/options.ts'
+import type { Claims, RealtimeOptions } from '../../lib/options/options.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { testToken } from '../../lib/testing/index.ts'

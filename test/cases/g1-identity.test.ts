@@ -1,7 +1,7 @@
 import { createVerifier } from 'fast-jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import type { RealtimeOptions } from '../../lib/options.ts'
+import type { RealtimeOptions } from '../../lib/options/options.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { testSecret, testToken } from '../../lib/testing/index.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createPublisher } from '../../lib/publisher.ts'
 import { testToken } from '../../lib/testing/index.ts'
-import { freshPrefix } from '../broker/redis-bench.ts'
+import { freshPrefix } from '../broker/redis/bench.ts'
 import { atLeast, buildApp } from '../support/app.ts'
 import { connect } from '../support/connect.ts'
 import { pending } from '../support/pending.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { freshPrefix } from '../broker/redis-bench.ts'
+import { freshPrefix } from '../broker/redis/bench.ts'
 import { buildApp } from '../support/app.ts'
 import { connect } from '../support/connect.ts'
 import { RedisServer } from '../support/redis-server.ts'

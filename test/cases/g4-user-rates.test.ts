@@ -1,6 +1,6 @@
 import t from 'tap'
 import { testToken } from '../../lib/testing/index.ts'
-import { freshPrefix } from '../broker/redis-bench.ts'
+import { freshPrefix } from '../broker/redis/bench.ts'
 import { buildApp } from '../support/app.ts'
 import { connect } from '../support/connect.ts'
 import { RedisServer, until } from '../support/redis-server.ts'

@@ -1,4 +1,4 @@
-import { redisSlot } from '../../lib/broker/redis-slot.ts'
+import { redisSlot } from '../../lib/broker/redis/slot.ts'
 import { RedisServer, startCluster, until, untilClusterIsUp } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import type { Mutation } from './mutations.ts'

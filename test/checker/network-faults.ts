@@ -1,4 +1,4 @@
-import { RedisBroker } from '../../lib/broker/redis.ts'
+import { RedisBroker } from '../../lib/broker/redis/redis-broker.ts'
 import { HISTORY } from './server.ts'
 import { type Inject, single } from './single.ts'
 import { hashOf } from './subscriber.ts'

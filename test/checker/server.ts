@@ -1,7 +1,7 @@
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { Cluster, type RedisOptions } from 'ioredis'
-import { DEFAULT_TIMES, type RedisBrokerTimes } from '../../lib/broker/redis-options.ts'
+import { DEFAULT_TIMES, type RedisBrokerTimes } from '../../lib/broker/redis/options.ts'
 import { LEASE } from '../../lib/handshake/lease.ts'
 import realtime from '../../lib/index.ts'
 import { testSecret } from '../../lib/testing/index.ts'

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { RedisBroker } from '../../lib/broker/redis.ts'
+import { RedisBroker } from '../../lib/broker/redis/redis-broker.ts'
 import { until } from '../support/redis-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import { ChannelSubscriber } from './channel-subscriber.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { BOUNDS, DEFAULTS, type RealtimeOptions, type RouteSettings } from '../../lib/options.ts'
-import { resolveRoute } from '../../lib/resolve-options.ts'
+import { BOUNDS, DEFAULTS, type RealtimeOptions, type RouteSettings } from '../../lib/options/options.ts'
+import { resolveRoute } from '../../lib/options/resolve-options.ts'
 import { code, read, table } from './pages.ts'
 
 /* docs/options.md against the code: every option once, with its default, its bounds and its unit, and no other. */

@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { MemoryBroker } from '../../lib/broker/memory.ts'
+import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
 import { Admission, kRoute, type Route } from '../../lib/handshake/admission.ts'
 import { Dismissals } from '../../lib/handshake/dismissals.ts'
 import type { Handshake } from '../../lib/handshake/gate.ts'
 import { REDACTED } from '../../lib/handshake/redaction.ts'
-import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options.ts'
+import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
-import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
 /* What decides on handshakes, without handshakes: requests and replies are objects that tell what was done to them. */

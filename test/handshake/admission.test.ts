@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Claims, DEFAULTS, type ResolvedAuth } from '../../lib/options.ts'
+import { type Claims, DEFAULTS, type ResolvedAuth } from '../../lib/options/options.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../support/pending.ts'

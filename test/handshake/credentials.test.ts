@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { findToken, forbiddenToken, missingToken } from '../../lib/handshake/credentials.ts'
-import { DEFAULTS, type ResolvedAuth, type TokenSource } from '../../lib/options.ts'
+import { DEFAULTS, type ResolvedAuth, type TokenSource } from '../../lib/options/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
 
 const COOKIES: Record<string, string> = { 'token=kim': 'kim' }

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
 import type { Broker } from '../../lib/broker/broker.ts'
 import { LEASE, Lease, type LeaseOptions } from '../../lib/handshake/lease.ts'
-import type { Timed } from '../../lib/socket/timer-wheel.ts'
+import type { Timed } from '../../lib/timing/timer-wheel.ts'
 
 /* A place of a user, with a broker, a clock and a connection that do as they are told. */
 

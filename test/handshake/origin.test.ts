@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { originFault } from '../../lib/handshake/origin.ts'
-import type { OriginMatcher } from '../../lib/options.ts'
+import type { OriginMatcher } from '../../lib/options/options.ts'
 
 /* Over a handshake: test/cases/b-origin.test.ts. */
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Farewell } from '../../lib/socket/farewell.ts'
-import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
 function make() {

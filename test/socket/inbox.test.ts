@@ -1,6 +1,6 @@
 import t from 'tap'
+import type { CompiledValidator } from '../../lib/input/validator.ts'
 import { BINARY, Inbox, type InboxOptions } from '../../lib/socket/inbox.ts'
-import type { CompiledValidator } from '../../lib/socket/validator.ts'
 import { cpuTime } from '../support/cpu-time.ts'
 
 function make(options: Partial<InboxOptions> = {}) {

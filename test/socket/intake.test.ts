@@ -1,8 +1,8 @@
 import t from 'tap'
-import { DEFAULTS, type LimitOptions } from '../../lib/options.ts'
+import { HELD_BY } from '../../lib/connection/reading.ts'
+import { DEFAULTS, type LimitOptions } from '../../lib/options/options.ts'
 import { Intake } from '../../lib/socket/intake.ts'
-import { HELD_BY } from '../../lib/socket/reading.ts'
-import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
 function make(limits: LimitOptions = {}) {

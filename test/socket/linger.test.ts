@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 import t from 'tap'
 import { Linger } from '../../lib/socket/linger.ts'
-import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
-import { FakeClock } from '../channels/rig.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
+import { FakeClock } from '../hub/rig.ts'
 
 function makeStream(bytesRead: number | undefined) {
   const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })

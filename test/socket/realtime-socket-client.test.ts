@@ -1,7 +1,7 @@
 import t from 'tap'
+import { userKey } from '../../lib/input/user-key.ts'
 import type { RequestRules } from '../../lib/socket/requests.ts'
 import { Resumption } from '../../lib/socket/resumption.ts'
-import { userKey } from '../../lib/socket/user-key.ts'
 import { socketRig } from '../support/socket-rig.ts'
 
 /* What a socket does for a client that resumes, asks, answers and queues: `fastify-realtime/client`. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { SocketSession } from '../../lib/socket/context.ts'
-import { HELD_BY } from '../../lib/socket/reading.ts'
+import type { SocketSession } from '../../lib/connection/context.ts'
+import { HELD_BY } from '../../lib/connection/reading.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
 import { next, type RigOptions, socketRig } from '../support/socket-rig.ts'

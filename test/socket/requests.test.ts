@@ -1,7 +1,7 @@
 import t from 'tap'
 import { forbidden } from '../../lib/index.ts'
 import { type RequestRules, Requests } from '../../lib/socket/requests.ts'
-import { TimerWheel } from '../../lib/socket/timer-wheel.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
 function rig(

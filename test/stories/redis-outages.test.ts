@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
-import { DEFAULT_TIMES } from '../../lib/broker/redis-options.ts'
-import type { RealtimeOptions } from '../../lib/options.ts'
+import { DEFAULT_TIMES } from '../../lib/broker/redis/options.ts'
+import type { RealtimeOptions } from '../../lib/options/options.ts'
 import { type TestSocket, testToken } from '../../lib/testing/index.ts'
 import { declareRoutes } from '../checker/server.ts'
 import { atLeast, buildApp } from '../support/app.ts'

@@ -1,7 +1,7 @@
 import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import realtime from '../../lib/index.ts'
-import type { RealtimeOptions } from '../../lib/options.ts'
+import type { RealtimeOptions } from '../../lib/options/options.ts'
 import { disposeAll, testSecret } from '../../lib/testing/index.ts'
 import { destroyRawSockets } from './raw-socket.ts'
 

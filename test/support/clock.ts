@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/socket/timer-wheel.ts'
+import type { Clock } from '../../lib/timing/timer-wheel.ts'
 import { idle } from './idle.ts'
 
 interface Timer {

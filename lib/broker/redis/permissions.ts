@@ -1,0 +1,74 @@
+import type { Cluster, Redis } from 'ioredis'
+import { errorWord } from './errors.ts'
+import type { RedisClient } from './options.ts'
+
+type Command = readonly [name: string, ...args: readonly (string | number)[]]
+
+/** What the scripts and the broker itself need, each once, on keys `<base>:…` that are gone afterwards. */
+function publishing(base: string, isCluster: boolean): Command[] {
+  const [hash, set, stream] = [`${base}:hash`, `${base}:set`, `${base}:stream`]
+  return [
+    [isCluster ? 'SPUBLISH' : 'PUBLISH', base, ''],
+    ['EVAL', "return ''", 0],
+    // It knows no such script, or refuses to look.
+    ['EVALSHA', '0'.repeat(40), 0],
+    ['TIME'],
+    ['INFO', 'replication'],
+    ['HSET', hash, 'f', 'v'],
+    ['PEXPIRE', hash, 1_000],
+    ['PTTL', hash],
+    ['HMGET', hash, 'f'],
+    ['HGET', hash, 'f'],
+    ['HDEL', hash, 'f'],
+    ['HLEN', hash],
+    ['ZADD', set, 1, 'm'],
+    ['PEXPIRE', set, 1_000],
+    ['ZCARD', set],
+    ['ZRANGE', set, -1, -1, 'WITHSCORES'],
+    ['ZRANGEBYSCORE', set, '-inf', 0],
+    ['ZREM', set, 'm'],
+    ['XADD', stream, 'MAXLEN', 1, '1-0', 'd', '0'],
+    ['PEXPIRE', stream, 1_000],
+    ['XLEN', stream],
+    ['XRANGE', stream, '-', '+', 'COUNT', 1],
+    ['XREVRANGE', stream, '+', '-', 'COUNT', 1],
+    ['XTRIM', stream, 'MINID', 2],
+    ['EXISTS', stream],
+    ['SET', `${base}:string`, '', 'PX', 1_000],
+    ['DEL', hash, set, stream, `${base}:string`]
+  ]
+}
+
+function serving(base: string): Command[] {
+  const [hash, set] = [`${base}:hash`, `${base}:set`]
+  return [
+    ['HGETALL', hash],
+    ['HVALS', hash],
+    ['ZSCORE', set, 'm'],
+    ['ZCOUNT', set, 0, 1]
+  ]
+}
+
+/**
+ * Rejects with the server's own error if the user may not run a command that the broker needs. Redis 7.0 names the
+ * command only to those who call it outside a script. In a cluster each server has its own users.
+ */
+export async function checkPermissions(client: RedisClient, base: string, onlyPublishes: boolean): Promise<void> {
+  const { isCluster } = client
+  const commands = [...publishing(base, isCluster), ...(onlyPublishes ? [] : serving(base))]
+  // A server of a cluster that is away is not asked.
+  const servers = client.isCluster
+    ? (client as Cluster).nodes('master').filter(({ status }) => status === 'ready')
+    : [client as Redis]
+  await Promise.all(servers.map((server) => checkServer(server, commands)))
+}
+
+const EXPECTED = new Set(['MOVED', 'NOSCRIPT'])
+
+async function checkServer(server: Redis, commands: readonly Command[]): Promise<void> {
+  const outcomes = await Promise.allSettled(commands.map(([name, ...args]) => server.call(name, ...args)))
+  for (const outcome of outcomes) {
+    // A server that has not the key's slot says so only to a user who may run the command.
+    if (outcome.status === 'rejected' && !EXPECTED.has(errorWord(outcome.reason))) throw outcome.reason
+  }
+}

@@ -1,0 +1,378 @@
+import { randomBytes } from 'node:crypto'
+import type {
+  Broker,
+  BrokerListener,
+  HistoryPage,
+  HistoryQuery,
+  PresenceEntry,
+  PresenceEventKind,
+  Publication,
+  PublishOptions,
+  PublishResult
+} from '../broker.ts'
+import { isOffset } from '../offset.ts'
+import { RedisAudits } from './audits.ts'
+import { redisClients } from './clients.ts'
+import { RedisConnections } from './connections.ts'
+import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
+import { assertPrefix, RedisKeys } from './keys.ts'
+import { type Outgoing, RedisLanes } from './lanes.ts'
+import {
+  DEFAULT_MAX_PENDING,
+  DEFAULT_PREFIX,
+  DEFAULT_TIMES,
+  type RedisBrokerOptions,
+  type RedisBrokerTimes
+} from './options.ts'
+import { checkPermissions } from './permissions.ts'
+import type { PublishReply, RedisEntry, ScriptedClient } from './scripts.ts'
+import { type Mark, NOTHING, RedisWitness } from './witness.ts'
+
+export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
+
+const DEFAULT_IDEMPOTENCY_TTL = 300_000
+// Names to try permissions with, until one is in a slot whose server is connected.
+const MAX_NAMES = 1_000
+
+/** A channel that this node is subscribed to. */
+interface Subscribed {
+  readonly channel: string
+  readonly witness: RedisWitness
+}
+
+/**
+ * The broker of many processes, over Redis 7 or newer: one server, Sentinel, or a cluster with sharded pub/sub.
+ *
+ * A publish with history is one script in one hash slot; its answer says that it happened, its loss that nobody
+ * knows. Nothing is sent twice. While Redis is away every call rejects, and once it is back every channel is
+ * subscribed again and audited.
+ */
+export class RedisBroker implements Broker {
+  readonly #times: RedisBrokerTimes
+  readonly #keys: RedisKeys
+  readonly #spublish: boolean
+  readonly #connections: RedisConnections
+  readonly #lanes: RedisLanes
+  readonly #audits: RedisAudits
+  /** By the name of their pub/sub channel. */
+  readonly #channels = new Map<string, Subscribed>()
+  readonly #epochSeed = randomBytes(6).toString('base64url')
+  #epochs = 0
+  #listener: BrokerListener | undefined
+
+  /** Throws `FST_RT_INVALID_OPTION`. */
+  constructor(options: RedisBrokerOptions) {
+    const { redis, prefix = DEFAULT_PREFIX, maxPending = DEFAULT_MAX_PENDING, times, refused } = options
+    assertPrefix(prefix)
+    this.#times = { ...DEFAULT_TIMES, ...times }
+    const clients = redisClients(redis, this.#times)
+    this.#spublish = clients.isCluster
+    this.#keys = new RedisKeys(prefix, clients.database)
+    const checkKeys = new RedisKeys(`${prefix}:@check`, clients.database)
+    this.#lanes = new RedisLanes({ maxPending, send: (channel, messages) => this.#sendAll(channel, messages) })
+    this.#audits = new RedisAudits(this.#times.auditPeriod, (channels) => this.#audit(channels))
+    this.#connections = new RedisConnections({
+      clients,
+      keys: this.#keys,
+      times: this.#times,
+      maxPending,
+      check: (client, isReachable) => this.#check(client, checkKeys, isReachable),
+      message: (wire, message) => this.#heard(wire, message),
+      state: (up, cause) => this.#listener?.state(up, cause),
+      shard: (server, up, cause) => this.#listener?.shard?.(server, up, cause),
+      refused: (cause) => refused?.(cause),
+      missed: (wires) => this.#audit(wires.flatMap((wire) => this.#channels.get(wire)?.channel ?? []))
+    })
+  }
+
+  get up(): boolean {
+    return this.#connections.up
+  }
+
+  get shards(): ReadonlyMap<string, boolean> {
+    return this.#connections.shards
+  }
+
+  /** @param listener None for a process that only publishes: it has one connection. */
+  async start(listener?: BrokerListener): Promise<void> {
+    this.#listener = listener
+    await this.#connections.start(listener !== undefined)
+    if (listener !== undefined) this.#audits.start()
+  }
+
+  async subscribe(channel: string): Promise<void> {
+    const wire = this.#keys.wire(channel)
+    const entry = { channel, witness: new RedisWitness() }
+    this.#channels.set(wire, entry)
+    this.#audits.add(channel)
+    try {
+      await this.#connections.subscriptions.add(wire)
+    } catch (error) {
+      // Unsubscribed and subscribed again meanwhile, it is another's.
+      if (this.#channels.get(wire) === entry) this.#forget(channel, wire)
+      throw error
+    }
+  }
+
+  async unsubscribe(channel: string): Promise<void> {
+    const wire = this.#keys.wire(channel)
+    this.#forget(channel, wire)
+    await this.#connections.subscriptions.remove(wire)
+  }
+
+  publish(channel: string, data: Buffer, options: PublishOptions = {}): Promise<PublishResult> {
+    const { history, info, except, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    if (history || idempotencyKey !== undefined) {
+      return this.#lanes.publish(channel, { data, info, except, history, idempotencyKey, keyTtl: idempotencyTtl })
+    }
+    return this.#send(channel, writePublication(data, Date.now(), info, except))
+  }
+
+  async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
+    const { since, limit, maxBytes = 0, reverse = false, ages = false } = query
+    // Nothing lies after what is no offset, nor before the first: the position alone is asked for.
+    const isEmpty = since !== undefined && (!isOffset(since.offset) || (reverse && since.offset === 0))
+    const most = isEmpty ? 0 : Math.max(0, limit)
+    const witness = this.#channels.get(this.#keys.wire(channel))?.witness
+    const known = witness?.mark ?? NOTHING
+    const meta = this.#keys.meta(channel)
+    try {
+      const read = (client: ScriptedClient) =>
+        client.rtHistoryBuffer(
+          meta,
+          this.#keys.stream(channel),
+          most,
+          isEmpty ? '' : (since?.offset ?? ''),
+          reverse ? 1 : 0,
+          this.#times.positionTtl,
+          this.#freshEpoch(),
+          ...markArguments(known),
+          maxBytes
+        )
+      // A position is small, and is waited for by others.
+      const [epoch, offset, at, entries, now] = await (most > 0
+        ? this.#connections.read(read, meta)
+        : this.#connections.run(false, read, meta))
+      const position = { offset, epoch: epoch.toString() }
+      witness?.learned(known, { ...position, at }, most > 0)
+      const publications = entries.map((entry) => publicationOf(entry, position.epoch))
+      if (!ages) return { publications, position }
+      return {
+        publications: publications.map((one, index) => ({ ...one, age: now - timeOf(entries[index] as RedisEntry) })),
+        position
+      }
+    } finally {
+      witness?.answered()
+    }
+  }
+
+  async removeHistory(channel: string): Promise<void> {
+    const wire = this.#keys.wire(channel)
+    const remove = (client: ScriptedClient) =>
+      client.rtHistoryRemove(
+        this.#keys.meta(channel),
+        this.#keys.stream(channel),
+        wire,
+        this.#spublish ? 'SPUBLISH' : 'PUBLISH',
+        this.#times.positionTtl,
+        this.#freshEpoch(),
+        REMOVAL
+      )
+    await this.#connections.run(true, remove, wire)
+  }
+
+  async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
+    await this.#send(channel, writePresence(kind, info))
+  }
+
+  async addPresence(channel: string, { connection, user, info }: PresenceEntry, ttl: number): Promise<void> {
+    const keys = this.#keys.presence(channel)
+    await this.#connections.run(true, (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl), keys[0])
+  }
+
+  async removePresence(channel: string, connection: string): Promise<void> {
+    const keys = this.#keys.presence(channel)
+    await this.#connections.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
+  }
+
+  async presence(channel: string): Promise<readonly PresenceEntry[]> {
+    const keys = this.#keys.presence(channel)
+    const [users, infos] = await this.#connections.run(false, (client) => client.rtPresenceListBuffer(...keys), keys[0])
+    const info = new Map(pairs(infos).map(([connection, bytes]) => [connection.toString(), bytes]))
+    return pairs(users).flatMap(([id, user]) => {
+      const connection = id.toString()
+      const bytes = info.get(connection)
+      // Where one key of the two was evicted, the next refresh brings the entry back.
+      return bytes ? [{ connection, user: user.toString(), info: bytes }] : []
+    })
+  }
+
+  async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
+    const keys = this.#keys.presence(channel)
+    const [connections, users] = await this.#connections.run(
+      false,
+      (client) => client.rtPresenceStats(...keys),
+      keys[0]
+    )
+    return { connections, users }
+  }
+
+  async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
+    const name = this.#keys.lease(key)
+    const acquire = (client: ScriptedClient) => client.rtLeaseAcquire(name, holder, limit, ttl)
+    return (await this.#connections.run(true, acquire, name)) === 1
+  }
+
+  async releaseLease(key: string, holder: string): Promise<void> {
+    const name = this.#keys.lease(key)
+    await this.#connections.run(true, (client) => client.zrem(name, holder), name)
+  }
+
+  async takeTokens(
+    key: string,
+    wanted: number,
+    { rate, burst }: { rate: number; burst: number }
+  ): Promise<{ granted: number; retryAfter: number }> {
+    const name = this.#keys.tokens(key)
+    const take = (client: ScriptedClient) => client.rtTokensTake(name, wanted, rate, burst)
+    const reply = await this.#connections.run(true, take, name)
+    return { granted: reply[0], retryAfter: reply[1] }
+  }
+
+  async close(): Promise<void> {
+    this.#audits.stop()
+    this.#listener = undefined
+    this.#lanes.flush()
+    await this.#connections.close()
+  }
+
+  /** Sends a whole message. One server does at once what it is sent, so there only what waits in a lane is waited for. */
+  #send(channel: string, message: Buffer): Promise<PublishResult> {
+    if (this.#spublish || this.#lanes.has(channel)) return this.#lanes.publish(channel, { data: message, keyTtl: -1 })
+    return this.#sendAlone(channel, message)
+  }
+
+  async #sendAlone(channel: string, message: Buffer): Promise<PublishResult> {
+    const wire = this.#keys.wire(channel)
+    const send = (client: ScriptedClient) =>
+      this.#spublish ? client.spublish(wire, message) : client.publish(wire, message)
+    await this.#connections.run(true, send, wire)
+    return { offset: 0, epoch: '', duplicate: false }
+  }
+
+  async #sendAll(channel: string, messages: readonly Outgoing[]): Promise<readonly PublishReply[]> {
+    const [first] = messages as [Outgoing]
+    if (messages.length === 1 && first.keyTtl < 0) {
+      await this.#sendAlone(channel, first.data)
+      return [[0, 0, '']]
+    }
+    const publish = (client: ScriptedClient) => this.#publish(client, this.#keys, channel, messages)
+    return this.#connections.run(true, publish, this.#keys.wire(channel))
+  }
+
+  #publish(
+    client: ScriptedClient,
+    keys: RedisKeys,
+    channel: string,
+    messages: readonly Outgoing[]
+  ): Promise<readonly PublishReply[]> {
+    const [{ history }] = messages as [Outgoing]
+    const wire = keys.wire(channel)
+    return client.rtPublish(
+      keys.meta(channel),
+      keys.stream(channel),
+      ...keys.idempotency(channel),
+      wire,
+      this.#spublish ? 'SPUBLISH' : 'PUBLISH',
+      history?.size ?? 0,
+      history?.ttl ?? 0,
+      history?.maxBytes ?? Number.MAX_SAFE_INTEGER,
+      Math.max(this.#times.positionTtl, history?.ttl ?? 0),
+      this.#freshEpoch(),
+      ...markArguments(this.#channels.get(wire)?.witness.mark ?? NOTHING),
+      Date.now(),
+      ...messages.flatMap(({ data, info = '', except = '', idempotencyKey = '', keyTtl }) => [
+        data,
+        info,
+        except,
+        idempotencyKey,
+        keyTtl
+      ])
+    )
+  }
+
+  #freshEpoch(): string {
+    return `${this.#epochSeed}${(this.#epochs++).toString(36)}`
+  }
+
+  /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at the start. */
+  async #check(client: ScriptedClient, keys: RedisKeys, isReachable: (key: string) => boolean): Promise<void> {
+    let name = this.#epochSeed
+    // In a cluster, where a server may be away.
+    for (let n = 0; n < MAX_NAMES && !isReachable(keys.wire(name)); n++) name = `${this.#epochSeed}${n}`
+    const onlyPublishes = this.#listener === undefined
+    await checkPermissions(client, keys.check(name), onlyPublishes)
+    const history = { size: 1, ttl: 1000 }
+    const meta = keys.meta(name)
+    await this.#publish(client, keys, name, [{ data: Buffer.from('0'), history, idempotencyKey: name, keyTtl: 1000 }])
+    if (!onlyPublishes) {
+      await client.rtHistoryBuffer(meta, keys.stream(name), 1, '', 0, 1000, name, ...markArguments(NOTHING), 0)
+      await client.rtPresenceAdd(...keys.presence(name), name, name, name, 1000)
+      await client.rtPresenceRemove(...keys.presence(name), name)
+      await client.rtLeaseAcquire(keys.lease(name), name, 1, 1000)
+      await client.rtTokensTake(keys.tokens(name), 1, 1, 1)
+      await client.zrem(keys.lease(name), name)
+    }
+    await client.del(meta, keys.stream(name), ...keys.idempotency(name), keys.lease(name), keys.tokens(name))
+  }
+
+  #heard(wire: string, message: Buffer): void {
+    const entry = this.#channels.get(wire)
+    // Right after an unsubscribe it may be unknown here.
+    if (entry === undefined || this.#listener === undefined) return
+    const { channel, witness } = entry
+    const envelope = readEnvelope(message)
+    if (envelope === undefined) {
+      this.#listener.dropped(channel)
+      // It may have been a publication, which is in history.
+      if (message.length > MAX_MESSAGE_BYTES) this.#audit([channel])
+    } else if (envelope.kind === 'removal') this.#audit([channel])
+    else if (envelope.kind !== 'publication') this.#listener.presence(channel, envelope.kind, envelope.info)
+    else {
+      const { publication, link } = envelope
+      const verdict = link === undefined ? 'sound' : witness.saw(publication, link)
+      if (verdict === 'sound') this.#listener.publication(channel, publication)
+      else if (verdict === 'evidence') this.#audit([channel])
+    }
+  }
+
+  #audit(channels: Iterable<string>): void {
+    const names = [...channels]
+    if (names.length > 0 && this.up) this.#listener?.audit(names)
+  }
+
+  #forget(channel: string, wire: string): void {
+    this.#channels.delete(wire)
+    this.#audits.delete(channel)
+  }
+}
+
+function markArguments({ epoch, offset, at }: Mark): [string, number, number] {
+  return [epoch, offset, at]
+}
+
+function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
+  // The id is <offset>-0; the fields are d, data, a, milliseconds, and perhaps i, info, x, a connection's id.
+  const info = fields[5]?.length ? fields[5] : undefined
+  const publication = { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info }
+  return fields[7] === undefined ? publication : { ...publication, except: fields[7].toString('latin1') }
+}
+
+/** When Redis took a publication, by its clock. */
+function timeOf([, fields]: RedisEntry): number {
+  return Number(fields[3])
+}
+
+function pairs(flat: readonly Buffer[]): Array<[name: Buffer, value: Buffer]> {
+  return Array.from({ length: flat.length / 2 }, (_, at) => [flat[2 * at] as Buffer, flat[2 * at + 1] as Buffer])
+}

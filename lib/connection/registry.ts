@@ -1,0 +1,59 @@
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+
+/** The connections of this node, and which are whose. */
+export class Registry {
+  readonly #sockets = new Map<string, RealtimeSocket>()
+  readonly #users = new Map<string, Set<RealtimeSocket>>()
+  #whenEmpty: (() => void)[] = []
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  add(socket: RealtimeSocket): void {
+    this.#sockets.set(socket.id, socket)
+    this.identify(socket)
+  }
+
+  /** Notes whose the connection is, if that is known. */
+  identify(socket: RealtimeSocket): void {
+    const user = socket.user?.sub
+    if (user === undefined) return
+    const theirs = this.#users.get(user)
+    if (theirs === undefined) this.#users.set(user, new Set([socket]))
+    else theirs.add(socket)
+  }
+
+  delete(socket: RealtimeSocket): void {
+    this.#sockets.delete(socket.id)
+    const user = socket.user?.sub
+    const theirs = user === undefined ? undefined : this.#users.get(user)
+    theirs?.delete(socket)
+    if (theirs?.size === 0) this.#users.delete(user as string)
+    if (this.#sockets.size > 0) return
+    for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  get(connection: string): RealtimeSocket | undefined {
+    return this.#sockets.get(connection)
+  }
+
+  [Symbol.iterator](): IterableIterator<RealtimeSocket> {
+    return this.#sockets.values()
+  }
+
+  /** The connections of a user, or the one with an id. */
+  find({ user, connection }: { user?: string; connection?: string }): RealtimeSocket[] {
+    if (connection !== undefined) {
+      const socket = this.#sockets.get(connection)
+      return socket !== undefined && (user === undefined || socket.user?.sub === user) ? [socket] : []
+    }
+    return user === undefined ? [] : [...(this.#users.get(user) ?? [])]
+  }
+
+  /** Resolves once there is no connection. */
+  async empty(): Promise<void> {
+    if (this.#sockets.size === 0) return
+    await new Promise<void>((resolve) => this.#whenEmpty.push(resolve))
+  }
+}

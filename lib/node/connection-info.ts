@@ -1,0 +1,52 @@
+import type { SocketStats } from '../connection/statistics.ts'
+import type { Hub } from '../hub/hub.ts'
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+
+/** One open connection. */
+export interface ConnectionInfo {
+  readonly id: string
+  readonly user: string | undefined
+  /** The route's pattern. */
+  readonly route: string
+  /** Milliseconds; undefined before the first pong. */
+  readonly roundTripTime: number | undefined
+  readonly bufferedAmount: number
+  readonly subscriptions: readonly string[]
+  readonly stats: SocketStats
+}
+
+const STATS = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'dropped', 'rejected', 'queued', 'age']
+
+export function connectionInfo(socket: RealtimeSocket, hub: Hub): ConnectionInfo {
+  return {
+    id: socket.id,
+    user: socket.user?.sub,
+    route: socket.settings.route,
+    roundTripTime: socket.roundTripTime,
+    bufferedAmount: socket.bufferedAmount,
+    subscriptions: socket.session?.channels ?? hub.channelsOf(socket),
+    stats: socket.stats
+  }
+}
+
+/** What another node says of a connection, from JSON; undefined if it is anything else. */
+export function readConnectionInfo(value: unknown): ConnectionInfo | undefined {
+  const { id, user, route, roundTripTime, bufferedAmount, subscriptions, stats } = membersOf(value)
+  const counts = membersOf(stats)
+  const isInfo =
+    typeof id === 'string' &&
+    (user === undefined || typeof user === 'string') &&
+    typeof route === 'string' &&
+    (roundTripTime === undefined || typeof roundTripTime === 'number') &&
+    typeof bufferedAmount === 'number' &&
+    Array.isArray(subscriptions) &&
+    subscriptions.every((name) => typeof name === 'string') &&
+    STATS.every((name) => typeof counts[name] === 'number')
+  if (!isInfo) return undefined
+  const read = Object.fromEntries(STATS.map((name) => [name, counts[name]]))
+  return { id, user, route, roundTripTime, bufferedAmount, subscriptions, stats: read as unknown as SocketStats }
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,236 @@
+import type { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
+import type { SocketObserver } from '../connection/context.ts'
+import type { Registry } from '../connection/registry.ts'
+import { CLOSE } from '../protocol/close-codes.ts'
+import { DISCONNECT } from '../protocol/disconnect-codes.ts'
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+
+type PromClient = typeof import('prom-client')
+
+/** What the metrics read when they are collected. */
+export interface MetricSources {
+  readonly registry: Registry
+  channels(): number
+  brokerUp(): boolean
+  /** Parts of the broker, and whether each can be used. */
+  shards(): ReadonlyMap<string, boolean>
+  /** Reports an error of prom-client's, or in reading a figure: neither may reach a connection or the other figures. */
+  failed(error: unknown): void
+  /** How the drain goes, or what it came to. */
+  drain(): { readonly draining: boolean; readonly closed: number; readonly terminated: number }
+}
+
+const KNOWN_CODES = new Set<number>([...Object.values(CLOSE), ...Object.values(DISCONNECT)].map(({ code }) => code))
+const LIFETIMES = [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400]
+const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/**
+ * Counts what happens. Plain numbers on the way, read when the registry is collected; labels are route patterns,
+ * reasons and close codes, never a user or a channel, so that a client can't make new series.
+ */
+export class Metrics implements Omit<SocketObserver, 'identified'> {
+  readonly #sources: MetricSources
+  readonly #opened = new Map<string, number>()
+  readonly #refused = new Map<string, number>()
+  readonly #rejected = new Map<string, number>()
+  readonly #closes = new Map<string, number>()
+  readonly #repairs = new Map<string, number>()
+  readonly #recoveries = new Map<string, number>()
+  readonly #unread = new Map<string, number>()
+  #messagesIn = 0
+  #bytesIn = 0
+  #heartbeatTimeouts = 0
+  /** Of connections that are closed. Those of open ones are on their outboxes. */
+  #messagesOut = 0
+  #bytesOut = 0
+  #dropped = 0
+  #lifetime: Histogram | undefined
+  #roundTrip: Histogram | undefined
+  #lag: Histogram | undefined
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources
+  }
+
+  opened({ settings }: RealtimeSocket): void {
+    add(this.#opened, settings.route)
+  }
+
+  closed(socket: RealtimeSocket, code: number): void {
+    const { messagesOut, bytesOut, dropped, age } = socket.stats
+    this.#messagesOut += messagesOut
+    this.#bytesOut += bytesOut
+    this.#dropped += dropped
+    add(this.#closes, codeLabel(code))
+    this.#guard(() => this.#lifetime?.observe({ route: socket.settings.route }, age / 1000))
+  }
+
+  received(bytes: number): void {
+    this.#messagesIn++
+    this.#bytesIn += bytes
+  }
+
+  rejected(reason: string): void {
+    add(this.#rejected, reason)
+  }
+
+  roundTrip(milliseconds: number): void {
+    this.#guard(() => this.#roundTrip?.observe(milliseconds / 1000))
+  }
+
+  heartbeatTimeout(): void {
+    this.#heartbeatTimeouts++
+  }
+
+  refused(reason: string): void {
+    add(this.#refused, reason)
+  }
+
+  repaired(complete: boolean): void {
+    add(this.#repairs, complete ? 'complete' : 'hole')
+  }
+
+  recovered(complete: boolean): void {
+    add(this.#recoveries, complete ? 'recovered' : 'not_recovered')
+  }
+
+  /** A message on a channel of Redis, or a request of another node, could not be read. */
+  unread(kind: 'message' | 'request'): void {
+    add(this.#unread, kind)
+  }
+
+  /** @param lag Milliseconds from a publication to its delivery. */
+  delivered(lag: number): void {
+    this.#guard(() => this.#lag?.observe(lag / 1000))
+  }
+
+  /** Registers the metrics. Returns what takes them out again, so that the next application can use the registry. */
+  export(prom: PromClient, registry: PromRegistry): () => void {
+    const registers = [registry]
+    const guard = this.#guard.bind(this)
+    const others = new Set(registry.getMetricsAsArray().map(({ name }) => name))
+    const { registry: sockets, channels, brokerUp, shards, drain } = this.#sources
+    const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
+      new prom.Counter({
+        name: `realtime_${name}_total`,
+        help,
+        registers,
+        labelNames: label === undefined ? [] : [label],
+        collect(this: Counter) {
+          guard(() => {
+            this.reset()
+            for (const [value, count] of read()) this.inc(label === undefined ? {} : { [label]: value }, count)
+          })
+        }
+      })
+    const gauge = (name: string, help: string, read: () => number) =>
+      new prom.Gauge({
+        name: `realtime_${name}`,
+        help,
+        registers,
+        collect(this: Gauge) {
+          guard(() => this.set(read()))
+        }
+      })
+    new prom.Gauge({
+      name: 'realtime_connections',
+      help: 'Open connections',
+      registers,
+      labelNames: ['route'],
+      collect(this: Gauge) {
+        guard(() => {
+          this.reset()
+          for (const { settings } of sockets) this.inc({ route: settings.route })
+        })
+      }
+    })
+    counter('connections_opened', 'Connections opened', 'route', () => this.#opened)
+    counter('handshakes_refused', 'Handshakes refused', 'reason', () => this.#refused)
+    counter('messages_received', 'Messages received', undefined, () => [['', this.#messagesIn]])
+    counter('received_bytes', 'Payload bytes received', undefined, () => [['', this.#bytesIn]])
+    counter('messages_sent', 'Messages sent', undefined, () => [['', this.#sum('messagesOut', this.#messagesOut)]])
+    counter('sent_bytes', 'Bytes of frames sent', undefined, () => [['', this.#sum('bytesOut', this.#bytesOut)]])
+    counter('publications_dropped', 'Publications dropped for slow readers', undefined, () => [
+      ['', this.#sum('dropped', this.#dropped)]
+    ])
+    counter('messages_rejected', 'Messages refused', 'reason', () => this.#rejected)
+    counter('heartbeat_timeouts', 'Connections that no longer answered pings', undefined, () => [
+      ['', this.#heartbeatTimeouts]
+    ])
+    counter('closes', 'Connections closed', 'code', () => this.#closes)
+    counter('position_repairs', 'Gaps found in channels with history', 'outcome', () => this.#repairs)
+    counter('recoveries', 'Subscriptions that gave a position', 'outcome', () => this.#recoveries)
+    counter('node_messages_dropped', 'Messages between nodes that could not be read', 'kind', () => this.#unread)
+    counter('drain_connections', 'Connections that the drain closed or cut', 'how', () => [
+      ['closed', drain().closed],
+      ['terminated', drain().terminated]
+    ])
+    gauge('buffered_bytes', 'Bytes that wait for slow readers', () => {
+      let bytes = 0
+      for (const { bufferedAmount } of sockets) bytes += bufferedAmount
+      return bytes
+    })
+    gauge('channels', 'Channels that this node is subscribed to', channels)
+    gauge('broker_up', '1 while the broker can be used', () => Number(brokerUp()))
+    new prom.Gauge({
+      name: 'realtime_broker_shard_up',
+      help: '1 while the master of a Redis Cluster can be used',
+      registers,
+      labelNames: ['shard'],
+      collect(this: Gauge) {
+        guard(() => {
+          this.reset()
+          for (const [shard, up] of shards()) this.set({ shard }, Number(up))
+        })
+      }
+    })
+    gauge('draining', '1 from the start of the drain on', () => Number(drain().draining))
+    this.#lifetime = new prom.Histogram({
+      name: 'realtime_connection_lifetime_seconds',
+      help: 'From open to close',
+      registers,
+      labelNames: ['route'],
+      buckets: LIFETIMES
+    })
+    this.#lag = new prom.Histogram({
+      name: 'realtime_delivery_lag_seconds',
+      help: 'From a publication, by the clock of who published, to its being written to sockets',
+      registers,
+      buckets: ROUND_TRIPS
+    })
+    this.#roundTrip = new prom.Histogram({
+      name: 'realtime_round_trip_seconds',
+      help: 'From ping to pong',
+      registers,
+      buckets: ROUND_TRIPS
+    })
+    const ours = registry.getMetricsAsArray().filter(({ name }) => !others.has(name))
+    return () => {
+      for (const { name } of ours) registry.removeSingleMetric(name)
+    }
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.#sources.failed(error)
+    }
+  }
+
+  #sum(figure: 'messagesOut' | 'bytesOut' | 'dropped', closed: number): number {
+    let sum = closed
+    for (const { stats } of this.#sources.registry) sum += stats[figure]
+    return sum
+  }
+}
+
+function add(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
+
+/** A peer may close with any of 2,000 codes from 3000 on: those that aren't ours share a label. */
+function codeLabel(code: number): string {
+  if (KNOWN_CODES.has(code) || (code >= 1000 && code < 1016)) return String(code)
+  return code >= 4000 ? '4xxx' : '3xxx'
+}

@@ -1,0 +1,99 @@
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import type { Admission } from '../handshake/admission.ts'
+import { type TokenUse, verifyToken } from '../handshake/authentication.ts'
+import { isExpired } from '../handshake/claim-rules.ts'
+import type { Dismissals } from '../handshake/dismissals.ts'
+import { loggedReason } from '../handshake/refusal-reason.ts'
+import { GuardedLog } from '../input/guarded-log.ts'
+import type { Node } from '../node/node.ts'
+import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from '../options/options.ts'
+import type { SessionServices, Verdict } from '../session/services.ts'
+import { Session } from '../session/session.ts'
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import { HookDeadline } from '../timing/hook-deadline.ts'
+import { ScopeHooks } from './scope-hooks.ts'
+import { kSessions, upgradeRequired } from './socket-routes.ts'
+
+/** The route where the channel protocol is spoken; it exists once there is something to speak about. */
+export class ChannelEndpoint {
+  readonly #app: FastifyInstance
+  readonly #url: string
+  readonly #services: SessionServices
+  #declared = false
+
+  constructor(app: FastifyInstance, node: Node, options: ResolvedOptions, admission: Admission) {
+    const { channels, auth } = options
+    this.#app = app
+    this.#url = channels.url
+    const deadline = new HookDeadline(node.wheel, channels.hookTimeout)
+    this.#services = {
+      broker: node.broker,
+      hub: node.hub,
+      presence: node.presence,
+      wheel: node.wheel,
+      turn: node.context.turn,
+      hooks: channels,
+      deadline,
+      authenticated: auth !== false,
+      authTimeout: (auth === false ? DEFAULTS.auth : auth).timeout,
+      maxCalls: channels.maxCalls,
+      findChannel: (name) => node.channels.find(name),
+      findMethod: (name) => node.methods.find(name),
+      verify: (token, request, use) =>
+        deadline.wait(verdictOn(token, request, auth as ResolvedAuth, use, node.dismissals)),
+      admit: (request, claims) => admission.admitUser(request, claims)
+    }
+    const hooks = new ScopeHooks(app)
+    app.addHook('onReady', async () => {
+      node.channels.compile(hooks)
+      node.methods.compile(hooks)
+    })
+  }
+
+  /** A channel or a method was declared. */
+  declare(): void {
+    if (this.#declared) return
+    this.#declared = true
+    this.#app.route({
+      method: 'GET',
+      url: this.#url,
+      schema: { hide: true },
+      config: { [kSessions]: true },
+      handler: upgradeRequired,
+      wsHandler: (socket: unknown, request: FastifyRequest) => {
+        const realtimeSocket = socket as RealtimeSocket
+        realtimeSocket.session = new Session(realtimeSocket, request, this.#services)
+      }
+    } as never)
+  }
+}
+
+async function verdictOn(
+  token: string,
+  request: FastifyRequest,
+  auth: ResolvedAuth,
+  use: TokenUse,
+  dismissals: Dismissals
+): Promise<Verdict> {
+  const mark = dismissals.mark()
+  try {
+    const { claims, adopt } = await verifyToken(token, request, auth, use)
+    return {
+      claims,
+      adopt: (connection) => {
+        const dismissal = dismissals.since(mark, claims.sub)
+        if (dismissal !== undefined) return dismissal
+        adopt()
+        if (connection !== undefined) dismissals.catchUp(mark, claims.sub, connection)
+        return undefined
+      }
+    }
+  } catch (error) {
+    const { code, statusCode } = error as FastifyError
+    if (statusCode === 503) return { fault: 'unavailable' }
+    const fault = isExpired(error) ? 'expired' : 'invalid'
+    const log = new GuardedLog(request.log)
+    log.info({ code, fault, use, ...loggedReason(error as FastifyError) }, 'token refused')
+    return { fault }
+  }
+}

@@ -1,0 +1,157 @@
+import type { HistoryPolicy } from '../broker/broker.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { boundsFault } from '../input/bounds.ts'
+import { completeHistory, historyFault } from '../input/history-policy.ts'
+import type { ChannelDefinition, ChannelHooks } from '../session/definition.ts'
+
+/** The schemas of a channel, compiled at boot by the application's own validator compiler. */
+export interface ChannelSchema {
+  /** What the pattern's parameters must be; a name that doesn't match is that of no channel. */
+  params?: unknown
+  /**
+   * What clients may publish; anything else is answered with the error 107. It behaves as a body's schema: Fastify's
+   * default compiler converts types (`"5"` to 5 for a number), as on `app.ws` routes, and the result is published.
+   */
+  publication?: unknown
+}
+
+/** How channels of one pattern behave. */
+export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data = unknown>
+  extends ChannelHooks<Params, Data> {
+  schema?: ChannelSchema | undefined
+  /**
+   * Publications that are kept, so that a client that was away can recover: at most `size` of them (1 to 100,000),
+   * none older than `ttl` milliseconds (1,000 to 2,592,000,000), and at most `maxBytes` bytes of data together (1,024
+   * to 1,073,741,824; 8,388,608 by default).
+   * @default none
+   */
+  history?: HistoryPolicy | undefined
+  /**
+   * Whether the channel keeps a list of its clients. `ttl` is how long the entries of a node that died are kept, in
+   * milliseconds (1,000 to 3,600,000; 30,000 by default).
+   * @default false
+   */
+  presence?: boolean | { ttl?: number | undefined } | undefined
+  /**
+   * Whether subscribers are sent who joins and who leaves: with `true` those that ask for it (`join_leave`, in
+   * `centrifuge` the option `joinLeave`), with `'always'` all of them. A client that `onPresence` refuses is sent
+   * neither.
+   * @default false
+   */
+  joinLeave?: boolean | 'always' | undefined
+  /**
+   * Whether clients need a token for each subscription: verified like the connection's, with the claims `sub` (the
+   * same user) and `channel` (the channel's name). The subscription expires with it. It needs `auth.verify` or
+   * @fastify/jwt.
+   * @default false
+   */
+  token?: boolean | undefined
+  /**
+   * Which clients may publish, if `onPublish` agrees: those that are subscribed to the channel, or all clients that are
+   * connected.
+   * @default 'subscribers'
+   */
+  publishers?: 'subscribers' | 'clients' | undefined
+  /**
+   * Whether a client that publishes is given its own publication, as the other subscribers are. `onPublish` may decide
+   * otherwise for one publication.
+   * @default true
+   */
+  echo?: boolean | undefined
+  /**
+   * Whether the scope's prefix is the beginning of the channels' names.
+   * @default true
+   */
+  prefix?: boolean | undefined
+}
+
+const PRESENCE_TTL = 30_000
+const PRESENCE_BOUNDS = [1_000, 3_600_000] as const
+/** Hooks without which clients may not do something, and the others. */
+const REQUIRED = ['onSubscribe', 'onPublish'] as const
+const HOOKS = [...REQUIRED, 'onUnsubscribe', 'onPresence', 'onHistory', 'onRefresh'] as const
+const OPTIONS = new Set<string>([
+  'schema',
+  'history',
+  'presence',
+  'joinLeave',
+  'token',
+  'publishers',
+  'echo',
+  'prefix',
+  ...HOOKS
+])
+export const SCHEMAS = ['params', 'publication'] as const
+/** The options that take one of a few values. */
+const VALUES: Readonly<Record<string, readonly unknown[]>> = {
+  joinLeave: [true, false, 'always'],
+  token: [true, false],
+  publishers: ['subscribers', 'clients'],
+  echo: [true, false],
+  prefix: [true, false]
+}
+
+/** Throws `FST_RT_INVALID_OPTION`, which says how to fix it. */
+export function checkChannelOptions(pattern: string, options: ChannelOptions): void {
+  const fail = (option: string, fix: string): never => {
+    throw new InvalidOptionError(option, `${fix} (app.channel ${pattern})`)
+  }
+  if (typeof options !== 'object' || options === null) fail('options', 'give an object')
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.has(name)) fail(name, `there is no such option; ${[...OPTIONS].join(', ')} exist`)
+  }
+  for (const name of HOOKS) {
+    const hook: unknown = options[name]
+    if (hook === undefined || typeof hook === 'function') continue
+    if (!REQUIRED.includes(name as 'onSubscribe')) fail(name, 'give a function, or leave it out')
+    if (hook !== true) fail(name, 'give a function, or true for every connected client, or leave it out to refuse all')
+  }
+  for (const [name, values] of Object.entries(VALUES)) {
+    const value = options[name as keyof ChannelOptions]
+    if (value === undefined || values.includes(value)) continue
+    fail(name, `give ${values.map((one) => (typeof one === 'string' ? `'${one}'` : one)).join(' or ')}`)
+  }
+  const { history, presence, schema } = options
+  if (schema !== undefined && (typeof schema !== 'object' || schema === null)) fail('schema', 'give an object')
+  for (const name of Object.keys(schema ?? {})) {
+    if (!SCHEMAS.includes(name as 'params'))
+      fail(`schema.${name}`, `there is no such schema; ${SCHEMAS.join(' and ')} exist`)
+  }
+  const fault = history === undefined ? undefined : historyFault(history)
+  if (fault !== undefined) fail('history', fault)
+  if (presence === undefined || typeof presence === 'boolean') return
+  if (typeof presence !== 'object' || presence === null) fail('presence', 'give true, false or an object')
+  const { ttl = PRESENCE_TTL } = presence
+  const ttlFault = boundsFault('presence.ttl', ttl, PRESENCE_BOUNDS)
+  if (ttlFault !== undefined) fail('presence', ttlFault)
+}
+
+/** What was declared, with the hooks bound to the scope that declared it. */
+export function defineChannel(pattern: string, options: ChannelOptions, scope: unknown): ChannelDefinition {
+  const {
+    history,
+    presence = false,
+    joinLeave = false,
+    token = false,
+    publishers = 'subscribers',
+    echo = true
+  } = options
+  const hooks: Record<string, unknown> = {}
+  for (const name of HOOKS) {
+    const hook = options[name] as true | (() => unknown) | undefined
+    if (hook !== undefined) hooks[name] = hook === true ? true : hook.bind(scope)
+  }
+  const { ttl = PRESENCE_TTL } = typeof presence === 'object' ? presence : {}
+  return {
+    pattern,
+    history: history && completeHistory(history),
+    presenceTtl: presence === false ? undefined : ttl,
+    joinLeave,
+    token,
+    publishers,
+    echo,
+    hooks: hooks as ChannelHooks,
+    reported: new Set(),
+    validators: {}
+  }
+}

@@ -1,0 +1,138 @@
+import type { FastifyInstance } from 'fastify'
+import type { HistoryPolicy } from '../broker/broker.ts'
+import { InvalidChannelError, InvalidChannelPatternError, InvalidOptionError } from '../errors.ts'
+import { type CompiledValidator, runValidator } from '../input/validator.ts'
+import { isChannelName } from '../protocol/channel-name.ts'
+import type { ChannelDefinition } from '../session/definition.ts'
+import { type ChannelOptions, checkChannelOptions, defineChannel, SCHEMAS } from './channel-options.ts'
+import { fillPattern } from './pattern-path.ts'
+import { ChannelPatterns, type PatternMatch } from './patterns.ts'
+import type { ScopeHooks } from './scope-hooks.ts'
+
+type Params = Readonly<Record<string, unknown>>
+
+/** The channels that an application has declared. */
+export class ChannelRoutes {
+  readonly #patterns = new ChannelPatterns<ChannelDefinition>()
+  readonly #declared = new Map<string, ChannelDefinition>()
+  #uncompiled: ((hooks: ScopeHooks) => void)[] = []
+  #compiled = false
+
+  /** @param app The scope that declares them. Throws `FST_RT_INVALID_CHANNEL_PATTERN` or `FST_RT_INVALID_OPTION`. */
+  add(pattern: string, options: ChannelOptions, app?: FastifyInstance): void {
+    if (typeof pattern !== 'string' || pattern === '') throw new InvalidChannelPatternError(String(pattern), 'name it')
+    if (this.#compiled) throw new InvalidChannelPatternError(pattern, 'declare it before the application is ready')
+    checkChannelOptions(pattern, options)
+    const definition = defineChannel(pattern, options, app)
+    try {
+      this.#patterns.add(pattern, definition)
+    } catch (cause) {
+      throw Object.assign(new InvalidChannelPatternError(pattern, (cause as Error).message), { cause })
+    }
+    this.#declared.set(pattern, definition)
+    this.#uncompiled.push((hooks) => {
+      if (app !== undefined) definition.guard = hooks.guardOf(app)
+    })
+    for (const part of SCHEMAS) {
+      const schema = options.schema?.[part]
+      if (schema === undefined) continue
+      this.#uncompiled.push(() => {
+        definition.validators[part] = compile(app as FastifyInstance, pattern, part, schema)
+      })
+    }
+  }
+
+  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  compile(hooks: ScopeHooks): void {
+    this.#compiled = true
+    for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
+  }
+
+  find(channel: string): PatternMatch<ChannelDefinition> | undefined {
+    return this.#patterns.find(channel)
+  }
+
+  /**
+   * The name that a pattern has with these parameters. Throws `FST_RT_INVALID_CHANNEL` if that is no name, or the name
+   * of another channel: what comes from a URL could hold a slash, or be the word of a pattern of its own.
+   */
+  name(pattern: string, params: Params): string {
+    const definition = this.#declared.get(pattern)
+    if (definition === undefined) throw new InvalidChannelPatternError(pattern, this.#remedyOf(pattern))
+    const name = fillPattern(pattern, params)
+    const match = isChannelName(name) ? this.find(name) : undefined
+    if (match?.definition !== definition || !isSame(match.params, params)) throw new InvalidChannelError()
+    const { params: validator } = definition.validators
+    if (validator !== undefined && 'issues' in runValidator(validator, match.params)) throw new InvalidChannelError()
+    return name
+  }
+
+  /** What to do about a pattern that is not declared. Another scope's pattern has the prefix of that scope. */
+  #remedyOf(pattern: string): string {
+    const end = `/${String(pattern).replace(/^\//, '')}`
+    const similar = this.patterns.find((declared) => `/${declared}`.endsWith(end))
+    return similar === undefined ? 'declare it with app.channel' : `it is declared as ${similar}: give that`
+  }
+
+  get patterns(): string[] {
+    return [...this.#declared.keys()]
+  }
+
+  /** Whether one was declared with exactly this pattern. */
+  has(pattern: string): boolean {
+    return this.#declared.has(pattern)
+  }
+
+  historyOf(channel: string): HistoryPolicy | undefined {
+    return this.find(channel)?.definition.history
+  }
+}
+
+function isSame(found: Params, given: Params): boolean {
+  return Object.keys(found).every((key) => found[key] === undefined || found[key] === String(given[key]))
+}
+
+function compile(app: FastifyInstance, pattern: string, part: string, schema: unknown): CompiledValidator {
+  try {
+    const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
+    // As bodies are, and messages of `app.ws` routes: whether types are converted is for the application's compiler.
+    const httpPart = part === 'publication' ? 'body' : 'params'
+    return compiler({ schema, method: 'POST', url: pattern, httpPart } as never) as unknown as CompiledValidator
+  } catch (cause) {
+    const mend = `schema.${part} does not compile: ${(cause as Error).message}`
+    throw Object.assign(new InvalidChannelPatternError(pattern, mend), { cause })
+  }
+}
+
+/** A scope's prefix stands before the names that it declares, as before its routes. */
+export function withPrefix(app: FastifyInstance, name: string): string {
+  const prefix = app.prefix.replace(/^\/|\/$/g, '')
+  return prefix === '' ? name : `${prefix}/${name}`
+}
+
+/**
+ * Makes the decorator `app.channel`. `declared` is called for each.
+ * @param tokenFault Why no channel can have the option `token`, if so.
+ */
+export function channelDecorator(routes: ChannelRoutes, declared: () => void, tokenFault: string | undefined) {
+  return function channel(this: FastifyInstance, pattern: string, options: ChannelOptions = {}): FastifyInstance {
+    if (typeof pattern === 'string' && pattern.startsWith('/')) {
+      throw new InvalidChannelPatternError(pattern, 'leave out the slash at its beginning')
+    }
+    if (options?.token === true && tokenFault !== undefined) {
+      throw new InvalidOptionError('token', `${tokenFault} (app.channel ${pattern})`)
+    }
+    const isPrefixed = typeof pattern === 'string' && pattern !== '' && options?.prefix !== false
+    routes.add(isPrefixed ? withPrefix(this, pattern) : pattern, options, this)
+    declared()
+    return this
+  }
+}
+
+/** Makes the decorator `app.channelName`. A scope's own pattern, which has its prefix, goes before one as it stands. */
+export function channelNameDecorator(routes: ChannelRoutes) {
+  return function channelName(this: FastifyInstance, pattern: string, params: Params = {}): string {
+    const own = withPrefix(this, pattern)
+    return routes.name(routes.has(own) ? own : pattern, params)
+  }
+}

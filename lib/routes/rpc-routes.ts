@@ -1,0 +1,101 @@
+import type { FastifyInstance } from 'fastify'
+import { InvalidMethodError } from '../errors.ts'
+import type { CompiledValidator } from '../input/validator.ts'
+import type { CallContext, MethodDefinition } from '../session/definition.ts'
+import { withPrefix } from './channel-routes.ts'
+import type { ScopeHooks } from './scope-hooks.ts'
+
+/** The schemas of a method, compiled at boot by the application's own compilers. */
+export interface MethodSchema {
+  /** What clients call it with; past it the error 107. */
+  data?: unknown
+  /** What it answers; written by the application's serializer compiler. */
+  response?: unknown
+}
+
+export interface MethodOptions {
+  schema?: MethodSchema | undefined
+}
+
+export type MethodHandler = (this: FastifyInstance, context: CallContext) => unknown
+
+const SCHEMAS = ['data', 'response']
+
+/** The methods that an application has declared. */
+export class RpcRoutes {
+  readonly #methods = new Map<string, MethodDefinition>()
+  #uncompiled: ((hooks: ScopeHooks) => void)[] = []
+  #compiled = false
+
+  /** Throws `FST_RT_INVALID_METHOD`. */
+  add(method: string, options: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
+    const fail = (mend: string): never => {
+      throw new InvalidMethodError(String(method), mend)
+    }
+    if (this.#compiled) fail('declare it before the application is ready')
+    if (typeof method !== 'string' || method === '') fail('name it')
+    if (typeof handler !== 'function') fail('give a handler, as the last argument')
+    if (typeof options !== 'object' || options === null) fail('give the options as an object')
+    for (const name of Object.keys(options)) {
+      if (name !== 'schema') fail(`there is no option ${name}; schema is`)
+    }
+    const { schema = {} } = options
+    if (typeof schema !== 'object' || schema === null) fail('make schema an object')
+    if (this.#methods.has(method)) fail('it is declared already')
+    for (const name of Object.keys(schema)) {
+      if (!SCHEMAS.includes(name)) fail(`there is no schema.${name}; ${SCHEMAS.join(' and ')} are`)
+    }
+    const definition: MethodDefinition = { handler: handler.bind(app) }
+    this.#methods.set(method, definition)
+    this.#uncompiled.push((hooks) => {
+      definition.guard = hooks.guardOf(app)
+      compile(app, method, schema, definition)
+    })
+  }
+
+  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  compile(hooks: ScopeHooks): void {
+    this.#compiled = true
+    for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
+  }
+
+  find(method: string): MethodDefinition | undefined {
+    return this.#methods.get(method)
+  }
+}
+
+function compile(app: FastifyInstance, method: string, schema: MethodSchema, definition: MethodDefinition): void {
+  const { data, response } = schema
+  const part = { method: 'POST', url: method }
+  try {
+    if (data !== undefined) {
+      const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
+      const compiled: unknown = compiler({ ...part, schema: data, httpPart: 'body' } as never)
+      definition.validator = compiled as CompiledValidator
+    }
+    if (response !== undefined) {
+      const compiler = app.serializerCompiler as NonNullable<FastifyInstance['serializerCompiler']>
+      definition.serializer = compiler({ ...part, schema: response, httpStatus: '200' } as never)
+    }
+  } catch (cause) {
+    throw Object.assign(new InvalidMethodError(method, `its schema does not compile: ${(cause as Error).message}`), {
+      cause
+    })
+  }
+}
+
+/** Makes the decorator `app.rpc`. `declared` is told of each. */
+export function rpcDecorator(routes: RpcRoutes, declared: () => void) {
+  return function rpc(
+    this: FastifyInstance,
+    method: string,
+    ...rest: [MethodHandler] | [MethodOptions, MethodHandler]
+  ): FastifyInstance {
+    const [options, handler] =
+      rest.length < 2 ? [{}, rest[0] as MethodHandler] : (rest as [MethodOptions, MethodHandler])
+    const name = typeof method === 'string' && method !== '' ? withPrefix(this, method) : method
+    routes.add(name, options, handler, this)
+    declared()
+    return this
+  }
+}

@@ -1,0 +1,293 @@
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onErrorHookHandler,
+  onRequestAsyncHookHandler,
+  onSendHookHandler,
+  preHandlerHookHandler,
+  RouteOptions
+} from 'fastify'
+import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from '../errors.ts'
+import { type Admission, kRoute, type Route } from '../handshake/admission.ts'
+import { authenticationFault } from '../handshake/authentication.ts'
+import type { CompiledValidator } from '../input/validator.ts'
+import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from '../options/options.ts'
+import { resolveRoute } from '../options/resolve-options.ts'
+import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { RequestRules } from '../socket/requests.ts'
+import { Resumption } from '../socket/resumption.ts'
+import { type Handler, runner } from './socket-handler.ts'
+import type { UpgradeRoutes } from './upgrade-routes.ts'
+
+/*
+ * What this package adds to Fastify's routes: `app.ws`, and for every route with `{ websocket: true }` the settings
+ * that its handshake and its sockets go by.
+ */
+
+type Config = {
+  realtime?: RealtimeRouteOptions
+  [kRoute]?: Route
+  [kMessage]?: unknown
+  [kRequests]?: RequestSchemas
+  [kSessions]?: true
+  [key: string]: unknown
+}
+
+/** Marks, in a route's `config`, the one where the channel protocol is spoken. */
+export const kSessions = Symbol('fastify-realtime.sessions')
+
+// Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
+const kMessage = Symbol('fastify-realtime.message')
+const NO_SCHEMA = Symbol('no schema')
+const NO_UPGRADES =
+  'this server accepts no WebSockets; register Fastify with https and https.allowHTTP1: true, or without http2'
+// The same for the schemas of its requests.
+const kRequests = Symbol('fastify-realtime.requests')
+// What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
+// another name would be passed over, and what it was to check would go unchecked.
+const SCHEMA_PARTS = new Set(
+  'params querystring query headers hide deprecated tags summary description operationId externalDocs security consumes produces links $id'.split(
+    ' '
+  )
+)
+
+type Respond = (this: FastifyInstance, data: unknown, socket: RealtimeSocket, request: FastifyRequest) => unknown
+
+/** The schemas of a route's requests, and what they are compiled to. */
+interface RequestSchemas extends Pick<RequestRules, 'validator' | 'serializer'> {
+  request?: unknown
+  reply?: unknown
+}
+
+export interface SocketRouteOptions {
+  respond?: Respond
+  requests?: boolean
+  queued?: boolean
+  schema?: { message?: unknown; [part: string]: unknown }
+  config?: Config
+  [option: string]: unknown
+}
+
+/** The decorator `app.ws`. */
+export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [SocketRouteOptions, Handler]) {
+  const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
+  if (typeof path !== 'string') throw new InvalidRouteError(String(path), 'give a path like /live')
+  if (typeof handler !== 'function') throw new InvalidRouteError(path, 'give a handler, as the last argument')
+  const {
+    schema = {},
+    config,
+    respond,
+    requests,
+    queued,
+    ...others
+  } = checkObject(path, 'options', options) as SocketRouteOptions
+  checkDialogue(path, options)
+  checkObject(path, 'schema', schema)
+  const { message = NO_SCHEMA, request: requestSchema, reply, ...parts } = schema
+  if (respond === undefined && (requestSchema !== undefined || reply !== undefined)) {
+    throw new InvalidRouteError(path, 'schema.request and schema.reply belong to the option respond, which is missing')
+  }
+  const schemas: RequestSchemas = { request: requestSchema, reply }
+  const run = runner(this, path, handler)
+  for (const part of ['body', 'response']) {
+    if (part in parts)
+      throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
+  }
+  const unknown = Object.keys(parts).find((part) => !SCHEMA_PARTS.has(part) && !part.startsWith('x-'))
+  if (unknown !== undefined) {
+    throw new InvalidRouteError(
+      path,
+      `there is no schema.${unknown}; message, request, reply, params, querystring and headers are`
+    )
+  }
+  if ('message' in others) throw new InvalidRouteError(path, 'message belongs into schema')
+  this.route({
+    ...others,
+    method: 'GET',
+    url: path,
+    // With it, Fastify's handler would take the place of ours.
+    websocket: undefined,
+    schema: { ...parts, hide: true },
+    config: { ...config, [kMessage]: message, [kRequests]: schemas },
+    handler: upgradeRequired,
+    wsHandler: (socket: RealtimeSocket, request: FastifyRequest) => {
+      const { validator, serializer } = schemas
+      const answer = respond && ((data: unknown) => respond.call(this, data, socket, request))
+      const rules = { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
+      socket.begin(rules, Resumption.from(request.raw.url as string, socket.maxSubscriptions))
+      run(socket, request)
+    }
+  } as unknown as RouteOptions)
+  return this
+}
+
+function checkDialogue(path: string, { respond, requests, queued }: SocketRouteOptions): void {
+  if (respond !== undefined && typeof respond !== 'function') {
+    throw new InvalidRouteError(path, 'respond: give a function, which answers requests')
+  }
+  for (const [name, value] of Object.entries({ requests, queued })) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new InvalidRouteError(path, `${name}: give true or false`)
+    }
+  }
+}
+
+function checkObject(path: string, what: string, value: unknown): object {
+  if (typeof value === 'object' && value !== null) return value
+  throw new InvalidRouteError(path, `${what}: give an object`)
+}
+
+/** Answers a request that is no handshake. HTTP/2 knows no upgrade: to name one there is an error that Node throws. */
+export function upgradeRequired(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { code, statusCode, message } = new UpgradeRequiredError()
+  if (request.raw.httpVersionMajor < 2) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
+}
+
+/** Prepares every WebSocket route that is declared after this package was registered. */
+export function prepareSocketRoutes(
+  app: FastifyInstance,
+  settings: RouteSettings,
+  admission: Admission,
+  paths: UpgradeRoutes
+): void {
+  const pending: (() => void)[] = []
+  // With a callback: not even a promise may come between what it checks and the 101.
+  const complete: preHandlerHookHandler = (request, reply, done) => {
+    if (admission.complete(request, reply) === undefined) done()
+  }
+  const onError: onErrorHookHandler = (request, _reply, _error, done) => {
+    admission.failed(request)
+    done()
+  }
+  const onSend: onSendHookHandler = (request, reply, payload, done) => {
+    const answer = admission.refusedByHook(request, reply, payload)
+    // Told by a close code: Fastify has nothing to send.
+    if (answer !== undefined) done(null, answer.payload)
+  }
+  app.addHook('onRoute', function (this: FastifyInstance, options) {
+    const isSocket = Boolean(options.websocket || options.wsHandler)
+    paths.declared(options, isSocket)
+    if (!isSocket) {
+      if ((options.config as Config | undefined)?.realtime === undefined) return
+      throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
+    }
+    // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
+    if (![options.method].flat().includes('GET')) return
+    if (options.websocket) answerPlainRequests(options)
+    const config = (options.config ?? {}) as Config
+    const { [kMessage]: message, [kRequests]: schemas, ...others } = config
+    const route: Route = {
+      kind: config[kSessions] ? 'channels' : message === undefined ? 'raw' : 'messages',
+      settings: routeSettings(this, options.url, settings, config.realtime)
+    }
+    admission.declared(route)
+    options.config = { ...others, [kRoute]: route } as typeof options.config
+    options.preHandler = [options.preHandler ?? [], complete].flat()
+    options.onError = [options.onError ?? [], onError].flat()
+    options.onSend = [options.onSend ?? [], onSend].flat()
+    this.after(() => {
+      const limiter = takeLimiter(this, options)
+      if (limiter !== undefined) route.limiter = limiter
+      const hasMessages = (message !== undefined && message !== NO_SCHEMA) || schemas?.request !== undefined
+      if (hasMessages || config[kSessions]) ensureValidatorCompiler(this, options)
+      if (config[kSessions] || schemas?.reply !== undefined) ensureSerializerCompiler(this, options)
+    })
+    if (message !== undefined && message !== NO_SCHEMA) {
+      pending.push(() => {
+        route.validator = compile(options.validatorCompiler ?? this.validatorCompiler, message, options.url)
+      })
+    }
+    if (schemas !== undefined) pending.push(() => compileRequests(this, options, schemas))
+  })
+  app.addHook('onReady', async () => {
+    paths.compile()
+    if (paths.any && !acceptsUpgrades(app)) throw new InvalidOptionError('http2', NO_UPGRADES)
+    for (const compileNext of pending.splice(0)) compileNext()
+  })
+}
+
+/** A WebSocket needs HTTP/1.1, which a server with `http2` offers over TLS only, and only if it is told to. */
+function acceptsUpgrades({ initialConfig: { http2, https } }: FastifyInstance): boolean {
+  return http2 !== true || (typeof https === 'object' && https.allowHTTP1 === true)
+}
+
+/** @fastify/websocket answers 404 to a plain request on a route with `websocket: true`, as if there were none. */
+function answerPlainRequests(options: RouteOptions): void {
+  const { handler } = options
+  options.handler = function (request, reply) {
+    // `ws` is true for an upgrade.
+    return request.ws ? handler.call(this, request, reply) : upgradeRequired(request, reply)
+  }
+}
+
+function routeSettings(app: FastifyInstance, url: string, settings: RouteSettings, own: unknown): RouteSettings {
+  if (own !== undefined) checkObject(url, 'config.realtime', own)
+  let resolved: RouteSettings
+  try {
+    resolved = resolveRoute(settings, own as RealtimeRouteOptions | undefined)
+  } catch (error) {
+    throw Object.assign(error as Error, { message: `Route ${url}: ${(error as Error).message}` })
+  }
+  const fault = resolved.auth === false ? undefined : authenticationFault(app, resolved.auth)
+  if (fault !== undefined) throw new InvalidRouteError(url, `no way to know who a client is: ${fault}`)
+  return resolved
+}
+
+function compileRequests(app: FastifyInstance, options: RouteOptions, schemas: RequestSchemas): void {
+  const { url } = options
+  const { request, reply } = schemas
+  if (request !== undefined) {
+    schemas.validator = compile(options.validatorCompiler ?? app.validatorCompiler, request, url, 'request')
+  }
+  if (reply === undefined) return
+  const compiler = (options.serializerCompiler ?? app.serializerCompiler) as NonNullable<typeof app.serializerCompiler>
+  const part = { schema: reply, method: 'GET', url, httpStatus: '200' } as never
+  schemas.serializer = compiled(url, 'reply', () => compiler(part))
+}
+
+function compile(
+  compiler: FastifyInstance['validatorCompiler'],
+  schema: unknown,
+  url: string,
+  name = 'message'
+): CompiledValidator {
+  const part = { schema, method: 'GET', url, httpPart: name } as never
+  return compiled(url, name, () => (compiler as NonNullable<typeof compiler>)(part) as unknown as CompiledValidator)
+}
+
+function compiled<T>(url: string, name: string, make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    const mend = `schema.${name} does not compile: ${(cause as Error).message}`
+    throw Object.assign(new InvalidRouteError(url, mend), { cause })
+  }
+}
+
+/** Fastify sets up its default validator only for a route that has one of its own schemas: this gives it one. */
+function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): void {
+  if ((options.validatorCompiler ?? app.validatorCompiler) !== undefined) return
+  const schema = options.schema as { querystring?: unknown }
+  schema.querystring ??= { type: 'object' }
+}
+
+/** The same for its serializer. */
+function ensureSerializerCompiler(app: FastifyInstance, options: RouteOptions): void {
+  if (app.serializerCompiler === undefined) options.schema = { ...options.schema, response: { 200: {} } }
+}
+
+/**
+ * Takes @fastify/rate-limit's hook out of a route's own, since it must run before the token is verified, and the rest
+ * of them after. It pushes its hook to whatever the route has, in an order that depends on which plugin came first;
+ * what tells it is that all such hooks are closures of one function.
+ */
+function takeLimiter(app: FastifyInstance, options: RouteOptions): onRequestAsyncHookHandler | undefined {
+  const { rateLimit } = app as { rateLimit?: () => unknown }
+  if (typeof rateLimit !== 'function' || options.onRequest === undefined) return undefined
+  const source = String(rateLimit())
+  const hooks = [options.onRequest].flat() as onRequestAsyncHookHandler[]
+  options.onRequest = hooks.filter((hook) => String(hook) !== source)
+  return hooks.find((hook) => String(hook) === source)
+}

@@ -1,0 +1,43 @@
+import { stringify } from '../../input/stringify.ts'
+import { runValidator } from '../../input/validator.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
+import { rpcResult } from '../../protocol/replies.ts'
+import type { Session } from '../session.ts'
+import type { CommandOf } from './index.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
+
+/** `rpc`: calls a method of the application's. */
+export async function rpc(session: Session, command: CommandOf<'rpc'>, text: string): Promise<void> {
+  const { method, data } = command.request
+  const { deadline, findMethod } = session.services
+  const definition = findMethod(method)
+  if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
+  await session.pass(definition)
+  refuseUnsafeIntegers(text, 'rpc')
+  const { validator, serializer = stringify } = definition
+  const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)
+  if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
+  const result = await deadline.wait(definition.handler({ ...session.client(), data: validation.value }))
+  session.reply(command, rpcResult(result === undefined ? 'null' : onOneLine(serializer(result))))
+}
+
+/**
+ * A JSON text as one line: a line break would end the reply, and clients hang up on half of one. In JSON a break is never
+ * part of a string, so each is as good as a space; to parse the text and write it anew would change large numbers.
+ */
+function onOneLine(text: string): string {
+  return text.replace(/[\n\r]+/g, ' ')
+}
+
+/** `send`: a message that isn't answered. */
+export async function send(session: Session, command: CommandOf<'send'>, text: string): Promise<void> {
+  const { deadline, hooks } = session.services
+  const { onMessage } = hooks
+  if (onMessage === undefined) {
+    // Else the client would never learn that nobody listens.
+    throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
+  }
+  refuseUnsafeIntegers(text, 'send')
+  await deadline.wait(onMessage({ ...session.client(), data: command.request.data }))
+}

@@ -1,0 +1,42 @@
+import { checkIdempotencyKey } from '../../input/idempotency-key.ts'
+import { stringify } from '../../input/stringify.ts'
+import { userKey } from '../../input/user-key.ts'
+import { runValidator } from '../../input/validator.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { rawMember } from '../../protocol/raw-json.ts'
+import type { Session } from '../session.ts'
+import { describe, findTarget } from './attach.ts'
+import type { CommandOf } from './index.ts'
+import { refuseUnsafeIntegers } from './payload.ts'
+import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
+
+/** `publish`: validated, allowed by the application, then published to all. */
+export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
+  const { channel } = command.request
+  plainOnly(command.request)
+  const { definition, params } = findTarget(session, channel)
+  const onPublish = publishHook(session, definition)
+  if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
+  await session.pass(definition)
+  if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
+  const validator = definition.validators.publication
+  if (validator !== undefined) refuseUnsafeIntegers(text, 'publish')
+  const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
+  if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
+  const data = validation === undefined ? command.request.data : validation.value
+  const { deadline, hub } = session.services
+  const context = { ...session.client(), channel, params, data }
+  const grant = (onPublish === true ? undefined : answerOf(await deadline.wait(onPublish(context)))) ?? {}
+  stillAllowed(session, channel, definition)
+  let published: string
+  if (grant.data !== undefined) published = stringify(grant.data)
+  // A schema may have changed it; without one it goes out as it came.
+  else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
+  const info = session.subscriptions.get(channel)?.info ?? describe(session)
+  const key = checkIdempotencyKey(grant.idempotencyKey)
+  const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
+  const echo: unknown = grant.echo ?? definition.echo
+  if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
+  await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.socket.id }, info)
+  session.reply(command, '{}')
+}

@@ -1,0 +1,374 @@
+import type { FastifyRequest } from 'fastify'
+import { BoundedLog } from '../connection/bounded-log.ts'
+import type { SocketSession } from '../connection/context.ts'
+import type { Outbox } from '../connection/outbox.ts'
+import { HELD_BY } from '../connection/reading.ts'
+import type { Member } from '../hub/hub.ts'
+import { clipped } from '../input/clipped.ts'
+import { loggable } from '../input/loggable.ts'
+import { readable } from '../input/thrown.ts'
+import type { Claims } from '../options/options.ts'
+import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
+import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
+import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
+import { errorReply, laggingPush, PING, reply, unsubscribePush } from '../protocol/replies.ts'
+import { Limiter } from '../timing/limiter.ts'
+import type { Timed } from '../timing/timer-wheel.ts'
+import { ApplicationRequests } from './application-requests.ts'
+import { COMMANDS, laneOf } from './commands/index.ts'
+import type { ClientContext, ScopeGuard } from './definition.ts'
+import { failureOf } from './failure.ts'
+import { Lanes } from './lanes.ts'
+import { idIn, readLine } from './line.ts'
+import { ReplyBatch } from './reply-batch.ts'
+import type { SessionServices, SessionSocket } from './services.ts'
+import type { SessionSubscription } from './session-subscription.ts'
+
+/**
+ * `new` until the client sends `connect`, which makes it `connected` or, where it is refused, leaves it to hang up
+ * (`refused`); `ended` once nothing the client sends matters any more.
+ */
+type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
+
+// Bytes that a client may send until its `connect` is answered: in messages, and on the wire with all that frames them.
+const MAX_UNKNOWN = 65_536
+const MAX_FRAMED = MAX_UNKNOWN + 4_096
+// Bytes of a line that is not parsed if its client may not send it: to find its id costs less.
+const LARGE = 4_096
+// Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
+const MAX_LINES = 1_000
+
+/** One connection that speaks the channel protocol. */
+export class Session implements Member, SocketSession, Timed {
+  readonly socket: SessionSocket
+  readonly request: FastifyRequest
+  readonly services: SessionServices
+  readonly subscriptions = new Map<string, SessionSubscription>()
+  /** Its questions whose answers may be large are asked one after another. */
+  readonly lookups = new Limiter(1)
+  user: Claims | null
+  /** Describes the client to others; JSON text. */
+  info: string | undefined
+  wheelTick = -1
+  readonly #lanes: Lanes
+  #state: State = 'new'
+  /** The node drains; `connect` may still be under way. */
+  #draining = false
+  /** What came while `connect` was under way. */
+  #early: { readonly command: Command; readonly text: string }[] = []
+  readonly #replies: ReplyBatch
+  readonly #asked: ApplicationRequests
+  #denialLog: BoundedLog | undefined
+  #failureLog: BoundedLog | undefined
+  /** Bytes that it has sent while nobody knows it. */
+  #unknownBytes = 0
+
+  constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
+    this.socket = socket
+    this.request = request
+    this.services = services
+    this.user = socket.user
+    this.#lanes = new Lanes({
+      capacity: socket.settings.limits.maxQueue,
+      maxBytes: socket.settings.limits.maxPayload,
+      full: () => socket.intake.hold(HELD_BY.inbox),
+      free: () => socket.intake.release(HELD_BY.inbox)
+    })
+    this.#asked = new ApplicationRequests(this, this.#lanes)
+    socket.outbox.droppedNotice = laggingPush
+    this.#replies = new ReplyBatch(services.turn, (text) => socket.sendText(text))
+    socket.outbox.addSource(this.#replies)
+    socket.allow(MAX_FRAMED, () => this.#tooMuch())
+    services.wheel.set(this, services.wheel.now() + services.authTimeout)
+  }
+
+  get outbox(): Outbox {
+    return this.socket.outbox
+  }
+
+  get closed(): boolean {
+    return this.#state === 'ended' || this.socket.closed
+  }
+
+  get maxSubscriptions(): number {
+    return this.socket.maxSubscriptions
+  }
+
+  get channels(): string[] {
+    return [...this.subscriptions.keys()]
+  }
+
+  isOn(channel: string): boolean {
+    return this.subscriptions.has(channel) || this.#asked.asksFor(channel)
+  }
+
+  /** The wheel calls this: the client has not said in time who it is, or has not hung up. */
+  onDue(now: number): number {
+    const { graceUntil } = this.services.wheel
+    if (now < graceUntil) return graceUntil
+    this.disconnect(DISCONNECT.stale)
+    return Number.POSITIVE_INFINITY
+  }
+
+  receive(data: Buffer, isBinary: boolean): void {
+    if (!this.#listens) return
+    if (isBinary) {
+      this.disconnect(DISCONNECT.inappropriateProtocol)
+      return
+    }
+    if (this.#state !== 'connected') this.#unknownBytes += data.length
+    if (this.#unknownBytes > MAX_UNKNOWN) {
+      this.#tooMuch()
+      return
+    }
+    const lines = splitFrame(data.toString(), MAX_LINES + this.maxSubscriptions)
+    if (lines === undefined) {
+      this.disconnect(DISCONNECT.badRequest)
+      return
+    }
+    for (const line of lines) if (this.#listens) this.#take(line)
+  }
+
+  /** Nobody knows it yet, and it sends more than anybody needs to be known. */
+  #tooMuch(): void {
+    this.disconnect(DISCONNECT.badRequest)
+    this.socket.cutOff()
+  }
+
+  get #listens(): boolean {
+    return !this.socket.closed && !this.#draining && this.#state !== 'ended' && this.#state !== 'refused'
+  }
+
+  #take(text: string): void {
+    const bytes = Buffer.byteLength(text)
+    const isLarge = bytes > LARGE
+    if (isLarge && !this.socket.intake.takeCommand(bytes)) {
+      this.#answer(idOf(text), ERROR.tooManyRequests)
+      return
+    }
+    const line = readLine(text, this.socket.settings.limits.maxDepth)
+    if ('parsed' in line && line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
+    else if ('parsed' in line && line.parsed === 'pong') this.#pong()
+    else if (!isLarge && !this.socket.intake.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
+    else if ('refused' in line) this.#refuseLine(line.refused)
+    else this.#accept(line.parsed as Command, text)
+  }
+
+  #refuseLine(id: number): void {
+    this.#answer(id, ERROR.badRequest)
+    // Who begins like this has not connected, and won't.
+    if (this.#state === 'new') this.#refuse()
+  }
+
+  #pong(): void {
+    // One that nobody asked for is harmless; before connect it can't be one.
+    if (this.#state === 'connected') this.socket.pingAnswered()
+    else this.disconnect(DISCONNECT.badRequest)
+  }
+
+  #accept(command: Command, text: string): void {
+    const isConnect = command.name === 'connect'
+    if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
+    else if (this.#state === 'connecting') this.#early.push({ command, text })
+    else {
+      // From here on it is the application's time, which has bounds of its own.
+      if (isConnect) {
+        this.#state = 'connecting'
+        this.services.wheel.delete(this)
+      }
+      this.#run(command, text)
+    }
+  }
+
+  #run(command: Command, text: string): void {
+    const { lane, concurrency } = laneOf(command, this.services)
+    this.#lanes.run(lane, concurrency, () => this.#handle(command, text), text.length)
+  }
+
+  async #handle(command: Command, text: string): Promise<void> {
+    if (this.closed) return
+    try {
+      await COMMANDS[command.name](this, command as never, text)
+    } catch (error) {
+      this.fail(command, error)
+    }
+  }
+
+  /** Answers a command with what became of it. */
+  fail(command: Command, thrown: unknown): void {
+    const { id, name } = command
+    const error = readable(thrown)
+    const failure = failureOf(error)
+    if ('error' in failure && failure.unexpected) {
+      this.failureLog.error(
+        { err: loggable(error), connection: this.socket.id, command: name },
+        'channel command failed'
+      )
+    } else if ('error' in failure && failure.error.code === ERROR.permissionDenied.code) this.#noteDenial(command)
+    if (this.closed) return
+    if ('disconnect' in failure) this.disconnect(failure.disconnect)
+    else this.#answer(id, failure.error)
+    if (name === 'connect' && this.#state === 'connecting') this.#refuse()
+  }
+
+  /** For whoever looks into it later: who was refused what. */
+  #noteDenial({ name, request }: Command): void {
+    const { id, settings } = this.socket
+    this.#denialLog ??= new BoundedLog(settings.log, this.services.wheel)
+    const channel = 'channel' in request ? clipped(request.channel) : undefined
+    const user = this.user?.sub === undefined ? undefined : clipped(this.user.sub)
+    this.#denialLog.info({ connection: id, user, command: name, channel }, 'channel command denied')
+  }
+
+  /** For what the application fails at for this client. */
+  get failureLog(): BoundedLog {
+    this.#failureLog ??= new BoundedLog(this.socket.settings.log, this.services.wheel)
+    return this.#failureLog
+  }
+
+  #answer(id: number, error: ErrorReply): void {
+    // Id 0 is a message, which nobody waits for.
+    if (id > 0) this.#replies.add(errorReply(id, error))
+  }
+
+  reply({ id, name }: Pick<Command, 'id' | 'name'>, result: string): void {
+    this.#replies.add(reply(id, name, result))
+  }
+
+  pay(bytes: number): void {
+    this.socket.intake.spend(bytes)
+  }
+
+  /** Sends what stands by itself, behind the replies before it. */
+  push(text: string): void {
+    this.seal()
+    this.socket.sendText(text)
+  }
+
+  /** Sends the replies of this turn. */
+  seal(): void {
+    this.#replies.seal()
+  }
+
+  /** The client has connected, and been told so. */
+  connected(): void {
+    this.#state = this.#draining ? 'draining' : 'connected'
+    this.socket.intake.liftAllowance()
+    this.#asked.settle(this.#state === 'connected')
+    for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
+  }
+
+  /** The client couldn't connect: it hangs up, or is hung up on once its time is over. */
+  #refuse(): void {
+    const { wheel, authTimeout } = this.services
+    this.#state = 'refused'
+    this.#early = []
+    wheel.set(this, wheel.now() + authTimeout)
+  }
+
+  disconnect({ code, reason }: Disconnect): void {
+    this.seal()
+    this.socket.close(code, reason)
+    this.ended()
+  }
+
+  ping(): boolean {
+    if (this.#state !== 'connected') return false
+    this.push(PING)
+    return true
+  }
+
+  caughtUp(): void {
+    this.services.hub.caughtUp(this)
+  }
+
+  drain(): Promise<void> | undefined {
+    this.#draining = true
+    // What came behind `connect` is not begun any more: the client sends it to the next node.
+    this.#early = []
+    if (this.#state === 'connected' || this.#state === 'new') {
+      this.#state = 'draining'
+      this.#asked.end()
+    }
+    return this.#lanes.idle()
+  }
+
+  /** The connection is gone. */
+  ended(): void {
+    this.#state = 'ended'
+    this.#early = []
+    this.#asked.end()
+    this.#lanes.clear()
+    this.services.wheel.delete(this)
+    for (const subscription of [...this.subscriptions.values()]) this.drop(subscription, UNSUBSCRIBE.disconnected)
+  }
+
+  /** Ends a subscription, without a word to the client. */
+  drop(subscription: SessionSubscription, { code, reason }: Disconnect): void {
+    const { channel, definition, params, live } = subscription
+    if (!this.holds(subscription)) return
+    this.subscriptions.delete(channel)
+    this.services.wheel.delete(subscription)
+    this.services.hub.unsubscribe(this, channel)
+    subscription.attendance?.leave()
+    if (!live || definition.hooks.onUnsubscribe === undefined) return
+    const context = { ...this.client(), channel, params, code, reason }
+    this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)
+  }
+
+  /** Whether that subscription is still wanted. */
+  holds(subscription: SessionSubscription): boolean {
+    return this.subscriptions.get(subscription.channel) === subscription
+  }
+
+  /** Runs a hook that nobody waits for. */
+  #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
+    const failed = (thrown: unknown) => {
+      const err = loggable(thrown)
+      this.failureLog.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
+    }
+    try {
+      Promise.resolve(hook(context)).catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** Ends a subscription and tells the client, if it knows of it. */
+  end(subscription: SessionSubscription, reason: Disconnect): void {
+    const { channel, live } = subscription
+    this.drop(subscription, reason)
+    if (live) this.push(unsubscribePush(channel, reason))
+  }
+
+  /** What was published can't be had any more: the client subscribes anew, and learns that it did not recover. */
+  insufficientState(channel: string): void {
+    const subscription = this.subscriptions.get(channel)
+    if (subscription?.byServer) this.disconnect(DISCONNECT.insufficientState)
+    else if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.insufficientState)
+  }
+
+  /** The application ends a subscription, or begins one. */
+  unsubscribe(channel: string): void {
+    this.#asked.unsubscribe(channel)
+  }
+
+  subscribe(channel: string): void {
+    this.#asked.subscribe(channel)
+  }
+
+  /** The application moved the expiry of the connection, to a time in seconds since 1970. */
+  extended(expiresAt: number): void {
+    this.#asked.extended(expiresAt)
+  }
+
+  /** Throws where the hooks of the scope that declared it don't let the client's command pass. */
+  pass({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
+    return guard && this.services.deadline.wait(guard(this.request))
+  }
+
+  /** Which client hooks are told that it is. */
+  client(): ClientContext {
+    return { user: this.user, connection: this.socket.id, request: this.request }
+  }
+}

@@ -1,0 +1,130 @@
+import type {
+  PresenceOptions,
+  PublishOptions,
+  PublishResult,
+  Streams,
+  SubscribeOptions,
+  SubscribeResult
+} from '../connection/context.ts'
+import { InvalidArgumentError, InvalidChannelError, SocketClosedError } from '../errors.ts'
+import type { Attendance, Presence } from '../hub/attendance.ts'
+import { socketFormat } from '../hub/feed.ts'
+import type { Hub } from '../hub/hub.ts'
+import { stringify } from '../input/stringify.ts'
+import { isChannelName } from '../protocol/channel-name.ts'
+import { clientInfo } from '../protocol/replies.ts'
+import type { ChannelDefinition } from '../session/definition.ts'
+import type { RealtimeSocket } from './realtime-socket.ts'
+
+export interface SocketStreamsOptions {
+  readonly hub: Hub
+  readonly presence: Presence
+  findChannel(name: string): ChannelDefinition | undefined
+}
+
+/** A socket's presence on one channel. */
+interface Present {
+  readonly attendance: Attendance
+  /** Settles once its entry is added, or could not be. */
+  readonly entered: Promise<void>
+}
+
+/** What sockets without a session do with channels: subscribe, with presence if they ask for it, and publish. */
+export class SocketStreams implements Streams {
+  readonly #options: SocketStreamsOptions
+  readonly #present = new Map<RealtimeSocket, Map<string, Present>>()
+
+  constructor(options: SocketStreamsOptions) {
+    this.#options = options
+  }
+
+  async subscribe(
+    socket: RealtimeSocket,
+    channel: string,
+    options: SubscribeOptions | undefined
+  ): Promise<SubscribeResult> {
+    const { hub } = this.#options
+    const description = descriptionIn(options?.presence)
+    if (description === undefined) return hub.subscribe(socket, channel, socketFormat, options)
+    if (!isChannelName(channel)) throw new InvalidChannelError()
+    if (socket.closed) throw new SocketClosedError()
+    const present = this.#presentOn(socket, channel, description)
+    try {
+      // Before its subscription, so that it finds itself among those who are there.
+      await present.entered
+      if (socket.closed) throw new SocketClosedError()
+      if (!this.#holds(socket, channel, present)) return { recovered: false, offset: 0, epoch: '' }
+      const result = await hub.subscribe(socket, channel, socketFormat, options)
+      // It may have been unsubscribed meanwhile, which it has left by.
+      present.attendance.join()
+      return result
+    } catch (error) {
+      if (this.#holds(socket, channel, present) && !hub.isOn(socket, channel)) this.#leave(socket, channel)
+      throw error
+    }
+  }
+
+  unsubscribe(socket: RealtimeSocket, channel: string): void {
+    this.#options.hub.unsubscribe(socket, channel)
+    this.#leave(socket, channel)
+  }
+
+  publish(channel: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
+    return this.#options.hub.publish(channel, data, options)
+  }
+
+  closed(socket: RealtimeSocket): void {
+    this.#options.hub.unsubscribeAll(socket)
+    for (const channel of [...(this.#present.get(socket)?.keys() ?? [])]) this.#leave(socket, channel)
+  }
+
+  caughtUp(socket: RealtimeSocket): void {
+    this.#options.hub.caughtUp(socket)
+  }
+
+  #presentOn(socket: RealtimeSocket, channel: string, { info }: PresenceOptions): Present {
+    const channels = this.#present.get(socket) ?? new Map<string, Present>()
+    const before = channels.get(channel)
+    if (before !== undefined) return before
+    const { presence, findChannel } = this.#options
+    const { presenceTtl: ttl, joinLeave = false } = findChannel(channel) ?? {}
+    if (ttl === undefined && !joinLeave) {
+      throw new InvalidArgumentError('presence', 'give a channel that app.channel declares with presence or joinLeave')
+    }
+    const entry = { connection: socket.id, user: socket.user?.sub ?? '', info: describe(socket, info) }
+    const attendance = presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false })
+    const present = { attendance, entered: attendance.enter() }
+    channels.set(channel, present)
+    this.#present.set(socket, channels)
+    return present
+  }
+
+  #holds(socket: RealtimeSocket, channel: string, present: Present): boolean {
+    return this.#present.get(socket)?.get(channel) === present
+  }
+
+  #leave(socket: RealtimeSocket, channel: string): void {
+    const channels = this.#present.get(socket)
+    const present = channels?.get(channel)
+    if (channels === undefined || present === undefined) return
+    channels.delete(channel)
+    if (channels.size === 0) this.#present.delete(socket)
+    present.attendance.leave()
+  }
+}
+
+/** How the socket's presence is described, if it asks for presence. Throws `FST_RT_INVALID_ARGUMENT`. */
+function descriptionIn(presence: boolean | PresenceOptions | undefined): PresenceOptions | undefined {
+  if (presence === undefined || presence === false) return undefined
+  if (presence === true) return {}
+  const isDescription = typeof presence === 'object' && presence !== null
+  if (isDescription && Object.keys(presence).every((name) => name === 'info')) return presence
+  throw new InvalidArgumentError('presence', 'give true, false or { info }')
+}
+
+/** What the others are sent of a socket, as of a client of the channel protocol. */
+function describe({ id, user }: RealtimeSocket, info: unknown): Buffer {
+  const connection = user?.info === undefined ? undefined : stringify(user.info)
+  const channel = info === undefined ? undefined : stringify(info)
+  return Buffer.from(clientInfo({ user: user?.sub ?? '', client: id, connection, channel }))
+}

@@ -1,0 +1,303 @@
+import t from 'tap'
+import { type Detour, Outbox } from '../../lib/connection/outbox.ts'
+import { Turn } from '../../lib/connection/turn.ts'
+import { textFrame } from '../../lib/protocol/frame.ts'
+import { parseFrame } from '../support/raw-frames.ts'
+import { SlowStream } from '../support/slow-stream.ts'
+
+const SOFT = 2_048
+const HARD = 8_192
+
+function make(limits = { soft: SOFT, hard: HARD }) {
+  const stream = new SlowStream()
+  const turn = new Turn()
+  const events: string[] = []
+  const outbox = new Outbox(stream, turn, limits, {
+    overflowed() {
+      events.push('overflowed')
+      outbox.close()
+    },
+    caughtUp: () => events.push('caught up')
+  })
+  return { stream, turn, outbox, events }
+}
+
+const frameOf = (text: string, size = 0) => textFrame(text.padEnd(size, '.'))
+
+/** The texts of all frames that were written, without their padding. */
+function texts(stream: SlowStream): string[] {
+  const found: string[] = []
+  let bytes: Buffer = Buffer.concat(stream.taken)
+  for (let parsed = parseFrame(bytes); parsed !== undefined; parsed = parseFrame(bytes)) {
+    found.push(parsed.frame.text.replace(/\.+$/, ''))
+    bytes = parsed.rest
+  }
+  return found
+}
+
+/** Fills the stream until publications are kept back. */
+function lag({ outbox, turn }: ReturnType<typeof make>): void {
+  outbox.push(frameOf('filling', SOFT))
+  turn.flush()
+}
+
+t.test('frames and publications leave in the order they came in, in one write', async (t) => {
+  const { stream, turn, outbox } = make()
+  outbox.push(frameOf('1'))
+  outbox.offer(Buffer.concat([frameOf('2'), frameOf('3')]), 2)
+  outbox.push(frameOf('4'))
+  t.equal(outbox.waiting, 12)
+  turn.flush()
+  t.equal(stream.taken.length, 1)
+  t.same(texts(stream), ['1', '2', '3', '4'])
+  t.equal(outbox.waiting, 0)
+  t.match({ ...outbox }, { messages: 4, bytes: 12, dropped: 0 })
+})
+
+t.test('much at once does not wait for the end of the turn', async (t) => {
+  const { stream, outbox } = make({ soft: 65_536, hard: 1_048_576 })
+  for (let i = 0; i < 5; i++) outbox.push(frameOf(String(i), 20_000))
+  t.equal(stream.taken.length, 1)
+  t.equal(outbox.waiting, 20_004)
+})
+
+t.test('what is written past it stands behind what came before', async (t) => {
+  const { stream, outbox } = make()
+  outbox.push(frameOf('1'))
+  outbox.bypass(100)
+  t.same(texts(stream), ['1'])
+  t.match({ ...outbox }, { messages: 2, bytes: 103 })
+})
+
+t.test('a slow reader: publications are kept back, the oldest dropped, and that is said', async (t) => {
+  const rig = make()
+  const { stream, turn, outbox, events } = rig
+  lag(rig)
+  t.ok(outbox.lagging)
+  for (let i = 1; i <= 5; i++) outbox.offer(frameOf(`p${i}`, 600), 1)
+  turn.flush()
+  t.equal(outbox.waiting, 3 * 604, 'what is kept stays below the soft limit')
+  t.equal(outbox.dropped, 2)
+  await stream.drain()
+  t.same(texts(stream), ['filling', '{"notice":{"code":"lagging","dropped":2}}', 'p3', 'p4', 'p5'])
+  t.same(events, ['caught up'])
+  t.notOk(outbox.lagging)
+  t.equal(outbox.messages, 4)
+  t.equal(outbox.waiting, 0)
+})
+
+t.test('each notice tells what was dropped since the last', async (t) => {
+  const rig = make()
+  const { stream, outbox } = rig
+  lag(rig)
+  outbox.offer(Buffer.concat([frameOf('a', 900), frameOf('b', 900)]), 2)
+  outbox.offer(frameOf('c', 1_900), 1)
+  await stream.drain()
+  lag(rig)
+  for (const name of ['d', 'e', 'f']) outbox.offer(frameOf(name, 1_000), 1)
+  await stream.drain()
+  lag(rig)
+  outbox.offer(frameOf('g'), 1)
+  await stream.drain()
+  const notice = (dropped: number) => `{"notice":{"code":"lagging","dropped":${dropped}}}`
+  t.same(texts(stream), ['filling', notice(2), 'c', 'filling', notice(1), 'e', 'f', 'filling', 'g'])
+  t.equal(outbox.dropped, 3)
+})
+
+t.test('one publication larger than the soft limit is kept', async (t) => {
+  const rig = make()
+  lag(rig)
+  rig.outbox.offer(frameOf('large', 2 * SOFT), 1)
+  await rig.stream.drain()
+  t.same(texts(rig.stream), ['filling', 'large'])
+})
+
+t.test('publications of the turn in which the reader catches up stand behind those kept back', async (t) => {
+  const rig = make({ soft: SOFT, hard: 1_048_576 })
+  const { stream, turn, outbox } = rig
+  lag(rig)
+  outbox.offer(frameOf('old'), 1)
+  const fresh = frameOf('new', 70_000)
+  const batch = { seal: () => outbox.offer(fresh, 1) }
+  outbox.addSource(batch)
+  turn.addBatch(batch)
+  stream.once('drain', () => turn.flush())
+  await stream.drain()
+  await stream.drain()
+  t.same(texts(stream), ['filling', 'old', 'new'])
+})
+
+t.test('frames that must not be dropped go on while the reader lags', async (t) => {
+  const rig = make()
+  lag(rig)
+  rig.outbox.push(frameOf('reply'))
+  rig.turn.flush()
+  await rig.stream.drain()
+  t.same(texts(rig.stream), ['filling', 'reply'])
+})
+
+t.test('more than the hard limit waiting gives the reader up', async (t) => {
+  const rig = make()
+  const { turn, outbox, events } = rig
+  for (let i = 0; i < 4; i++) lag(rig)
+  t.same(events, [])
+  outbox.push(frameOf('too much'))
+  t.same(events, ['overflowed'])
+  outbox.push(frameOf('later'))
+  outbox.offer(frameOf('later'), 1)
+  turn.flush()
+  t.equal(outbox.waiting, 0, 'nothing is kept for it')
+  t.same(events, ['overflowed'], 'it is given up once')
+  t.equal(outbox.messages, 4)
+})
+
+t.test('messages written past it count towards the hard limit', async (t) => {
+  const { stream, outbox, events } = make()
+  stream.write(Buffer.alloc(HARD + 1))
+  outbox.bypass(1)
+  t.same(events, ['overflowed'])
+})
+
+t.test('one message larger than the hard limit goes out where nothing else waits', async (t) => {
+  const { stream, turn, outbox, events } = make()
+  outbox.offer(frameOf('huge', 100_000), 1)
+  turn.flush()
+  await stream.drain()
+  t.same(texts(stream), ['huge'])
+  outbox.push(frameOf('huge again', 100_000))
+  t.same(events, ['caught up'])
+})
+
+t.test('many small frames of one turn are no slow reader', async (t) => {
+  const { turn, outbox, events } = make({ soft: 1_024, hard: 1_024 })
+  for (let i = 0; i < 100; i++) outbox.push(frameOf('x', 60))
+  turn.flush()
+  t.same(events, [])
+})
+
+t.test('nothing goes between the fragments of a message', async (t) => {
+  const { stream, turn, outbox } = make()
+  outbox.hold()
+  t.ok(outbox.held)
+  outbox.push(frameOf('1'))
+  outbox.offer(frameOf('2'), 1)
+  turn.flush()
+  t.same(stream.taken, [])
+  outbox.release()
+  t.notOk(outbox.held)
+  outbox.release()
+  t.same(texts(stream), ['1', '2'])
+})
+
+t.test('nor does what was kept back for a slow reader', async (t) => {
+  const rig = make()
+  const { stream, turn, outbox } = rig
+  lag(rig)
+  outbox.offer(frameOf('old'), 1)
+  outbox.hold()
+  await stream.drain()
+  outbox.offer(frameOf('new'), 1)
+  turn.flush()
+  t.same(texts(stream), ['filling'])
+  outbox.release()
+  await stream.drain()
+  t.same(texts(stream), ['filling', 'old', 'new'])
+})
+
+t.test('and where the reader still lags at the last fragment, it waits on', async (t) => {
+  const rig = make()
+  lag(rig)
+  rig.outbox.offer(frameOf('old'), 1)
+  rig.outbox.hold()
+  rig.outbox.release()
+  t.equal(rig.outbox.waiting, 5)
+  await rig.stream.drain()
+  t.same(texts(rig.stream), ['filling', 'old'])
+})
+
+t.test('a message never finished is bounded by the hard limit', async (t) => {
+  const { outbox, events } = make()
+  outbox.hold()
+  for (let i = 0; i < 10; i++) outbox.push(frameOf('x', 1_000))
+  t.same(events, ['overflowed'])
+})
+
+t.test('finishing writes all that waits, publications kept back included', async (t) => {
+  const rig = make()
+  lag(rig)
+  rig.outbox.offer(frameOf('kept'), 1)
+  rig.outbox.push(frameOf('reply'))
+  rig.outbox.finish()
+  t.equal(rig.outbox.waiting, 0)
+  await rig.stream.drain()
+  t.same(texts(rig.stream).sort(), ['filling', 'kept', 'reply'])
+})
+
+t.test('once closed it writes nothing and keeps nothing', async (t) => {
+  const rig = make()
+  lag(rig)
+  rig.outbox.offer(frameOf('kept'), 1)
+  rig.outbox.push(frameOf('a'))
+  rig.outbox.close()
+  t.equal(rig.outbox.waiting, 0)
+  rig.outbox.offer(frameOf('b'), 1)
+  rig.outbox.push(frameOf('c'))
+  rig.outbox.finish()
+  t.equal(rig.outbox.waiting, 0)
+  rig.turn.flush()
+  await rig.stream.drain()
+  t.same(texts(rig.stream), ['filling'])
+})
+
+t.test('nothing is written to a stream that has ended', async (t) => {
+  const { stream, turn, outbox } = make()
+  stream.once('error', t.error)
+  stream.end()
+  outbox.push(frameOf('a'))
+  turn.flush()
+  t.same(stream.taken, [])
+  t.equal(outbox.bytes, 0)
+})
+
+t.test('with a detour everything takes it, and what waits there counts', async (t) => {
+  const { stream, turn, outbox, events } = make()
+  const sent: string[] = []
+  let queued = 0
+  const detour: Detour = {
+    send(chunk) {
+      sent.push(chunk.toString('latin1'))
+      queued += chunk.length
+    },
+    get buffered() {
+      return queued
+    }
+  }
+  outbox.detour = detour
+  outbox.push(frameOf('1'))
+  outbox.offer(frameOf('2'), 1)
+  turn.flush()
+  t.same(sent, ['\x81\x011\x81\x012'])
+  t.same(stream.taken, [])
+  t.equal(outbox.bytes, 6)
+  queued = HARD + 1
+  outbox.push(frameOf('3'))
+  t.same(events, ['overflowed'])
+})
+
+t.test('case 129: an error once the reader reads again is reported, and doesn’t end the process', async (t) => {
+  const failures: unknown[] = []
+  const error = new Error('caught up')
+  const stream = new SlowStream()
+  const turn = new Turn((one) => failures.push(one))
+  const owner = {
+    overflowed() {},
+    caughtUp() {
+      throw error
+    }
+  }
+  const outbox = new Outbox(stream, turn, { soft: SOFT, hard: HARD }, owner)
+  outbox.push(frameOf('filling', SOFT))
+  turn.flush()
+  await stream.drain()
+  t.same(failures, [error])
+})

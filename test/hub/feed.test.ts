@@ -1,0 +1,224 @@
+import t from 'tap'
+import { Turn } from '../../lib/connection/turn.ts'
+import { Feed, type FellBehind, socketFormat } from '../../lib/hub/feed.ts'
+import type { Hub } from '../../lib/hub/hub.ts'
+import { Subscription } from '../../lib/hub/subscription.ts'
+import { framePayloads } from '../../lib/protocol/frame.ts'
+import { idle } from '../support/idle.ts'
+import { Reader } from './rig.ts'
+
+const text = (frame: Buffer) => [...framePayloads(frame)].map(({ payload }) => `${payload}`).join()
+const publication = (offset: number) => ({ offset, epoch: offset === 0 ? '' : 'e', data: Buffer.from(`${offset}`) })
+
+function rig({ fellBehind, report }: { fellBehind?: FellBehind; report?: (error: unknown) => void } = {}) {
+  const turn = new Turn(report)
+  const lags: number[] = []
+  const feed = new Feed({ format: socketFormat, channel: 'room', turn, fellBehind, delivered: (lag) => lags.push(lag) })
+  const caughtUp = { caughtUp() {} } as unknown as Hub
+  const reader = () => {
+    const one = new Reader(turn, caughtUp)
+    return { one, subscription: new Subscription(one, feed) }
+  }
+  const add = (...offsets: number[]) => {
+    for (const offset of offsets) feed.add(feed.encode(publication(offset)), offset)
+  }
+  return { feed, turn, lags, reader, add }
+}
+
+t.test('as app.ws routes get it: the payload as it came, with its position where it has one', async (t) => {
+  const encode = socketFormat.encoder('rooms/"1"')
+  const data = Buffer.from('{"z": 1.0}')
+  t.equal(text(encode({ offset: 0, epoch: '', data })), '{"channel":"rooms/\\"1\\"","data":{"z": 1.0}}')
+  t.equal(
+    text(encode({ offset: 2, epoch: 'e', data, info: Buffer.from('{}') })),
+    '{"channel":"rooms/\\"1\\"","data":{"z": 1.0},"offset":2,"epoch":"e"}'
+  )
+  t.equal(socketFormat.presence, undefined, 'it has no words for who comes and goes')
+})
+
+t.test('what is added in one turn goes to all in one write, the same bytes', async (t) => {
+  const { reader, feed, add } = rig()
+  const readers = [reader(), reader()]
+  for (const { subscription } of readers) feed.join(subscription)
+  t.equal(feed.size, 2)
+  add(1, 2, 3)
+  for (const { one } of readers) t.same(one.offsets, [])
+  await idle()
+  for (const { one } of readers) {
+    t.same(one.offsets, [1, 2, 3])
+    t.equal(one.writes, 1)
+    t.equal(one.outbox.messages, 3)
+  }
+})
+
+t.test('nothing to hand out is handed to nobody', async (t) => {
+  const { reader, feed, turn, lags } = rig({ fellBehind: () => t.fail('it missed nothing') })
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  await makeSlow(one, turn)
+  feed.seal()
+  one.read()
+  await idle()
+  t.equal(one.writes, 1)
+  t.same(lags, [])
+})
+
+t.test('who joins gets nothing of before, who leaves nothing of after', async (t) => {
+  const { reader, feed, add } = rig()
+  const [early, late] = [reader(), reader()]
+  feed.join(early.subscription)
+  add(1)
+  feed.join(late.subscription)
+  add(2)
+  t.equal(feed.size, 2)
+  feed.leave(early.subscription)
+  t.equal(feed.size, 1)
+  add(3)
+  await idle()
+  t.same(early.one.offsets, [1, 2])
+  t.same(late.one.offsets, [2, 3])
+})
+
+t.test('what a slow reader was kept waiting for is withdrawn when it leaves', async (t) => {
+  const { reader, feed, add } = rig()
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  one.slow = true
+  feed.add(Buffer.concat([feed.encode({ offset: 1, epoch: 'e', data: Buffer.from(`"${'x'.repeat(2_000)}"`) })]), 1)
+  await idle()
+  add(2)
+  await idle()
+  t.ok(one.outbox.waiting > 0)
+  feed.leave(subscription)
+  t.equal(one.outbox.waiting, 0)
+})
+
+t.test('one that was dropped is not given even what was added before', async (t) => {
+  const { reader, feed, add } = rig()
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  add(1)
+  feed.drop(subscription)
+  await idle()
+  t.same(one.offsets, [])
+})
+
+t.test('without live subscribers nothing is kept, and the offset goes on', async (t) => {
+  const behind: number[] = []
+  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  let batches = 0
+  const { addBatch } = turn
+  turn.addBatch = (batch) => {
+    batches++
+    addBatch.call(turn, batch)
+  }
+  add(1, 2)
+  t.equal(batches, 0)
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  await makeSlow(one, turn)
+  add(3)
+  await idle()
+  t.same(behind, [2], 'it has been given what was before it joined')
+})
+
+t.test('a slow reader is handed to who can serve it later, with the place up to which it was given all', async (t) => {
+  const behind: [Subscription, number][] = []
+  const { reader, feed, turn, add } = rig({
+    fellBehind: (subscription, offset) => {
+      behind.push([subscription, offset])
+      feed.drop(subscription)
+    }
+  })
+  const [quick, slow] = [reader(), reader()]
+  for (const { subscription } of [quick, slow]) feed.join(subscription)
+  add(1, 2)
+  await idle()
+  await makeSlow(slow.one, turn)
+  add(3, 4)
+  await idle()
+  t.same(behind, [[slow.subscription, 2]])
+  add(5)
+  await idle()
+  t.equal(behind.length, 1)
+  t.same(quick.one.offsets, [1, 2, 3, 4, 5])
+})
+
+t.test('nobody is given what lies before a hole', async (t) => {
+  const behind: number[] = []
+  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  await makeSlow(one, turn)
+  feed.skipTo(10)
+  add(11)
+  await idle()
+  feed.skipTo(20)
+  feed.seal()
+  add(21)
+  await idle()
+  t.same(behind, [10, 20])
+})
+
+t.test('a publication without a position leaves the offset alone', async (t) => {
+  const behind: number[] = []
+  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  const { one, subscription } = reader()
+  feed.join(subscription)
+  add(7, 0)
+  await idle()
+  await makeSlow(one, turn)
+  add(8)
+  await idle()
+  t.same(behind, [7])
+})
+
+t.test('how late a batch is, is told by its oldest publication', async (t) => {
+  const { reader, feed, lags } = rig()
+  const { subscription } = reader()
+  const { now } = Date
+  t.teardown(() => {
+    Date.now = now
+  })
+  Date.now = () => 10_000
+  feed.add(Buffer.alloc(0), 1, 1_000)
+  feed.join(subscription)
+  t.same(lags, [], 'one that reached nobody was not late')
+  for (const time of [9_000, 9_500]) feed.add(feed.encode(publication(2)), 2, time)
+  feed.seal()
+  feed.add(feed.encode(publication(3)), 3, 10_500)
+  feed.seal()
+  feed.add(feed.encode(publication(4)), 4)
+  feed.seal()
+  t.same(lags, [1_000, 0], 'by two clocks it may seem early; and what came from history is no delivery')
+})
+
+/** Has a reader's buffer filled past the soft limit. */
+async function makeSlow(one: Reader, turn: Turn): Promise<void> {
+  one.slow = true
+  one.outbox.push(Buffer.alloc(2_000))
+  turn.flush()
+  await idle()
+}
+
+t.test('case 129: one subscriber who can’t be given a batch is ended, the others are given it', async (t) => {
+  const failures: unknown[] = []
+  const { reader, feed, add } = rig({ report: (error) => failures.push(error) })
+  const [first, broken, last] = [reader(), reader(), reader()]
+  for (const { subscription } of [first, broken, last]) feed.join(subscription)
+  const error = new Error('one outbox')
+  let ended = 0
+  Object.assign(broken.one.outbox, {
+    offer() {
+      throw error
+    },
+    fail: () => ended++
+  })
+  add(1)
+  await idle()
+  add(2)
+  await idle()
+  for (const { one } of [first, last]) t.same(one.offsets, [1, 2])
+  t.same(failures, [error, error])
+  t.equal(ended, 2)
+})

@@ -1,0 +1,59 @@
+import t from 'tap'
+import type { Hub } from '../../lib/hub/hub.ts'
+import { connectionInfo, readConnectionInfo } from '../../lib/node/connection-info.ts'
+import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+
+const stats = { messagesIn: 1, messagesOut: 2, bytesIn: 3, bytesOut: 4, dropped: 5, rejected: 6, queued: 7, age: 8 }
+const hub = { channelsOf: () => ['of the hub'] } as unknown as Hub
+const settings = { route: '/live' }
+
+t.test('what is said of a connection is read by another node', async (t) => {
+  const plain = { id: 'c1', user: { sub: 'ada' }, settings, roundTripTime: 5, bufferedAmount: 6, stats }
+  const client = { ...plain, id: 'c2', user: null, roundTripTime: undefined, session: { channels: ['of the session'] } }
+  const told = [plain, client].map((socket) => connectionInfo(socket as unknown as RealtimeSocket, hub))
+  t.strictSame(told, [
+    {
+      id: 'c1',
+      user: 'ada',
+      route: '/live',
+      roundTripTime: 5,
+      bufferedAmount: 6,
+      subscriptions: ['of the hub'],
+      stats
+    },
+    {
+      id: 'c2',
+      user: undefined,
+      route: '/live',
+      roundTripTime: undefined,
+      bufferedAmount: 6,
+      subscriptions: ['of the session'],
+      stats
+    }
+  ])
+  t.strictSame(
+    told.map((info) => readConnectionInfo(JSON.parse(JSON.stringify({ ...info, more: 1 })))),
+    told
+  )
+})
+
+t.test('anything else is nothing', async (t) => {
+  const good = { id: 'c', user: 'u', route: '/', roundTripTime: 1, bufferedAmount: 0, subscriptions: ['a'], stats }
+  t.ok(readConnectionInfo(good))
+  for (const wrong of [
+    undefined,
+    null,
+    'c',
+    [],
+    {},
+    ...Object.keys(good).map((name) => ({ ...good, [name]: name === 'bufferedAmount' ? 'x' : 7, ...wrongOf(name) })),
+    { ...good, subscriptions: [1] },
+    { ...good, stats: { ...stats, age: '8' } }
+  ]) {
+    t.equal(readConnectionInfo(wrong), undefined, JSON.stringify(wrong))
+  }
+})
+
+function wrongOf(name: string): object {
+  return name === 'roundTripTime' ? { roundTripTime: 'fast' } : name === 'bufferedAmount' ? { bufferedAmount: '1' } : {}
+}

@@ -1,0 +1,25 @@
+import t from 'tap'
+import { framePayloads } from '../../lib/protocol/frame.ts'
+import { attendedChannelFormat, channelFormat } from '../../lib/session/channel-format.ts'
+
+const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
+
+t.test('publications as clients of the channel protocol get them, with the payload as it came', async (t) => {
+  const encode = channelFormat.encoder('rooms/"1"')
+  const data = Buffer.from('{"z": 1.0}')
+  t.same(texts(encode({ offset: 3, epoch: 'e', data, info: Buffer.from('{"user":"u"}') })), [
+    '{"push":{"channel":"rooms/\\"1\\"","pub":{"data":{"z": 1.0},"offset":3,"info":{"user":"u"}}}}'
+  ])
+  t.same(texts(encode({ offset: 0, epoch: '', data })), [
+    '{"push":{"channel":"rooms/\\"1\\"","pub":{"data":{"z": 1.0}}}}'
+  ])
+})
+
+t.test('who came and who went', async (t) => {
+  const info = Buffer.from('{"user":"u","client":"c"}')
+  for (const kind of ['join', 'leave'] as const) {
+    t.same(texts(attendedChannelFormat.presence?.('room', kind, info)), [
+      `{"push":{"channel":"room","${kind}":{"info":{"user":"u","client":"c"}}}}`
+    ])
+  }
+})

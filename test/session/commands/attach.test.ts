@@ -1,0 +1,305 @@
+import t from 'tap'
+import { ERROR } from '../../../lib/protocol/channel-errors.ts'
+import { attach, describe, findTarget, fitting, openSubscription } from '../../../lib/session/commands/attach.ts'
+import { pending } from '../../support/pending.ts'
+import { type Client, quiet, sessionRig } from '../session-rig.ts'
+
+/** Attaches a client to a channel, and gives what it was told. */
+async function attached(client: Client, channel: string, ...rest: unknown[]) {
+  const subscription = openSubscription(client.session, channel, false)
+  const [since, options] = rest as [Parameters<typeof attach>[2], Parameters<typeof attach>[4]]
+  const told: string[] = []
+  await attach(client.session, subscription, since, (result) => void told.push(result), options)
+  return JSON.parse(told[0] as string) as Record<string, unknown>
+}
+
+t.test('the target of a command is what was declared for its channel', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('boards/:board/:layer')
+  rig.channel('numbers/:n', {
+    validators: {
+      params: (params) => {
+        const n = Number((params as { n: string }).n)
+        return Number.isNaN(n) ? false : { value: { n } }
+      }
+    }
+  })
+  const { session } = await rig.client()
+  t.match(findTarget(session, 'boards/1/ink'), { params: { board: '1', layer: 'ink' }, definition: { token: false } })
+  t.match(findTarget(session, 'numbers/5'), { params: { n: 5 } }, 'as its schema leaves them')
+  t.throws(() => findTarget(session, 'numbers/x'), { code: ERROR.unknownChannel.code })
+  t.throws(() => findTarget(session, 'nowhere'), { code: ERROR.unknownChannel.code })
+  t.throws(() => findTarget(session, 'boards/1/\u0000'), { code: ERROR.badRequest.code })
+})
+
+t.test('a subscription is entered once, and so many at most', async (t) => {
+  const rig = await sessionRig(t, { maxSubscriptions: 2 })
+  rig.channel('rooms/:room')
+  const { session } = await rig.client()
+  const subscription = openSubscription(session, 'rooms/1', true)
+  t.match(subscription, { channel: 'rooms/1', params: { room: '1' }, byServer: true, live: false })
+  t.equal(session.subscriptions.get('rooms/1'), subscription)
+  t.throws(() => openSubscription(session, 'rooms/1', false), { code: ERROR.alreadySubscribed.code })
+  openSubscription(session, 'rooms/2', false)
+  t.throws(() => openSubscription(session, 'rooms/3', false), { code: ERROR.limitExceeded.code })
+  t.equal(session.subscriptions.size, 2)
+})
+
+t.test('who is described, and how', async (t) => {
+  const rig = await sessionRig(t, { authenticated: false })
+  const told = (client: Client, info?: unknown) => JSON.parse(describe(client.session, info).toString())
+  const ada = await rig.client({ user: { sub: 'ada', info: { nick: 'A' } } })
+  t.same(told(ada), { user: 'ada', client: 'c1', conn_info: { nick: 'A' } })
+  t.same(told(ada, [1]), { user: 'ada', client: 'c1', conn_info: { nick: 'A' }, chan_info: [1] })
+  t.same(told(await rig.client({ user: null })), { user: '', client: 'c2' })
+})
+
+t.test('presence first, then the stream, then the client, then the others', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true, presenceTtl: 30_000, joinLeave: true })
+  const watcher = await rig.client({ user: { sub: 'bob' } })
+  await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
+  await watcher.heard()
+  const { calls } = rig.broker
+  const client = await rig.client()
+  calls.length = 0
+  const subscription = openSubscription(client.session, 'room', false)
+  await attach(client.session, subscription, undefined, () => void calls.push('told'))
+  await quiet()
+  t.same(calls, ['add room', 'told', 'join room'])
+  const info = { user: 'ada', client: client.socket.id }
+  t.same(await watcher.heard(), [{ push: { channel: 'room', join: { info } } }])
+  client.session.drop(subscription, { code: 0, reason: '' })
+  t.same(await watcher.heard(), [{ push: { channel: 'room', leave: { info } } }])
+})
+
+t.test('a channel may tell who comes without knowing who is there, and the other way round', async (t) => {
+  const rig = await sessionRig(t, { authenticated: false })
+  rig.channel('told', { joinLeave: true })
+  rig.channel('known', { presenceTtl: 30_000 })
+  const client = await rig.client({ user: null })
+  for (const channel of ['told', 'known']) await attached(client, channel, undefined, { joinLeave: true })
+  t.same(await client.heard(), [{ push: { channel: 'told', join: { info: { user: '', client: 'c1' } } } }])
+  t.same(await rig.broker.presence('told'), [])
+  t.match(await rig.broker.presence('known'), [{ connection: 'c1', user: '' }])
+})
+
+t.test('whoever does not ask is not told who comes and goes, and gets the publications like the others', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true, joinLeave: true })
+  const clients = [await rig.client(), await rig.client()] as const
+  await attached(clients[0], 'room', undefined, { joinLeave: true })
+  await attached(clients[1], 'room')
+  await clients[0].heard()
+  t.same(await clients[1].heard(), [])
+  const third = await rig.client()
+  await attached(third, 'room')
+  t.match(await clients[0].heard(), [{ push: { join: {} } }])
+  await rig.publish('room', 1)
+  for (const client of [...clients, third]) {
+    t.match(await client.heard(), [{ push: { channel: 'room', pub: { data: 1, offset: 1 } } }])
+  }
+})
+
+t.test('nothing of the channel is sent before the client has been told', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true })
+  const client = await rig.client()
+  const told = pending()
+  const subscription = openSubscription(client.session, 'room', false)
+  const attaching = attach(client.session, subscription, undefined, () => told.promise)
+  await quiet()
+  await rig.publish('room', 1)
+  t.same(await client.heard(), [])
+  told.resolve()
+  await attaching
+  t.match(await client.heard(), [{ push: { pub: { data: 1, offset: 1 } } }])
+})
+
+t.test('with what was missed, as far as it fits; the rest follows', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 1_000, hard: 2_500 } } })
+  rig.channel('large', { history: true })
+  const { epoch } = await rig.publish('large', 'first', ...Array(5).fill('x'.repeat(998)))
+  const client = await rig.client()
+  const result = await attached(client, 'large', { offset: 1, epoch })
+  t.match(result, {
+    recoverable: true,
+    positioned: true,
+    epoch,
+    offset: 1,
+    was_recovering: true,
+    recovered: true,
+    publications: [{ offset: 2 }, { offset: 3 }]
+  })
+  t.equal((result.publications as unknown[]).length, 2)
+  t.match(
+    (await client.heard()).map(({ push }) => (push as { pub: { offset: number } }).pub.offset),
+    [4, 5, 6]
+  )
+})
+
+t.test('what fits is counted in bytes, and is one publication at least', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 1, hard: 10 } } })
+  const { session } = await rig.client()
+  const of = (...sizes: number[]) =>
+    fitting(
+      session,
+      sizes.map((size) => ({ offset: 1, epoch: 'e', data: Buffer.alloc(size) }))
+    )
+  t.equal(of(), 0)
+  t.equal(of(5, 5), 2)
+  t.equal(of(5, 6), 1)
+  t.equal(of(11, 1), 1)
+})
+
+t.test('who has seen nothing yet gets all there is', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('kept', { history: true })
+  rig.channel('plain')
+  const { epoch } = await rig.publish('kept', 1, 2)
+  const start = { offset: 0, epoch: '' }
+  t.match(await attached(await rig.client(), 'kept', start), {
+    recovered: true,
+    epoch,
+    offset: 0,
+    publications: [{}, {}]
+  })
+  t.same(
+    await attached(await rig.client(), 'kept', { offset: 1, epoch: '' }),
+    { recoverable: true, positioned: true, epoch, offset: 2, was_recovering: true },
+    'an offset without an epoch says nothing'
+  )
+  t.same(await attached(await rig.client(), 'plain', start), { was_recovering: true })
+})
+
+t.test('what can’t be recovered is told, or refused where that is wanted', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true })
+  await rig.publish('room', 1)
+  const gone = { offset: 0, epoch: 'other' }
+  const client = await rig.client()
+  t.match(await attached(client, 'room', gone), { was_recovering: true, recovered: undefined, offset: 1 })
+  const strict = await rig.client()
+  await t.rejects(attached(strict, 'room', gone, { rejectUnrecovered: true }), {
+    code: ERROR.unrecoverablePosition.code
+  })
+  t.same(strict.session.channels, [])
+  await rig.publish('room', 2)
+  t.same(await strict.heard(), [], 'and nothing is left of it')
+})
+
+t.test('what the application gives along', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { token: true })
+  const client = await rig.client()
+  const expiresAt = Date.now() / 1000 + 100
+  const options = { data: { motd: 'hi' }, info: { seat: 1 }, expiresAt }
+  t.match(await attached(client, 'room', undefined, options), { data: { motd: 'hi' }, expires: true, ttl: /^(89|90)$/ })
+  t.match(JSON.parse(`${client.session.subscriptions.get('room')?.info}`), { chan_info: { seat: 1 } })
+})
+
+t.test('where it can’t be made, nothing is left of it', async (t) => {
+  const ended = { code: 0, reason: '' }
+  const failures: Record<string, (rig: Awaited<ReturnType<typeof sessionRig>>) => void> = {
+    presence: ({ broker }) => {
+      broker.addPresence = () => Promise.reject(new Error('away'))
+    },
+    'the stream': ({ broker }) => {
+      broker.away = true
+    },
+    'telling the client': () => undefined
+  }
+  for (const [what, fail] of Object.entries(failures)) {
+    await t.test(what, async (t) => {
+      const rig = await sessionRig(t)
+      const ends: unknown[] = []
+      rig.channel('room', { history: true, presenceTtl: 30_000, joinLeave: true, onUnsubscribe: () => ends.push(1) })
+      const client = await rig.client()
+      fail(rig)
+      const subscription = openSubscription(client.session, 'room', false)
+      const told = () => Promise.reject(new Error('away'))
+      await t.rejects(attach(client.session, subscription, undefined, told), { message: 'away' })
+      await quiet()
+      t.same(client.session.channels, [])
+      t.same(rig.hub.channelsOf(client.session), [])
+      t.equal(subscription.live, false)
+      t.same(await rig.broker.presence('room'), [])
+      t.same(ends, [], 'it had never begun')
+      client.session.drop(subscription, ended)
+      rig.broker.away = false
+      await rig.publish('room', 1)
+      t.same(await client.heard(), [])
+    })
+  }
+})
+
+t.test('a subscription that is ended while it is made is refused, at whichever step', async (t) => {
+  const ended = { code: 2000, reason: 'server unsubscribe' }
+  const refused = { code: ERROR.permissionDenied.code }
+
+  await t.test('while presence is entered', async (t) => {
+    const rig = await sessionRig(t)
+    rig.channel('room', { history: true, presenceTtl: 30_000 })
+    const client = await rig.client()
+    const entered = pending()
+    rig.broker.addPresence = () => entered.promise
+    const subscription = openSubscription(client.session, 'room', false)
+    const attaching = t.rejects(
+      attach(client.session, subscription, undefined, () => void t.fail('told')),
+      refused
+    )
+    client.session.drop(subscription, ended)
+    entered.resolve()
+    await attaching
+    t.notOk(rig.broker.calls.includes('subscribe room'), 'nor is the broker asked for the channel')
+  })
+
+  await t.test('while the client is told', async (t) => {
+    const rig = await sessionRig(t)
+    rig.channel('room', { history: true, joinLeave: true })
+    const watcher = await rig.client()
+    await watcher.call({ subscribe: { channel: 'room' } })
+    await watcher.heard()
+    const client = await rig.client()
+    const subscription = openSubscription(client.session, 'room', false)
+    const attaching = attach(client.session, subscription, undefined, () => client.session.drop(subscription, ended))
+    await t.rejects(attaching, refused)
+    await rig.publish('room', 1)
+    t.same(await client.heard(), [])
+    t.match(await watcher.heard(), [{ push: { pub: {} } }], 'nor has anybody heard that it came')
+  })
+})
+
+t.test('case 140: what a recovery sends is charged, in the answer and behind it', async (t) => {
+  const rig = await sessionRig(t, { limits: { buffered: { soft: 65_536, hard: 50_000 } } })
+  rig.channel('room', { history: true })
+  const { epoch } = await rig.publish('room', ...Array.from({ length: 10 }, () => 'x'.repeat(10_000)))
+  const client = await rig.client()
+  await client.call({ subscribe: { channel: 'room' } })
+  await client.call({ unsubscribe: { channel: 'room' } })
+  t.same(client.spent, [], 'nothing was missed')
+  await client.call({ subscribe: { channel: 'room', recover: true, offset: 0, epoch } })
+  t.equal(client.spent.length, 7, 'one answer, and six publications that do not fit in it')
+  const sum = client.spent.reduce((bytes, more) => bytes + more, 0)
+  t.ok(sum > 100_000 && sum < 110_000, `${sum} bytes`)
+})
+
+t.test('case 180: a join and a leave cost as much as they make for those who are told', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { joinLeave: true })
+  rig.channel('quiet', { presenceTtl: 30_000 })
+  for (let n = 0; n < 5; n++) {
+    const watcher = await rig.client()
+    await watcher.call({ subscribe: { channel: 'room', join_leave: true } })
+  }
+  const client = await rig.client()
+  for (const channel of ['room', 'quiet']) {
+    await client.call({ subscribe: { channel } })
+    await client.call({ unsubscribe: { channel } })
+  }
+  t.same(client.spent, [5 * 1_024, 5 * 1_024])
+  client.spent.length = 0
+  const loud = await rig.client({ user: { sub: 'loud', info: 'x'.repeat(3_000) } })
+  await loud.call({ subscribe: { channel: 'room' } })
+  t.ok((loud.spent[0] ?? 0) > 5 * 3_000, 'by its size, where that is more')
+})

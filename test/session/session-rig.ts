@@ -1,0 +1,296 @@
+import { Duplex } from 'node:stream'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { Outbox } from '../../lib/connection/outbox.ts'
+import { Turn } from '../../lib/connection/turn.ts'
+import { Presence } from '../../lib/hub/attendance.ts'
+import { Hub } from '../../lib/hub/hub.ts'
+import { type Claims, DEFAULTS } from '../../lib/options/options.ts'
+import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
+import { ChannelPatterns } from '../../lib/routes/patterns.ts'
+import type { ChannelDefinition, EndpointHooks, MethodDefinition } from '../../lib/session/definition.ts'
+import type { SessionServices, SessionSocket, Verdict, Verified } from '../../lib/session/services.ts'
+import { Session } from '../../lib/session/session.ts'
+import { HookDeadline } from '../../lib/timing/hook-deadline.ts'
+import { Limiter } from '../../lib/timing/limiter.ts'
+import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
+import { FakeClock, FaultyBroker } from '../hub/rig.ts'
+import { idle } from '../support/idle.ts'
+
+export { idle as quiet }
+
+/*
+ * Sessions without the plugin, its handshake and its sockets around them: what a client says goes in as bytes, what it
+ * is told comes out parsed, the broker is in memory and fails when told to, and time stands still until `clock` is
+ * told otherwise.
+ */
+
+/** A line that a client was sent. */
+export type Line = Readonly<Record<string, unknown>>
+
+/** A verdict on a token, whose adoption changes nothing unless a test says so. */
+export type TokenVerdict = Exclude<Verdict, Verified> | (Pick<Verified, 'claims'> & Partial<Verified>)
+
+export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authenticated' | 'maxCalls' | 'admit'>> {
+  /** Milliseconds. @default 10_000 */
+  authTimeout?: number
+  /** Milliseconds. @default 30_000 */
+  hookTimeout?: number
+  hooks?: EndpointHooks
+  limits?: Partial<SessionSocket['settings']['limits']>
+  heartbeat?: Partial<SessionSocket['settings']['heartbeat']>
+  maxSubscriptions?: number
+  /** @default The token is its owner’s name. */
+  verify?: (token: string) => TokenVerdict | Promise<TokenVerdict>
+}
+
+export interface ClientOptions {
+  /** Whom the handshake’s token named. @default ada */
+  user?: Claims | null
+  /** What it says to connect; false: nothing. @default {} */
+  connect?: object | false
+}
+
+type Definition = Partial<Omit<ChannelDefinition, 'hooks'>> & ChannelDefinition['hooks']
+
+export const ADA: Claims = { sub: 'ada' }
+const HISTORY = { size: 100, ttl: 60_000 }
+
+/** Somebody connected, or about to be. */
+export class Client {
+  readonly session: Session
+  readonly socket: SessionSocket
+  /** What the session asked of its socket, but for sending: hold, release, extend … */
+  readonly asked: unknown[] = []
+  /** The code and reason that it was closed with. */
+  closed: { code: number; reason: string } | undefined
+  /** Whether there is a token in its bucket. */
+  mayTake = true
+  /** Whether it owes bytes. */
+  indebted = false
+  /** What it was charged for. */
+  readonly spent: number[] = []
+  /** What it may send in all. */
+  allowance: { bytes: number; exceeded: () => void } | undefined
+  /** Each message that it was sent, as it came. */
+  readonly frames: string[] = []
+  /** Its reader takes nothing until `read()`. */
+  slow = false
+  readonly #lines: Line[] = []
+  #stuck: (() => void) | undefined
+  #id = 100
+
+  constructor(id: string, user: Claims | null, options: SessionRigOptions, services: SessionServices, log: unknown) {
+    const stream = new Duplex({
+      writableHighWaterMark: 1,
+      read() {},
+      write: (chunk: Buffer, _encoding, done) => {
+        for (const { payload } of framePayloads(chunk)) this.#heard(payload.toString())
+        if (this.slow) this.#stuck = done
+        else done()
+      }
+    })
+    const limits = { ...DEFAULTS.limits, ...options.limits }
+    const outbox = new Outbox(stream, services.turn, limits.buffered, {
+      overflowed() {},
+      caughtUp: () => this.session.caughtUp()
+    })
+    const ask =
+      (name: string) =>
+      (...details: unknown[]) =>
+        void this.asked.push([name, ...details])
+    const client = this
+    this.socket = {
+      id,
+      user,
+      get closed() {
+        return client.closed !== undefined
+      },
+      get endedBy() {
+        return client.closed?.code === 1006 ? 'network' : 'server'
+      },
+      outbox,
+      maxSubscriptions: options.maxSubscriptions ?? 128,
+      settings: {
+        expiresAt: Number.POSITIVE_INFINITY,
+        heartbeat: { ...DEFAULTS.heartbeat, ...options.heartbeat },
+        limits,
+        log: log as FastifyBaseLogger
+      },
+      sendText: (text) => {
+        if (this.closed === undefined) outbox.push(textFrame(text))
+      },
+      close: (code, reason) => {
+        outbox.finish()
+        this.closed ??= { code, reason }
+      },
+      identify: (claims, expiresAt) => void this.asked.push(['identify', claims.sub, expiresAt]),
+      extend: ask('extend'),
+      intake: {
+        get indebted() {
+          return client.indebted
+        },
+        takeCommand: () => this.mayTake,
+        liftAllowance: () => {
+          this.allowance = undefined
+        },
+        spend: (bytes) => void this.spent.push(bytes),
+        hold: () => ask('hold')(),
+        release: () => ask('release')()
+      },
+      allow: (bytes, exceeded) => {
+        this.allowance = { bytes, exceeded }
+      },
+      cutOff: ask('cut off'),
+      pingAnswered: ask('pong')
+    }
+    this.session = new Session(this.socket, { id: 'request', headers: {} } as unknown as FastifyRequest, services)
+  }
+
+  /** Says commands, in one frame; a string goes out as it is. */
+  say(...commands: (object | string)[]): void {
+    const lines = commands.map((command) => (typeof command === 'string' ? command : JSON.stringify(command)))
+    this.session.receive(Buffer.from(lines.join('\n')), false)
+  }
+
+  /** Says a command, and gives the answer to it without its id; undefined where none has come once all is quiet. */
+  async call(command: object): Promise<Line | undefined> {
+    const id = ++this.#id
+    this.say({ id, ...command })
+    await idle()
+    const at = this.#lines.findIndex((line) => line.id === id)
+    if (at < 0) return undefined
+    const { id: _, ...answer } = this.#lines.splice(at, 1)[0] as Line
+    return answer
+  }
+
+  /** What it has heard since it was asked last, once all is quiet. */
+  async heard(): Promise<Line[]> {
+    await idle()
+    return this.#lines.splice(0)
+  }
+
+  /** The reader reads again. */
+  read(): void {
+    this.slow = false
+    this.#stuck?.()
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.closed ??= { code: 1006, reason: '' }
+    this.session.ended()
+  }
+
+  #heard(text: string): void {
+    this.frames.push(text)
+    this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
+  }
+}
+
+export async function sessionRig(t: { teardown(fn: () => unknown): void }, options: SessionRigOptions = {}) {
+  const clock = new FakeClock(10_000)
+  const wheel = new TimerWheel(clock, 50)
+  const turn = new Turn()
+  const limiter = new Limiter(8)
+  const broker = new FaultyBroker()
+  const patterns = new ChannelPatterns<ChannelDefinition>()
+  const methods = new Map<string, MethodDefinition>()
+  const failures: string[] = []
+  const clients = new Map<string, Client>()
+  const logs: [details: Record<string, unknown>, message: string][] = []
+  const failed = (stage: string) => void failures.push(stage)
+  const hub = new Hub({
+    broker,
+    turn,
+    wheel,
+    limiter,
+    maxPublication: 1_048_576,
+    outboxOf: (connection) => clients.get(connection)?.socket.outbox,
+    historyOf: (channel) => patterns.find(channel)?.definition.history,
+    failed,
+    repaired() {},
+    delivered() {},
+    recovered() {},
+    unpositioned: () => undefined
+  })
+  const presence = new Presence({ broker, wheel, limiter, failed })
+  await broker.start({
+    publication: (channel, publication) => hub.receive(channel, publication),
+    presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),
+    dropped() {},
+    state() {},
+    audit: (channels) => hub.audit(channels)
+  })
+  t.teardown(() => broker.close())
+  const {
+    authenticated = true,
+    maxCalls = 16,
+    hookTimeout = 30_000,
+    authTimeout = 10_000,
+    hooks = {},
+    verify = (token) => ({ claims: { sub: token } }),
+    admit = async () => true
+  } = options
+  const services: SessionServices = {
+    broker,
+    hub,
+    presence,
+    wheel,
+    turn,
+    hooks,
+    deadline: new HookDeadline(wheel, hookTimeout),
+    authenticated,
+    authTimeout,
+    maxCalls,
+    findChannel: (name) => patterns.find(name),
+    findMethod: (name) => methods.get(name),
+    verify: async (token) => ({ adopt: () => undefined, ...(await verify(token)) }),
+    admit
+  }
+  const note = (details: Record<string, unknown>, message: string) => void logs.push([details, message])
+  const warnings: typeof logs = []
+  const log = { error: note, warn: (...line: (typeof logs)[0]) => void warnings.push(line), info() {} }
+  let connections = 0
+  return {
+    broker,
+    clock,
+    /** Stages of the broker’s failures that nobody waited for. */
+    failures,
+    hub,
+    /** What was logged as an error. */
+    logs,
+    methods,
+    presence,
+    /** What was logged as a warning. */
+    warnings,
+    wheel,
+    /**
+     * Declares channels. With `history: true` it keeps a hundred publications. Every client may subscribe, and may
+     * publish without a subscription, unless the definition says otherwise.
+     */
+    channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
+      const { presenceTtl, joinLeave = false, token = false, validators = {}, ...more } = definition
+      const { publishers = 'clients', echo = true, guard, ...declared } = more
+      const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
+      const hooks = { onSubscribe: true, ...declared } as const
+      const reported = new Set<string>()
+      const rights = { token, publishers, echo, hooks, reported, ...(guard && { guard }) }
+      patterns.add(pattern, { pattern, history: policy, presenceTtl, joinLeave, validators, ...rights })
+    },
+    /** A client, connected unless told otherwise. */
+    async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {
+      const client = new Client(`c${++connections}`, user, options, services, log)
+      clients.set(client.socket.id, client)
+      if (connect !== false) await client.call({ connect })
+      return client
+    },
+    /** Publishes as the application does. */
+    async publish(channel: string, ...values: unknown[]) {
+      let position = { offset: 0, epoch: '' }
+      for (const value of values) position = await hub.publish(channel, value, undefined)
+      return position
+    }
+  }
+}
+
+export type SessionRig = Awaited<ReturnType<typeof sessionRig>>
