@@ -26,6 +26,23 @@ export type { ConnectionPage } from './node/roster.ts'
 // All of it: nobody can merge into an interface that is exported by its name alone.
 export type * from './options/claims.ts'
 export type {
+  CallContext,
+  ChannelContext,
+  ChannelHooks,
+  ClientContext,
+  ConnectContext,
+  ConnectGrant,
+  HistoryContext,
+  MessageContext,
+  Permission,
+  PublishContext,
+  PublishGrant,
+  RefreshContext,
+  SubscribeContext,
+  SubscribeGrant,
+  UnsubscribeContext
+} from './options/hooks.ts'
+export type {
   AuthOptions,
   DrainOptions,
   HeartbeatOptions,
@@ -53,23 +70,6 @@ export type {
   SocketRouteOptions,
   SocketSchema
 } from './routes/types.ts'
-export type {
-  CallContext,
-  ChannelContext,
-  ChannelHooks,
-  ClientContext,
-  ConnectContext,
-  ConnectGrant,
-  HistoryContext,
-  MessageContext,
-  Permission,
-  PublishContext,
-  PublishGrant,
-  RefreshContext,
-  SubscribeContext,
-  SubscribeGrant,
-  UnsubscribeContext
-} from './session/definition.ts'
 export type { RealtimeSocket } from './socket/realtime-socket.ts'
 export type { RequestOptions } from './socket/requests.ts'
 export { ChannelError, forbidden }

@@ -13,10 +13,10 @@ import { Node } from './node/node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options/options.ts'
 import { resolveOptions } from './options/resolve-options.ts'
 import { ChannelEndpoint } from './routes/channel-endpoint.ts'
-import { channelDecorator, channelNameDecorator } from './routes/channel-routes.ts'
+import { ChannelRoutes, channelDecorator, channelNameDecorator } from './routes/channel-routes.ts'
 import { watchOutside } from './routes/outside-routes.ts'
 import { watchOrder } from './routes/registration-order.ts'
-import { rpcDecorator } from './routes/rpc-routes.ts'
+import { RpcRoutes, rpcDecorator } from './routes/rpc-routes.ts'
 import { prepareSocketRoutes, ws } from './routes/socket-routes.ts'
 import { UpgradeRoutes } from './routes/upgrade-routes.ts'
 import { takeSockets } from './routes/websocket-server.ts'
@@ -30,8 +30,10 @@ const servers = new WeakSet<object>()
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
   const options = checkRegistration(app, rawOptions)
   const log = new GuardedLog(app.log)
-  const node = new Node(options, log, (stream) => gate.settingsOf(stream))
-  const { broker, wheel, metrics, drainer, channels, methods, presence, dismissals } = node
+  const channels = new ChannelRoutes()
+  const methods = new RpcRoutes()
+  const node = new Node(options, log, channels, (stream) => gate.settingsOf(stream))
+  const { broker, wheel, metrics, drainer, presence, dismissals } = node
   const removeMetrics = await exportMetrics(node, options)
   const handshakes = {
     isOurs: (request: IncomingMessage) => gate.handshakeOf(request) !== undefined,
@@ -63,7 +65,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])
-  const endpoint = new ChannelEndpoint(app, node, options, admission)
+  const endpoint = new ChannelEndpoint(app, { node, admission, channels, methods }, options)
   const declared = () => endpoint.declare()
   const tokenFault = subscriptionTokenFault(app, options.auth)
   app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])

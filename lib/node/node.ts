@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Broker, BrokerListener } from '../broker/broker.ts'
+import type { Broker, BrokerListener, HistoryPolicy } from '../broker/broker.ts'
 import { MemoryBroker } from '../broker/memory/memory-broker.ts'
 import { RedisBroker } from '../broker/redis/redis-broker.ts'
 import type { SocketContext, SocketObserver, SocketSettings } from '../connection/context.ts'
@@ -11,8 +11,7 @@ import { Hub } from '../hub/hub.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { LogConnections, ResolvedOptions } from '../options/options.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
-import { ChannelRoutes } from '../routes/channel-routes.ts'
-import { RpcRoutes } from '../routes/rpc-routes.ts'
+import type { DeclaredChannel } from '../session/definition.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import { SocketStreams } from '../socket/socket-streams.ts'
 import { Limiter } from '../timing/limiter.ts'
@@ -41,6 +40,13 @@ const LOG_INTERVAL = 60_000
 const BROKER_TIME = 30_000
 const { random } = Math
 
+/** What the application has declared, by a channel's name. */
+export interface DeclaredChannels {
+  readonly patterns: readonly string[]
+  find(channel: string): DeclaredChannel | undefined
+  historyOf(channel: string): HistoryPolicy | undefined
+}
+
 /** One process: its connections, its channels, and what they share. */
 export class Node implements SocketObserver {
   readonly #log: Log
@@ -48,8 +54,6 @@ export class Node implements SocketObserver {
   readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
   readonly broker: Broker
   readonly registry = new Registry()
-  readonly channels = new ChannelRoutes()
-  readonly methods = new RpcRoutes()
   readonly presence: Presence
   readonly dismissals: Dismissals
   readonly hub: Hub
@@ -69,9 +73,14 @@ export class Node implements SocketObserver {
   #wasDeaf = false
 
   /** @param settingsOf What the handshake settled for the connection on a stream. */
-  constructor(options: ResolvedOptions, log: Log, settingsOf: (stream: Duplex) => SocketSettings) {
+  constructor(
+    options: ResolvedOptions,
+    log: Log,
+    channels: DeclaredChannels,
+    settingsOf: (stream: Duplex) => SocketSettings
+  ) {
     const { redis, prefix, drain, limits, logConnections } = options
-    const { wheel, registry, channels } = this
+    const { wheel, registry } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
     const failed = (stage: string, err: unknown) => {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { EndpointHooks } from '../routes/types.ts'
 import type { Claims } from './claims.ts'
+import type { EndpointHooks } from './hooks.ts'
 
 export type { Claims } from './claims.ts'
 

@@ -1,6 +1,6 @@
-import { assertPrefix } from '../broker/redis/keys.ts'
 import { InvalidOptionError } from '../errors.ts'
-import type { EndpointHooks } from '../routes/types.ts'
+import { assertPrefix } from '../input/key-prefix.ts'
+import type { EndpointHooks } from './hooks.ts'
 import {
   BOUNDS,
   DEFAULTS,

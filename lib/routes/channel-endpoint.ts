@@ -11,8 +11,18 @@ import type { SessionServices, Verdict } from '../session/services.ts'
 import { Session } from '../session/session.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import { HookDeadline } from '../timing/hook-deadline.ts'
+import type { ChannelRoutes } from './channel-routes.ts'
+import type { RpcRoutes } from './rpc-routes.ts'
 import { ScopeHooks } from './scope-hooks.ts'
 import { kSessions, upgradeRequired } from './socket-routes.ts'
+
+/** What the endpoint is made of. */
+export interface EndpointParts {
+  readonly node: Node
+  readonly admission: Admission
+  readonly channels: ChannelRoutes
+  readonly methods: RpcRoutes
+}
 
 /** The route where the channel protocol is spoken; it exists once there is something to speak about. */
 export class ChannelEndpoint {
@@ -21,32 +31,32 @@ export class ChannelEndpoint {
   readonly #services: SessionServices
   #declared = false
 
-  constructor(app: FastifyInstance, node: Node, options: ResolvedOptions, admission: Admission) {
-    const { channels, auth } = options
+  constructor(app: FastifyInstance, parts: EndpointParts, { channels: settings, auth }: ResolvedOptions) {
+    const { node, admission, channels, methods } = parts
     this.#app = app
-    this.#url = channels.url
-    const deadline = new HookDeadline(node.wheel, channels.hookTimeout)
+    this.#url = settings.url
+    const deadline = new HookDeadline(node.wheel, settings.hookTimeout)
     this.#services = {
       broker: node.broker,
       hub: node.hub,
       presence: node.presence,
       wheel: node.wheel,
       turn: node.context.turn,
-      hooks: channels,
+      hooks: settings,
       deadline,
       authenticated: auth !== false,
       authTimeout: (auth === false ? DEFAULTS.auth : auth).timeout,
-      maxCalls: channels.maxCalls,
-      findChannel: (name) => node.channels.find(name),
-      findMethod: (name) => node.methods.find(name),
+      maxCalls: settings.maxCalls,
+      findChannel: (name) => channels.find(name),
+      findMethod: (name) => methods.find(name),
       verify: (token, request, use) =>
         deadline.wait(verdictOn(token, request, auth as ResolvedAuth, use, node.dismissals)),
       admit: (request, claims) => admission.admitUser(request, claims)
     }
     const hooks = new ScopeHooks(app)
     app.addHook('onReady', async () => {
-      node.channels.compile(hooks)
-      node.methods.compile(hooks)
+      channels.compile(hooks)
+      methods.compile(hooks)
     })
   }
 

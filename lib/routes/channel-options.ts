@@ -1,8 +1,9 @@
 import type { HistoryPolicy } from '../broker/broker.ts'
+import { completeHistory, historyFault } from '../broker/history-policy.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { boundsFault } from '../input/bounds.ts'
-import { completeHistory, historyFault } from '../input/history-policy.ts'
-import type { ChannelDefinition, ChannelHooks } from '../session/definition.ts'
+import type { ChannelHooks } from '../options/hooks.ts'
+import type { ChannelDefinition } from '../session/definition.ts'
 
 /** The schemas of a channel, compiled at boot by the application's own validator compiler. */
 export interface ChannelSchema {

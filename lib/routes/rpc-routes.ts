@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { InvalidMethodError } from '../errors.ts'
 import type { CompiledValidator } from '../input/validator.ts'
-import type { CallContext, MethodDefinition } from '../session/definition.ts'
+import type { CallContext } from '../options/hooks.ts'
+import type { MethodDefinition } from '../session/definition.ts'
 import { withPrefix } from './channel-routes.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
 

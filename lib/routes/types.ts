@@ -19,16 +19,13 @@ import type {
   RouteShorthandOptions
 } from 'fastify'
 import type { Realtime } from '../node/realtime.ts'
+import type { CallContext } from '../options/hooks.ts'
 // Not by its own name: inside `declare module 'fastify'` that is Fastify's RouteOptions.
 import type { RouteOptions as RealtimeRouteOptions } from '../options/options.ts'
-import type { CallContext } from '../session/definition.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { ChannelOptions, ChannelSchema } from './channel-options.ts'
 import type { PatternParams } from './pattern-params.ts'
 import type { MethodSchema } from './rpc-routes.ts'
-
-// For the options, which may not know the parts by themselves.
-export type { EndpointHooks } from '../session/definition.ts'
 
 /** The schemas of an `app.ws` route: those of any route that make sense for a handshake, and the messages'. */
 export interface SocketSchema extends Pick<FastifySchema, 'params' | 'querystring' | 'headers'> {

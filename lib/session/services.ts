@@ -5,13 +5,13 @@ import type { Turn } from '../connection/turn.ts'
 import type { Presence } from '../hub/attendance.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { Log } from '../input/guarded-log.ts'
+import type { EndpointHooks } from '../options/hooks.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
-import type { PatternMatch } from '../routes/patterns.ts'
 import type { Intake } from '../socket/intake.ts'
 import type { HookDeadline } from '../timing/hook-deadline.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
-import type { ChannelDefinition, EndpointHooks, MethodDefinition } from './definition.ts'
+import type { DeclaredChannel, MethodDefinition } from './definition.ts'
 
 /** A token that is good. */
 export interface Verified {
@@ -44,7 +44,7 @@ export interface SessionServices {
   readonly authTimeout: number
   /** Calls of one connection that run at a time. */
   readonly maxCalls: number
-  findChannel(name: string): PatternMatch<ChannelDefinition> | undefined
+  findChannel(name: string): DeclaredChannel | undefined
   findMethod(name: string): MethodDefinition | undefined
   /** A token with the claim `channel` is a subscription's, and invalid for a connection. */
   verify(token: string, request: FastifyRequest, use: 'connection' | 'subscription'): Promise<Verdict>

@@ -13,13 +13,19 @@ import type { Hub } from '../hub/hub.ts'
 import { stringify } from '../input/stringify.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import { clientInfo } from '../protocol/replies.ts'
-import type { ChannelDefinition } from '../session/definition.ts'
 import type { RealtimeSocket } from './realtime-socket.ts'
+
+/** Of a channel's declaration, what decides about presence. */
+export interface PresenceRules {
+  readonly presenceTtl: number | undefined
+  readonly joinLeave: boolean | 'always'
+}
 
 export interface SocketStreamsOptions {
   readonly hub: Hub
   readonly presence: Presence
-  findChannel(name: string): ChannelDefinition | undefined
+  /** What the channel was declared with; undefined for one that nobody declared. */
+  findChannel(name: string): PresenceRules | undefined
 }
 
 /** A socket's presence on one channel. */

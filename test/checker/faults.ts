@@ -244,7 +244,7 @@ async function moveSlot(
 }
 
 const LOSSY: Mutation = {
-  file: 'lib/broker/redis.ts',
+  file: 'lib/broker/redis/redis-broker.ts',
   find: 'const envelope = readEnvelope(message)',
   replace: 'if (Math.random() < 0.02) return; const envelope = readEnvelope(message)'
 }

@@ -9,17 +9,17 @@ export interface Mutation {
 
 export const MUTATIONS = {
   'idempotency skipped': {
-    file: 'lib/broker/redis.ts',
+    file: 'lib/broker/redis/redis-broker.ts',
     find: 'history, idempotencyKey, keyTtl: idempotencyTtl })',
     replace: 'history, idempotencyKey: history ? undefined : idempotencyKey, keyTtl: idempotencyTtl })'
   },
   'gap check skipped': {
-    file: 'lib/channels/channel.ts',
+    file: 'lib/hub/channel.ts',
     find: 'offset === this.#offset + 1)',
     replace: 'offset > this.#offset)'
   },
   'buffer released before the merge': {
-    file: 'lib/channels/subscription.ts',
+    file: 'lib/hub/subscription.ts',
     find: 'if (this.buffer !== undefined) this.buffer.push(encoded)',
     replace: 'if (false) this.buffer.push(encoded)'
   },
@@ -33,23 +33,23 @@ export const MUTATIONS = {
       .replaceAll(" .. '-' .. whole(now) .. '-' .. whole(previous)", '')`
   },
   'calls out of order': {
-    file: 'lib/channels/hub.ts',
+    file: 'lib/hub/hub.ts',
     find: 'const data = publicationData(text, maxPublication)',
     replace:
       'const data = publicationData(text, maxPublication)\nif (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 5))'
   },
   'requests of other nodes ignored': {
-    file: 'lib/channels/control.ts',
+    file: 'lib/node/control.ts',
     find: 'const message = readControlMessage(data)',
     replace: 'const message = undefined'
   },
   'gap not declared': {
-    file: 'lib/channels/subscription.ts',
+    file: 'lib/hub/subscription.ts',
     find: 'this.subscriber.insufficientState(channel, { offset, epoch })',
     replace: ''
   },
   'lost answers taken for refusals': {
-    file: 'lib/broker/redis-errors.ts',
+    file: 'lib/broker/redis/errors.ts',
     find: 'writes && !UNSENT',
     replace: 'false && !UNSENT'
   }

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import type { CallContext } from '../../lib/options/hooks.ts'
 import { type MethodHandler, type MethodOptions, RpcRoutes, rpcDecorator } from '../../lib/routes/rpc-routes.ts'
 import type { ScopeHooks } from '../../lib/routes/scope-hooks.ts'
-import type { CallContext } from '../../lib/session/definition.ts'
 import { buildApp } from '../support/app.ts'
 
 const code = 'FST_RT_INVALID_METHOD'

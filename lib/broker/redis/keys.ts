@@ -1,7 +1,3 @@
-import { InvalidOptionError } from '../../errors.ts'
-
-const PREFIX = /^[\w.-]{1,64}$/
-
 // In braces stands what Redis Cluster hashes. A name can't close them, and what it holds instead can be told from what
 // stood in it before: a percent sign is always escaped.
 const ESCAPED = /[%{}]/g
@@ -68,12 +64,6 @@ export class RedisKeys {
   tokens(key: string): string {
     return `${this.#keys}${escapeName(key)}}:tokens`
   }
-}
-
-/** Throws `FST_RT_INVALID_OPTION` unless the prefix is 1 to 64 letters, digits, and any of `_ . -`. */
-export function assertPrefix(prefix: unknown): asserts prefix is string {
-  if (typeof prefix === 'string' && PREFIX.test(prefix)) return
-  throw new InvalidOptionError('prefix', 'use 1 to 64 of A-Z a-z 0-9 _ . -')
 }
 
 function escapeName(name: string): string {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { assertPrefix } from '../../input/key-prefix.ts'
 import type {
   Broker,
   BrokerListener,
@@ -15,7 +16,7 @@ import { RedisAudits } from './audits.ts'
 import { redisClients } from './clients.ts'
 import { RedisConnections } from './connections.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
-import { assertPrefix, RedisKeys } from './keys.ts'
+import { RedisKeys } from './keys.ts'
 import { type Outgoing, RedisLanes } from './lanes.ts'
 import {
   DEFAULT_MAX_PENDING,

@@ -2,6 +2,7 @@ import type { Publication } from '../../broker/broker.ts'
 import type { StreamPosition, SubscribeResult } from '../../connection/context.ts'
 import { stringify } from '../../input/stringify.ts'
 import { runValidator } from '../../input/validator.ts'
+import type { SubscribeGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { isChannelName } from '../../protocol/channel-name.ts'
 import type { Since } from '../../protocol/commands.ts'
@@ -9,7 +10,7 @@ import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { clientInfo, subscribeResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
-import type { ChannelDefinition, SubscribeGrant } from '../definition.ts'
+import type { ChannelDefinition, DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { SessionSubscription } from '../session-subscription.ts'
 import { mayHear, mayRecover } from './permission.ts'
@@ -17,14 +18,8 @@ import { mayHear, mayRecover } from './permission.ts'
 // Bytes that a join or leave costs for each client that is told of it: to write it costs as much as many bytes do.
 const LEAST_TOLD = 1_024
 
-/** What an application has declared for a channel, and the parameters of its name. */
-export interface Target {
-  readonly definition: ChannelDefinition
-  readonly params: Readonly<Record<string, string>>
-}
-
 /** Finds what was declared for a channel. Throws 107 for what is no name, 102 for one that nobody declared. */
-export function findTarget({ services }: Session, channel: string): Target {
+export function findDeclared({ services }: Session, channel: string): DeclaredChannel {
   if (!isChannelName(channel)) throw new ChannelError(ERROR.badRequest.code)
   const match = services.findChannel(channel)
   if (match === undefined) throw new ChannelError(ERROR.unknownChannel.code)
@@ -33,12 +28,12 @@ export function findTarget({ services }: Session, channel: string): Target {
   if (validator === undefined) return { definition, params }
   const result = runValidator(validator, { ...params })
   if ('issues' in result) throw new ChannelError(ERROR.unknownChannel.code)
-  return { definition, params: result.value as Target['params'] }
+  return { definition, params: result.value as DeclaredChannel['params'] }
 }
 
 /** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): SessionSubscription {
-  const { definition, params } = findTarget(session, channel)
+  const { definition, params } = findDeclared(session, channel)
   const { subscriptions } = session
   if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
+import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
-import { findTarget, type Target } from './attach.ts'
+import { findDeclared } from './attach.ts'
 import type { CommandOf } from './index.ts'
 import { allowHistory, allowPresence } from './permission.ts'
 
@@ -14,7 +15,7 @@ const LARGE = 16_384
 /** `history`: a page of what is kept, or the newest position alone. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
-  const target = findTarget(session, channel)
+  const target = findDeclared(session, channel)
   if (target.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
   await allowHistory(session, channel, target, { limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
@@ -70,8 +71,8 @@ export async function presenceStats(session: Session, command: CommandOf<'presen
   session.reply(command, presenceStatsResult(connections, users))
 }
 
-function findPresent(session: Session, channel: string): Target {
-  const target = findTarget(session, channel)
+function findPresent(session: Session, channel: string): DeclaredChannel {
+  const target = findDeclared(session, channel)
   if (target.definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
   return target
 }

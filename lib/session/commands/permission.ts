@@ -1,9 +1,9 @@
+import type { ChannelHooks } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import type { FormRequest, Since } from '../../protocol/commands.ts'
-import type { ChannelDefinition, ChannelHooks } from '../definition.ts'
+import type { ChannelDefinition, DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
-import type { Target } from './attach.ts'
 
 /*
  * What a client may do on a channel. Nothing is allowed by mistake: without `onSubscribe` or `onPublish` a client is
@@ -86,7 +86,7 @@ interface HistoryQuery {
 export async function allowHistory(
   session: Session,
   channel: string,
-  { definition, params }: Target,
+  { definition, params }: DeclaredChannel,
   query: HistoryQuery
 ): Promise<void> {
   const { onHistory } = definition.hooks
@@ -96,7 +96,11 @@ export async function allowHistory(
 }
 
 /** Throws if the client may not know who is on the channel. */
-export async function allowPresence(session: Session, channel: string, { definition, params }: Target): Promise<void> {
+export async function allowPresence(
+  session: Session,
+  channel: string,
+  { definition, params }: DeclaredChannel
+): Promise<void> {
   const { onPresence } = definition.hooks
   await session.pass(definition)
   if (onPresence === undefined) subscribersOnly(session, channel)

@@ -5,7 +5,7 @@ import { runValidator } from '../../input/validator.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import type { Session } from '../session.ts'
-import { describe, findTarget } from './attach.ts'
+import { describe, findDeclared } from './attach.ts'
 import type { CommandOf } from './index.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
@@ -14,7 +14,7 @@ import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from 
 export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
   const { channel } = command.request
   plainOnly(command.request)
-  const { definition, params } = findTarget(session, channel)
+  const { definition, params } = findDeclared(session, channel)
   const onPublish = publishHook(session, definition)
   if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
   await session.pass(definition)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ERROR } from '../../../lib/protocol/channel-errors.ts'
-import { attach, describe, findTarget, fitting, openSubscription } from '../../../lib/session/commands/attach.ts'
+import { attach, describe, findDeclared, fitting, openSubscription } from '../../../lib/session/commands/attach.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, quiet, sessionRig } from '../session-rig.ts'
 
@@ -25,11 +25,11 @@ t.test('the target of a command is what was declared for its channel', async (t)
     }
   })
   const { session } = await rig.client()
-  t.match(findTarget(session, 'boards/1/ink'), { params: { board: '1', layer: 'ink' }, definition: { token: false } })
-  t.match(findTarget(session, 'numbers/5'), { params: { n: 5 } }, 'as its schema leaves them')
-  t.throws(() => findTarget(session, 'numbers/x'), { code: ERROR.unknownChannel.code })
-  t.throws(() => findTarget(session, 'nowhere'), { code: ERROR.unknownChannel.code })
-  t.throws(() => findTarget(session, 'boards/1/\u0000'), { code: ERROR.badRequest.code })
+  t.match(findDeclared(session, 'boards/1/ink'), { params: { board: '1', layer: 'ink' }, definition: { token: false } })
+  t.match(findDeclared(session, 'numbers/5'), { params: { n: 5 } }, 'as its schema leaves them')
+  t.throws(() => findDeclared(session, 'numbers/x'), { code: ERROR.unknownChannel.code })
+  t.throws(() => findDeclared(session, 'nowhere'), { code: ERROR.unknownChannel.code })
+  t.throws(() => findDeclared(session, 'boards/1/\u0000'), { code: ERROR.badRequest.code })
 })
 
 t.test('a subscription is entered once, and so many at most', async (t) => {

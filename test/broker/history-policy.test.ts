@@ -1,5 +1,5 @@
 import t from 'tap'
-import { completeHistory, historyFault } from '../../lib/input/history-policy.ts'
+import { completeHistory, historyFault } from '../../lib/broker/history-policy.ts'
 
 t.test('how much is kept, or how to mend it', async (t) => {
   t.equal(historyFault({ size: 1, ttl: 1_000 }), undefined)

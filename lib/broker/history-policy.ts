@@ -1,5 +1,5 @@
-import type { HistoryPolicy } from '../broker/broker.ts'
-import { type Bounds, boundsFault } from './bounds.ts'
+import { type Bounds, boundsFault } from '../input/bounds.ts'
+import type { HistoryPolicy } from './broker.ts'
 
 const DEFAULT_BYTES = 8_388_608
 const BOUNDS: Readonly<Record<keyof HistoryPolicy, Bounds>> = {
