@@ -1,4 +1,4 @@
-import type { Realtime, StreamPosition } from 'fastify-realtime'
+import type { Position, Realtime } from 'fastify-realtime'
 
 const PAGE = 1_000
 
@@ -12,7 +12,7 @@ interface Publication {
 }
 
 /** How many strokes a clear at this position took away: those since the last one, but for what was undone. */
-export async function countStrokes(realtime: Realtime, channel: string, position: StreamPosition): Promise<number> {
+export async function countStrokes(realtime: Realtime, channel: string, position: Position): Promise<number> {
   const undone = new Set<string>()
   const lines = new Map<string, string>()
   let since = position

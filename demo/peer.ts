@@ -6,7 +6,7 @@ export interface Port {
   on(event: 'message', listener: (message: unknown) => void): unknown
 }
 
-interface Envelope {
+interface PeerMessage {
   readonly peer: 'question' | 'answer'
   readonly id: number
   readonly body: unknown
@@ -48,7 +48,7 @@ export class Peer<Question, Answer> {
     this.#send({ peer: 'answer', id, body }, () => undefined)
   }
 
-  #send(envelope: Envelope, failed: () => void): void {
+  #send(envelope: PeerMessage, failed: () => void): void {
     const sent = this.#port.send?.(envelope, (error) => {
       if (error !== null) failed()
     })
@@ -61,6 +61,6 @@ export class Peer<Question, Answer> {
   }
 }
 
-function isEnvelope(message: unknown): message is Envelope {
+function isEnvelope(message: unknown): message is PeerMessage {
   return typeof message === 'object' && message !== null && 'peer' in message
 }

@@ -1,27 +1,13 @@
 import realtime from './plugin.ts'
 import { ChannelError, forbidden } from './protocol/channel-errors.ts'
 
-export type {
-  ExceptedConnection,
-  PresenceOptions,
-  PublishOptions,
-  PublishResult,
-  StreamPosition,
-  SubscribeOptions,
-  SubscribeResult
-} from './connection/context.ts'
-export type { SocketStats } from './connection/statistics.ts'
+export type { ConnectionStats } from './connection/statistics.ts'
+export type { ExceptedConnection, PublishOptions, PublishResult } from './hub/publish-options.ts'
+export type { PresenceOptions, SubscribeOptions, SubscribeResult } from './hub/subscribe-options.ts'
+export type { ConnectionsOptions, DisconnectOptions, HistoryOptions, Target } from './node/call-arguments.ts'
 export type { ConnectionInfo } from './node/connection-info.ts'
 export type { DrainSummary } from './node/drain.ts'
-export type {
-  ConnectionsOptions,
-  DisconnectOptions,
-  History,
-  HistoryOptions,
-  PresentClient,
-  Realtime,
-  Target
-} from './node/realtime.ts'
+export type { History, PresentClient, Realtime } from './node/realtime.ts'
 export type { ConnectionPage } from './node/roster.ts'
 // All of it: nobody can merge into an interface that is exported by its name alone.
 export type * from './options/claims.ts'
@@ -54,6 +40,7 @@ export type {
   RouteOptions,
   TokenSource
 } from './options/options.ts'
+export type { Position } from './protocol/position.ts'
 export type { ChannelOptions, ChannelSchema } from './routes/channel-options.ts'
 export type { PatternParams } from './routes/pattern-params.ts'
 export type { MethodOptions, MethodSchema } from './routes/rpc-routes.ts'

@@ -66,12 +66,12 @@ console.log(typeof realtime, realtime === fastifyRealtime, forbidden() instanceo
 /** Under `exactOptionalPropertyTypes`, what may be undefined can be passed on. */
 const exactApp = `
 import Fastify from 'fastify'
-import realtime, { type StreamPosition } from 'fastify-realtime'
+import realtime, { type Position } from 'fastify-realtime'
 
 const app = Fastify()
 await app.register(realtime, { auth: false, redis: process.env.REDIS_URL })
 app.ws('/live', { queued: true }, async (socket, request) => {
-  const since = request.query as StreamPosition | undefined
+  const since = request.query as Position | undefined
   await socket.subscribe('news', { since })
   for await (const message of socket.messages()) {
     await socket.publish('news', message, { idempotencyKey: socket.messageKey })

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { RealtimeSocket, RouteOptions, StreamPosition } from 'fastify-realtime'
+import type { Position, RealtimeSocket, RouteOptions } from 'fastify-realtime'
 import { authenticate } from '../authenticate.ts'
 import { publishOrExplain } from '../publishing.ts'
 import { RoomMessage, RoomParams, RoomQuery } from '../schemas.ts'
@@ -74,7 +74,7 @@ function isResuming(since: string | undefined): boolean {
 }
 
 /** `<epoch>:<offset>`. An epoch may hold a colon, an offset is digits. */
-function parsePosition(text: string | undefined): StreamPosition | undefined {
+function parsePosition(text: string | undefined): Position | undefined {
   if (text === undefined) return undefined
   const colon = text.lastIndexOf(':')
   const offset = text.slice(colon + 1)

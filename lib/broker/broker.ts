@@ -1,3 +1,5 @@
+import type { Position } from '../protocol/position.ts'
+
 /**
  * The broker contract: what carries a publication from the node that publishes to every node with a subscriber.
  *
@@ -23,12 +25,6 @@
  * Every method rejects with a coded error (`FST_RT_UNAVAILABLE` where the broker can't be reached,
  * `FST_RT_UNKNOWN_OUTCOME` where a publish may or may not have happened) and never throws synchronously.
  */
-
-/** A place in a channel's history. `offset` 0 is before the first publication. */
-export interface Position {
-  readonly offset: number
-  readonly epoch: string
-}
 
 /** How much of a channel is kept. If one of the bounds is passed, the oldest publications go first. */
 export interface HistoryPolicy {
@@ -62,7 +58,7 @@ export interface Publication extends Position {
 /** What a broker carries beside publications: who came and who went. Never in history, never with an offset. */
 export type PresenceEventKind = 'join' | 'leave'
 
-export interface PublishOptions {
+export interface BrokerPublishOptions {
   /** Keep the publication and give it an offset. */
   readonly history?: HistoryPolicy
   /** 1 to 255 bytes. Remembered for `idempotencyTtl`. */
@@ -75,7 +71,7 @@ export interface PublishOptions {
   readonly except?: string
 }
 
-export interface PublishResult extends Position {
+export interface Published extends Position {
   /** True where the idempotency key had been seen: nothing was added. */
   readonly duplicate: boolean
 }
@@ -140,7 +136,7 @@ export interface Broker {
   readonly shards: ReadonlyMap<string, boolean>
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): Promise<void>
-  publish(channel: string, data: Buffer, options?: PublishOptions): Promise<PublishResult>
+  publish(channel: string, data: Buffer, options?: BrokerPublishOptions): Promise<Published>
   history(channel: string, query: HistoryQuery): Promise<HistoryPage>
   /**
    * Deletes the channel's history: it goes on at offset 0 of a new epoch. Every node with a subscriber is told to audit

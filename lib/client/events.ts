@@ -1,4 +1,4 @@
-import type { Position } from '../protocol/positions.ts'
+import type { Position } from '../protocol/position.ts'
 
 /** A publication of a channel. `offset` and `epoch` are there if the channel has history. */
 export interface Publication<Data = unknown> extends Partial<Position> {

@@ -1,4 +1,4 @@
-import type { Position } from '../protocol/positions.ts'
+import type { Position } from '../protocol/position.ts'
 
 // A URL that any proxy takes.
 const MAX_LENGTH = 3_000

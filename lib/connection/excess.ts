@@ -12,12 +12,12 @@ const WINDOW = 1_000
  * Tells the client how many of its messages were dropped since the last answer, and when it may send again. `only` is
  * the message, if it is about one alone.
  */
-export type Answer = (dropped: number, retryAfter: number, only: Buffer | undefined) => void
+export type DroppedNotice = (dropped: number, retryAfter: number, only: Buffer | undefined) => void
 
 /** What a connection sends past its rates: counts it, and tells the client, which an answer to each would only help. */
 export class Excess implements Timed {
   readonly #wheel: TimerWheel
-  readonly #answer: Answer
+  readonly #answer: DroppedNotice
   #count = 0
   #countedAt = 0
   /** When the last answers were sent, the oldest first. */
@@ -27,7 +27,7 @@ export class Excess implements Timed {
   #retryAt = 0
   wheelTick = -1
 
-  constructor(wheel: TimerWheel, answer: Answer) {
+  constructor(wheel: TimerWheel, answer: DroppedNotice) {
     this.#wheel = wheel
     this.#answer = answer
   }

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { textFrame } from '../protocol/frame.ts'
 import { laggingNotice } from '../protocol/messages.ts'
-import type { Batch, Turn } from './turn.ts'
+import type { Batch, Flushable, Turn } from './turn.ts'
 
 // Written before the end of the turn past this: joining larger pieces saves nothing and costs memory.
 const JOIN_LIMIT = 65_536
@@ -39,7 +39,7 @@ interface Offer {
  * Everything goes to the raw socket as whole frames, so its order with `ws`'s own writes is kept as long as `flush()`
  * comes before each of those.
  */
-export class Outbox {
+export class Outbox implements Flushable {
   readonly #stream: Duplex
   readonly #turn: Turn
   readonly #owner: OutboxOwner

@@ -1,22 +1,22 @@
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { Connection } from './connection.ts'
 
 /** The connections of this node, and which are whose. */
 export class Registry {
-  readonly #sockets = new Map<string, RealtimeSocket>()
-  readonly #users = new Map<string, Set<RealtimeSocket>>()
+  readonly #sockets = new Map<string, Connection>()
+  readonly #users = new Map<string, Set<Connection>>()
   #whenEmpty: (() => void)[] = []
 
   get size(): number {
     return this.#sockets.size
   }
 
-  add(socket: RealtimeSocket): void {
+  add(socket: Connection): void {
     this.#sockets.set(socket.id, socket)
     this.identify(socket)
   }
 
   /** Notes whose the connection is, if that is known. */
-  identify(socket: RealtimeSocket): void {
+  identify(socket: Connection): void {
     const user = socket.user?.sub
     if (user === undefined) return
     const theirs = this.#users.get(user)
@@ -24,7 +24,7 @@ export class Registry {
     else theirs.add(socket)
   }
 
-  delete(socket: RealtimeSocket): void {
+  delete(socket: Connection): void {
     this.#sockets.delete(socket.id)
     const user = socket.user?.sub
     const theirs = user === undefined ? undefined : this.#users.get(user)
@@ -34,16 +34,16 @@ export class Registry {
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
-  get(connection: string): RealtimeSocket | undefined {
+  get(connection: string): Connection | undefined {
     return this.#sockets.get(connection)
   }
 
-  [Symbol.iterator](): IterableIterator<RealtimeSocket> {
+  [Symbol.iterator](): IterableIterator<Connection> {
     return this.#sockets.values()
   }
 
   /** The connections of a user, or the one with an id. */
-  find({ user, connection }: { user?: string; connection?: string }): RealtimeSocket[] {
+  find({ user, connection }: { user?: string; connection?: string }): Connection[] {
     if (connection !== undefined) {
       const socket = this.#sockets.get(connection)
       return socket !== undefined && (user === undefined || socket.user?.sub === user) ? [socket] : []

@@ -1,5 +1,5 @@
 /** Counts of one connection. */
-export interface SocketStats {
+export interface ConnectionStats {
   readonly messagesIn: number
   readonly messagesOut: number
   readonly bytesIn: number

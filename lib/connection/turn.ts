@@ -1,5 +1,4 @@
 import { rethrow } from '../input/thrown.ts'
-import type { Outbox } from './outbox.ts'
 
 /** Frames for one outbox or many (a channel's subscribers), gathered during one turn of the event loop. */
 export interface Batch {
@@ -7,12 +6,20 @@ export interface Batch {
   seal(): void
 }
 
+/** Frames that wait to be written to one connection: an outbox. */
+export interface Flushable {
+  /** Writes them. */
+  flush(): void
+  /** Something was lost: the connection ends. */
+  fail(): void
+}
+
 /**
  * Gathers what is sent during one turn of the event loop, so that it leaves in one write per socket. A kernel write
  * costs 6 to 8 µs and is most of the price of a fan-out: eight messages in one write are worth almost eight times.
  */
 export class Turn {
-  #outboxes: Outbox[] = []
+  #outboxes: Flushable[] = []
   #batches: Batch[] = []
   #armed = false
   readonly #flush = () => this.flush()
@@ -25,7 +32,7 @@ export class Turn {
   }
 
   /** The outbox has something to write at the end of the turn. */
-  addOutbox(outbox: Outbox): void {
+  addOutbox(outbox: Flushable): void {
     this.#outboxes.push(outbox)
     this.#arm()
   }
@@ -69,7 +76,7 @@ export class Turn {
     }
   }
 
-  #write(outbox: Outbox): void {
+  #write(outbox: Flushable): void {
     try {
       outbox.flush()
     } catch (error) {

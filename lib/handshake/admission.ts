@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import type { Broker } from '../broker/broker.ts'
-import type { SocketKind, SocketSettings } from '../connection/context.ts'
+import type { ConnectionKind, ConnectionSettings } from '../connection/connection.ts'
 import {
   BadHandshakeError,
   CapacityError,
@@ -34,7 +34,7 @@ export const kRoute = Symbol('fastify-realtime.route')
 
 /** A WebSocket route, as the handshake sees it. */
 export interface Route {
-  readonly kind: SocketKind
+  readonly kind: ConnectionKind
   readonly settings: RouteSettings
   /** Compiled at boot from `schema.message`. */
   validator?: CompiledValidator
@@ -151,7 +151,7 @@ export class Admission {
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     // Hooks may take long.
     if (this.#options.isDraining()) return this.#refuse(attempt, new DrainingError())
-    const user = (handshake.settings as SocketSettings).user?.sub
+    const user = (handshake.settings as ConnectionSettings).user?.sub
     if (user === undefined) return undefined
     const { dismissals } = this.#options
     const { mark } = handshake
@@ -192,7 +192,7 @@ export class Admission {
     return { payload: JSON.stringify({ statusCode, error, message: error }) }
   }
 
-  #settings({ handshake, request, route, claims: user }: Attempt, kind: SocketKind): SocketSettings {
+  #settings({ handshake, request, route, claims: user }: Attempt, kind: ConnectionKind): ConnectionSettings {
     const { heartbeat, limits } = route.settings
     const { wheel } = this.#options
     return {

@@ -12,7 +12,7 @@ const MAX_EXP = 1e11
 const SKEW_SECONDS = 5
 
 /** What is wrong with the claims of a token that is otherwise good. */
-export class ClaimError extends RefusalReason {
+class ClaimError extends RefusalReason {
   /** True if nothing is wrong but the time. */
   readonly expired: boolean
 

@@ -1,7 +1,7 @@
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 
 /** A point in time: how many dismissals there had been, and when it was. */
-export interface Mark {
+export interface DismissalMark {
   readonly count: number
   readonly at: number
 }
@@ -52,7 +52,7 @@ export class Dismissals {
   }
 
   /** What to remember when a handshake begins, or when a token that comes after it begins to be verified. */
-  mark(): Mark {
+  mark(): DismissalMark {
     this.#latest = this.#now()
     return { count: this.#count, at: this.#latest }
   }
@@ -82,7 +82,7 @@ export class Dismissals {
   }
 
   /** What a user was disconnected with since that mark; undefined if the user was not. */
-  since(mark: Mark, user: string): Disconnect | undefined {
+  since(mark: DismissalMark, user: string): Disconnect | undefined {
     const dismissal = this.#users.get(user)
     return dismissal !== undefined && concerns(dismissal, mark) ? dismissal.disconnect : undefined
   }
@@ -91,7 +91,7 @@ export class Dismissals {
    * A connection becomes a user's. What was to be done to the user's connections since that mark is done to it once this
    * turn of the event loop is over: then its handler has begun.
    */
-  catchUp(mark: Mark, user: string, connection: string): void {
+  catchUp(mark: DismissalMark, user: string, connection: string): void {
     for (const change of this.#changes.get(user)?.byKind.values() ?? []) {
       if (concerns(change, mark)) setImmediate(change.apply, connection)
     }
@@ -111,6 +111,6 @@ export class Dismissals {
   }
 }
 
-function concerns({ number, madeAt }: Noted, { count, at }: Mark): boolean {
+function concerns({ number, madeAt }: Noted, { count, at }: DismissalMark): boolean {
   return number > count && at <= madeAt
 }

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError } from 'fastify'
-import type { SocketSettings } from '../connection/context.ts'
+import type { ConnectionSettings } from '../connection/connection.ts'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
-import type { Mark } from './dismissals.ts'
+import type { DismissalMark } from './dismissals.ts'
 import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
 import { afterAnswers, detachResponse, passAsPlain } from './plain-request.ts'
 import { takeOffer, takeUrlTokens, type UrlToken } from './redaction.ts'
@@ -24,9 +24,9 @@ export interface Handshake {
   /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
   urlTokens: readonly UrlToken[]
   /** Taken before any hook runs: a session that a hook loads may be ended before it is verified. */
-  readonly mark: Mark
+  readonly mark: DismissalMark
   /** Set once the connection is admitted. */
-  settings?: SocketSettings
+  settings?: ConnectionSettings
   /** The 101 is written; the deadline is off. */
   upgraded: boolean
 }
@@ -50,7 +50,7 @@ export interface GateOptions {
   readonly log: Log
   readonly upgradeTimeout: number
   /** What to remember when a handshake begins. */
-  mark(): Mark
+  mark(): DismissalMark
   isDraining(): boolean
   /** Seconds, for Retry-After. */
   retryAfter(): number
@@ -96,7 +96,7 @@ export class Gate {
    * What was settled for the connection that `ws` is just setting up on that stream. The connection keeps nothing of its
    * handshake from here on: neither the token, nor the request, nor the bytes that they came in.
    */
-  settingsOf(stream: Duplex): SocketSettings {
+  settingsOf(stream: Duplex): ConnectionSettings {
     const handshake = this.#byStream.get(stream) as Handshake
     handshake.upgraded = true
     handshake.offer = NO_OFFER
@@ -105,7 +105,7 @@ export class Gate {
     clearTimeout(this.#deadlines.get(handshake))
     this.#deadlines.delete(handshake)
     detachResponse(stream)
-    return handshake.settings as SocketSettings
+    return handshake.settings as ConnectionSettings
   }
 
   /**

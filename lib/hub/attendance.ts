@@ -2,7 +2,7 @@ import type { Broker, PresenceEntry } from '../broker/broker.ts'
 import type { Limiter } from '../timing/limiter.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
-export interface PresenceOptions {
+export interface PresenceParts {
   readonly broker: Broker
   readonly wheel: TimerWheel
   readonly limiter: Limiter
@@ -25,12 +25,12 @@ const REFRESHES = 3
 
 /** Who is on which channel, as this node tells the others. */
 export class Presence {
-  readonly #options: PresenceOptions
+  readonly #options: PresenceParts
   readonly #pending = new Set<Promise<void>>()
   /** What is under way, by connection and channel: one that leaves and comes back must not be removed afterwards. */
   readonly #latest = new Map<string, Promise<void>>()
 
-  constructor(options: PresenceOptions) {
+  constructor(options: PresenceParts) {
     this.#options = options
   }
 
@@ -57,7 +57,7 @@ export class Presence {
 /** One subscription's presence on its channel. What is done for it is done in order, so that nobody leaves first. */
 export class Attendance implements Timed {
   readonly #options: AttendanceOptions
-  readonly #node: PresenceOptions
+  readonly #node: PresenceParts
   readonly #before: Promise<void> | undefined
   readonly #track: (pending: Promise<void>) => void
   #tail: Promise<void> = Promise.resolve()
@@ -69,7 +69,7 @@ export class Attendance implements Timed {
   /** @param before What the connection's last presence on the channel has yet to do. */
   constructor(
     options: AttendanceOptions,
-    node: PresenceOptions,
+    node: PresenceParts,
     before: Promise<void> | undefined,
     track: (pending: Promise<void>) => void
   ) {

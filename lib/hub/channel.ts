@@ -1,13 +1,14 @@
-import type { Broker, HistoryPolicy, Position, PresenceEventKind, Publication } from '../broker/broker.ts'
-import type { StreamPosition, SubscribeResult } from '../connection/context.ts'
+import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
+import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
+import { StreamCursor, type Subscriber } from './cursor.ts'
 import { Feed, type Format } from './feed.ts'
-import { continuityOf, Recovery, type Since, type Welcome } from './recovery.ts'
-import { type Subscriber, Subscription } from './subscription.ts'
+import { continuityOf, Recovery, type StartingPoint, type Welcome } from './recovery.ts'
+import type { SubscribeResult } from './subscribe-options.ts'
 
-export interface ChannelOptions {
+export interface ChannelParts {
   readonly name: string
   readonly broker: Broker
   readonly turn: Turn
@@ -38,11 +39,11 @@ const MAX_HELD = 4_096
  */
 export class Channel {
   readonly name: string
-  readonly #options: ChannelOptions
+  readonly #options: ChannelParts
   readonly #feeds = new Map<Format, Feed>()
-  readonly #subscriptions = new Map<Subscriber, Subscription>()
+  readonly #cursors = new Map<Subscriber, StreamCursor>()
   /** Subscriptions that are not live. */
-  readonly #joining = new Set<Subscription>()
+  readonly #joining = new Set<StreamCursor>()
   #opened: Promise<void> | undefined
   readonly #recovery: Recovery
   #offset = 0
@@ -54,12 +55,12 @@ export class Channel {
   #unsure = false
   #closed = false
 
-  constructor(options: ChannelOptions) {
+  constructor(options: ChannelParts) {
     this.name = options.name
     this.#options = options
     this.#recovery = new Recovery(options, {
       position: () => this.position,
-      isCurrent: (subscription) => this.#isCurrent(subscription),
+      isCurrent: (cursor) => this.#isCurrent(cursor),
       repair: () => this.#repair(),
       attempt: (action) => options.turn.attempt(action),
       promote: () => this.#promote()
@@ -67,14 +68,14 @@ export class Channel {
   }
 
   get size(): number {
-    return this.#subscriptions.size
+    return this.#cursors.size
   }
 
   has(subscriber: Subscriber): boolean {
-    return this.#subscriptions.has(subscriber)
+    return this.#cursors.has(subscriber)
   }
 
-  get position(): StreamPosition {
+  get position(): Position {
     return { offset: this.#offset, epoch: this.#epoch }
   }
 
@@ -86,43 +87,43 @@ export class Channel {
   async subscribe(
     subscriber: Subscriber,
     format: Format,
-    since: Since | undefined,
+    since: StartingPoint | undefined,
     welcome?: Welcome
   ): Promise<SubscribeResult> {
-    const subscription = new Subscription(subscriber, this.#feed(format))
-    this.#subscriptions.set(subscriber, subscription)
-    const joined = this.#join(subscription, since, welcome)
-    subscription.joined = joined
+    const cursor = new StreamCursor(subscriber, this.#feed(format))
+    this.#cursors.set(subscriber, cursor)
+    const joined = this.#join(cursor, since, welcome)
+    cursor.joined = joined
     try {
       return await joined
     } catch (error) {
-      if (this.#isCurrent(subscription)) this.unsubscribe(subscriber)
+      if (this.#isCurrent(cursor)) this.unsubscribe(subscriber)
       throw error
     }
   }
 
-  async #join(subscription: Subscription, since: Since | undefined, welcome: Welcome | undefined) {
+  async #join(cursor: StreamCursor, since: StartingPoint | undefined, welcome: Welcome | undefined) {
     try {
       await this.open()
-      if (!this.#isCurrent(subscription)) return { recovered: false, ...this.position }
-      this.#joining.add(subscription)
-      return await this.#recovery.begin(subscription, this.#options.history && since, welcome)
+      if (!this.#isCurrent(cursor)) return { recovered: false, ...this.position }
+      this.#joining.add(cursor)
+      return await this.#recovery.begin(cursor, this.#options.history && since, welcome)
     } finally {
-      subscription.joined = undefined
+      cursor.joined = undefined
     }
   }
 
   /** Resolves once a subscriber that is joining has joined; rejects if it could not. */
   async joined(subscriber: Subscriber): Promise<void> {
-    await this.#subscriptions.get(subscriber)?.joined
+    await this.#cursors.get(subscriber)?.joined
   }
 
   unsubscribe(subscriber: Subscriber): void {
-    const subscription = this.#subscriptions.get(subscriber)
-    if (subscription === undefined) return
-    this.#subscriptions.delete(subscriber)
-    this.#joining.delete(subscription)
-    subscription.feed.leave(subscription)
+    const cursor = this.#cursors.get(subscriber)
+    if (cursor === undefined) return
+    this.#cursors.delete(subscriber)
+    this.#joining.delete(cursor)
+    cursor.feed.leave(cursor)
   }
 
   /** Subscribes this node to the channel. */
@@ -180,7 +181,7 @@ export class Channel {
       return
     }
     if (this.#held !== undefined) return this.#repair()
-    for (const subscription of this.#joining) if (subscription.behind) this.caughtUp(subscription.subscriber)
+    for (const cursor of this.#joining) if (cursor.behind) this.caughtUp(cursor.subscriber)
     const { broker, limiter } = this.#options
     const { offset, epoch } = this.position
     try {
@@ -195,8 +196,8 @@ export class Channel {
 
   /** The subscriber's reader has caught up: what it missed meanwhile comes from history. */
   caughtUp(subscriber: Subscriber): void {
-    const subscription = this.#subscriptions.get(subscriber)
-    if (subscription?.behind && !subscriber.outbox.lagging) void this.#recovery.catchUp(subscription)
+    const cursor = this.#cursors.get(subscriber)
+    if (cursor?.behind && !subscriber.outbox.lagging) void this.#recovery.catchUp(cursor)
   }
 
   #feed(format: Format): Feed {
@@ -207,7 +208,7 @@ export class Channel {
         format,
         channel: this.name,
         turn,
-        fellBehind: history && ((subscription, offset) => this.#fallBehind(subscription, offset)),
+        fellBehind: history && ((cursor, offset) => this.#fallBehind(cursor, offset)),
         delivered
       })
       feed.skipTo(this.#offset)
@@ -216,8 +217,8 @@ export class Channel {
     return feed
   }
 
-  #isCurrent(subscription: Subscription): boolean {
-    return this.#subscriptions.get(subscription.subscriber) === subscription
+  #isCurrent(cursor: StreamCursor): boolean {
+    return this.#cursors.get(cursor.subscriber) === cursor
   }
 
   async #open(): Promise<void> {
@@ -291,17 +292,17 @@ export class Channel {
       feed.seal()
       feed.skipTo(position.offset)
     }
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.buffer !== undefined) {
-        subscription.buffer = []
-        subscription.hole = position
-      } else if (!this.#isPast(subscription, position)) subscription.tellHole(this.name, position)
+    for (const cursor of this.#cursors.values()) {
+      if (cursor.buffer !== undefined) {
+        cursor.buffer = []
+        cursor.hole = position
+      } else if (!this.#isPast(cursor, position)) cursor.tellHole(this.name, position)
     }
   }
 
   /** True for one that has read further from history than this node has. */
-  #isPast(subscription: Subscription, { offset, epoch }: Position): boolean {
-    return this.#joining.has(subscription) && epoch === this.#epoch && subscription.offset >= offset
+  #isPast(cursor: StreamCursor, { offset, epoch }: Position): boolean {
+    return this.#joining.has(cursor) && epoch === this.#epoch && cursor.offset >= offset
   }
 
   #spread(publication: Publication): void {
@@ -315,9 +316,9 @@ export class Channel {
       }
       const frame = feed.encode(publication)
       feed.add(frame, offset, publication.time, excepted)
-      for (const subscription of this.#joining) {
-        if (subscription.feed !== feed) continue
-        subscription.take({ offset, frame: subscription.subscriber.outbox === excepted ? undefined : frame })
+      for (const cursor of this.#joining) {
+        if (cursor.feed !== feed) continue
+        cursor.take({ offset, frame: cursor.subscriber.outbox === excepted ? undefined : frame })
       }
     }
     this.#promote()
@@ -326,20 +327,20 @@ export class Channel {
   /** Those beside the feed that have come level with it go live. */
   #promote(): void {
     if (this.#joining.size === 0 || this.#held !== undefined) return
-    for (const subscription of this.#joining) {
-      const { buffer, behind, offset, feed } = subscription
+    for (const cursor of this.#joining) {
+      const { buffer, behind, offset, feed } = cursor
       if (buffer !== undefined || behind || offset < this.#offset) continue
       // Further than this node: it waits for the publications that it already has.
       if (offset > this.#offset) continue
-      this.#joining.delete(subscription)
-      feed.join(subscription)
+      this.#joining.delete(cursor)
+      feed.join(cursor)
     }
   }
 
-  #fallBehind(subscription: Subscription, offset: number): void {
-    subscription.feed.drop(subscription)
-    subscription.moveTo({ offset, epoch: this.#epoch })
-    subscription.behind = true
-    this.#joining.add(subscription)
+  #fallBehind(cursor: StreamCursor, offset: number): void {
+    cursor.feed.drop(cursor)
+    cursor.moveTo({ offset, epoch: this.#epoch })
+    cursor.behind = true
+    this.#joining.add(cursor)
   }
 }

@@ -1,5 +1,5 @@
-import type { ExceptedConnection } from '../connection/context.ts'
 import { InvalidArgumentError } from '../errors.ts'
+import type { ExceptedConnection } from './publish-options.ts'
 
 const ID = /^[\w-]{1,64}$/
 

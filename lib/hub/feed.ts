@@ -3,7 +3,7 @@ import type { Outbox } from '../connection/outbox.ts'
 import type { Batch, Turn } from '../connection/turn.ts'
 import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
-import type { Subscription } from './subscription.ts'
+import type { CursorFeed, StreamCursor } from './cursor.ts'
 
 /** A wire format: how a channel's publications look to its subscribers. Encoded once for all of one format. */
 export interface Format {
@@ -37,13 +37,13 @@ export interface FeedOptions {
 }
 
 /** A reader is slow; it has been given everything up to `offset`, and gets nothing more from the feed. */
-export type FellBehind = (subscription: Subscription, offset: number) => void
+export type FellBehind = (cursor: StreamCursor, offset: number) => void
 
 /** The live subscribers of one channel in one format, and this turn's frames for them. */
-export class Feed implements Batch {
+export class Feed implements Batch, CursorFeed {
   readonly encode: (publication: Publication) => Buffer
   readonly #options: FeedOptions
-  readonly #live = new Map<Outbox, Subscription>()
+  readonly #live = new Map<Outbox, StreamCursor>()
   #frames: Buffer[] = []
   /** Which of this turn's frames are not for whom, by their places. */
   readonly #exceptions = new Map<Outbox, Set<number>>()
@@ -63,18 +63,18 @@ export class Feed implements Batch {
   }
 
   /** From here on the subscription gets what is added, and nothing of what was added before. */
-  join(subscription: Subscription): void {
-    const { outbox } = subscription.subscriber
+  join(cursor: StreamCursor): void {
+    const { outbox } = cursor.subscriber
     this.seal()
-    this.#live.set(outbox, subscription)
+    this.#live.set(outbox, cursor)
     outbox.addSource(this)
   }
 
   /** The subscription gets what was added up to here, but for what its slow reader has not been given yet. */
-  leave(subscription: Subscription): void {
-    const { outbox } = subscription.subscriber
+  leave(cursor: StreamCursor): void {
+    const { outbox } = cursor.subscriber
     this.seal()
-    this.drop(subscription)
+    this.drop(cursor)
     outbox.withdraw(this)
   }
 
@@ -99,12 +99,12 @@ export class Feed implements Batch {
     this.#oldest = undefined
     const chunk = count === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
     const exceptions = this.#exceptions
-    for (const [outbox, subscription] of this.#live) {
+    for (const [outbox, cursor] of this.#live) {
       const places = exceptions.size === 0 ? undefined : exceptions.get(outbox)
-      if (places === undefined) this.#hand(chunk, count, before, outbox, subscription)
+      if (places === undefined) this.#hand(chunk, count, before, outbox, cursor)
       else {
         const rest = frames.filter((_, at) => !places.has(at))
-        this.#hand(Buffer.concat(rest), rest.length, before, outbox, subscription)
+        this.#hand(Buffer.concat(rest), rest.length, before, outbox, cursor)
       }
     }
     exceptions.clear()
@@ -116,10 +116,10 @@ export class Feed implements Batch {
     else places.add(place)
   }
 
-  #hand(chunk: Buffer, count: number, before: number, outbox: Outbox, subscription: Subscription): void {
+  #hand(chunk: Buffer, count: number, before: number, outbox: Outbox, cursor: StreamCursor): void {
     const { fellBehind, turn } = this.#options
     try {
-      if (outbox.lagging && fellBehind !== undefined) fellBehind(subscription, before)
+      if (outbox.lagging && fellBehind !== undefined) fellBehind(cursor, before)
       else if (count > 0) outbox.offer(chunk, count, this)
     } catch (error) {
       turn.report(error)
@@ -134,7 +134,7 @@ export class Feed implements Batch {
   }
 
   /** Takes a subscription out without giving it what was added. */
-  drop({ subscriber: { outbox } }: Subscription): void {
+  drop({ subscriber: { outbox } }: StreamCursor): void {
     this.#live.delete(outbox)
     outbox.removeSource(this)
   }

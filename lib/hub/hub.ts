@@ -1,5 +1,4 @@
 import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
-import type { PublishOptions, PublishResult, StreamPosition, SubscribeResult } from '../connection/context.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
 import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
@@ -7,20 +6,17 @@ import { checkIdempotencyKey } from '../input/idempotency-key.ts'
 import { publicationData } from '../input/publication-data.ts'
 import { stringify } from '../input/stringify.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
+import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { Channel } from './channel.ts'
+import type { Subscriber } from './cursor.ts'
 import { exceptedId } from './excepted.ts'
 import type { Format } from './feed.ts'
+import type { PublishOptions, PublishResult } from './publish-options.ts'
 import { checkPublishOptions } from './publish-options.ts'
-import type { Since, Welcome } from './recovery.ts'
-import type { Subscriber } from './subscription.ts'
-
-/** Whoever is subscribed through the hub. */
-export interface Member extends Subscriber {
-  readonly closed: boolean
-  readonly maxSubscriptions: number
-}
+import type { StartingPoint, Welcome } from './recovery.ts'
+import type { SubscribeResult } from './subscribe-options.ts'
 
 export interface HubOptions {
   readonly broker: Broker
@@ -47,15 +43,15 @@ export interface HubOptions {
 // A channel that loses its last subscriber stays subscribed for a moment: people come and go.
 const GRACE = 1_000
 
-interface Entry extends Timed {
+interface OpenChannel extends Timed {
   readonly channel: Channel
 }
 
 /** This node's registry: which of its sockets are subscribed to which channel, and what the broker is asked for it. */
 export class Hub {
   readonly #options: HubOptions
-  readonly #entries = new Map<string, Entry>()
-  readonly #memberships = new Map<Member, Set<string>>()
+  readonly #entries = new Map<string, OpenChannel>()
+  readonly #memberships = new Map<Subscriber, Set<string>>()
 
   constructor(options: HubOptions) {
     this.#options = options
@@ -66,20 +62,20 @@ export class Hub {
     return this.#entries.size
   }
 
-  channelsOf(member: Member): string[] {
+  channelsOf(member: Subscriber): string[] {
     return [...(this.#memberships.get(member) ?? [])]
   }
 
   /** Whether the member is subscribed to a channel, or is about to be. */
-  isOn(member: Member, name: string): boolean {
+  isOn(member: Subscriber, name: string): boolean {
     return this.#memberships.get(member)?.has(name) ?? false
   }
 
   async subscribe(
-    member: Member,
+    member: Subscriber,
     name: string,
     format: Format,
-    options: { readonly since?: Since } | undefined,
+    options: { readonly since?: StartingPoint } | undefined,
     welcome?: Welcome
   ): Promise<SubscribeResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
@@ -106,7 +102,7 @@ export class Hub {
     }
   }
 
-  unsubscribe(member: Member, name: string): void {
+  unsubscribe(member: Subscriber, name: string): void {
     const names = this.#memberships.get(member)
     if (names === undefined || !names.delete(name)) return
     if (names.size === 0) this.#memberships.delete(member)
@@ -114,7 +110,7 @@ export class Hub {
     this.#leaveIfEmpty(name)
   }
 
-  unsubscribeAll(member: Member): void {
+  unsubscribeAll(member: Subscriber): void {
     for (const name of this.channelsOf(member)) this.unsubscribe(member, name)
   }
 
@@ -164,16 +160,16 @@ export class Hub {
     for (const name of names) void this.#entries.get(name)?.channel.audit()
   }
 
-  caughtUp(member: Member): void {
+  caughtUp(member: Subscriber): void {
     for (const name of this.#memberships.get(member) ?? []) this.#entries.get(name)?.channel.caughtUp(member)
   }
 
   /** The channel's position on this node. */
-  positionOf(name: string): StreamPosition | undefined {
+  positionOf(name: string): Position | undefined {
     return this.#entries.get(name)?.channel.position
   }
 
-  #enter(name: string): Entry {
+  #enter(name: string): OpenChannel {
     const { wheel, historyOf, ...shared } = this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
@@ -193,7 +189,7 @@ export class Hub {
   }
 
   #leave(name: string): number {
-    const entry = this.#entries.get(name) as Entry
+    const entry = this.#entries.get(name) as OpenChannel
     this.#entries.delete(name)
     entry.channel.close()
     return Number.POSITIVE_INFINITY

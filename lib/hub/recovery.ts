@@ -1,12 +1,13 @@
 import type { Broker, HistoryPage, Publication } from '../broker/broker.ts'
-import type { StreamPosition, SubscribeResult } from '../connection/context.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import { UnavailableError } from '../errors.ts'
+import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
-import type { Subscription } from './subscription.ts'
+import type { StreamCursor } from './cursor.ts'
+import type { SubscribeResult } from './subscribe-options.ts'
 
 /** Where a subscriber wants to go on: after a position, or from the first publication that is kept. */
-export type Since = StreamPosition | 'start'
+export type StartingPoint = Position | 'start'
 
 /**
  * Tells a subscriber where it stands, and hands over what it missed, before anything newer is queued for it. Gives how
@@ -25,7 +26,7 @@ export type Welcome = (
  */
 export type Continuity = 'complete' | 'partial' | 'hole'
 
-export function continuityOf(since: StreamPosition, { publications, position }: HistoryPage): Continuity {
+export function continuityOf(since: Position, { publications, position }: HistoryPage): Continuity {
   const isContiguous = publications.every(({ offset }, index) => offset === since.offset + index + 1)
   if (since.epoch !== position.epoch || since.offset > position.offset || !isContiguous) return 'hole'
   if (since.offset + publications.length === position.offset) return 'complete'
@@ -45,9 +46,9 @@ export interface RecoveryOptions {
 /** What a recovery needs of its channel. */
 export interface RecoveringChannel {
   /** How far this node is. */
-  position(): StreamPosition
+  position(): Position
   /** Whether the subscription is still wanted. */
-  isCurrent(subscription: Subscription): boolean
+  isCurrent(cursor: StreamCursor): boolean
   /** Finds out how far the history is, and whether it is still the same. */
   repair(): Promise<void>
   /** Runs what nobody waits for. */
@@ -75,7 +76,7 @@ export class Recovery {
   }
 
   /** Reads the next page after a position. */
-  async read({ offset, epoch }: StreamPosition): Promise<HistoryPage> {
+  async read({ offset, epoch }: Position): Promise<HistoryPage> {
     const { name, broker, limiter } = this.#options
     const read = limiter.run(() => broker.history(name, { since: { offset, epoch }, ...PAGE }))
     this.#reads.set(offset, read)
@@ -91,95 +92,95 @@ export class Recovery {
    * this have had their turn, or, with a `welcome`, after that is done.
    */
   async begin(
-    subscription: Subscription,
-    since: Since | undefined,
+    cursor: StreamCursor,
+    since: StartingPoint | undefined,
     welcome: Welcome | undefined
   ): Promise<SubscribeResult> {
     const from = since === 'start' ? { ...this.#channel.position(), offset: 0 } : since
     if (!isPosition(from)) {
       const result = { recovered: false, ...this.#channel.position() }
-      subscription.moveTo(result)
-      subscription.buffer = []
-      if (welcome !== undefined) await this.#introduce(subscription, result, [], welcome)
-      else this.#goLiveAfter(subscription)
+      cursor.moveTo(result)
+      cursor.buffer = []
+      if (welcome !== undefined) await this.#introduce(cursor, result, [], welcome)
+      else this.#goLiveAfter(cursor)
       return result
     }
-    const page = await this.#readFor(subscription, from)
+    const page = await this.#readFor(cursor, from)
     const continuity = continuityOf(from, page)
     const recovered = continuity !== 'hole'
     const result = { recovered, ...positionOf(page) }
-    if (!this.#channel.isCurrent(subscription)) return { ...result, recovered: false }
-    subscription.moveTo(recovered ? from : result)
+    if (!this.#channel.isCurrent(cursor)) return { ...result, recovered: false }
+    cursor.moveTo(recovered ? from : result)
     const missed = recovered ? page.publications : []
-    if (welcome === undefined) return await this.#deliver(subscription, result, missed, continuity)
+    if (welcome === undefined) return await this.#deliver(cursor, result, missed, continuity)
     this.#options.recovered(recovered)
-    subscription.behind = continuity === 'partial'
-    await this.#introduce(subscription, result, missed, welcome)
+    cursor.behind = continuity === 'partial'
+    await this.#introduce(cursor, result, missed, welcome)
     return result
   }
 
   /** The subscriber's reader takes again what it is sent: gives what it missed meanwhile. */
-  async catchUp(subscription: Subscription): Promise<void> {
+  async catchUp(cursor: StreamCursor): Promise<void> {
     try {
-      const { continuity, position } = await this.#readOn(subscription)
-      if (!this.#channel.isCurrent(subscription)) return
-      if (continuity === 'hole') subscription.tellHole(this.#options.name, position)
+      const { continuity, position } = await this.#readOn(cursor)
+      if (!this.#channel.isCurrent(cursor)) return
+      if (continuity === 'hole') cursor.tellHole(this.#options.name, position)
       if (continuity !== 'partial') {
-        this.#goLive(subscription)
+        this.#goLive(cursor)
         return
       }
     } catch (error) {
       this.#options.failed('catch up', error)
     }
-    subscription.buffer = undefined
-    subscription.behind = true
+    cursor.buffer = undefined
+    cursor.behind = true
   }
 
   /** Queues what was missed, page by page unless the reader is slow: what is left then comes as it reads. */
   async #deliver(
-    subscription: Subscription,
+    cursor: StreamCursor,
     result: SubscribeResult,
     missed: readonly Publication[],
     continuity: Continuity
   ): Promise<SubscribeResult> {
-    this.#give(subscription, missed)
+    this.#give(cursor, missed)
     let told = result
-    if (continuity === 'partial' && !subscription.behind) {
-      const rest = await this.#readOn(subscription)
+    if (continuity === 'partial' && !cursor.behind) {
+      const rest = await this.#readOn(cursor)
       told = { recovered: rest.continuity !== 'hole', ...rest.position }
-      if (!told.recovered) subscription.moveTo(told)
+      if (!told.recovered) cursor.moveTo(told)
     }
     this.#options.recovered(told.recovered)
-    this.#goLiveAfter(subscription)
+    this.#goLiveAfter(cursor)
     return told
   }
 
   /** Lets the subscriber be told where it stands, and what it missed, while what is newer is kept back. */
   async #introduce(
-    subscription: Subscription,
+    cursor: StreamCursor,
     result: SubscribeResult,
     missed: readonly Publication[],
     welcome: Welcome
   ): Promise<void> {
-    subscription.buffer ??= []
+    cursor.buffer ??= []
     const taken = (await welcome(result, missed)) ?? missed.length
-    subscription.offset += taken
-    if (taken < missed.length) subscription.behind = true
-    this.#goLive(subscription)
+    cursor.offset += taken
+    if (taken < missed.length) cursor.behind = true
+    this.#goLive(cursor)
   }
 
   /** Gives page after page, until all is given (`complete`), the reader is slow (`partial`), or there is a hole. */
-  async #readOn(subscription: Subscription): Promise<{ continuity: Continuity; position: StreamPosition }> {
+  async #readOn(cursor: StreamCursor): Promise<{ continuity: Continuity; position: Position }> {
     let position = this.#channel.position()
-    while (!subscription.subscriber.outbox.lagging) {
-      const since = { offset: subscription.offset, epoch: subscription.epoch }
-      subscription.behind = false
-      const page = await this.#readFor(subscription, since)
+    while (!cursor.subscriber.outbox.lagging) {
+      const since = { offset: cursor.offset, epoch: cursor.epoch }
+      cursor.behind = false
+      const page = await this.#readFor(cursor, since)
       const continuity = continuityOf(since, page)
       position = positionOf(page)
-      if (!this.#channel.isCurrent(subscription) || continuity === 'hole') return { continuity, position }
-      this.#give(subscription, page.publications)
-      if (continuity === 'complete' && !subscription.behind) return { continuity, position }
+      if (!this.#channel.isCurrent(cursor) || continuity === 'hole') return { continuity, position }
+      this.#give(cursor, page.publications)
+      if (continuity === 'complete' && !cursor.behind) return { continuity, position }
     }
     return { continuity: 'partial', position }
   }
@@ -188,62 +189,62 @@ export class Recovery {
    * Reads history for a subscription, and buffers what is published meanwhile. Both are of the channel's epoch then:
    * a page that knows of a new one before the node does, or not yet, can't be joined to what the node is given.
    */
-  async #readFor(subscription: Subscription, since: StreamPosition): Promise<HistoryPage> {
+  async #readFor(cursor: StreamCursor, since: Position): Promise<HistoryPage> {
     for (let reads = 0; reads < MAX_READS; reads++) {
-      subscription.buffer = []
-      subscription.hole = undefined
+      cursor.buffer = []
+      cursor.hole = undefined
       const { offset } = this.#channel.position()
       // Those who come back together have missed the same, and share the answer.
       const page = await ((reads === 0 ? this.#reads.get(since.offset) : undefined) ?? this.read(since))
       if (page.position.epoch !== this.#channel.position().epoch) await this.#channel.repair()
       // One that was asked for earlier may know less than this node has given to others since.
-      else if (subscription.hole === undefined && page.position.offset >= offset) return page
+      else if (cursor.hole === undefined && page.position.offset >= offset) return page
     }
     throw new UnavailableError()
   }
 
   /** Gives publications until the reader is slow; the rest is left to history. */
-  #give(subscription: Subscription, publications: readonly Publication[]): void {
-    const { feed, subscriber } = subscription
+  #give(cursor: StreamCursor, publications: readonly Publication[]): void {
+    const { feed, subscriber } = cursor
     for (const publication of publications) {
       if (subscriber.outbox.lagging) {
-        subscription.behind = true
+        cursor.behind = true
         return
       }
       const { offset, except } = publication
       if (except !== undefined && this.#options.outboxOf(except) === subscriber.outbox) {
-        subscription.give({ offset, frame: undefined })
+        cursor.give({ offset, frame: undefined })
         continue
       }
       const frame = feed.encode(publication)
       subscriber.pay?.(frame.length)
-      subscription.give({ offset, frame })
+      cursor.give({ offset, frame })
     }
   }
 
   /** Newer ones only once the caller has had its turn: it may have to say where it stands before them. */
-  #goLiveAfter(subscription: Subscription): void {
-    setImmediate(() => this.#channel.attempt(() => this.#goLive(subscription)))
+  #goLiveAfter(cursor: StreamCursor): void {
+    setImmediate(() => this.#channel.attempt(() => this.#goLive(cursor)))
   }
 
-  #goLive(subscription: Subscription): void {
-    if (!this.#channel.isCurrent(subscription)) return
-    if (subscription.hole !== undefined) subscription.tellHole(this.#options.name, subscription.hole)
+  #goLive(cursor: StreamCursor): void {
+    if (!this.#channel.isCurrent(cursor)) return
+    if (cursor.hole !== undefined) cursor.tellHole(this.#options.name, cursor.hole)
     // Whoever has no use for a stream with a hole in it has left.
-    if (!this.#channel.isCurrent(subscription)) return
-    if (subscription.behind) subscription.buffer = undefined
-    else subscription.release()
+    if (!this.#channel.isCurrent(cursor)) return
+    if (cursor.behind) cursor.buffer = undefined
+    else cursor.release()
     this.#channel.promote()
-    if (subscription.behind) void this.catchUp(subscription)
+    if (cursor.behind) void this.catchUp(cursor)
   }
 }
 
-function positionOf({ position: { offset, epoch } }: HistoryPage): StreamPosition {
+function positionOf({ position: { offset, epoch } }: HistoryPage): Position {
   return { offset, epoch }
 }
 
 /** A client's position may be anything. */
-function isPosition(since: StreamPosition | null | undefined): since is StreamPosition {
+function isPosition(since: Position | null | undefined): since is Position {
   if (since === undefined || since === null) return false
   return Number.isSafeInteger(since.offset) && since.offset >= 0 && typeof since.epoch === 'string'
 }

@@ -1,9 +1,59 @@
 import { InvalidArgumentError, InvalidChannelError } from '../errors.ts'
 import { type Bounds, boundsFault } from '../input/bounds.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
-import type { ConnectionsOptions, DisconnectOptions, HistoryOptions, Target } from './realtime.ts'
+import type { Position } from '../protocol/position.ts'
 import { isCursor } from './roster.ts'
 import { MAX_CONNECTIONS } from './roster-message.ts'
+
+/**
+ * Whose connections are meant: all of a user (`sub`), one by its id, or all that are subscribed to a channel. If several
+ * are given, those to which all of it applies.
+ */
+export interface Target {
+  user?: string
+  connection?: string
+  channel?: string
+}
+
+export interface DisconnectOptions {
+  /**
+   * 1000, or 3000 to 4999.
+   * @default 4403
+   */
+  code?: number | undefined
+  /**
+   * At most 123 bytes of UTF-8; the rest is cut.
+   * @default 'forbidden'
+   */
+  reason?: string | undefined
+}
+
+export interface ConnectionsOptions {
+  /** The connections of all nodes, page by page. */
+  cluster: true
+  /**
+   * At most so many connections, 1 to 1,000. A page may have fewer though it is not the last.
+   * @default 100
+   */
+  limit?: number | undefined
+  /** Where the page begins: the `cursor` of the page before. */
+  cursor?: string | undefined
+}
+
+export interface HistoryOptions {
+  /**
+   * At most so many publications, 0 to 100,000; 0 for the position alone.
+   * @default 100
+   */
+  limit?: number | undefined
+  /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
+  since?: Position | undefined
+  /**
+   * The newest first.
+   * @default false
+   */
+  reverse?: boolean | undefined
+}
 
 /*
  * The arguments of `app.realtime`, checked before anything is done: a mistake would else be met where nobody waits for

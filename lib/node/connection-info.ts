@@ -1,6 +1,6 @@
-import type { SocketStats } from '../connection/statistics.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { ConnectionStats } from '../connection/statistics.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 
 /** One open connection. */
 export interface ConnectionInfo {
@@ -12,12 +12,12 @@ export interface ConnectionInfo {
   readonly roundTripTime: number | undefined
   readonly bufferedAmount: number
   readonly subscriptions: readonly string[]
-  readonly stats: SocketStats
+  readonly stats: ConnectionStats
 }
 
 const STATS = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'dropped', 'rejected', 'queued', 'age']
 
-export function connectionInfo(socket: RealtimeSocket, hub: Hub): ConnectionInfo {
+export function connectionInfo(socket: Connection, hub: Hub): ConnectionInfo {
   return {
     id: socket.id,
     user: socket.user?.sub,
@@ -44,7 +44,7 @@ export function readConnectionInfo(value: unknown): ConnectionInfo | undefined {
     STATS.every((name) => typeof counts[name] === 'number')
   if (!isInfo) return undefined
   const read = Object.fromEntries(STATS.map((name) => [name, counts[name]]))
-  return { id, user, route, roundTripTime, bufferedAmount, subscriptions, stats: read as unknown as SocketStats }
+  return { id, user, route, roundTripTime, bufferedAmount, subscriptions, stats: read as unknown as ConnectionStats }
 }
 
 function membersOf(value: unknown): Record<string, unknown> {

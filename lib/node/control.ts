@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, Publication } from '../broker/broker.ts'
-import type { StreamPosition } from '../connection/context.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
 import type { Hub } from '../hub/hub.ts'
 import { continuityOf } from '../hub/recovery.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { Position } from '../protocol/position.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import {
   type ControlMessage,
@@ -50,7 +50,7 @@ export interface ControlOptions {
 }
 
 /** Where a node is in the channel, and since when (by the wheel's clock, and for the log by the system's). */
-interface Place extends StreamPosition {
+interface Place extends Position {
   /** The position was the newest at this time: a request after it was made later. -Infinity if nothing is known. */
   readonly confirmedAt: number
   readonly confirmedOn: Date
@@ -194,7 +194,7 @@ export class Control implements Timed {
   /** Obeys what came after a place, page by page. */
   async #catchUp(place: Place): Promise<void> {
     const { broker, wheel, missed } = this.#options
-    let since: StreamPosition = place
+    let since: Position = place
     let madeAfter = place.confirmedAt
     // From the beginning of a history there is no telling what was before it.
     let isContinued = madeAfter > Number.NEGATIVE_INFINITY
@@ -271,7 +271,7 @@ export class Control implements Timed {
     handshakes.change(user, 'channel' in request ? `channel ${request.channel}` : request.do, apply, madeAt)
   }
 
-  #attempt(request: ControlRequest, socket: RealtimeSocket): void {
+  #attempt(request: ControlRequest, socket: Connection): void {
     try {
       this.#apply(request, socket)
     } catch (error) {
@@ -281,7 +281,7 @@ export class Control implements Timed {
   }
 
   /** The connections that a request is for. */
-  #find({ target: { user, connection, channel } }: ControlRequest): RealtimeSocket[] {
+  #find({ target: { user, connection, channel } }: ControlRequest): Connection[] {
     const { hub, registry } = this.#options
     const isAnyone = user === undefined && connection === undefined
     const sockets = isAnyone ? [...registry] : registry.find({ user, connection })
@@ -289,7 +289,7 @@ export class Control implements Timed {
     return sockets.filter((socket) => socket.session?.isOn(channel) ?? hub.isOn(socket, channel))
   }
 
-  #apply(request: ControlRequest, socket: RealtimeSocket): void {
+  #apply(request: ControlRequest, socket: Connection): void {
     const { wheel } = this.#options
     const { session } = socket
     switch (request.do) {

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Connection } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { ResolvedDrain } from '../options/options.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { Clock } from '../timing/timer-wheel.ts'
 
 export interface DrainSummary {
@@ -38,8 +38,8 @@ const HANDOVER_PART = 0.25
 const NOTICES_PER_TURN = 100
 
 /** When a connection's turn to go comes. */
-interface Departure {
-  readonly socket: RealtimeSocket
+interface ScheduledEnd {
+  readonly socket: Connection
   due: number
 }
 
@@ -47,8 +47,10 @@ interface Departure {
 export class Drainer {
   readonly #options: DrainerOptions
   #draining: Promise<DrainSummary> | undefined
-  readonly #warned = new Set<RealtimeSocket>()
-  readonly #departures: Departure[] = []
+  readonly #warned = new Set<Connection>()
+  /** Connections whose turn has come, and that have not ended yet. */
+  readonly #ending = new Set<Connection>()
+  readonly #departures: ScheduledEnd[] = []
   #departed = 0
   /** Connections that have answered the close so far, and those that did not. */
   closed = 0
@@ -68,6 +70,13 @@ export class Drainer {
     // to drain.
     this.#draining ??= Promise.resolve().then(() => this.#drain())
     return this.#draining
+  }
+
+  /** A connection has ended, with that code. */
+  ended(connection: Connection, code: number): void {
+    if (!this.#ending.delete(connection)) return
+    if (code === CLOSE.abnormal.code) this.terminated++
+    else this.closed++
   }
 
   async #drain(): Promise<DrainSummary> {
@@ -119,7 +128,7 @@ export class Drainer {
     }
   }
 
-  #warn(socket: RealtimeSocket, turn: number): void {
+  #warn(socket: Connection, turn: number): void {
     if (socket.closed) return
     const { drain, clock } = this.#options
     const { delay, window, timeout } = drain
@@ -156,16 +165,13 @@ export class Drainer {
   #endRest(deadline: number): void {
     this.#warnLate()
     for (; this.#departed < this.#departures.length; this.#departed++) {
-      this.#end((this.#departures[this.#departed] as Departure).socket, deadline)
+      this.#end((this.#departures[this.#departed] as ScheduledEnd).socket, deadline)
     }
   }
 
-  #end(socket: RealtimeSocket, deadline: number): void {
+  #end(socket: Connection, deadline: number): void {
     if (socket.closed) return
-    socket.once('close', (code: number) => {
-      if (code === CLOSE.abnormal.code) this.terminated++
-      else this.closed++
-    })
+    this.#ending.add(socket)
     const { clock } = this.#options
     const { handled, busy } = socket.drain()
     const close = () => socket.closeWith(CLOSE.restart)

@@ -1,11 +1,11 @@
+import type { Connection } from '../connection/connection.ts'
 import { clipped } from '../input/clipped.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 
 /**
  * Writes the line at the end of a connection. It holds nothing that the client sent: no message, no token, and not the
  * reason of its close frame.
  */
-export function logEnd(socket: RealtimeSocket, code: number, level: 'debug' | 'info'): void {
+export function logEnd(socket: Connection, code: number, level: 'debug' | 'info'): void {
   const { id, user, settings, endedBy, roundTripTime, stats } = socket
   const { log, route, kind } = settings
   // What waits for a handler that has no connection any more says nothing.

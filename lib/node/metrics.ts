@@ -1,9 +1,8 @@
 import type { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
-import type { SocketObserver } from '../connection/context.ts'
+import type { Connection, ConnectionObserver } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { DISCONNECT } from '../protocol/disconnect-codes.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 
 type PromClient = typeof import('prom-client')
 
@@ -28,7 +27,7 @@ const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
  * Counts what happens. Plain numbers on the way, read when the registry is collected; labels are route patterns,
  * reasons and close codes, never a user or a channel, so that a client can't make new series.
  */
-export class Metrics implements Omit<SocketObserver, 'identified'> {
+export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   readonly #sources: MetricSources
   readonly #opened = new Map<string, number>()
   readonly #refused = new Map<string, number>()
@@ -52,11 +51,11 @@ export class Metrics implements Omit<SocketObserver, 'identified'> {
     this.#sources = sources
   }
 
-  opened({ settings }: RealtimeSocket): void {
+  opened({ settings }: Connection): void {
     add(this.#opened, settings.route)
   }
 
-  closed(socket: RealtimeSocket, code: number): void {
+  closed(socket: Connection, code: number): void {
     const { messagesOut, bytesOut, dropped, age } = socket.stats
     this.#messagesOut += messagesOut
     this.#bytesOut += bytesOut

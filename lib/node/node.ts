@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Broker, BrokerListener, HistoryPolicy } from '../broker/broker.ts'
 import { MemoryBroker } from '../broker/memory/memory-broker.ts'
 import { RedisBroker } from '../broker/redis/redis-broker.ts'
-import type { SocketContext, SocketObserver, SocketSettings } from '../connection/context.ts'
+import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
 import { Registry } from '../connection/registry.ts'
 import { Turn } from '../connection/turn.ts'
 import { Dismissals } from '../handshake/dismissals.ts'
@@ -12,7 +12,7 @@ import type { Log } from '../input/guarded-log.ts'
 import type { LogConnections, ResolvedOptions } from '../options/options.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { DeclaredChannel } from '../session/definition.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { SocketContext } from '../socket/context.ts'
 import { SocketStreams } from '../socket/socket-streams.ts'
 import { Limiter } from '../timing/limiter.ts'
 import { OncePer, OncePerName } from '../timing/once-per.ts'
@@ -48,7 +48,7 @@ export interface DeclaredChannels {
 }
 
 /** One process: its connections, its channels, and what they share. */
-export class Node implements SocketObserver {
+export class Node implements ConnectionObserver {
   readonly #log: Log
   readonly #logConnections: LogConnections
   readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
@@ -77,7 +77,7 @@ export class Node implements SocketObserver {
     options: ResolvedOptions,
     log: Log,
     channels: DeclaredChannels,
-    settingsOf: (stream: Duplex) => SocketSettings
+    settingsOf: (stream: Duplex) => ConnectionSettings
   ) {
     const { redis, prefix, drain, limits, logConnections } = options
     const { wheel, registry } = this
@@ -194,16 +194,17 @@ export class Node implements SocketObserver {
     await Promise.race([ready(), this.#firstFailure])
   }
 
-  opened(socket: RealtimeSocket): void {
+  opened(socket: Connection): void {
     this.registry.add(socket)
     this.metrics.opened(socket)
   }
 
-  identified(socket: RealtimeSocket): void {
+  identified(socket: Connection): void {
     this.registry.identify(socket)
   }
 
-  closed(socket: RealtimeSocket, code: number): void {
+  closed(socket: Connection, code: number): void {
+    this.drainer.ended(socket, code)
     this.registry.delete(socket)
     this.metrics.closed(socket, code)
     if (this.#logConnections !== false) logEnd(socket, code, this.#logConnections)

@@ -1,71 +1,26 @@
 import type { Broker } from '../broker/broker.ts'
-import type { PublishOptions, PublishResult, StreamPosition } from '../connection/context.ts'
 import type { Registry } from '../connection/registry.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
+import type { Position } from '../protocol/position.ts'
 import {
+  type ConnectionsOptions,
   checkChannel,
   checkConnections,
   checkDisconnect,
   checkExpiry,
   checkHistory,
-  checkTarget
+  checkTarget,
+  type DisconnectOptions,
+  type HistoryOptions,
+  type Target
 } from './call-arguments.ts'
 import { type ConnectionInfo, connectionInfo } from './connection-info.ts'
 import type { Control } from './control.ts'
 import type { Drainer, DrainSummary } from './drain.ts'
 import type { ConnectionPage, Roster } from './roster.ts'
 
-/**
- * Whose connections are meant: all of a user (`sub`), one by its id, or all that are subscribed to a channel. If several
- * are given, those to which all of it applies.
- */
-export interface Target {
-  user?: string
-  connection?: string
-  channel?: string
-}
-
-export interface DisconnectOptions {
-  /**
-   * 1000, or 3000 to 4999.
-   * @default 4403
-   */
-  code?: number | undefined
-  /**
-   * At most 123 bytes of UTF-8; the rest is cut.
-   * @default 'forbidden'
-   */
-  reason?: string | undefined
-}
-
-export interface ConnectionsOptions {
-  /** The connections of all nodes, page by page. */
-  cluster: true
-  /**
-   * At most so many connections, 1 to 1,000. A page may have fewer though it is not the last.
-   * @default 100
-   */
-  limit?: number | undefined
-  /** Where the page begins: the `cursor` of the page before. */
-  cursor?: string | undefined
-}
-
-export interface HistoryOptions {
-  /**
-   * At most so many publications, 0 to 100,000; 0 for the position alone.
-   * @default 100
-   */
-  limit?: number | undefined
-  /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
-  since?: StreamPosition | undefined
-  /**
-   * The newest first.
-   * @default false
-   */
-  reverse?: boolean | undefined
-}
-
-export interface History extends StreamPosition {
+export interface History extends Position {
   readonly publications: readonly { readonly data: unknown; readonly offset: number }[]
 }
 

@@ -13,7 +13,7 @@ const ID = /^[\w-]{1,64}$/
 /** At most so many connections in one answer. */
 export const MAX_CONNECTIONS = 1_000
 
-export interface Question {
+export interface RosterQuestion {
   readonly id: string
   readonly from: string
   /** Connections whose ids come after this one. */
@@ -21,15 +21,17 @@ export interface Question {
   readonly limit: number
 }
 
-export interface Answer {
+export interface RosterAnswer {
   readonly connections: readonly ConnectionInfo[]
   /** The node has more of them. */
   readonly more: boolean
 }
 
-export type RosterMessage = { readonly question: Question } | { readonly id: string; readonly answer: Answer }
+export type RosterMessage =
+  | { readonly question: RosterQuestion }
+  | { readonly id: string; readonly answer: RosterAnswer }
 
-export function writeQuestion(question: Question): Buffer {
+export function writeQuestion(question: RosterQuestion): Buffer {
   return Buffer.from(JSON.stringify({ v: VERSION, ...question }))
 }
 

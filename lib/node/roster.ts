@@ -1,12 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import type { Broker, Publication } from '../broker/broker.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
 import type { Attendance, Presence } from '../hub/attendance.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { type ConnectionInfo, connectionInfo } from './connection-info.ts'
-import { type Answer, isId, type Question, readRosterMessage, writeAnswer, writeQuestion } from './roster-message.ts'
+import {
+  isId,
+  type RosterAnswer,
+  type RosterQuestion,
+  readRosterMessage,
+  writeAnswer,
+  writeQuestion
+} from './roster-message.ts'
 
 export interface RosterOptions {
   readonly broker: Broker
@@ -58,7 +65,7 @@ export function isInbox(channel: string): boolean {
 export class Roster {
   readonly #options: RosterOptions
   readonly #node = randomUUID()
-  readonly #waiting = new Map<string, (answer: Answer | undefined) => void>()
+  readonly #waiting = new Map<string, (answer: RosterAnswer | undefined) => void>()
   #joined: Promise<void> | undefined
   #attendance: Attendance | undefined
   #left = false
@@ -136,12 +143,12 @@ export class Roster {
   }
 
   /** Gives nothing if the node does not answer in time. */
-  async #ask(node: string, after: string, limit: number): Promise<Answer | undefined> {
+  async #ask(node: string, after: string, limit: number): Promise<RosterAnswer | undefined> {
     if (node === this.#node) return this.#own(after, limit)
     const { broker, wheel } = this.#options
     const id = randomUUID()
-    const answered = new Promise<Answer | undefined>((resolve) => {
-      const done = (answer: Answer | undefined) => {
+    const answered = new Promise<RosterAnswer | undefined>((resolve) => {
+      const done = (answer: RosterAnswer | undefined) => {
         this.#waiting.delete(id)
         wheel.delete(deadline)
         resolve(answer)
@@ -165,7 +172,7 @@ export class Roster {
     return await answered
   }
 
-  #own(after: string, limit: number): Answer {
+  #own(after: string, limit: number): RosterAnswer {
     const { hub, registry } = this.#options
     const found = firstAfter(registry, after, limit + 1)
     return {
@@ -174,7 +181,7 @@ export class Roster {
     }
   }
 
-  #reply({ id, from, after, limit }: Question): void {
+  #reply({ id, from, after, limit }: RosterQuestion): void {
     const { broker, failed } = this.#options
     const { connections, more } = this.#own(after, limit)
     const texts = connections.map((info) => JSON.stringify(info))
@@ -190,15 +197,15 @@ export class Roster {
 }
 
 /** The first so many sockets with an id after another one, in the order of their ids. To sort all would take longer. */
-function firstAfter(sockets: Iterable<RealtimeSocket>, after: string, count: number): RealtimeSocket[] {
-  const found: RealtimeSocket[] = []
+function firstAfter(sockets: Iterable<Connection>, after: string, count: number): Connection[] {
+  const found: Connection[] = []
   for (const socket of sockets) {
     if (socket.id <= after) continue
     let from = 0
     let to = found.length
     while (from < to) {
       const middle = (from + to) >> 1
-      if ((found[middle] as RealtimeSocket).id < socket.id) from = middle + 1
+      if ((found[middle] as Connection).id < socket.id) from = middle + 1
       else to = middle
     }
     if (from >= count) continue

@@ -21,7 +21,7 @@ const MAX_IDLE = 3_600_000
 
 /** What all users share that have one rate. */
 interface RateGroup {
-  readonly allowances: Map<string, Allowance>
+  readonly allowances: Map<string, UserAllowance>
 }
 
 /**
@@ -58,7 +58,7 @@ export class UserRates {
     const { allowances } = this.#byRate.get(rate) ?? this.#groupOf(rate)
     let allowance = allowances.get(user)
     if (allowance === undefined) {
-      allowance = new Allowance(user, rate, this.#options, () => allowances.delete(user))
+      allowance = new UserAllowance(user, rate, this.#options, () => allowances.delete(user))
       allowances.set(user, allowance)
       wheel.set(allowance, now + IDLE)
     }
@@ -75,7 +75,7 @@ export class UserRates {
   }
 }
 
-class Allowance implements Timed {
+class UserAllowance implements Timed {
   readonly #key: string
   readonly #rate: Rate
   readonly #options: UserRatesOptions

@@ -1,14 +1,10 @@
+import type { Position } from './position.ts'
+
 /**
  * The commands of the channel protocol (the Centrifuge client protocol, JSON), as clients send them: one object a line,
  * `{"id":1,"subscribe":{"channel":"news"}}`. Fields that aren't known are ignored, absent and null ones have their
  * defaults, whole numbers may be strings, as in the JSON form of protocol buffers.
  */
-
-/** Where a client says that it is in a stream. An offset that is none is -1, which no stream has. */
-export interface Since {
-  readonly offset: number
-  readonly epoch: string
-}
 
 /** What may ask for a form of subscription that not every server has. */
 export interface FormRequest {
@@ -25,7 +21,7 @@ export interface ConnectRequest extends FormRequest {
   readonly name: string
   readonly version: string
   /** Where it was in streams that the server subscribed it to. */
-  readonly subs: ReadonlyMap<string, Since | undefined>
+  readonly subs: ReadonlyMap<string, Position | undefined>
 }
 
 export interface SubscribeRequest extends FormRequest {
@@ -33,7 +29,7 @@ export interface SubscribeRequest extends FormRequest {
   readonly token: string
   readonly data: unknown
   /** Set where the client wants what it missed. */
-  readonly since: Since | undefined
+  readonly since: Position | undefined
   /** Answer 112 instead of subscribing where that can't be had. */
   readonly rejectUnrecovered: boolean
   /** Tell who comes and who goes. */
@@ -59,7 +55,7 @@ export interface HistoryRequest {
   readonly channel: string
   /** 0 for the position alone; below it, all that is kept. */
   readonly limit: number
-  readonly since: Since | undefined
+  readonly since: Position | undefined
   readonly reverse: boolean
 }
 
@@ -72,7 +68,7 @@ export interface SendRequest {
   readonly data: unknown
 }
 
-export interface Requests {
+export interface RequestsByCommand {
   readonly connect: ConnectRequest
   readonly subscribe: SubscribeRequest
   readonly unsubscribe: ChannelRequest
@@ -87,15 +83,15 @@ export interface Requests {
   readonly sub_refresh: SubRefreshRequest
 }
 
-export type CommandName = keyof Requests
+export type CommandName = keyof RequestsByCommand
 
 /** One command. Its id is 0 for `send` alone, which has no reply. */
 export type Command = {
-  [Name in CommandName]: { readonly id: number; readonly name: Name; readonly request: Requests[Name] }
+  [Name in CommandName]: { readonly id: number; readonly name: Name; readonly request: RequestsByCommand[Name] }
 }[CommandName]
 
 /** `pong` is the answer to a ping, an empty object. */
-export type Parsed = Command | 'pong' | 'malformed'
+export type ParsedLine = Command | 'pong' | 'malformed'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -121,7 +117,7 @@ export function idOf(line: string): number {
 }
 
 /** What a parsed line says. */
-export function parseCommand(value: unknown): Parsed {
+export function parseCommand(value: unknown): ParsedLine {
   try {
     return read(value)
   } catch {
@@ -129,7 +125,7 @@ export function parseCommand(value: unknown): Parsed {
   }
 }
 
-function read(value: unknown): Parsed {
+function read(value: unknown): ParsedLine {
   const fields = object(value)
   const id = wholeNumber(fields.id)
   if (id < 0 || id > 0xffffffff) return 'malformed'
@@ -139,7 +135,7 @@ function read(value: unknown): Parsed {
   return { id, name, request: READERS[name](object(fields[name])) } as Command
 }
 
-const READERS: { readonly [Name in CommandName]: (fields: Fields) => Requests[Name] } = {
+const READERS: { readonly [Name in CommandName]: (fields: Fields) => RequestsByCommand[Name] } = {
   connect: (fields) => ({
     token: text(fields.token),
     data: fields.data,
@@ -216,12 +212,12 @@ function isSpecial({ tf, type }: Fields): boolean {
   return (tf !== undefined && tf !== null) || wholeNumber(type) !== 0
 }
 
-function recovery(fields: Fields): Since | undefined {
+function recovery(fields: Fields): Position | undefined {
   return flag(fields.recover) ? since(fields) : undefined
 }
 
 /** A position that can't be is no reason to lose the client: it is one that can't be recovered from. */
-function since({ offset = 0, epoch }: Fields): Since {
+function since({ offset = 0, epoch }: Fields): Position {
   const number = typeof offset === 'string' && WHOLE.test(offset) ? Number(offset) : (offset ?? 0)
   const isOffset = Number.isSafeInteger(number) && (number as number) >= 0
   return { offset: isOffset ? (number as number) : -1, epoch: text(epoch) }

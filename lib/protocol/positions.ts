@@ -1,12 +1,9 @@
+import type { Position } from './position.ts'
+
 /**
  * The positions that a client resumes from, as they stand in the parameter `since` of its handshake's URL: base64url
  * of the JSON text `{ channel: [offset, epoch] }`.
  */
-
-export interface Position {
-  readonly offset: number
-  readonly epoch: string
-}
 
 // A client may be subscribed to as many channels as its route allows, but a URL is not much longer than this anyway.
 const MAX_LENGTH = 16_384

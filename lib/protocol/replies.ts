@@ -33,7 +33,7 @@ export interface Expiry {
   readonly ttl: number | undefined
 }
 
-export interface SubscribeResult extends Expiry {
+export interface SubscribeReply extends Expiry {
   /** Set for a channel with history: the client can come back and get what it missed. */
   readonly position: { readonly offset: number; readonly epoch: string } | undefined
   /** Whether it asked for what it missed, and got it. */
@@ -75,7 +75,7 @@ export function connectResult({ client, version, ttl, ping, data, subs }: Connec
   )
 }
 
-export function subscribeResult(result: SubscribeResult): string {
+export function subscribeResult(result: SubscribeReply): string {
   const { position, recovery, publications, data, ttl } = result
   return members(
     expiry(ttl),
@@ -133,7 +133,7 @@ export function laggingPush(dropped: number): string {
 }
 
 /** @param data JSON text. */
-export function messagePush(data: string): string {
+function messagePush(data: string): string {
   return `{"push":{"message":{"data":${data}}}}`
 }
 

@@ -60,7 +60,7 @@ interface RequestSchemas extends Pick<RequestRules, 'validator' | 'serializer'> 
   reply?: unknown
 }
 
-export interface SocketRouteOptions {
+export interface AnySocketRouteOptions {
   respond?: Respond
   requests?: boolean
   queued?: boolean
@@ -70,7 +70,7 @@ export interface SocketRouteOptions {
 }
 
 /** The decorator `app.ws`. */
-export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [SocketRouteOptions, Handler]) {
+export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [AnySocketRouteOptions, Handler]) {
   const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest
   if (typeof path !== 'string') throw new InvalidRouteError(String(path), 'give a path like /live')
   if (typeof handler !== 'function') throw new InvalidRouteError(path, 'give a handler, as the last argument')
@@ -81,7 +81,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
     requests,
     queued,
     ...others
-  } = checkObject(path, 'options', options) as SocketRouteOptions
+  } = checkObject(path, 'options', options) as AnySocketRouteOptions
   checkDialogue(path, options)
   checkObject(path, 'schema', schema)
   const { message = NO_SCHEMA, request: requestSchema, reply, ...parts } = schema
@@ -122,7 +122,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [So
   return this
 }
 
-function checkDialogue(path: string, { respond, requests, queued }: SocketRouteOptions): void {
+function checkDialogue(path: string, { respond, requests, queued }: AnySocketRouteOptions): void {
   if (respond !== undefined && typeof respond !== 'function') {
     throw new InvalidRouteError(path, 'respond: give a function, which answers requests')
   }

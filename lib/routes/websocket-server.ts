@@ -3,11 +3,11 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
-import type { SocketContext } from '../connection/context.ts'
 import { DependencyError } from '../errors.ts'
 import { isThroughFastify, type UpgradeListener } from '../handshake/other-listeners.ts'
 import { loggable } from '../input/loggable.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
+import type { SocketContext } from '../socket/context.ts'
 import { kContext, RealtimeSocket } from '../socket/realtime-socket.ts'
 
 // A peer that doesn't answer a close is cut after this; ws would wait 30 s, and app.close() with it.

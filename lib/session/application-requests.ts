@@ -1,16 +1,24 @@
-import { UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
+import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { refreshPush } from '../protocol/replies.ts'
 import { timeToLive } from '../timing/time-to-live.ts'
-import { subscribeByRequest } from './commands/server-subscriptions.ts'
 import type { Lanes } from './lanes.ts'
-import type { Session } from './session.ts'
+import type { Subscription } from './subscription.ts'
+
+/** What the requests need of their session. */
+export interface RequestedSession {
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+  /** Subscribes the client to a channel. Never rejects. */
+  subscribeNow(channel: string): Promise<void>
+  end(subscription: Subscription, reason: Disconnect): void
+  push(text: string): void
+}
 
 /**
  * What the application asks for one client, in the order of its calls. Until the client has connected it is not settled
  * what there is to change, so requests wait.
  */
 export class ApplicationRequests {
-  readonly #session: Session
+  readonly #session: RequestedSession
   readonly #lanes: Lanes
   /** `over`: nothing is begun any more. */
   #state: 'waiting' | 'open' | 'over' = 'waiting'
@@ -19,7 +27,7 @@ export class ApplicationRequests {
   readonly #subscribing = new Map<string, symbol>()
 
   /** @param lanes Where the client's commands run. */
-  constructor(session: Session, lanes: Lanes) {
+  constructor(session: RequestedSession, lanes: Lanes) {
     this.#session = session
     this.#lanes = lanes
   }
@@ -32,7 +40,7 @@ export class ApplicationRequests {
       // Unsubscribed since, or asked for again: the order of the calls holds.
       if (this.#subscribing.get(channel) !== asked) return
       this.#subscribing.delete(channel)
-      await subscribeByRequest(this.#session, channel)
+      await this.#session.subscribeNow(channel)
     })
   }
 

@@ -2,7 +2,7 @@ import { ERROR, type ErrorReply, isChannelError } from '../protocol/channel-erro
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 
 /** What a client is told of an error. */
-export type Failure =
+export type CommandFailure =
   | {
       readonly error: ErrorReply
       /** Nobody has foreseen it: it is logged. */
@@ -25,7 +25,7 @@ const KNOWN: Readonly<Record<string, ErrorReply>> = {
 }
 
 /** What a client is told of whatever a command, a hook or a handler threw. */
-export function failureOf(error: unknown): Failure {
+export function failureOf(error: unknown): CommandFailure {
   if (isChannelError(error)) {
     const { code, message, temporary } = error
     return error.disconnects

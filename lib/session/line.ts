@@ -1,12 +1,12 @@
 import secureJson from 'secure-json-parse'
 import { isChannelName } from '../protocol/channel-name.ts'
-import { type Command, type Parsed, parseCommand } from '../protocol/commands.ts'
+import { type Command, type ParsedLine, parseCommand } from '../protocol/commands.ts'
 import { isDeeperThan, isUnportable } from '../protocol/json.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
 
 /** What a line of a frame says; `refused` for a command whose payload nothing may be done with. */
-export type Line = { readonly parsed: Parsed } | { readonly refused: number }
+export type Line = { readonly parsed: ParsedLine } | { readonly refused: number }
 
 /** The id of a command, whatever is to become of it. */
 export function idIn(line: Line): number {

@@ -1,14 +1,13 @@
 import type { FastifyRequest } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
-import type { Outbox } from '../connection/outbox.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { Holder } from '../connection/reading.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { Presence } from '../hub/attendance.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { Log } from '../input/guarded-log.ts'
 import type { EndpointHooks } from '../options/hooks.ts'
-import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
+import type { Claims } from '../options/options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
-import type { Intake } from '../socket/intake.ts'
 import type { HookDeadline } from '../timing/hook-deadline.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import type { DeclaredChannel, MethodDefinition } from './definition.ts'
@@ -52,31 +51,29 @@ export interface SessionServices {
   admit(request: FastifyRequest, claims: Claims): Promise<boolean>
 }
 
-/** What a session needs of its socket. */
-export interface SessionSocket {
-  readonly id: string
-  readonly user: Claims | null
-  readonly closed: boolean
-  /** Who ended it; of a connection that has ended. */
-  readonly endedBy: 'client' | 'server' | 'network'
-  readonly outbox: Outbox
-  readonly maxSubscriptions: number
-  readonly settings: {
-    /** When the handshake's token expires, by the wheel's clock. */
-    readonly expiresAt: number
-    readonly heartbeat: ResolvedHeartbeat
-    readonly limits: ResolvedLimits
-    readonly log: Log
-  }
-  sendText(text: string): void
-  close(code: number, reason: string): void
-  identify(user: Claims, expiresAt: number): void
-  extend(expiresAt: number): void
+/** A connection that a session can speak over. */
+export interface SessionConnection extends Connection {
   /** How much of what the client sends is taken. */
   readonly intake: SessionIntake
+  /** The client has proved whose connection it is, until a time by the wheel's clock. */
+  identify(user: Claims, expiresAt: number): void
+  /** From here on the client may send so many bytes in all, until the intake lifts that. */
   allow(bytes: number, exceeded: () => void): void
+  /** It is closed, and nothing that the client still sends is worth reading. */
   cutOff(): void
+  /** The session's ping was answered, or an answer came that nobody had asked for. */
   pingAnswered(): void
 }
 
-type SessionIntake = Pick<Intake, 'takeCommand' | 'liftAllowance' | 'spend' | 'indebted' | 'hold' | 'release'>
+/** What a session decides about its client's messages. */
+export interface SessionIntake {
+  /** True while the client owes bytes. */
+  readonly indebted: boolean
+  /** A command of so many bytes came: false if it is refused. */
+  takeCommand(bytes: number): boolean
+  /** The client has caused so many bytes to be sent. */
+  spend(bytes: number): void
+  liftAllowance(): void
+  hold(by: Holder): void
+  release(by: Holder): void
+}

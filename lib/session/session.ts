@@ -1,10 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { BoundedLog } from '../connection/bounded-log.ts'
-import type { SocketSession } from '../connection/context.ts'
+import type { ConnectionSession } from '../connection/connection.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import { HELD_BY } from '../connection/reading.ts'
-import type { Member } from '../hub/hub.ts'
-import { clipped } from '../input/clipped.ts'
+import type { Subscriber } from '../hub/cursor.ts'
 import { loggable } from '../input/loggable.ts'
 import { readable } from '../input/thrown.ts'
 import type { ClientContext } from '../options/hooks.ts'
@@ -16,14 +14,14 @@ import { errorReply, laggingPush, PING, reply, unsubscribePush } from '../protoc
 import { Limiter } from '../timing/limiter.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
 import { ApplicationRequests } from './application-requests.ts'
-import { COMMANDS, laneOf } from './commands/index.ts'
 import type { ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import { Lanes } from './lanes.ts'
 import { idIn, readLine } from './line.ts'
 import { ReplyBatch } from './reply-batch.ts'
-import type { SessionServices, SessionSocket } from './services.ts'
-import type { SessionSubscription } from './session-subscription.ts'
+import type { SessionConnection, SessionServices } from './services.ts'
+import { SessionLog } from './session-log.ts'
+import type { Subscription } from './subscription.ts'
 
 /**
  * `new` until the client sends `connect`, which makes it `connected` or, where it is refused, leaves it to hang up
@@ -39,18 +37,29 @@ const LARGE = 4_096
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
 
+/** What clients may command, and what the application may do for them, as functions of a session. */
+export interface SessionCommands {
+  /** Does what a command asks, and answers it; rejects with what it is refused with. `text` is the command as it came. */
+  run(session: Session, command: Command, text: string): Promise<void>
+  /** Which of the connection's lanes a command waits in, and how many of that lane run at a time. */
+  laneOf(command: Command, services: SessionServices): { readonly lane: string; readonly concurrency: number }
+  /** Subscribes the client to a channel for the application. Never rejects. */
+  subscribe(session: Session, channel: string): Promise<void>
+}
+
 /** One connection that speaks the channel protocol. */
-export class Session implements Member, SocketSession, Timed {
-  readonly socket: SessionSocket
+export class Session implements Subscriber, ConnectionSession, Timed {
+  readonly socket: SessionConnection
   readonly request: FastifyRequest
   readonly services: SessionServices
-  readonly subscriptions = new Map<string, SessionSubscription>()
+  readonly subscriptions = new Map<string, Subscription>()
   /** Its questions whose answers may be large are asked one after another. */
   readonly lookups = new Limiter(1)
   user: Claims | null
   /** Describes the client to others; JSON text. */
   info: string | undefined
   wheelTick = -1
+  readonly #commands: SessionCommands
   readonly #lanes: Lanes
   #state: State = 'new'
   /** The node drains; `connect` may still be under way. */
@@ -58,13 +67,18 @@ export class Session implements Member, SocketSession, Timed {
   /** What came while `connect` was under way. */
   #early: { readonly command: Command; readonly text: string }[] = []
   readonly #replies: ReplyBatch
+  #log: SessionLog | undefined
   readonly #asked: ApplicationRequests
-  #denialLog: BoundedLog | undefined
-  #failureLog: BoundedLog | undefined
   /** Bytes that it has sent while nobody knows it. */
   #unknownBytes = 0
 
-  constructor(socket: SessionSocket, request: FastifyRequest, services: SessionServices) {
+  constructor(
+    socket: SessionConnection,
+    request: FastifyRequest,
+    services: SessionServices,
+    commands: SessionCommands
+  ) {
+    this.#commands = commands
     this.socket = socket
     this.request = request
     this.services = services
@@ -182,14 +196,14 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   #run(command: Command, text: string): void {
-    const { lane, concurrency } = laneOf(command, this.services)
+    const { lane, concurrency } = this.#commands.laneOf(command, this.services)
     this.#lanes.run(lane, concurrency, () => this.#handle(command, text), text.length)
   }
 
   async #handle(command: Command, text: string): Promise<void> {
     if (this.closed) return
     try {
-      await COMMANDS[command.name](this, command as never, text)
+      await this.#commands.run(this, command, text)
     } catch (error) {
       this.fail(command, error)
     }
@@ -201,30 +215,19 @@ export class Session implements Member, SocketSession, Timed {
     const error = readable(thrown)
     const failure = failureOf(error)
     if ('error' in failure && failure.unexpected) {
-      this.failureLog.error(
-        { err: loggable(error), connection: this.socket.id, command: name },
-        'channel command failed'
-      )
-    } else if ('error' in failure && failure.error.code === ERROR.permissionDenied.code) this.#noteDenial(command)
+      this.log.failed({ err: loggable(error), command: name }, 'channel command failed')
+    } else if ('error' in failure && failure.error.code === ERROR.permissionDenied.code) {
+      this.log.denied(command, this.user)
+    }
     if (this.closed) return
     if ('disconnect' in failure) this.disconnect(failure.disconnect)
     else this.#answer(id, failure.error)
     if (name === 'connect' && this.#state === 'connecting') this.#refuse()
   }
 
-  /** For whoever looks into it later: who was refused what. */
-  #noteDenial({ name, request }: Command): void {
-    const { id, settings } = this.socket
-    this.#denialLog ??= new BoundedLog(settings.log, this.services.wheel)
-    const channel = 'channel' in request ? clipped(request.channel) : undefined
-    const user = this.user?.sub === undefined ? undefined : clipped(this.user.sub)
-    this.#denialLog.info({ connection: id, user, command: name, channel }, 'channel command denied')
-  }
-
-  /** For what the application fails at for this client. */
-  get failureLog(): BoundedLog {
-    this.#failureLog ??= new BoundedLog(this.socket.settings.log, this.services.wheel)
-    return this.#failureLog
+  get log(): SessionLog {
+    this.#log ??= new SessionLog(this.socket.id, this.socket.settings.log, this.services.wheel)
+    return this.#log
   }
 
   #answer(id: number, error: ErrorReply): void {
@@ -305,7 +308,7 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   /** Ends a subscription, without a word to the client. */
-  drop(subscription: SessionSubscription, { code, reason }: Disconnect): void {
+  drop(subscription: Subscription, { code, reason }: Disconnect): void {
     const { channel, definition, params, live } = subscription
     if (!this.holds(subscription)) return
     this.subscriptions.delete(channel)
@@ -318,15 +321,14 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   /** Whether that subscription is still wanted. */
-  holds(subscription: SessionSubscription): boolean {
+  holds(subscription: Subscription): boolean {
     return this.subscriptions.get(subscription.channel) === subscription
   }
 
   /** Runs a hook that nobody waits for. */
   #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
     const failed = (thrown: unknown) => {
-      const err = loggable(thrown)
-      this.failureLog.error({ err, connection: this.socket.id, hook: name }, 'channel hook failed')
+      this.log.failed({ err: loggable(thrown), hook: name }, 'channel hook failed')
     }
     try {
       Promise.resolve(hook(context)).catch(failed)
@@ -336,7 +338,7 @@ export class Session implements Member, SocketSession, Timed {
   }
 
   /** Ends a subscription and tells the client, if it knows of it. */
-  end(subscription: SessionSubscription, reason: Disconnect): void {
+  end(subscription: Subscription, reason: Disconnect): void {
     const { channel, live } = subscription
     this.drop(subscription, reason)
     if (live) this.push(unsubscribePush(channel, reason))
@@ -356,6 +358,11 @@ export class Session implements Member, SocketSession, Timed {
 
   subscribe(channel: string): void {
     this.#asked.subscribe(channel)
+  }
+
+  /** @internal */
+  subscribeNow(channel: string): Promise<void> {
+    return this.#commands.subscribe(this, channel)
   }
 
   /** The application moved the expiry of the connection, to a time in seconds since 1970. */

@@ -1,3 +1,4 @@
+import type { Ending } from '../connection/connection.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { guardedController } from './guarded-signal.ts'
 
@@ -15,13 +16,6 @@ export interface DepartureReception {
   answered(): Promise<void> | undefined
   /** Takes what is on its way, and nothing after it. */
   sayFarewell(): void
-}
-
-/** What a drain waits for before it closes a connection. */
-export interface Begun {
-  readonly handled: Promise<unknown> | undefined
-  /** Whether the handler is in the middle of something. */
-  readonly busy: boolean
 }
 
 /** How the handler of a connection learns that it has to end, and how the connection ends after it. */
@@ -48,7 +42,7 @@ export class Departure {
   }
 
   /** The connection's turn in a drain: the handler is asked to end. `handling` settles once it has. */
-  drain(handling: Promise<void> | undefined): Begun {
+  drain(handling: Promise<void> | undefined): Ending {
     const answered = this.#reception.answered()
     const handled = answered === undefined ? handling : Promise.all([handling, answered])
     const busy = answered !== undefined || (this.#reception.busy ?? handled !== undefined)

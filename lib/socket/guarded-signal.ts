@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 
 type Listening = Parameters<AbortSignal['addEventListener']>
-type Listener = Listening[1]
+type AbortListener = Listening[1]
 
 /**
  * A controller whose signal's listeners may throw. Node reports an error of such a listener as uncaught, which ends the
@@ -15,18 +15,22 @@ export function guardedController(report: (thrown: unknown) => void): AbortContr
   // A handler may wait for many things at once: Node would warn of a leak from eleven on.
   setMaxListeners(0, signal)
   // One guard for each listener: a listener that is added twice is called once, and can be removed.
-  const guards = new WeakMap<object, Listener>()
+  const guards = new WeakMap<object, AbortListener>()
   const { addEventListener, removeEventListener } = signal
-  signal.addEventListener = (type: string, listener: Listener, options?: Listening[2]) => {
+  signal.addEventListener = (type: string, listener: AbortListener, options?: Listening[2]) => {
     addEventListener.call(signal, type, listener && guardOf(guards, listener, report), options)
   }
-  signal.removeEventListener = (type: string, listener: Listener, options?: Listening[2]) => {
+  signal.removeEventListener = (type: string, listener: AbortListener, options?: Listening[2]) => {
     removeEventListener.call(signal, type, guards.get(listener) ?? listener, options)
   }
   return controller
 }
 
-function guardOf(guards: WeakMap<object, Listener>, listener: Listener, report: (thrown: unknown) => void): Listener {
+function guardOf(
+  guards: WeakMap<object, AbortListener>,
+  listener: AbortListener,
+  report: (thrown: unknown) => void
+): AbortListener {
   let guard = guards.get(listener)
   if (guard === undefined) {
     guard = function (this: unknown, event: Event) {

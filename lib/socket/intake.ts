@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 import { Allowance } from '../connection/allowance.ts'
-import type { SocketContext } from '../connection/context.ts'
-import { type Answer, Excess } from '../connection/excess.ts'
+import { type DroppedNotice, Excess } from '../connection/excess.ts'
 import { Rates } from '../connection/rates.ts'
 import { type Holder, Reading, type ReadingOwner } from '../connection/reading.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
+import type { SocketContext } from './context.ts'
 
 /** What the intake needs of its socket. */
 export interface IntakeOwner extends ReadingOwner {
@@ -12,7 +12,7 @@ export interface IntakeOwner extends ReadingOwner {
   /** Something was more than the rate allows. */
   overRate(): void
   /** Messages were dropped. */
-  readonly tellDropped: Answer
+  readonly tellDropped: DroppedNotice
   /** There was too much of it: the connection ends. */
   flooded(): void
 }

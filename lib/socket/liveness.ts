@@ -1,8 +1,9 @@
-import type { SocketContext, SocketSession, SocketSettings } from '../connection/context.ts'
+import type { ConnectionSession, ConnectionSettings } from '../connection/connection.ts'
 import { Heartbeat } from '../connection/heartbeat.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { visiblePing } from '../protocol/messages.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
+import type { SocketContext } from './context.ts'
 
 // A peer that is not read any more, or that does not read, is given this long (milliseconds) to see the close frame.
 const CUT_OFF_GRACE = 1_000
@@ -11,7 +12,7 @@ const CUT_OFF_GRACE = 1_000
 export interface LivenessOwner {
   readonly closed: boolean
   readonly isPaused: boolean
-  readonly session: Pick<SocketSession, 'ping'> | undefined
+  readonly session: Pick<ConnectionSession, 'ping'> | undefined
   /** Counts the messages that were sent. */
   readonly outbox: { readonly messages: number }
   sendText(text: string): void
@@ -36,7 +37,7 @@ export class Liveness implements Timed {
   wheelTick = -1
 
   constructor(
-    { kind, heartbeat, expiresAt }: Pick<SocketSettings, 'kind' | 'heartbeat' | 'expiresAt'>,
+    { kind, heartbeat, expiresAt }: Pick<ConnectionSettings, 'kind' | 'heartbeat' | 'expiresAt'>,
     context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>,
     owner: LivenessOwner
   ) {

@@ -1,17 +1,10 @@
 import type { Duplex } from 'node:stream'
-import type {
-  PublishOptions,
-  PublishResult,
-  SocketContext,
-  SocketSession,
-  SocketSettings,
-  StreamPosition,
-  SubscribeOptions,
-  SubscribeResult
-} from '../connection/context.ts'
+import type { Connection, ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
 import { Outbox } from '../connection/outbox.ts'
 import { HELD_BY } from '../connection/reading.ts'
-import type { SocketStats } from '../connection/statistics.ts'
+import type { ConnectionStats } from '../connection/statistics.ts'
+import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
+import type { SubscribeOptions, SubscribeResult } from '../hub/subscribe-options.ts'
 import { loggable } from '../input/loggable.ts'
 import { stringify } from '../input/stringify.ts'
 import { userKey } from '../input/user-key.ts'
@@ -19,7 +12,9 @@ import type { Claims } from '../options/options.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { disconnectFor } from '../protocol/disconnect-codes.ts'
 import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../protocol/messages.ts'
-import { type Begun, Departure } from './departure.ts'
+import type { Position } from '../protocol/position.ts'
+import type { SocketContext } from './context.ts'
+import { Departure } from './departure.ts'
 import type { ReceiverOptions } from './guarded-socket.ts'
 import type { Intake } from './intake.ts'
 import { Linger } from './linger.ts'
@@ -33,10 +28,10 @@ import type { Resumption } from './resumption.ts'
 export const kContext = Symbol('fastify-realtime.context')
 
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
-export class RealtimeSocket<Message = unknown> extends OrderedSocket {
+export class RealtimeSocket<Message = unknown> extends OrderedSocket implements Connection {
   readonly #context: SocketContext
   readonly #answersPings: boolean
-  #settings!: SocketSettings
+  #settings!: ConnectionSettings
   #stream: Duplex | undefined
   #reception!: Reception
   #liveness!: Liveness
@@ -50,7 +45,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   /** @internal Settles once the handler of an `app.ws` route has returned. */
   handled: Promise<void> | undefined
   /** @internal Takes the messages of a connection that speaks the channel protocol. */
-  session: SocketSession | undefined
+  session: ConnectionSession | undefined
 
   /** @internal `ws` calls this. */
   constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext; autoPong?: boolean }) {
@@ -109,7 +104,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#departing.signal
   }
 
-  get stats(): SocketStats {
+  get stats(): ConnectionStats {
     const { messages: messagesOut, bytes: bytesOut, dropped } = this.outbox
     const { messages: messagesIn, bytes: bytesIn, refused: rejected, queued } = this.#reception
     const age = this.#context.wheel.now() - this.#openedAt
@@ -206,7 +201,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   /** @internal What the handshake settled. */
-  get settings(): SocketSettings {
+  get settings(): ConnectionSettings {
     return this.#settings
   }
 
@@ -245,7 +240,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   /** @internal Publications of a channel were lost to this connection for good. */
-  insufficientState(channel: string, { offset, epoch }: StreamPosition): void {
+  insufficientState(channel: string, { offset, epoch }: Position): void {
     this.sendText(insufficientStateNotice(channel, offset, epoch))
   }
 
@@ -271,7 +266,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
    * @internal The connection's turn in the drain: the handler is asked to end. Gives what to wait for before the close,
    * and whether the handler is in the middle of something.
    */
-  drain(): Begun {
+  drain(): Ending {
     return this.#departing.drain(this.handled ?? this.session?.drain())
   }
 

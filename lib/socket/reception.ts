@@ -1,11 +1,12 @@
 import { BoundedLog } from '../connection/bounded-log.ts'
-import type { SocketContext, SocketSession, SocketSettings } from '../connection/context.ts'
+import type { ConnectionSession, ConnectionSettings } from '../connection/connection.ts'
 import { HELD_BY } from '../connection/reading.ts'
 import { MessagesTakenError, RequestsOffError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
 import { loggable } from '../input/loggable.ts'
 import type { Claims } from '../options/options.ts'
 import { type ErrorCode, type ErrorDetails, takenNotice } from '../protocol/messages.ts'
+import type { SocketContext } from './context.ts'
 import { Farewell } from './farewell.ts'
 import { BINARY, Inbox, type InboxOwner } from './inbox.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
@@ -14,10 +15,10 @@ import { type RequestOptions, type RequestRules, Requests, type RequestsOwner } 
 
 /** What the reception needs of its socket. */
 export interface ReceptionOwner {
-  readonly settings: SocketSettings
+  readonly settings: ConnectionSettings
   readonly user: Claims | null
   readonly closed: boolean
-  readonly session: Pick<SocketSession, 'receive'> | undefined
+  readonly session: Pick<ConnectionSession, 'receive'> | undefined
   sendText(text: string): void
   sendError(code: ErrorCode, details?: ErrorDetails): void
   ping(payload: Buffer): void
@@ -57,7 +58,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   refused = 0
 
   constructor(
-    settings: SocketSettings,
+    settings: ConnectionSettings,
     context: Pick<SocketContext, 'wheel' | 'userRate' | 'observer'>,
     owner: ReceptionOwner
   ) {

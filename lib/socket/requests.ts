@@ -106,7 +106,7 @@ export class Requests {
     const text = stringify(data)
     const id = ++this.#lastId
     return await new Promise((resolve, reject) => {
-      const settle = (outcome: Outcome) => {
+      const settle = (outcome: RequestOutcome) => {
         this.#asked.delete(id)
         this.#wheel.delete(question)
         if ('error' in outcome) reject(outcome.error)
@@ -229,14 +229,14 @@ export class Requests {
   }
 }
 
-type Outcome = { readonly reply: unknown } | { readonly error: Error }
+type RequestOutcome = { readonly reply: unknown } | { readonly error: Error }
 
 /** One request of the server's that waits for its reply. */
 class Question implements Timed {
-  readonly settle: (outcome: Outcome) => void
+  readonly settle: (outcome: RequestOutcome) => void
   wheelTick = -1
 
-  constructor(settle: (outcome: Outcome) => void) {
+  constructor(settle: (outcome: RequestOutcome) => void) {
     this.settle = settle
   }
 

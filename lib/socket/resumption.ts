@@ -1,7 +1,9 @@
-import type { Streams, SubscribeOptions, SubscribeResult } from '../connection/context.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { SubscribeOptions, SubscribeResult } from '../hub/subscribe-options.ts'
 import { subscribedNotice, unsubscribedNotice } from '../protocol/messages.ts'
-import { type Position, parsePositions } from '../protocol/positions.ts'
-import type { RealtimeSocket } from './realtime-socket.ts'
+import type { Position } from '../protocol/position.ts'
+import { parsePositions } from '../protocol/positions.ts'
+import type { Streams } from './context.ts'
 
 /**
  * What a connection resumes from, if its client is one that resumes: `fastify-realtime/client` gives its positions with
@@ -48,7 +50,7 @@ export class Resumption {
   /** Subscribes the socket. Its client learns where it stands, so that it can resume before the first publication. */
   subscribe(
     streams: Pick<Streams, 'subscribe'>,
-    socket: RealtimeSocket,
+    socket: Connection,
     channel: string,
     options: SubscribeOptions | undefined
   ): Promise<SubscribeResult> {
@@ -58,7 +60,7 @@ export class Resumption {
 
   async #resume(
     streams: Pick<Streams, 'subscribe'>,
-    socket: RealtimeSocket,
+    socket: Connection,
     channel: string,
     options: SubscribeOptions
   ): Promise<SubscribeResult> {
@@ -73,7 +75,7 @@ export class Resumption {
   }
 
   /** The socket's subscription has ended, which its client learns too. */
-  unsubscribed(socket: RealtimeSocket, channel: string): void {
+  unsubscribed(socket: Connection, channel: string): void {
     this.end(channel)
     socket.sendText(unsubscribedNotice(channel))
   }

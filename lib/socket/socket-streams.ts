@@ -1,19 +1,14 @@
-import type {
-  PresenceOptions,
-  PublishOptions,
-  PublishResult,
-  Streams,
-  SubscribeOptions,
-  SubscribeResult
-} from '../connection/context.ts'
+import type { Connection } from '../connection/connection.ts'
 import { InvalidArgumentError, InvalidChannelError, SocketClosedError } from '../errors.ts'
 import type { Attendance, Presence } from '../hub/attendance.ts'
 import { socketFormat } from '../hub/feed.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
+import type { PresenceOptions, SubscribeOptions, SubscribeResult } from '../hub/subscribe-options.ts'
 import { stringify } from '../input/stringify.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import { clientInfo } from '../protocol/replies.ts'
-import type { RealtimeSocket } from './realtime-socket.ts'
+import type { Streams } from './context.ts'
 
 /** Of a channel's declaration, what decides about presence. */
 export interface PresenceRules {
@@ -38,14 +33,14 @@ interface Present {
 /** What sockets without a session do with channels: subscribe, with presence if they ask for it, and publish. */
 export class SocketStreams implements Streams {
   readonly #options: SocketStreamsOptions
-  readonly #present = new Map<RealtimeSocket, Map<string, Present>>()
+  readonly #present = new Map<Connection, Map<string, Present>>()
 
   constructor(options: SocketStreamsOptions) {
     this.#options = options
   }
 
   async subscribe(
-    socket: RealtimeSocket,
+    socket: Connection,
     channel: string,
     options: SubscribeOptions | undefined
   ): Promise<SubscribeResult> {
@@ -70,7 +65,7 @@ export class SocketStreams implements Streams {
     }
   }
 
-  unsubscribe(socket: RealtimeSocket, channel: string): void {
+  unsubscribe(socket: Connection, channel: string): void {
     this.#options.hub.unsubscribe(socket, channel)
     this.#leave(socket, channel)
   }
@@ -79,16 +74,16 @@ export class SocketStreams implements Streams {
     return this.#options.hub.publish(channel, data, options)
   }
 
-  closed(socket: RealtimeSocket): void {
+  closed(socket: Connection): void {
     this.#options.hub.unsubscribeAll(socket)
     for (const channel of [...(this.#present.get(socket)?.keys() ?? [])]) this.#leave(socket, channel)
   }
 
-  caughtUp(socket: RealtimeSocket): void {
+  caughtUp(socket: Connection): void {
     this.#options.hub.caughtUp(socket)
   }
 
-  #presentOn(socket: RealtimeSocket, channel: string, { info }: PresenceOptions): Present {
+  #presentOn(socket: Connection, channel: string, { info }: PresenceOptions): Present {
     const channels = this.#present.get(socket) ?? new Map<string, Present>()
     const before = channels.get(channel)
     if (before !== undefined) return before
@@ -105,11 +100,11 @@ export class SocketStreams implements Streams {
     return present
   }
 
-  #holds(socket: RealtimeSocket, channel: string, present: Present): boolean {
+  #holds(socket: Connection, channel: string, present: Present): boolean {
     return this.#present.get(socket)?.get(channel) === present
   }
 
-  #leave(socket: RealtimeSocket, channel: string): void {
+  #leave(socket: Connection, channel: string): void {
     const channels = this.#present.get(socket)
     const present = channels?.get(channel)
     if (channels === undefined || present === undefined) return
@@ -129,7 +124,7 @@ function descriptionIn(presence: boolean | PresenceOptions | undefined): Presenc
 }
 
 /** What the others are sent of a socket, as of a client of the channel protocol. */
-function describe({ id, user }: RealtimeSocket, info: unknown): Buffer {
+function describe({ id, user }: Connection, info: unknown): Buffer {
   const connection = user?.info === undefined ? undefined : stringify(user.info)
   const channel = info === undefined ? undefined : stringify(info)
   return Buffer.from(clientInfo({ user: user?.sub ?? '', client: id, connection, channel }))

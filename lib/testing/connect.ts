@@ -33,7 +33,7 @@ export interface ConnectOptions {
   timeout?: number | undefined
 }
 
-interface Target {
+interface TestTarget {
   /** What a path is appended to for `ws`. */
   base: string
   /** The app's own, as a page that it serves would send it. */
@@ -81,7 +81,7 @@ function offered({ token, protocols }: ConnectOptions): string[] {
   return [...(protocols ?? ['realtime.v1']), `bearer.${token}`]
 }
 
-function clientOptions(options: ConnectOptions, target: Target, timeout: number): WebSocket.ClientOptions {
+function clientOptions(options: ConnectOptions, target: TestTarget, timeout: number): WebSocket.ClientOptions {
   return {
     headers: { ...options.headers },
     origin: options.origin === true ? target.origin : options.origin,
@@ -94,7 +94,7 @@ function clientOptions(options: ConnectOptions, target: Target, timeout: number)
   }
 }
 
-async function inMemory(app: TestableApp): Promise<Target> {
+async function inMemory(app: TestableApp): Promise<TestTarget> {
   await app.ready()
   const secure = app.server instanceof TlsServer
   return {
@@ -108,7 +108,7 @@ async function inMemory(app: TestableApp): Promise<Target> {
   }
 }
 
-async function overLoopback(app: TestableApp): Promise<Target> {
+async function overLoopback(app: TestableApp): Promise<TestTarget> {
   if (!app.server.listening) await listen(app)
   const address = app.server.address()
   if (address === null || typeof address === 'string') {

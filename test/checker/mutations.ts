@@ -19,7 +19,7 @@ export const MUTATIONS = {
     replace: 'offset > this.#offset)'
   },
   'buffer released before the merge': {
-    file: 'lib/hub/subscription.ts',
+    file: 'lib/hub/cursor.ts',
     find: 'if (this.buffer !== undefined) this.buffer.push(encoded)',
     replace: 'if (false) this.buffer.push(encoded)'
   },
@@ -44,7 +44,7 @@ export const MUTATIONS = {
     replace: 'const message = undefined'
   },
   'gap not declared': {
-    file: 'lib/hub/subscription.ts',
+    file: 'lib/hub/cursor.ts',
     find: 'this.subscriber.insufficientState(channel, { offset, epoch })',
     replace: ''
   },

@@ -1,10 +1,10 @@
 import t from 'tap'
+import type { Connection } from '../../lib/connection/connection.ts'
 import { Registry } from '../../lib/connection/registry.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 
-const socketOf = (id: string, sub?: string) => ({ id, user: sub === undefined ? null : { sub } }) as RealtimeSocket
+const socketOf = (id: string, sub?: string) => ({ id, user: sub === undefined ? null : { sub } }) as Connection
 
-const ids = (sockets: Iterable<RealtimeSocket>) => [...sockets].map(({ id }) => id)
+const ids = (sockets: Iterable<Connection>) => [...sockets].map(({ id }) => id)
 
 t.test('connections are found by id and by user', async (t) => {
   const registry = new Registry()

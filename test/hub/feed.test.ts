@@ -1,8 +1,8 @@
 import t from 'tap'
 import { Turn } from '../../lib/connection/turn.ts'
+import { StreamCursor } from '../../lib/hub/cursor.ts'
 import { Feed, type FellBehind, socketFormat } from '../../lib/hub/feed.ts'
 import type { Hub } from '../../lib/hub/hub.ts'
-import { Subscription } from '../../lib/hub/subscription.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
 import { idle } from '../support/idle.ts'
 import { Reader } from './rig.ts'
@@ -17,7 +17,7 @@ function rig({ fellBehind, report }: { fellBehind?: FellBehind; report?: (error:
   const caughtUp = { caughtUp() {} } as unknown as Hub
   const reader = () => {
     const one = new Reader(turn, caughtUp)
-    return { one, subscription: new Subscription(one, feed) }
+    return { one, subscription: new StreamCursor(one, feed) }
   }
   const add = (...offsets: number[]) => {
     for (const offset of offsets) feed.add(feed.encode(publication(offset)), offset)
@@ -123,7 +123,7 @@ t.test('without live subscribers nothing is kept, and the offset goes on', async
 })
 
 t.test('a slow reader is handed to who can serve it later, with the place up to which it was given all', async (t) => {
-  const behind: [Subscription, number][] = []
+  const behind: [StreamCursor, number][] = []
   const { reader, feed, turn, add } = rig({
     fellBehind: (subscription, offset) => {
       behind.push([subscription, offset])

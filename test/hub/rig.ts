@@ -9,12 +9,14 @@ import type {
   Publication
 } from '../../lib/broker/broker.ts'
 import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
-import type { StreamPosition, SubscribeResult } from '../../lib/connection/context.ts'
 import { Outbox } from '../../lib/connection/outbox.ts'
 import { Turn } from '../../lib/connection/turn.ts'
+import type { Subscriber } from '../../lib/hub/cursor.ts'
 import { socketFormat } from '../../lib/hub/feed.ts'
-import { Hub, type Member } from '../../lib/hub/hub.ts'
+import { Hub } from '../../lib/hub/hub.ts'
+import type { SubscribeResult } from '../../lib/hub/subscribe-options.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
+import type { Position } from '../../lib/protocol/position.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
@@ -83,9 +85,9 @@ export class FaultyBroker extends MemoryBroker {
 }
 
 /** A subscriber over a stream that takes what it is given at once, or, while `slow`, nothing. */
-export class Reader implements Member {
+export class Reader implements Subscriber {
   readonly outbox: Outbox
-  readonly holes: { channel: string; position: StreamPosition }[] = []
+  readonly holes: { channel: string; position: Position }[] = []
   readonly #bytes: Buffer[] = []
   #stuck: (() => void) | undefined
   slow = false
@@ -111,7 +113,7 @@ export class Reader implements Member {
     })
   }
 
-  insufficientState(channel: string, position: StreamPosition): void {
+  insufficientState(channel: string, position: Position): void {
     this.holes.push({ channel, position })
   }
 
@@ -152,7 +154,7 @@ export interface Rig {
   reader(limits?: { soft: number; hard: number }): Reader
   /** The readers that are connections of this node, by their ids. */
   readonly connections: Map<string, Reader>
-  subscribe(reader: Reader, channel: string, since?: StreamPosition): Promise<SubscribeResult>
+  subscribe(reader: Reader, channel: string, since?: Position): Promise<SubscribeResult>
   /** Publishes numbers, one after another. */
   publish(channel: string, ...values: unknown[]): Promise<void>
   /** Resolves once what was sent is written, and what follows from that is done. */

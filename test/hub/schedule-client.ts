@@ -1,10 +1,12 @@
 import { Duplex } from 'node:stream'
-import type { StreamPosition, SubscribeResult } from '../../lib/connection/context.ts'
 import { Outbox } from '../../lib/connection/outbox.ts'
 import type { Turn } from '../../lib/connection/turn.ts'
+import type { Subscriber } from '../../lib/hub/cursor.ts'
 import { type Format, socketFormat } from '../../lib/hub/feed.ts'
-import type { Hub, Member } from '../../lib/hub/hub.ts'
+import type { Hub } from '../../lib/hub/hub.ts'
+import type { SubscribeResult } from '../../lib/hub/subscribe-options.ts'
 import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
+import type { Position } from '../../lib/protocol/position.ts'
 import type { ClientEvent, ClientLog } from '../checker/history.ts'
 import { hashOf } from '../checker/subscriber.ts'
 
@@ -18,7 +20,7 @@ export type Style = 'socket' | 'session'
 interface Told {
   readonly subscribed?: { readonly channel: string } & SubscribeResult
   readonly ended?: string
-  readonly hole?: { readonly channel: string } & StreamPosition
+  readonly hole?: { readonly channel: string } & Position
   readonly channel: string
   readonly data: { readonly id: number }
   readonly offset: number
@@ -26,7 +28,7 @@ interface Told {
 }
 
 /** One connection of a client, over a stream whose reader stalls and reads when it is told to. */
-class Connection implements Member {
+class Connection implements Subscriber {
   readonly outbox: Outbox
   readonly maxSubscriptions = 10
   readonly stream: Duplex
@@ -65,7 +67,7 @@ class Connection implements Member {
     if (!this.closed) this.outbox.push(textFrame(JSON.stringify(told)))
   }
 
-  insufficientState(channel: string, position: StreamPosition): void {
+  insufficientState(channel: string, position: Position): void {
     // A session ends the subscription, and its client makes another; a socket is told where it goes on.
     if (this.#style === 'session') this.end(channel)
     else this.send({ hole: { channel, ...position } })
@@ -102,7 +104,7 @@ export class ScheduleClient implements ClientLog {
   readonly faults: string[] = []
   readonly #turn: Turn
   readonly #hub: Hub
-  readonly #positions = new Map<string, StreamPosition>()
+  readonly #positions = new Map<string, Position>()
   /** Channels that it has asked for on this connection, and what it knows of them. */
   readonly #wanted = new Map<string, 'asked' | 'in' | 'leaving'>()
   /** Its last question for each channel. */

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
 import t from 'tap'
+import type { Connection } from '../../lib/connection/connection.ts'
 import { Registry } from '../../lib/connection/registry.ts'
 import { Drainer } from '../../lib/node/drain.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { FakeClock } from '../support/clock.ts'
 
 interface Behaviour {
@@ -54,11 +54,11 @@ function rig(drain: { delay?: number; window?: number; timeout?: number } = {}, 
       },
       leave(code: number) {
         socket.closed = true
-        registry.delete(socket as never as RealtimeSocket)
-        socket.emit('close', code)
+        drainer.ended(socket as never as Connection, code)
+        registry.delete(socket as never as Connection)
       }
     })
-    registry.add(socket as never as RealtimeSocket)
+    registry.add(socket as never as Connection)
     return socket
   }
   return { clock, registry, drainer, events, logged, connect, note }

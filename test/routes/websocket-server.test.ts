@@ -3,9 +3,9 @@ import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import type { SocketContext } from '../../lib/connection/context.ts'
 import { CLOSE } from '../../lib/protocol/close-codes.ts'
 import { type Handshakes, type Sockets, takeSockets } from '../../lib/routes/websocket-server.ts'
+import type { SocketContext } from '../../lib/socket/context.ts'
 import { kContext, RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 
 /* What becomes of @fastify/websocket. How an application with it behaves: test/plugin.test.ts. */

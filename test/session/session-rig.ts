@@ -8,8 +8,9 @@ import type { EndpointHooks } from '../../lib/options/hooks.ts'
 import { type Claims, DEFAULTS } from '../../lib/options/options.ts'
 import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
 import { ChannelPatterns } from '../../lib/routes/patterns.ts'
+import { COMMANDS } from '../../lib/session/commands/index.ts'
 import type { ChannelDefinition, MethodDefinition } from '../../lib/session/definition.ts'
-import type { SessionServices, SessionSocket, Verdict, Verified } from '../../lib/session/services.ts'
+import type { SessionConnection, SessionServices, Verdict, Verified } from '../../lib/session/services.ts'
 import { Session } from '../../lib/session/session.ts'
 import { HookDeadline } from '../../lib/timing/hook-deadline.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
@@ -37,8 +38,8 @@ export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authen
   /** Milliseconds. @default 30_000 */
   hookTimeout?: number
   hooks?: EndpointHooks
-  limits?: Partial<SessionSocket['settings']['limits']>
-  heartbeat?: Partial<SessionSocket['settings']['heartbeat']>
+  limits?: Partial<SessionConnection['settings']['limits']>
+  heartbeat?: Partial<SessionConnection['settings']['heartbeat']>
   maxSubscriptions?: number
   /** @default The token is its owner’s name. */
   verify?: (token: string) => TokenVerdict | Promise<TokenVerdict>
@@ -59,7 +60,7 @@ const HISTORY = { size: 100, ttl: 60_000 }
 /** Somebody connected, or about to be. */
 export class Client {
   readonly session: Session
-  readonly socket: SessionSocket
+  readonly socket: SessionConnection
   /** What the session asked of its socket, but for sending: hold, release, extend … */
   readonly asked: unknown[] = []
   /** The code and reason that it was closed with. */
@@ -117,14 +118,14 @@ export class Client {
         limits,
         log: log as FastifyBaseLogger
       },
-      sendText: (text) => {
+      sendText: (text: string) => {
         if (this.closed === undefined) outbox.push(textFrame(text))
       },
-      close: (code, reason) => {
+      close: (code: number, reason: string) => {
         outbox.finish()
         this.closed ??= { code, reason }
       },
-      identify: (claims, expiresAt) => void this.asked.push(['identify', claims.sub, expiresAt]),
+      identify: (claims: Claims, expiresAt: number) => void this.asked.push(['identify', claims.sub, expiresAt]),
       extend: ask('extend'),
       intake: {
         get indebted() {
@@ -134,17 +135,22 @@ export class Client {
         liftAllowance: () => {
           this.allowance = undefined
         },
-        spend: (bytes) => void this.spent.push(bytes),
+        spend: (bytes: number) => void this.spent.push(bytes),
         hold: () => ask('hold')(),
         release: () => ask('release')()
       },
-      allow: (bytes, exceeded) => {
+      allow: (bytes: number, exceeded: () => void) => {
         this.allowance = { bytes, exceeded }
       },
       cutOff: ask('cut off'),
       pingAnswered: ask('pong')
-    }
-    this.session = new Session(this.socket, { id: 'request', headers: {} } as unknown as FastifyRequest, services)
+    } as unknown as SessionConnection
+    this.session = new Session(
+      this.socket,
+      { id: 'request', headers: {} } as unknown as FastifyRequest,
+      services,
+      COMMANDS
+    )
   }
 
   /** Says commands, in one frame; a string goes out as it is. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { SocketSession } from '../../lib/connection/context.ts'
+import type { ConnectionSession } from '../../lib/connection/connection.ts'
 import { HELD_BY } from '../../lib/connection/reading.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
@@ -14,14 +14,14 @@ async function sessionRig(t: Parameters<typeof socketRig>[0], options?: RigOptio
   const [socket] = await connection
   const calls: string[] = []
   const answers = { ping: true, drain: undefined as Promise<void> | undefined }
-  const session: Partial<SocketSession> = {
+  const session: Partial<ConnectionSession> = {
     receive: (data, isBinary) => void calls.push(`${isBinary ? 'bytes' : 'text'} ${data}`),
     ping: () => answers.ping,
     caughtUp: () => void calls.push('caught up'),
     ended: () => void calls.push('ended'),
     drain: () => answers.drain
   }
-  socket.session = session as SocketSession
+  socket.session = session as ConnectionSession
   return { ...rig, client, socket, calls, answers }
 }
 
@@ -137,7 +137,7 @@ t.test('case 129: an error in the session ends its connection, and is no end of 
   const fail = () => {
     throw error
   }
-  Object.assign(socket.session as SocketSession, { receive: fail, ended: fail })
+  Object.assign(socket.session as ConnectionSession, { receive: fail, ended: fail })
   const closed = next(socket, 'close')
   client.send({ payload: '{"id":1}' })
   while (!socket.closed) await new Promise(setImmediate)

@@ -1,90 +1,186 @@
 import { posix } from 'node:path'
 
 /*
- * Which part of lib may import which: the check behind test/layout.test.ts. Parts are the folders of lib and the
- * files beside them. It reads sources, since TypeScript 7 has no API and a bundler does not see imports of types,
- * which may not go upward either.
+ * Which part of lib may import which: the check behind test/layout.test.ts. Parts are the folders of lib and the files
+ * beside them. It reads sources, since TypeScript 7 has no API and a bundler does not see imports of types. Types count:
+ * a folder that names a type of another cannot be understood, or moved, without it.
  */
-
-/** What every part may know, but those that run in a browser. */
-const shared = ['errors.ts', 'claims.ts', 'options.ts', 'types.ts']
-
-/** What a part may import of the others. The rest of the files beside the folders compose, and may import any. */
-const allowed: Readonly<Record<string, readonly string[]>> = {
-  protocol: [],
-  client: ['protocol'],
-  broker: ['protocol', ...shared],
-  socket: ['protocol', ...shared],
-  handshake: ['protocol', 'broker', 'socket', ...shared],
-  channels: ['protocol', 'broker', 'socket', ...shared],
-  'errors.ts': ['protocol'],
-  'claims.ts': [],
-  'options.ts': ['protocol', 'claims.ts', 'errors.ts', 'types.ts']
-}
-const folders = ['protocol', 'client', 'broker', 'socket', 'handshake', 'channels', 'testing']
-/** Who may import the parts that sit on top of all others. */
-const importers: Readonly<Record<string, readonly string[]>> = {
-  'plugin.ts': ['index.ts', 'testing'],
-  'index.ts': ['testing'],
-  testing: []
-}
-/** Parts that run anywhere: no packages, nothing of Node's. */
-const pure = ['protocol', 'client']
-const vague = /^(utils?|helpers?|misc)$/
-
-interface Import {
-  readonly specifier: string
-  readonly typeOnly: boolean
-}
 
 /**
- * Every import and re-export of a source formatted by Biome: statements start a line, quotes are single. Only
- * `import type` is of types: `import { type A }` still loads the module, since TypeScript leaves `import {}` of it.
+ * What each part may import. A part may import only parts that stand above it here, so that arrows never go back; what
+ * stands beside it in the list is what it needs.
  */
-export function importsOf(source: string): Import[] {
-  const statements = source.matchAll(/^(?:import|export) (type )?(?:[\w\s*{},$]+? from )?'([^']+)'/gm)
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  protocol: [],
+  'errors.ts': [],
+  input: ['protocol', 'errors.ts'],
+  options: ['errors.ts', 'input'],
+  timing: ['errors.ts', 'input', 'options'],
+  broker: ['protocol', 'errors.ts', 'input'],
+  connection: ['protocol', 'input', 'options', 'timing'],
+  hub: ['protocol', 'errors.ts', 'input', 'timing', 'broker', 'connection'],
+  socket: ['protocol', 'errors.ts', 'input', 'options', 'timing', 'connection', 'hub'],
+  session: ['protocol', 'input', 'options', 'timing', 'broker', 'connection', 'hub'],
+  handshake: ['protocol', 'errors.ts', 'input', 'options', 'timing', 'broker', 'connection'],
+  node: [
+    'protocol',
+    'errors.ts',
+    'input',
+    'options',
+    'timing',
+    'broker',
+    'connection',
+    'hub',
+    'socket',
+    'session',
+    'handshake'
+  ],
+  'dependencies.ts': ['errors.ts'],
+  routes: [
+    'protocol',
+    'errors.ts',
+    'input',
+    'options',
+    'timing',
+    'broker',
+    'socket',
+    'session',
+    'handshake',
+    'node',
+    'dependencies.ts'
+  ],
+  'plugin.ts': ['errors.ts', 'input', 'options', 'handshake', 'node', 'dependencies.ts', 'routes'],
+  'index.ts': ['protocol', 'options', 'connection', 'hub', 'socket', 'node', 'routes', 'plugin.ts'],
+  'publisher.ts': ['protocol', 'errors.ts', 'input', 'options', 'broker', 'hub'],
+  client: ['protocol'],
+  testing: []
+}
+/** Files beside the folders: the doors, and what everybody needs. */
+const MOST_AT_ROOT = 6
+/** Parts that run anywhere: no packages, nothing of Node's. */
+const pure = ['protocol', 'client']
+/** Parts with an entry point of their own. */
+const apart = ['client', 'testing']
+const vague = /^(utils?|helpers?|misc)$/
+
+/** Every import and re-export, of values and of types, of a source formatted by Biome: quotes are single. */
+export function importsOf(source: string): string[] {
+  const statements = source.matchAll(/^(?:import|export) (?:type )?(?:[\w\s*{},$]+? from )?'([^']+)'/gm)
   const dynamic = source.matchAll(/\bimport\('([^']+)'\)/g)
-  return [
-    ...Array.from(statements, ([, type, specifier = '']) => ({ specifier, typeOnly: type !== undefined })),
-    // Loaded when called, if ever: it makes no cycle at load time.
-    ...Array.from(dynamic, ([, specifier = '']) => ({ specifier, typeOnly: true }))
-  ]
+  return [...statements, ...dynamic].map(([, specifier = '']) => specifier)
 }
 
 /** Says what is wrong with sources by their paths in lib (`socket/inbox.ts`); nothing is good. */
 export function violations(sources: ReadonlyMap<string, string>): string[] {
   const found: string[] = []
-  const values = new Map<string, string[]>()
+  const graph = new Map<string, string[]>()
   for (const [file, source] of sources) {
     const part = partOf(file)
-    if (!part.endsWith('.ts') && !folders.includes(part)) found.push(`${file}: no such folder in the layout`)
+    if (allowed[part] === undefined) found.push(`${file}: no such place in the layout`)
     if (file.split('/').some((name) => vague.test(name.split('.', 1)[0] ?? ''))) {
       found.push(`${file}: name it for what it does`)
     }
     const loaded: string[] = []
-    for (const { specifier, typeOnly } of importsOf(source)) {
+    for (const specifier of importsOf(source)) {
       const local = specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : undefined
-      const wrong = local ? wrongPart(part, partOf(local), typeOnly) : pure.includes(part)
+      const wrong = local ? !isAllowed(part, partOf(local)) : pure.includes(part)
       if (wrong) found.push(`${file}: may not import '${specifier}'`)
-      if (local && !typeOnly) loaded.push(local)
+      if (local) loaded.push(local)
     }
-    values.set(file, loaded)
+    graph.set(file, loaded)
   }
-  return [...found, ...cycles(values)]
+  const atRoot = [...sources.keys()].filter((file) => !file.includes('/'))
+  if (atRoot.length > MOST_AT_ROOT) found.push(`${atRoot.length} files beside the folders: ${MOST_AT_ROOT} at most`)
+  return [...found, ...cycles(graph), ...sharedNames(sources)]
+}
+
+/** Parts that could be taken out of the table: nothing imports so. */
+export function unusedRows(sources: ReadonlyMap<string, string>): string[] {
+  const used = new Set<string>()
+  for (const [file, source] of sources) {
+    for (const specifier of importsOf(source)) {
+      if (specifier.startsWith('.')) used.add(`${partOf(file)} → ${partOf(posix.join(posix.dirname(file), specifier))}`)
+    }
+  }
+  return Object.entries(allowed)
+    .flatMap(([from, parts]) => parts.map((to) => `${from} → ${to}`))
+    .filter((arrow) => !used.has(arrow))
+}
+
+/**
+ * Exports that nothing needs, as `file: name`. A type that its own file's exports mention may be exported for them, and
+ * a value that its own file uses for a test. What only a test uses is dead.
+ * @param doors Files whose exports are for others.
+ * @param tests Sources of tests, by their paths beside lib (`../test/a.test.ts`).
+ */
+export function deadExports(
+  sources: ReadonlyMap<string, string>,
+  doors: readonly string[],
+  tests: ReadonlyMap<string, string>
+): string[] {
+  const byLibrary = namesImported(sources)
+  const byTests = namesImported(tests)
+  return [...sources].flatMap(([file, source]) => {
+    if (doors.includes(file) || byLibrary.has(`${file}: *`)) return []
+    const dead = exportsOf(source).filter(({ name, isType }) => {
+      const entry = `${file}: ${name}`
+      const isUsedHere = [...source.matchAll(new RegExp(`\\b${name}\\b`, 'g'))].length > 1
+      return !byLibrary.has(entry) && !(isUsedHere && (isType || byTests.has(entry)))
+    })
+    return dead.map(({ name }) => `${file}: ${name}`)
+  })
+}
+
+function namesImported(sources: ReadonlyMap<string, string>): Set<string> {
+  const found = new Set<string>()
+  const some = /^(?:import|export) (?:type )?(?:\w+, )?\{([^}]*)\} from '(\.[^']+)'/gm
+  const all = /^(?:import|export) (?:type )?\*[^']*from '(\.[^']+)'/gm
+  for (const [file, source] of sources) {
+    const target = (specifier = '') => posix.join(posix.dirname(file), specifier)
+    for (const [, names = '', specifier] of source.matchAll(some)) {
+      for (const name of names.split(',')) {
+        found.add(
+          `${target(specifier)}: ${
+            name
+              .trim()
+              .replace(/^type /, '')
+              .split(' as ', 1)[0]
+          }`
+        )
+      }
+    }
+    for (const [, specifier] of source.matchAll(all)) found.add(`${target(specifier)}: *`)
+  }
+  return found
+}
+
+function exportsOf(source: string): { readonly name: string; readonly isType: boolean }[] {
+  const found = source.matchAll(/^export (?:async )?(?:abstract )?(function|class|const|interface|type) (\w+)/gm)
+  return Array.from(found, ([, kind = '', name = '']) => ({ name, isType: kind === 'interface' || kind === 'type' }))
+}
+
+/** A name means one thing: what two parts export under one name is two things to whoever reads it. */
+function sharedNames(sources: ReadonlyMap<string, string>): string[] {
+  const owners = new Map<string, string[]>()
+  for (const [file, source] of sources) {
+    // They are packages of their own for those who import them, with an API that says connect and options too.
+    if (apart.includes(partOf(file))) continue
+    for (const { name } of exportsOf(source)) owners.set(name, [...(owners.get(name) ?? []), file])
+  }
+  return [...owners].flatMap(([name, files]) =>
+    files.length > 1 ? [`${name}: exported by ${files.join(' and ')}`] : []
+  )
 }
 
 function partOf(file: string): string {
   return file.split('/', 1)[0] ?? file
 }
 
-function wrongPart(from: string, to: string, typeOnly: boolean): boolean {
-  if (from === to) return false
-  // Fastify's augmentation names types of every part; as values they would make a knot of the library.
-  if (from === 'types.ts') return !typeOnly || to in importers
-  return (importers[to] && !importers[to].includes(from)) || (allowed[from] && !allowed[from].includes(to)) || false
+function isAllowed(from: string, to: string): boolean {
+  return from === to || (allowed[from] ?? []).includes(to)
 }
 
-/** Cycles among modules that are loaded: their order, and so what is undefined when, is then anyone's guess. */
+/** Cycles of modules: what is in a circle can be read, tested and changed as a whole only. */
 function cycles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = []
   const done = new Set<string>()

@@ -2,10 +2,10 @@ import { type EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocketServer } from 'ws'
-import type { SocketContext, SocketSettings } from '../../lib/connection/context.ts'
+import type { ConnectionSettings } from '../../lib/connection/connection.ts'
 import { Turn } from '../../lib/connection/turn.ts'
-import type { Claims } from '../../lib/options/options.ts'
-import { DEFAULTS } from '../../lib/options/options.ts'
+import { type Claims, DEFAULTS } from '../../lib/options/options.ts'
+import type { SocketContext } from '../../lib/socket/context.ts'
 import { kContext, RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { type ConnectOptions, disposeAll, type TestSocket } from '../../lib/testing/index.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
@@ -13,9 +13,9 @@ import { FakeClock } from './clock.ts'
 import { connect } from './connect.ts'
 import { rawUpgrade } from './raw-socket.ts'
 
-export interface RigOptions extends Partial<Omit<SocketSettings, 'limits' | 'heartbeat'>> {
-  limits?: Partial<SocketSettings['limits']>
-  heartbeat?: Partial<SocketSettings['heartbeat']>
+export interface RigOptions extends Partial<Omit<ConnectionSettings, 'limits' | 'heartbeat'>> {
+  limits?: Partial<ConnectionSettings['limits']>
+  heartbeat?: Partial<ConnectionSettings['heartbeat']>
   /** Compression, as a server may offer it. @default false */
   perMessageDeflate?: boolean
   /** As `ws` has it. @default true */
@@ -74,7 +74,7 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
       heartbeatTimeout: tell('heartbeat timeout')
     },
     userRate,
-    settingsOf: (): SocketSettings => ({
+    settingsOf: (): ConnectionSettings => ({
       id: `socket-${++ids}`,
       begunAt: clock.now(),
       kind: 'messages',

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import { ConflictError } from '../../errors.ts'
-import type { PublishResult } from '../broker.ts'
+import type { Published } from '../broker.ts'
 
 interface Remembered {
   readonly digest: string
-  readonly result: PublishResult
+  readonly result: Published
   readonly expiresAt: number
 }
 
@@ -31,14 +31,14 @@ export class MemoryIdempotency {
   }
 
   /** The answer given before, as a duplicate. Throws `ConflictError` where the key came with other data. */
-  recall(channel: string, key: string, data: Buffer, now: number): PublishResult | undefined {
+  recall(channel: string, key: string, data: Buffer, now: number): Published | undefined {
     const found = this.#answers.get(place(channel, key))
     if (!found || found.expiresAt <= now) return undefined
     if (found.digest !== digestOf(data)) throw new ConflictError()
     return { ...found.result, duplicate: true }
   }
 
-  remember(channel: string, key: string, data: Buffer, result: PublishResult, expiresAt: number): void {
+  remember(channel: string, key: string, data: Buffer, result: Published, expiresAt: number): void {
     const at = place(channel, key)
     this.#forget(at)
     this.#answers.set(at, { digest: digestOf(data), result, expiresAt })

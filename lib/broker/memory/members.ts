@@ -1,11 +1,11 @@
-interface Member<Value> {
+interface ExpiringValue<Value> {
   readonly value: Value
   readonly expiresAt: number
 }
 
 /** Groups of members, each of which leaves when its time is over: who is present in a channel, who holds a lease. */
 export class MemoryMembers<Value> {
-  readonly #groups = new Map<string, Map<string, Member<Value>>>()
+  readonly #groups = new Map<string, Map<string, ExpiringValue<Value>>>()
 
   /** How many groups have members. */
   get size(): number {

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { UnavailableError } from '../../errors.ts'
+import type { Position } from '../../protocol/position.ts'
 import type {
   Broker,
   BrokerListener,
+  BrokerPublishOptions,
   HistoryPage,
   HistoryQuery,
-  Position,
   PresenceEntry,
   PresenceEventKind,
-  PublishOptions,
-  PublishResult
+  Published
 } from '../broker.ts'
 import { MemoryBuckets } from './buckets.ts'
 import { MemoryHistory } from './history.ts'
@@ -46,7 +46,7 @@ const SWEEP_BUDGET = 1000
 
 const UNNUMBERED = { offset: 0, epoch: '' } as const
 const DONE = Promise.resolve()
-const PUBLISHED: Promise<PublishResult> = Promise.resolve(Object.freeze({ ...UNNUMBERED, duplicate: false }))
+const PUBLISHED: Promise<Published> = Promise.resolve(Object.freeze({ ...UNNUMBERED, duplicate: false }))
 
 /**
  * The broker of one process. Everything happens within the call: the listener has heard a publication when `publish`
@@ -114,7 +114,7 @@ export class MemoryBroker implements Broker {
     return DONE
   }
 
-  publish(channel: string, data: Buffer, options?: PublishOptions): Promise<PublishResult> {
+  publish(channel: string, data: Buffer, options?: BrokerPublishOptions): Promise<Published> {
     if (!this.#listener) return down()
     if (options?.idempotencyKey !== undefined) return this.#publishOnce(channel, data, options, options.idempotencyKey)
     if (options?.history) return Promise.resolve(this.#publish(this.#listener, channel, data, options))
@@ -195,7 +195,7 @@ export class MemoryBroker implements Broker {
     this.#subscriptions.clear()
   }
 
-  async #publishOnce(channel: string, data: Buffer, options: PublishOptions, key: string): Promise<PublishResult> {
+  async #publishOnce(channel: string, data: Buffer, options: BrokerPublishOptions, key: string): Promise<Published> {
     const now = this.#clock.now()
     const before = this.#idempotency.recall(channel, key, data, now)
     if (before) return before
@@ -209,7 +209,7 @@ export class MemoryBroker implements Broker {
     return result
   }
 
-  #publish(listener: BrokerListener, channel: string, data: Buffer, options: PublishOptions): PublishResult {
+  #publish(listener: BrokerListener, channel: string, data: Buffer, options: BrokerPublishOptions): Published {
     const { history } = options
     if (!history) {
       this.#deliver(listener, channel, UNNUMBERED, data, options)
@@ -227,7 +227,7 @@ export class MemoryBroker implements Broker {
     channel: string,
     { offset, epoch }: Position,
     data: Buffer,
-    options: PublishOptions | undefined
+    options: BrokerPublishOptions | undefined
   ): void {
     if (!this.#subscriptions.has(channel)) return
     const publication = { offset, epoch, data, info: options?.info, time: Date.now() }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { PresenceEventKind, Publication } from '../broker.ts'
-import type { Link } from './witness.ts'
+import type { StreamLink } from './witness.ts'
 
 /*
  * The messages that nodes send each other over pub/sub. publish.lua writes the same form.
@@ -61,7 +61,7 @@ export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
 export const REMOVAL = `${VERSION}r:`
 
 export type Envelope =
-  | { readonly kind: 'publication'; readonly publication: Publication; readonly link: Link | undefined }
+  | { readonly kind: 'publication'; readonly publication: Publication; readonly link: StreamLink | undefined }
   | { readonly kind: PresenceEventKind; readonly info: Buffer }
   | { readonly kind: 'removal' }
 

@@ -1,9 +1,9 @@
 import { ConflictError, UnavailableError, UnknownOutcomeError } from '../../errors.ts'
-import type { HistoryPolicy, PublishResult } from '../broker.ts'
+import type { HistoryPolicy, Published } from '../broker.ts'
 import type { PublishReply } from './scripts.ts'
 
 /** One message to publish. */
-export interface Outgoing {
+export interface QueuedCall {
   readonly data: Buffer
   readonly info?: Buffer
   /** The id of a connection that is not given it. */
@@ -15,14 +15,14 @@ export interface Outgoing {
 }
 
 interface Waiting {
-  readonly message: Outgoing
-  resolve(result: PublishResult): void
+  readonly message: QueuedCall
+  resolve(result: Published): void
   reject(error: unknown): void
 }
 
 export interface RedisLanesOptions {
   /** Publishes the messages in their order, in one step. All are kept by the same policy. */
-  send(channel: string, messages: readonly Outgoing[]): Promise<readonly PublishReply[]>
+  send(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]>
   /** Messages that wait for their answer. Past it, publishes reject as unavailable. */
   readonly maxPending: number
 }
@@ -50,7 +50,7 @@ export class RedisLanes {
     return this.#lanes.has(channel)
   }
 
-  publish(channel: string, message: Outgoing): Promise<PublishResult> {
+  publish(channel: string, message: QueuedCall): Promise<Published> {
     if (this.#pending >= this.#options.maxPending) return Promise.reject(new UnavailableError())
     this.#pending++
     return new Promise((resolve, reject) => {

@@ -2,10 +2,10 @@ import type { Cluster, Redis } from 'ioredis'
 import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 
-type Command = readonly [name: string, ...args: readonly (string | number)[]]
+type RedisCommand = readonly [name: string, ...args: readonly (string | number)[]]
 
 /** What the scripts and the broker itself need, each once, on keys `<base>:…` that are gone afterwards. */
-function publishing(base: string, isCluster: boolean): Command[] {
+function publishing(base: string, isCluster: boolean): RedisCommand[] {
   const [hash, set, stream] = [`${base}:hash`, `${base}:set`, `${base}:stream`]
   return [
     [isCluster ? 'SPUBLISH' : 'PUBLISH', base, ''],
@@ -39,7 +39,7 @@ function publishing(base: string, isCluster: boolean): Command[] {
   ]
 }
 
-function serving(base: string): Command[] {
+function serving(base: string): RedisCommand[] {
   const [hash, set] = [`${base}:hash`, `${base}:set`]
   return [
     ['HGETALL', hash],
@@ -65,7 +65,7 @@ export async function checkPermissions(client: RedisClient, base: string, onlyPu
 
 const EXPECTED = new Set(['MOVED', 'NOSCRIPT'])
 
-async function checkServer(server: Redis, commands: readonly Command[]): Promise<void> {
+async function checkServer(server: Redis, commands: readonly RedisCommand[]): Promise<void> {
   const outcomes = await Promise.allSettled(commands.map(([name, ...args]) => server.call(name, ...args)))
   for (const outcome of outcomes) {
     // A server that has not the key's slot says so only to a user who may run the command.

@@ -3,13 +3,13 @@ import { assertPrefix } from '../../input/key-prefix.ts'
 import type {
   Broker,
   BrokerListener,
+  BrokerPublishOptions,
   HistoryPage,
   HistoryQuery,
   PresenceEntry,
   PresenceEventKind,
   Publication,
-  PublishOptions,
-  PublishResult
+  Published
 } from '../broker.ts'
 import { isOffset } from '../offset.ts'
 import { RedisAudits } from './audits.ts'
@@ -17,7 +17,7 @@ import { redisClients } from './clients.ts'
 import { RedisConnections } from './connections.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
 import { RedisKeys } from './keys.ts'
-import { type Outgoing, RedisLanes } from './lanes.ts'
+import { type QueuedCall, RedisLanes } from './lanes.ts'
 import {
   DEFAULT_MAX_PENDING,
   DEFAULT_PREFIX,
@@ -27,7 +27,7 @@ import {
 } from './options.ts'
 import { checkPermissions } from './permissions.ts'
 import type { PublishReply, RedisEntry, ScriptedClient } from './scripts.ts'
-import { type Mark, NOTHING, RedisWitness } from './witness.ts'
+import { NOTHING, RedisWitness, type StreamMark } from './witness.ts'
 
 export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
 
@@ -121,7 +121,7 @@ export class RedisBroker implements Broker {
     await this.#connections.subscriptions.remove(wire)
   }
 
-  publish(channel: string, data: Buffer, options: PublishOptions = {}): Promise<PublishResult> {
+  publish(channel: string, data: Buffer, options: BrokerPublishOptions = {}): Promise<Published> {
     const { history, info, except, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
     if (history || idempotencyKey !== undefined) {
       return this.#lanes.publish(channel, { data, info, except, history, idempotencyKey, keyTtl: idempotencyTtl })
@@ -248,12 +248,12 @@ export class RedisBroker implements Broker {
   }
 
   /** Sends a whole message. One server does at once what it is sent, so there only what waits in a lane is waited for. */
-  #send(channel: string, message: Buffer): Promise<PublishResult> {
+  #send(channel: string, message: Buffer): Promise<Published> {
     if (this.#spublish || this.#lanes.has(channel)) return this.#lanes.publish(channel, { data: message, keyTtl: -1 })
     return this.#sendAlone(channel, message)
   }
 
-  async #sendAlone(channel: string, message: Buffer): Promise<PublishResult> {
+  async #sendAlone(channel: string, message: Buffer): Promise<Published> {
     const wire = this.#keys.wire(channel)
     const send = (client: ScriptedClient) =>
       this.#spublish ? client.spublish(wire, message) : client.publish(wire, message)
@@ -261,8 +261,8 @@ export class RedisBroker implements Broker {
     return { offset: 0, epoch: '', duplicate: false }
   }
 
-  async #sendAll(channel: string, messages: readonly Outgoing[]): Promise<readonly PublishReply[]> {
-    const [first] = messages as [Outgoing]
+  async #sendAll(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]> {
+    const [first] = messages as [QueuedCall]
     if (messages.length === 1 && first.keyTtl < 0) {
       await this.#sendAlone(channel, first.data)
       return [[0, 0, '']]
@@ -275,9 +275,9 @@ export class RedisBroker implements Broker {
     client: ScriptedClient,
     keys: RedisKeys,
     channel: string,
-    messages: readonly Outgoing[]
+    messages: readonly QueuedCall[]
   ): Promise<readonly PublishReply[]> {
-    const [{ history }] = messages as [Outgoing]
+    const [{ history }] = messages as [QueuedCall]
     const wire = keys.wire(channel)
     return client.rtPublish(
       keys.meta(channel),
@@ -358,7 +358,7 @@ export class RedisBroker implements Broker {
   }
 }
 
-function markArguments({ epoch, offset, at }: Mark): [string, number, number] {
+function markArguments({ epoch, offset, at }: StreamMark): [string, number, number] {
   return [epoch, offset, at]
 }
 

@@ -1,24 +1,24 @@
-import type { Position } from '../broker.ts'
+import type { Position } from '../../protocol/position.ts'
 
 /** A publication that was seen: its position, and when Redis took it (milliseconds by Redis's clock). */
-export interface Mark extends Position {
+export interface StreamMark extends Position {
   readonly at: number
 }
 
 /** What a message says of its publication: when Redis took it, and when it took the one before. */
-export interface Link {
+export interface StreamLink {
   readonly at: number
   readonly previous: number
 }
 
 /** Nothing was seen. */
-export const NOTHING: Mark = { epoch: '', offset: 0, at: 0 }
+export const NOTHING: StreamMark = { epoch: '', offset: 0, at: 0 }
 
 /**
  * What to do with a publication: pass it on; or it names another payload than one that was seen, or follows another.
  * Then history was rolled back: none is passed on, and the first is a reason to ask for a new epoch.
  */
-export type Verdict = 'sound' | 'evidence' | 'doubted'
+export type Sighting = 'sound' | 'evidence' | 'doubted'
 
 /**
  * One channel's newest publication as this node has seen it. Redis may go back to an earlier state without a sign of
@@ -35,11 +35,11 @@ export class RedisWitness {
   #isAsked = false
 
   /** For the scripts. One that is ahead of every history has the epoch ended. */
-  get mark(): Mark {
+  get mark(): StreamMark {
     return { epoch: this.#epoch, offset: this.#isDoubted ? Number.MAX_SAFE_INTEGER : this.#offset, at: this.#at }
   }
 
-  saw({ offset, epoch }: Position, { at, previous }: Link): Verdict {
+  saw({ offset, epoch }: Position, { at, previous }: StreamLink): Sighting {
     if (epoch === this.#former) return 'doubted'
     if (epoch !== this.#epoch) {
       this.#take(epoch, offset, at)
@@ -56,7 +56,7 @@ export class RedisWitness {
   }
 
   /** Redis was asked with `asked` and answered with `found`. `isChecked`: it looked for the publication in history. */
-  learned(asked: Mark, found: Mark, isChecked: boolean): void {
+  learned(asked: StreamMark, found: StreamMark, isChecked: boolean): void {
     // Messages of a newer epoch may have overtaken the answer.
     if (asked.epoch !== this.#epoch) return
     if (found.epoch !== this.#epoch || (isChecked && found.offset > this.#offset)) {

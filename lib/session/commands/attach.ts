@@ -1,18 +1,18 @@
 import type { Publication } from '../../broker/broker.ts'
-import type { StreamPosition, SubscribeResult } from '../../connection/context.ts'
+import type { SubscribeResult } from '../../hub/subscribe-options.ts'
 import { stringify } from '../../input/stringify.ts'
 import { runValidator } from '../../input/validator.ts'
 import type { SubscribeGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { isChannelName } from '../../protocol/channel-name.ts'
-import type { Since } from '../../protocol/commands.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
+import type { Position } from '../../protocol/position.ts'
 import { clientInfo, subscribeResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
 import type { ChannelDefinition, DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
-import { SessionSubscription } from '../session-subscription.ts'
+import { Subscription } from '../subscription.ts'
 import { mayHear, mayRecover } from './permission.ts'
 
 // Bytes that a join or leave costs for each client that is told of it: to write it costs as much as many bytes do.
@@ -32,12 +32,12 @@ export function findDeclared({ services }: Session, channel: string): DeclaredCh
 }
 
 /** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
-export function openSubscription(session: Session, channel: string, byServer: boolean): SessionSubscription {
+export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
   const { definition, params } = findDeclared(session, channel)
   const { subscriptions } = session
   if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
-  const subscription = new SessionSubscription({
+  const subscription = new Subscription({
     channel,
     definition,
     params,
@@ -65,8 +65,8 @@ export interface AttachOptions extends SubscribeGrant {
  */
 export async function attach(
   session: Session,
-  subscription: SessionSubscription,
-  since: Since | undefined,
+  subscription: Subscription,
+  since: Position | undefined,
   told: Told,
   options: AttachOptions = {}
 ): Promise<void> {
@@ -101,7 +101,7 @@ export async function attach(
   }
 }
 
-async function attend(session: Session, subscription: SessionSubscription, { info }: AttachOptions): Promise<void> {
+async function attend(session: Session, subscription: Subscription, { info }: AttachOptions): Promise<void> {
   const { socket, services, user } = session
   const { channel, definition } = subscription
   subscription.info = describe(session, info)
@@ -120,7 +120,7 @@ export function describe({ user, socket, info: connection }: Session, info?: unk
 }
 
 /** A client that has seen nothing yet knows no epoch: it wants all there is since the beginning. */
-function startOf(since: Since): StreamPosition | 'start' {
+function startOf(since: Position): Position | 'start' {
   return since.epoch === '' && since.offset === 0 ? 'start' : since
 }
 
@@ -135,7 +135,7 @@ export function fitting({ socket }: Session, publications: readonly Publication[
 }
 
 interface Outcome {
-  readonly since: Since | undefined
+  readonly since: Position | undefined
   /** False if the client may not have what it missed. */
   readonly recoverable: boolean
   readonly publications: readonly Publication[]
@@ -148,7 +148,7 @@ function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
 }
 
 function resultText(
-  { definition }: SessionSubscription,
+  { definition }: Subscription,
   { recovered, offset, epoch }: SubscribeResult,
   { since, recoverable, publications, options: { data, expiresAt } }: Outcome
 ): string {
@@ -156,7 +156,7 @@ function resultText(
     ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
     // With what was missed the client counts on from where it was.
     position: recoverable
-      ? definition.history && { offset: recovered ? (since as Since).offset : offset, epoch }
+      ? definition.history && { offset: recovered ? (since as Position).offset : offset, epoch }
       : undefined,
     recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
     publications,

@@ -4,7 +4,7 @@ import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
 import { rpcResult } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
-import type { CommandOf } from './index.ts'
+import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 
 /** `rpc`: calls a method of the application's. */

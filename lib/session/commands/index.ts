@@ -1,18 +1,13 @@
-import type { Command, CommandName, Requests } from '../../protocol/commands.ts'
+import type { Command, CommandName } from '../../protocol/commands.ts'
 import type { SessionServices } from '../services.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommands } from '../session.ts'
 import { rpc, send } from './calls.ts'
+import type { CommandOf } from './command.ts'
 import { connect, refresh } from './connect.ts'
 import { history, presence, presenceStats } from './lookups.ts'
 import { publish } from './publish.ts'
+import { subscribeByRequest } from './server-subscriptions.ts'
 import { subRefresh, subscribe, unsubscribe } from './subscribe.ts'
-
-/** A command as its function gets it. */
-export interface CommandOf<Name extends CommandName> {
-  readonly id: number
-  readonly name: Name
-  readonly request: Requests[Name]
-}
 
 /** Does what a command asks, and answers it; throws what it is refused with. `text` is the command as it came. */
 export type CommandHandler<Name extends CommandName> = (
@@ -21,7 +16,7 @@ export type CommandHandler<Name extends CommandName> = (
   text: string
 ) => Promise<void>
 
-export const COMMANDS: { readonly [Name in CommandName]: CommandHandler<Name> } = {
+const HANDLERS: { readonly [Name in CommandName]: CommandHandler<Name> } = {
   connect,
   refresh,
   subscribe,
@@ -44,8 +39,15 @@ async function ping(session: Session, command: CommandOf<'ping'>): Promise<void>
  * What a command waits for: those of one channel come one after another, so that publications keep their order and an
  * unsubscribe never overtakes its subscribe. Calls run beside each other, up to a bound.
  */
-export function laneOf(command: Command, { maxCalls }: SessionServices): { lane: string; concurrency: number } {
+function laneOf(command: Command, { maxCalls }: SessionServices): { lane: string; concurrency: number } {
   if ('channel' in command.request) return { lane: command.request.channel, concurrency: 1 }
   // No channel has a control character in its name.
   return { lane: `\n${command.name}`, concurrency: command.name === 'rpc' ? maxCalls : 1 }
+}
+
+/** The commands of the protocol, for a session. */
+export const COMMANDS: SessionCommands = {
+  run: (session, command, text) => HANDLERS[command.name](session, command as never, text),
+  laneOf,
+  subscribe: subscribeByRequest
 }

@@ -4,7 +4,7 @@ import { historyResult, presenceResult, presenceStatsResult } from '../../protoc
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { findDeclared } from './attach.ts'
-import type { CommandOf } from './index.ts'
+import type { CommandOf } from './command.ts'
 import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.

@@ -1,9 +1,10 @@
 import type { ChannelHooks } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import type { FormRequest, Since } from '../../protocol/commands.ts'
+import type { FormRequest } from '../../protocol/commands.ts'
+import type { Position } from '../../protocol/position.ts'
 import type { ChannelDefinition, DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
-import type { SessionSubscription } from '../session-subscription.ts'
+import type { Subscription } from '../subscription.ts'
 
 /*
  * What a client may do on a channel. Nothing is allowed by mistake: without `onSubscribe` or `onPublish` a client is
@@ -76,9 +77,9 @@ export function plainOnly({ isSpecial }: FormRequest): void {
   if (isSpecial) throw new ChannelError(ERROR.badRequest.code)
 }
 
-interface HistoryQuery {
+interface HistoryAccess {
   readonly limit: number
-  readonly since: Since | undefined
+  readonly since: Position | undefined
   readonly reverse: boolean
 }
 
@@ -87,7 +88,7 @@ export async function allowHistory(
   session: Session,
   channel: string,
   { definition, params }: DeclaredChannel,
-  query: HistoryQuery
+  query: HistoryAccess
 ): Promise<void> {
   const { onHistory } = definition.hooks
   await session.pass(definition)
@@ -110,8 +111,8 @@ export async function allowPresence(
 /** Whether a subscription that is being made may begin with what was published before. */
 export async function mayRecover(
   session: Session,
-  subscription: SessionSubscription,
-  since: Since | undefined
+  subscription: Subscription,
+  since: Position | undefined
 ): Promise<boolean> {
   const { channel, params, definition, byServer } = subscription
   const { onHistory } = definition.hooks
@@ -125,7 +126,7 @@ export async function mayRecover(
 }
 
 /** Whether a subscription that is being made is sent who joins and who leaves; `asked` if the client asked for it. */
-export async function mayHear(session: Session, subscription: SessionSubscription, asked: boolean): Promise<boolean> {
+export async function mayHear(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
   const { channel, params, definition, byServer } = subscription
   const { joinLeave, hooks } = definition
   if (!joinLeave || !(asked || joinLeave === 'always')) return false

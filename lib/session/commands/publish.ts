@@ -6,7 +6,7 @@ import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import type { Session } from '../session.ts'
 import { describe, findDeclared } from './attach.ts'
-import type { CommandOf } from './index.ts'
+import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 

@@ -1,10 +1,10 @@
 import { loggable } from '../../input/loggable.ts'
 import { ChannelError } from '../../protocol/channel-errors.ts'
-import type { Since } from '../../protocol/commands.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
+import type { Position } from '../../protocol/position.ts'
 import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
-import type { SessionSubscription } from '../session-subscription.ts'
+import type { Subscription } from '../subscription.ts'
 import { attach, openSubscription } from './attach.ts'
 
 // The client can't ask for joins and leaves here: the application did, when it declared the channel.
@@ -17,7 +17,7 @@ const OPTIONS = { joinLeave: true }
 export async function subscribeAtConnect(
   session: Session,
   channels: readonly string[],
-  positions: ReadonlyMap<string, Since | undefined>,
+  positions: ReadonlyMap<string, Position | undefined>,
   told: (results: ReadonlyMap<string, string>) => void
 ): Promise<void> {
   const wanted = new Set(channels)
@@ -61,8 +61,8 @@ export async function subscribeAtConnect(
 }
 
 /** Throws where the application names what it has not declared: that is its own fault, and no client's. */
-function openAll(session: Session, channels: Iterable<string>): SessionSubscription[] {
-  const opened: SessionSubscription[] = []
+function openAll(session: Session, channels: Iterable<string>): Subscription[] {
+  const opened: Subscription[] = []
   try {
     for (const channel of channels) opened.push(openSubscription(session, channel, true))
     return opened
@@ -88,7 +88,6 @@ export async function subscribeByRequest(session: Session, channel: string): Pro
   try {
     if (!session.closed) await subscribeByServer(session, channel)
   } catch (error) {
-    const connection = session.socket.id
-    session.failureLog.error({ err: loggable(error), connection }, 'subscription by the server failed')
+    session.log.failed({ err: loggable(error) }, 'subscription by the server failed')
   }
 }

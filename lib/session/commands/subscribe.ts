@@ -4,9 +4,9 @@ import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import { subRefreshResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import type { Session } from '../session.ts'
-import type { SessionSubscription } from '../session-subscription.ts'
+import type { Subscription } from '../subscription.ts'
 import { attach, openSubscription } from './attach.ts'
-import type { CommandOf } from './index.ts'
+import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, subscribeHook } from './permission.ts'
 
@@ -90,7 +90,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
 /** A token for one channel: the claims `sub` and `channel` say whose and for which. */
 async function verifySubscription(
   { services, request, user }: Session,
-  { channel }: SessionSubscription,
+  { channel }: Subscription,
   token: string,
   late: Late
 ): Promise<Claims> {
@@ -113,7 +113,7 @@ function checkExpiry(expiresAt: number | undefined, { code }: ErrorReply, late: 
   if (expiresAt <= Date.now() / 1000) throw new ChannelError(code, undefined, late)
 }
 
-function expireAt(session: Session, subscription: SessionSubscription, expiresAt: number | undefined): void {
+function expireAt(session: Session, subscription: Subscription, expiresAt: number | undefined): void {
   const { wheel } = session.services
   subscription.expiresAt = expiresAt
   if (expiresAt === undefined) wheel.delete(subscription)

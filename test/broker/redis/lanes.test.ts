@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { HistoryPolicy } from '../../../lib/broker/broker.ts'
-import { type Outgoing, RedisLanes } from '../../../lib/broker/redis/lanes.ts'
+import { type QueuedCall, RedisLanes } from '../../../lib/broker/redis/lanes.ts'
 import type { PublishReply } from '../../../lib/broker/redis/scripts.ts'
 import { pending } from '../../support/pending.ts'
 
@@ -19,7 +19,7 @@ function rig(maxPending = 1_000) {
     }
   })
   const publish = (channel: string, data: string, history: HistoryPolicy | undefined = KEEP) => {
-    const message: Outgoing = { data: Buffer.from(data), history, keyTtl: 0 }
+    const message: QueuedCall = { data: Buffer.from(data), history, keyTtl: 0 }
     return lanes.publish(channel, message)
   }
   return { lanes, sent, answers, publish }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type CommandName, parseCommand } from '../../../lib/protocol/commands.ts'
-import { COMMANDS, laneOf } from '../../../lib/session/commands/index.ts'
+import { COMMANDS } from '../../../lib/session/commands/index.ts'
 import type { SessionServices } from '../../../lib/session/services.ts'
 import { pending } from '../../support/pending.ts'
 import { sessionRig } from '../session-rig.ts'
@@ -10,7 +10,7 @@ const services = { maxCalls: 7 } as SessionServices
 function lane(command: object) {
   const parsed = parseCommand({ id: 1, ...command })
   if (typeof parsed === 'string') throw new Error(`Not a command: ${JSON.stringify(command)}`)
-  return laneOf(parsed, services)
+  return COMMANDS.laneOf(parsed, services)
 }
 
 t.test('what concerns a channel waits for what concerned it before', async (t) => {

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { ERROR } from '../../../lib/protocol/channel-errors.ts'
-import type { Since } from '../../../lib/protocol/commands.ts'
 import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
+import type { Position } from '../../../lib/protocol/position.ts'
 import { subscribeAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, quiet, sessionRig } from '../session-rig.ts'
 
-type Positions = ReadonlyMap<string, Since | undefined>
+type Positions = ReadonlyMap<string, Position | undefined>
 
 /** Subscribes a client to channels, and gives the results that it was told, by channel; undefined where it was not. */
 async function atConnect({ session }: Client, channels: string[], positions: Positions = new Map()) {

@@ -1,62 +1,64 @@
 import t from 'tap'
+import { StreamCursor } from '../../lib/hub/cursor.ts'
 import type { Feed } from '../../lib/hub/feed.ts'
-import { Subscription } from '../../lib/hub/subscription.ts'
 
 function rig() {
   const given: string[] = []
   const subscriber = {
     outbox: { push: (frame: Buffer) => void given.push(frame.toString()) } as never,
+    closed: false,
+    maxSubscriptions: 1,
     insufficientState() {}
   }
-  const subscription = new Subscription(subscriber, {} as Feed)
+  const cursor = new StreamCursor(subscriber, {} as Feed)
   const take = (...offsets: number[]) => {
-    for (const offset of offsets) subscription.take({ offset, frame: Buffer.from(`${offset}`) })
+    for (const offset of offsets) cursor.take({ offset, frame: Buffer.from(`${offset}`) })
   }
   /** What it was given since it was asked last. */
   const news = () => given.splice(0)
-  return { subscription, take, news }
+  return { cursor, take, news }
 }
 
 t.test('what comes is given once, and moves its place', async (t) => {
-  const { subscription, take, news } = rig()
-  t.match(subscription, { offset: 0, behind: false, buffer: undefined, hole: undefined })
-  subscription.offset = 5
+  const { cursor, take, news } = rig()
+  t.match(cursor, { offset: 0, behind: false, buffer: undefined, hole: undefined })
+  cursor.offset = 5
   take(4, 5, 6, 6, 7)
   t.same(news(), ['6', '7'])
-  t.equal(subscription.offset, 7)
+  t.equal(cursor.offset, 7)
 })
 
 t.test('behind a publication that is not for it, it goes on', async (t) => {
-  const { subscription, take, news } = rig()
-  subscription.take({ offset: 1, frame: undefined })
-  t.equal(subscription.offset, 1)
+  const { cursor, take, news } = rig()
+  cursor.take({ offset: 1, frame: undefined })
+  t.equal(cursor.offset, 1)
   take(2)
   t.same(news(), ['2'])
 })
 
 t.test('while history is read for it everything is kept; what history gave is not given again', async (t) => {
-  const { subscription, take, news } = rig()
-  subscription.offset = 2
-  subscription.buffer = []
+  const { cursor, take, news } = rig()
+  cursor.offset = 2
+  cursor.buffer = []
   take(4, 5, 6)
   t.same(news(), [])
-  t.equal(subscription.offset, 2)
-  subscription.give({ offset: 5, frame: Buffer.from('from history') })
+  t.equal(cursor.offset, 2)
+  cursor.give({ offset: 5, frame: Buffer.from('from history') })
   t.same(news(), ['from history'])
-  subscription.release()
+  cursor.release()
   t.same(news(), ['6'])
-  t.equal(subscription.offset, 6)
-  t.equal(subscription.buffer, undefined)
+  t.equal(cursor.offset, 6)
+  t.equal(cursor.buffer, undefined)
   take(7)
   t.same(news(), ['7'])
 })
 
 t.test('one that is behind is served from history later, and takes nothing until then', async (t) => {
-  const { subscription, take, news } = rig()
-  subscription.behind = true
+  const { cursor, take, news } = rig()
+  cursor.behind = true
   take(1)
-  subscription.buffer = []
+  cursor.buffer = []
   take(2)
-  t.same(subscription.buffer, [])
+  t.same(cursor.buffer, [])
   t.same(news(), [])
 })

@@ -1,14 +1,18 @@
-import type { StreamPosition, SubscribeResult } from '../connection/context.ts'
+import type { Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
-import type { Feed } from './feed.ts'
+import type { Position } from '../protocol/position.ts'
+import type { SubscribeResult } from './subscribe-options.ts'
 
 /** Whoever can be subscribed to a channel. */
 export interface Subscriber {
   readonly outbox: Outbox
+  readonly closed: boolean
+  /** Channels that it may be subscribed to at a time. */
+  readonly maxSubscriptions: number
   /** So many bytes of history are sent to it; there if it pays for that. */
   pay?(bytes: number): void
   /** Publications of the channel were lost to this subscriber and can't be had again; it goes on from `position`. */
-  insufficientState(channel: string, position: StreamPosition): void
+  insufficientState(channel: string, position: Position): void
 }
 
 /** One publication, encoded; without a frame for a subscriber that is not given it, and goes on behind it. */
@@ -17,13 +21,21 @@ export interface Encoded {
   readonly frame: Buffer | undefined
 }
 
+/** The live subscribers of the channel that get its publications in the same format. */
+export interface CursorFeed {
+  encode(publication: Publication): Buffer
+  join(cursor: StreamCursor): void
+  leave(cursor: StreamCursor): void
+  drop(cursor: StreamCursor): void
+}
+
 /**
  * One subscriber's place in one channel. It is *live* while it gets what the channel's feed gives to all. Before that,
  * and while its reader is slow, it stands beside the feed and has its own offset.
  */
-export class Subscription {
+export class StreamCursor {
   readonly subscriber: Subscriber
-  readonly feed: Feed
+  readonly feed: CursorFeed
   /** Pending while it is being made. */
   joined: Promise<SubscribeResult> | undefined
   /** The offset it was given last, while it is not live, and its epoch: the channel's may be a newer one by now. */
@@ -34,9 +46,9 @@ export class Subscription {
   /** Its reader is slow: it will be served from history. */
   behind = false
   /** Publications were lost while history was being read; it goes on from there. */
-  hole: StreamPosition | undefined
+  hole: Position | undefined
 
-  constructor(subscriber: Subscriber, feed: Feed) {
+  constructor(subscriber: Subscriber, feed: CursorFeed) {
     this.subscriber = subscriber
     this.feed = feed
   }
@@ -61,13 +73,13 @@ export class Subscription {
   }
 
   /** It goes on from there. */
-  moveTo({ offset, epoch }: StreamPosition): void {
+  moveTo({ offset, epoch }: Position): void {
     this.offset = offset
     this.epoch = epoch
   }
 
   /** Publications before this position are lost to it: it goes on from there. */
-  tellHole(channel: string, { offset, epoch }: StreamPosition): void {
+  tellHole(channel: string, { offset, epoch }: Position): void {
     this.hole = undefined
     this.moveTo({ offset, epoch })
     this.subscriber.insufficientState(channel, { offset, epoch })

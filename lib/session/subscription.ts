@@ -12,7 +12,7 @@ export interface SessionSubscriptionOptions {
 }
 
 /** One client's subscription to one channel, from the first wish for it to its end. */
-export class SessionSubscription implements Timed {
+export class Subscription implements Timed {
   readonly channel: string
   readonly definition: ChannelDefinition
   readonly params: Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { SessionSubscription } from '../../lib/session/session-subscription.ts'
+import { Subscription } from '../../lib/session/subscription.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
@@ -8,7 +8,7 @@ t.test('it begins unknown to its client, and expires once', async (t) => {
   const wheel = new TimerWheel(clock, 50)
   let expired = 0
   const params = { room: '1' }
-  const subscription = new SessionSubscription({
+  const subscription = new Subscription({
     channel: 'rooms/1',
     definition: { joinLeave: true } as never,
     params,

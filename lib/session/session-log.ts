@@ -1,0 +1,35 @@
+import { BoundedLog } from '../connection/bounded-log.ts'
+import { clipped } from '../input/clipped.ts'
+import type { Log } from '../input/guarded-log.ts'
+import type { Claims } from '../options/options.ts'
+import type { Command } from '../protocol/commands.ts'
+import type { TimerWheel } from '../timing/timer-wheel.ts'
+
+/** What the log says of one client of the channel protocol. Bounded: a client can cause each line as often as it likes. */
+export class SessionLog {
+  readonly #connection: string
+  readonly #log: Log
+  readonly #wheel: TimerWheel
+  #denials: BoundedLog | undefined
+  #failures: BoundedLog | undefined
+
+  constructor(connection: string, log: Log, wheel: TimerWheel) {
+    this.#connection = connection
+    this.#log = log
+    this.#wheel = wheel
+  }
+
+  /** The application failed at something for this client. */
+  failed(details: Readonly<Record<string, unknown>>, message: string): void {
+    this.#failures ??= new BoundedLog(this.#log, this.#wheel)
+    this.#failures.error({ ...details, connection: this.#connection }, message)
+  }
+
+  /** A client was refused a command: an operator can find out who tried what. */
+  denied({ name, request }: Command, client: Claims | null): void {
+    this.#denials ??= new BoundedLog(this.#log, this.#wheel)
+    const channel = 'channel' in request ? clipped(request.channel) : undefined
+    const user = client?.sub === undefined ? undefined : clipped(client.sub)
+    this.#denials.info({ connection: this.#connection, user, command: name, channel }, 'channel command denied')
+  }
+}
