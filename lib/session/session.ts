@@ -317,7 +317,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     subscription.attendance?.leave()
     if (!live || definition.hooks.onUnsubscribe === undefined) return
     const context = { ...this.client(), channel, params, code, reason }
-    this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)
+    void this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)
   }
 
   /** Whether that subscription is still wanted. */
@@ -326,14 +326,11 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   }
 
   /** Runs a hook that nobody waits for. */
-  #tell<Context>(name: string, hook: (context: Context) => unknown, context: Context): void {
-    const failed = (thrown: unknown) => {
-      this.log.failed({ err: loggable(thrown), hook: name }, 'channel hook failed')
-    }
+  async #tell<Context>(hook: string, call: (context: Context) => unknown, context: Context): Promise<void> {
     try {
-      Promise.resolve(hook(context)).catch(failed)
-    } catch (error) {
-      failed(error)
+      await call(context)
+    } catch (thrown) {
+      this.log.failed({ err: loggable(thrown), hook }, 'channel hook failed')
     }
   }
 
