@@ -61,8 +61,9 @@ export class RedisLanes {
         return
       }
       this.#lanes.set(channel, [waiting])
-      // Publishes that are called one after another leave together.
-      if (this.#fresh.push(channel) === 1) queueMicrotask(() => this.flush())
+      // The publishes of one turn leave together, and so arrive together: every node writes once to each subscriber. A
+      // microtask would be too early: a loop over messages that came together publishes one in each.
+      if (this.#fresh.push(channel) === 1) setImmediate(() => this.flush())
     })
   }
 

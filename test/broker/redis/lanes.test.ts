@@ -25,16 +25,17 @@ function rig(maxPending = 1_000) {
   return { lanes, sent, answers, publish }
 }
 
+const turn = () => new Promise((resolve) => setImmediate(resolve))
 const added = (...offsets: number[]): PublishReply[] => offsets.map((offset) => [0, offset, 'e'])
 
 t.test('publishes of one turn leave together, and what comes meanwhile waits for the answer', async (t) => {
   const { lanes, sent, answers, publish } = rig()
   const first = [publish('a', '1'), publish('a', '2'), publish('b', '3')]
   t.strictSame(sent, [])
-  await Promise.resolve()
+  await turn()
   t.strictSame(sent.splice(0), ['a: 1 2', 'b: 3'], 'channels do not wait for each other')
   const later = [publish('a', '4'), publish('a', '5')]
-  await Promise.resolve()
+  await turn()
   t.strictSame(sent, [])
   t.equal(lanes.has('a'), true)
   answers[1]?.resolve(added(1))
@@ -58,7 +59,7 @@ t.test('publishes of one turn leave together, and what comes meanwhile waits for
 t.test('each gets its own answer', async (t) => {
   const { answers, publish } = rig()
   const results = Promise.allSettled([publish('a', '1'), publish('a', '2'), publish('a', '3')])
-  await Promise.resolve()
+  await turn()
   answers[0]?.resolve([
     [2, 0, ''],
     [0, 7, 'e'],
@@ -74,7 +75,7 @@ t.test('each gets its own answer', async (t) => {
 t.test('a command that fails fails for all that it took along, and for no other', async (t) => {
   const { sent, answers, publish } = rig()
   const results = Promise.allSettled([publish('a', '1'), publish('a', '2')])
-  await Promise.resolve()
+  await turn()
   const next = publish('a', '3')
   answers[0]?.reject(new Error('refused'))
   t.match(await results, [{ reason: { message: 'refused' } }, { reason: { message: 'refused' } }])
@@ -95,7 +96,7 @@ t.test('one command takes so many messages, so many bytes and one policy', async
     if (policy === undefined) results.push(publish('mixed', `${n}`, null as never))
     else results.push(publish('mixed', `${n}`, policy))
   }
-  await Promise.resolve()
+  await turn()
   for (let at = 0; at < answers.length; at++) {
     const count = (sent[at] as string).split(' ').length - 1
     answers[at]?.resolve(added(...Array.from({ length: count }, (_, n) => n)))
@@ -117,11 +118,11 @@ t.test('so many wait, and no more', async (t) => {
   const { answers, publish } = rig(2)
   const two = [publish('a', '1'), publish('b', '2')]
   await t.rejects(publish('c', '3'), { code: 'FST_RT_UNAVAILABLE' })
-  await Promise.resolve()
+  await turn()
   answers[0]?.resolve(added(1))
   await two[0]
   const third = publish('c', '4')
-  await Promise.resolve()
+  await turn()
   answers[1]?.resolve(added(1))
   answers[2]?.resolve(added(1))
   await Promise.all([...two, third])
