@@ -1,5 +1,4 @@
 import { EventEmitter, once } from 'node:events'
-import { Duplex } from 'node:stream'
 import type {
   HistoryPage,
   HistoryPolicy,
@@ -9,17 +8,16 @@ import type {
   Publication
 } from '../../lib/broker/broker.ts'
 import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
-import { Outbox } from '../../lib/connection/outbox.ts'
 import { Turn } from '../../lib/connection/turn.ts'
-import type { Subscriber } from '../../lib/hub/cursor.ts'
 import { socketFormat } from '../../lib/hub/feed.ts'
 import { Hub } from '../../lib/hub/hub.ts'
 import type { SubscribeResult } from '../../lib/hub/subscribe-options.ts'
-import { framePayloads } from '../../lib/protocol/frame.ts'
+import { DEFAULTS } from '../../lib/options/options.ts'
 import type { Position } from '../../lib/protocol/position.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
+import { FakeConnection, type FakeConnectionOptions } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
 
 export { FakeClock }
@@ -84,53 +82,34 @@ export class FaultyBroker extends MemoryBroker {
   }
 }
 
-/** A subscriber over a stream that takes what it is given at once, or, while `slow`, nothing. */
-export class Reader implements Subscriber {
-  readonly outbox: Outbox
-  readonly holes: { channel: string; position: Position }[] = []
-  readonly #bytes: Buffer[] = []
-  #stuck: (() => void) | undefined
-  slow = false
-  closed = false
-  maxSubscriptions = 3
-  overflows = 0
+/** A subscriber that notes what it was sent. */
+export class Reader extends FakeConnection {
+  readonly #hub: Hub
 
-  constructor(turn: Turn, hub: Hub, limits = { soft: 1024, hard: 1_000_000 }) {
-    const stream = new Duplex({
-      writableHighWaterMark: 1,
-      read() {},
-      write: (chunk: Buffer, _encoding, done) => {
-        this.#bytes.push(chunk)
-        if (this.slow) this.#stuck = done
-        else done()
-      }
-    })
-    this.outbox = new Outbox(stream, turn, limits, {
-      overflowed: () => {
-        this.overflows++
-      },
-      caughtUp: () => hub.caughtUp(this)
-    })
+  constructor(turn: Turn, hub: Hub, buffered = { soft: 1024, hard: 1_000_000 }, more: FakeConnectionOptions = {}) {
+    super({ turn, limits: { ...DEFAULTS.limits, buffered }, ...more })
+    this.maxSubscriptions = 3
+    this.#hub = hub
   }
 
-  insufficientState(channel: string, position: Position): void {
-    this.holes.push({ channel, position })
+  override caughtUp(): void {
+    this.#hub.caughtUp(this)
   }
 
-  /** The reader reads again. */
-  read(): void {
-    this.slow = false
-    this.#stuck?.()
+  /** Channels of which publications were lost to it, and where it goes on. */
+  get holes(): { channel: string; position: Position }[] {
+    const calls = this.calls.filter(([call]) => call === 'insufficientState') as [string, string, Position][]
+    return calls.map(([, channel, position]) => ({ channel, position }))
   }
 
   /** How many writes reached it. */
   get writes(): number {
-    return this.#bytes.length
+    return this.chunks.length
   }
 
   /** What it was sent, parsed. */
   get messages(): { channel: string; data: unknown; offset?: number; epoch?: string; notice?: unknown }[] {
-    return [...framePayloads(Buffer.concat(this.#bytes))].map(({ payload }) => JSON.parse(payload.toString()))
+    return this.texts.map((text) => JSON.parse(text))
   }
 
   get data(): unknown[] {
@@ -151,7 +130,7 @@ export interface Rig {
   readonly lags: number[]
   readonly recoveries: boolean[]
   readonly unpositioned: string[]
-  reader(limits?: { soft: number; hard: number }): Reader
+  reader(limits?: { soft: number; hard: number }, more?: FakeConnectionOptions): Reader
   /** The readers that are connections of this node, by their ids. */
   readonly connections: Map<string, Reader>
   subscribe(reader: Reader, channel: string, since?: Position): Promise<SubscribeResult>
@@ -211,7 +190,7 @@ export async function makeRig(
     recoveries,
     unpositioned,
     connections,
-    reader: (limits) => new Reader(turn, hub, limits),
+    reader: (limits, more) => new Reader(turn, hub, limits, more),
     subscribe: (reader, channel, since) => hub.subscribe(reader, channel, socketFormat, since && { since }),
     async publish(channel, ...values) {
       for (const value of values) await hub.publish(channel, value, undefined)

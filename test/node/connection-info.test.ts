@@ -1,19 +1,26 @@
 import t from 'tap'
 import type { Hub } from '../../lib/hub/hub.ts'
 import { connectionInfo, readConnectionInfo } from '../../lib/node/connection-info.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+import { sessionRig } from '../session/session-rig.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 
 const stats = { messagesIn: 1, messagesOut: 2, bytesIn: 3, bytesOut: 4, dropped: 5, rejected: 6, queued: 7, age: 8 }
 const hub = { channelsOf: () => ['of the hub'] } as unknown as Hub
-const settings = { route: '/live' }
+const route = '/live'
 
 t.test('what is said of a connection is read by another node', async (t) => {
-  const plain = { id: 'c1', user: { sub: 'ada' }, settings, roundTripTime: 5, bufferedAmount: 6, stats }
-  const client = { ...plain, id: 'c2', user: null, roundTripTime: undefined, session: { channels: ['of the session'] } }
-  const told = [plain, client].map((socket) => connectionInfo(socket as unknown as RealtimeSocket, hub))
+  const figures = { bufferedAmount: 6, stats }
+  const plain = Object.assign(new FakeConnection({ id: 'c0', user: { sub: 'ada' }, route }), figures)
+  plain.roundTripTime = 5
+  const rig = await sessionRig(t, { authenticated: false })
+  rig.channel('a')
+  const client = await rig.client({ user: null })
+  await client.call({ subscribe: { channel: 'a' } })
+  Object.assign(client.connection, figures)
+  const told = [plain, client.connection].map((connection) => connectionInfo(connection, hub))
   t.strictSame(told, [
     {
-      id: 'c1',
+      id: 'c0',
       user: 'ada',
       route: '/live',
       roundTripTime: 5,
@@ -22,12 +29,12 @@ t.test('what is said of a connection is read by another node', async (t) => {
       stats
     },
     {
-      id: 'c2',
+      id: 'c1',
       user: undefined,
-      route: '/live',
+      route: '/',
       roundTripTime: undefined,
       bufferedAmount: 6,
-      subscriptions: ['of the session'],
+      subscriptions: ['a'],
       stats
     }
   ])

@@ -3,24 +3,19 @@ import type { Publication } from '../../lib/broker/broker.ts'
 import { Registry } from '../../lib/connection/registry.ts'
 import { CONTROL_CHANNEL, Control, type ControlOptions } from '../../lib/node/control.ts'
 import { writeControlMessage } from '../../lib/node/control-message.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock, FaultyBroker, makeRig } from '../hub/rig.ts'
 import { sessionRig } from '../session/session-rig.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
 
 /** A socket as far as control goes. Its handshake came in at that time. */
 function makeSocket(id: string, sub: string, begunAt = 0) {
   const did: unknown[] = []
-  const socket = {
-    id,
-    user: { sub },
-    settings: { begunAt },
-    closeWith: ({ code, reason }: { code: number; reason: string }) => did.push(['close', code, reason]),
-    extend: (at: number) => did.push(['extend', Math.round(at)]),
-    unsubscribe() {}
-  }
-  return { did, socket: socket as unknown as RealtimeSocket }
+  const socket = new FakeConnection({ id, user: { sub }, begunAt })
+  socket.closeWith = ({ code, reason }) => did.push(['close', code, reason])
+  socket.extend = (at) => did.push(['extend', Math.round(at)])
+  return { did, socket }
 }
 
 const codes = (did: readonly unknown[]) => did.map((deed) => (deed as unknown[])[1])
@@ -51,7 +46,7 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
   /** When the latest handshake began. */
   const latest = { at: Number.NEGATIVE_INFINITY }
   const { hub } = await makeRig(t)
-  const make = async (...sockets: RealtimeSocket[]) => {
+  const make = async (...sockets: FakeConnection[]) => {
     const registry = new Registry()
     for (const socket of sockets) registry.add(socket)
     const control = new Control({
@@ -167,15 +162,11 @@ t.test('case 153: what else is asked for a user concerns handshakes that are und
 t.test('C72: a subscription ends on every node', async (t) => {
   const { make } = await makeNodes(t)
   const rig = await makeRig(t)
-  const reader = Object.assign(rig.reader(), {
-    id: '1',
-    user: { sub: 'u' },
-    settings: { begunAt: 0 },
-    unsubscribe: (channel: string) => rig.hub.unsubscribe(reader, channel)
-  })
+  const reader = rig.reader(undefined, { user: { sub: 'u' } })
+  reader.unsubscribe = (channel) => rig.hub.unsubscribe(reader, channel)
   await rig.subscribe(reader, 'news')
   const registry = new Registry()
-  registry.add(reader as unknown as RealtimeSocket)
+  registry.add(reader)
   const wheel = new TimerWheel(new FakeClock(), 50)
   const broker = new FaultyBroker()
   await broker.start({ publication() {}, presence() {}, dropped() {}, state() {}, audit() {} })

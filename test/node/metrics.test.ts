@@ -2,18 +2,16 @@ import * as prom from 'prom-client'
 import t from 'tap'
 import { Registry } from '../../lib/connection/registry.ts'
 import { Metrics } from '../../lib/node/metrics.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { cpuTime } from '../support/cpu-time.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 
 let ids = 0
-const socketOf = (route: string, figures = {}, bufferedAmount = 0) =>
-  ({
-    id: String(++ids),
-    user: { sub: 'a user' },
-    settings: { route },
-    stats: { messagesOut: 0, bytesOut: 0, dropped: 0, age: 1_500, ...figures },
-    bufferedAmount
-  }) as unknown as RealtimeSocket
+function socketOf(route: string, figures: Partial<FakeConnection['stats']> = {}, bufferedAmount = 0) {
+  const connection = new FakeConnection({ id: String(++ids), user: { sub: 'a user' }, route })
+  Object.assign(connection.stats, { age: 1_500, ...figures })
+  connection.bufferedAmount = bufferedAmount
+  return connection
+}
 
 function make() {
   const registry = new Registry()
@@ -29,12 +27,12 @@ function make() {
     drain: () => state.drain
   })
   const target = new prom.Registry()
-  const open = (socket: RealtimeSocket) => {
+  const open = (socket: FakeConnection) => {
     registry.add(socket)
     metrics.opened(socket)
     return socket
   }
-  const close = (socket: RealtimeSocket, code: number) => {
+  const close = (socket: FakeConnection, code: number) => {
     registry.delete(socket)
     metrics.closed(socket, code)
   }

@@ -2,18 +2,14 @@ import t, { type Test } from 'tap'
 import { Registry } from '../../lib/connection/registry.ts'
 import { Presence } from '../../lib/hub/attendance.ts'
 import { isCursor, isInbox, Roster } from '../../lib/node/roster.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock, FaultyBroker, makeRig } from '../hub/rig.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 
-const stats = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0, dropped: 0, rejected: 0, queued: 0, age: 0 }
 const ROSTER = '\u0000roster'
 
-function socket(id: string, route = '/live') {
-  const more = { settings: { route }, roundTripTime: undefined, bufferedAmount: 0, stats }
-  return { id, user: { sub: 'ada' }, ...more } as unknown as RealtimeSocket
-}
+const socket = (id: string, route = '/live') => new FakeConnection({ id, route, user: { sub: 'ada' } })
 
 /** Nodes on one broker. */
 async function cluster(t: Test) {

@@ -36,7 +36,7 @@ t.test('the application subscribes a client, once it is connected', async (t) =>
   client.session.subscribe('a')
   client.session.subscribe('nowhere')
   t.same(await client.heard(), [])
-  t.match(rig.logs, [[{ connection: client.socket.id, err: { code: 102 } }, 'subscription by the server failed']])
+  t.match(rig.logs, [[{ connection: client.connection.id, err: { code: 102 } }, 'subscription by the server failed']])
   client.session.subscribe('a')
   client.end()
   await quiet()

@@ -1,21 +1,20 @@
-import { Duplex } from 'node:stream'
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { Outbox } from '../../lib/connection/outbox.ts'
+import type { FastifyRequest } from 'fastify'
 import { Turn } from '../../lib/connection/turn.ts'
 import { Presence } from '../../lib/hub/attendance.ts'
 import { Hub } from '../../lib/hub/hub.ts'
 import type { EndpointHooks } from '../../lib/options/hooks.ts'
-import { type Claims, DEFAULTS } from '../../lib/options/options.ts'
-import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
+import { type Claims, DEFAULTS, type ResolvedHeartbeat, type ResolvedLimits } from '../../lib/options/options.ts'
+import { framePayloads } from '../../lib/protocol/frame.ts'
 import { ChannelPatterns } from '../../lib/routes/patterns.ts'
 import { COMMANDS } from '../../lib/session/commands/index.ts'
 import type { ChannelDefinition, MethodDefinition } from '../../lib/session/definition.ts'
-import type { SessionConnection, SessionServices, Verdict, Verified } from '../../lib/session/services.ts'
+import type { SessionServices, Verdict, Verified } from '../../lib/session/services.ts'
 import { Session } from '../../lib/session/session.ts'
 import { HookDeadline } from '../../lib/timing/hook-deadline.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock, FaultyBroker } from '../hub/rig.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
 
 export { idle as quiet }
@@ -38,8 +37,8 @@ export interface SessionRigOptions extends Partial<Pick<SessionServices, 'authen
   /** Milliseconds. @default 30_000 */
   hookTimeout?: number
   hooks?: EndpointHooks
-  limits?: Partial<SessionConnection['settings']['limits']>
-  heartbeat?: Partial<SessionConnection['settings']['heartbeat']>
+  limits?: Partial<ResolvedLimits>
+  heartbeat?: Partial<ResolvedHeartbeat>
   maxSubscriptions?: number
   /** @default The token is its owner’s name. */
   verify?: (token: string) => TokenVerdict | Promise<TokenVerdict>
@@ -57,100 +56,34 @@ type Definition = Partial<Omit<ChannelDefinition, 'hooks'>> & ChannelDefinition[
 export const ADA: Claims = { sub: 'ada' }
 const HISTORY = { size: 100, ttl: 60_000 }
 
-/** Somebody connected, or about to be. */
+/** A client that is connected, or about to be. */
 export class Client {
   readonly session: Session
-  readonly socket: SessionConnection
-  /** What the session asked of its socket, but for sending: hold, release, extend … */
-  readonly asked: unknown[] = []
-  /** The code and reason that it was closed with. */
-  closed: { code: number; reason: string } | undefined
-  /** Whether there is a token in its bucket. */
-  mayTake = true
-  /** Whether it owes bytes. */
-  indebted = false
-  /** What it was charged for. */
-  readonly spent: number[] = []
-  /** What it may send in all. */
-  allowance: { bytes: number; exceeded: () => void } | undefined
-  /** Each message that it was sent, as it came. */
-  readonly frames: string[] = []
-  /** Its reader takes nothing until `read()`. */
-  slow = false
+  readonly connection: FakeConnection
+  readonly #frames: string[] = []
   readonly #lines: Line[] = []
-  #stuck: (() => void) | undefined
   #id = 100
 
-  constructor(id: string, user: Claims | null, options: SessionRigOptions, services: SessionServices, log: unknown) {
-    const stream = new Duplex({
-      writableHighWaterMark: 1,
-      read() {},
-      write: (chunk: Buffer, _encoding, done) => {
-        for (const { payload } of framePayloads(chunk)) this.#heard(payload.toString())
-        if (this.slow) this.#stuck = done
-        else done()
-      }
-    })
-    const limits = { ...DEFAULTS.limits, ...options.limits }
-    const outbox = new Outbox(stream, services.turn, limits.buffered, {
-      overflowed() {},
-      caughtUp: () => this.session.caughtUp()
-    })
-    const ask =
-      (name: string) =>
-      (...details: unknown[]) =>
-        void this.asked.push([name, ...details])
-    const client = this
-    this.socket = {
-      id,
-      user,
-      get closed() {
-        return client.closed !== undefined
-      },
-      get endedBy() {
-        return client.closed?.code === 1006 ? 'network' : 'server'
-      },
-      outbox,
-      maxSubscriptions: options.maxSubscriptions ?? 128,
-      settings: {
-        expiresAt: Number.POSITIVE_INFINITY,
-        heartbeat: { ...DEFAULTS.heartbeat, ...options.heartbeat },
-        limits,
-        log: log as FastifyBaseLogger
-      },
-      sendText: (text: string) => {
-        if (this.closed === undefined) outbox.push(textFrame(text))
-      },
-      close: (code: number, reason: string) => {
-        outbox.finish()
-        this.closed ??= { code, reason }
-      },
-      identify: (claims: Claims, expiresAt: number) => void this.asked.push(['identify', claims.sub, expiresAt]),
-      extend: ask('extend'),
-      intake: {
-        get indebted() {
-          return client.indebted
-        },
-        takeCommand: () => this.mayTake,
-        liftAllowance: () => {
-          this.allowance = undefined
-        },
-        spend: (bytes: number) => void this.spent.push(bytes),
-        hold: () => ask('hold')(),
-        release: () => ask('release')()
-      },
-      allow: (bytes: number, exceeded: () => void) => {
-        this.allowance = { bytes, exceeded }
-      },
-      cutOff: ask('cut off'),
-      pingAnswered: ask('pong')
-    } as unknown as SessionConnection
-    this.session = new Session(
-      this.socket,
-      { id: 'request', headers: {} } as unknown as FastifyRequest,
-      services,
-      COMMANDS
-    )
+  constructor(connection: FakeConnection, services: SessionServices) {
+    const request = { id: 'request', headers: {} } as unknown as FastifyRequest
+    this.connection = connection
+    this.session = new Session(connection, request, services, COMMANDS)
+    connection.session = this.session
+  }
+
+  /** The code and reason that it was closed with. */
+  get closed(): { code: number; reason: string } | undefined {
+    return this.connection.closedWith
+  }
+
+  /** Each message that it was sent, as it came. */
+  get frames(): string[] {
+    for (const { payload } of framePayloads(Buffer.concat(this.connection.chunks.splice(0)))) {
+      const text = payload.toString()
+      this.#frames.push(text)
+      this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
+    }
+    return this.#frames
   }
 
   /** Says commands, in one frame; a string goes out as it is. */
@@ -164,33 +97,28 @@ export class Client {
     const id = ++this.#id
     this.say({ id, ...command })
     await idle()
-    const at = this.#lines.findIndex((line) => line.id === id)
+    const lines = this.#received
+    const at = lines.findIndex((line) => line.id === id)
     if (at < 0) return undefined
-    const { id: _, ...answer } = this.#lines.splice(at, 1)[0] as Line
+    const { id: _, ...answer } = lines.splice(at, 1)[0] as Line
     return answer
   }
 
   /** What it has heard since it was asked last, once all is quiet. */
   async heard(): Promise<Line[]> {
     await idle()
-    return this.#lines.splice(0)
-  }
-
-  /** The reader reads again. */
-  read(): void {
-    this.slow = false
-    this.#stuck?.()
+    return this.#received.splice(0)
   }
 
   /** The connection is gone. */
   end(): void {
-    this.closed ??= { code: 1006, reason: '' }
+    this.connection.lose()
     this.session.ended()
   }
 
-  #heard(text: string): void {
-    this.frames.push(text)
-    this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
+  get #received(): Line[] {
+    void this.frames
+    return this.#lines
   }
 }
 
@@ -204,7 +132,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
   const methods = new Map<string, MethodDefinition>()
   const failures: string[] = []
   const clients = new Map<string, Client>()
-  const logs: [details: Record<string, unknown>, message: string][] = []
+  const logs: [members: object, message: string][] = []
   const failed = (stage: string) => void failures.push(stage)
   const hub = new Hub({
     broker,
@@ -212,7 +140,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     wheel,
     limiter,
     maxPublication: 1_048_576,
-    outboxOf: (connection) => clients.get(connection)?.socket.outbox,
+    outboxOf: (connection) => clients.get(connection)?.connection.outbox,
     historyOf: (channel) => patterns.find(channel)?.definition.history,
     failed,
     repaired() {},
@@ -254,9 +182,9 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     verify: async (token) => ({ adopt: () => undefined, ...(await verify(token)) }),
     admit
   }
-  const note = (details: Record<string, unknown>, message: string) => void logs.push([details, message])
+  const note = (members: object, message: string) => void logs.push([members, message])
   const warnings: typeof logs = []
-  const log = { error: note, warn: (...line: (typeof logs)[0]) => void warnings.push(line), info() {} }
+  const log = { error: note, warn: (...line: (typeof logs)[0]) => void warnings.push(line), info() {}, debug() {} }
   let connections = 0
   return {
     broker,
@@ -286,8 +214,13 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     },
     /** A client, connected unless told otherwise. */
     async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {
-      const client = new Client(`c${++connections}`, user, options, services, log)
-      clients.set(client.socket.id, client)
+      const id = `c${++connections}`
+      const limits = { ...DEFAULTS.limits, ...options.limits }
+      const heartbeat = { ...DEFAULTS.heartbeat, ...options.heartbeat }
+      const connection = new FakeConnection({ id, user, turn, log, limits, heartbeat })
+      if (options.maxSubscriptions !== undefined) connection.maxSubscriptions = options.maxSubscriptions
+      const client = new Client(connection, services)
+      clients.set(id, client)
       if (connect !== false) await client.call({ connect })
       return client
     },

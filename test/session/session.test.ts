@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
+import { HELD_BY } from '../../lib/connection/reading.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../support/pending.ts'
@@ -51,13 +52,13 @@ t.test('before connect nothing else may be said', async (t) => {
 t.test('too many commands are answered with 111, but for those that are answered with nothing', async (t) => {
   const rig = await sessionRig(t, { hooks: { onMessage: () => t.fail('a message was handed over') as never } })
   const client = await rig.client()
-  client.mayTake = false
+  client.connection.intake.takeCommand = () => false
   client.say({ id: 1, ping: {} }, { send: {} }, '{"id":2,"send":{"data":{"__proto__":1}}}', {})
   t.same(await client.heard(), [
     { id: 1, error: ERROR.tooManyRequests },
     { id: 2, error: ERROR.tooManyRequests }
   ])
-  t.same(client.asked.at(-1), ['pong'], 'an answer to a ping is no command')
+  t.same(client.connection.calls.at(-1), ['pingAnswered'], 'an answer to a ping is no command')
 })
 
 t.test('a payload that nothing may be done with is refused; who begins with one has not connected', async (t) => {
@@ -80,7 +81,7 @@ t.test('a payload that nothing may be done with is refused; who begins with one 
 t.test('a large line past the rate is answered by its id, and not read', async (t) => {
   const rig = await sessionRig(t)
   const client = await rig.client()
-  client.mayTake = false
+  client.connection.intake.takeCommand = () => false
   const data = '['.repeat(5_000)
   const unreadable = [`{"id":1,"publish":{"data":${data}`, `${data},"id":2}`, `${data},"id":3} `, data]
   client.say(...unreadable)
@@ -89,7 +90,7 @@ t.test('a large line past the rate is answered by its id, and not read', async (
     { id: 2, error: ERROR.tooManyRequests }
   ])
   t.equal(client.closed, undefined)
-  client.mayTake = true
+  client.connection.intake.takeCommand = () => true
   client.say(data)
   t.same(client.closed, DISCONNECT.badRequest)
 })
@@ -99,7 +100,7 @@ t.test('a line takes one token, large or small, and is charged for its bytes', a
   rig.methods.set('take', { handler: () => true })
   const client = await rig.client()
   const taken: number[] = []
-  client.socket.intake.takeCommand = (bytes) => taken.push(bytes) > 0
+  client.connection.intake.takeCommand = (bytes) => taken.push(bytes) > 0
   const small = '{"id":1,"rpc":{"method":"take","data":"ä"}}'
   const large = `{"id":2,"rpc":{"method":"take","data":"${'x'.repeat(5_000)}"}}`
   client.say(small, large)
@@ -199,19 +200,22 @@ t.test('commands that wait hold up the socket until half of them are done', asyn
   let asked = 0
   rig.methods.set('wait', { handler: () => answers[asked++]?.promise })
   const client = await rig.client()
-  client.asked.length = 0
+  client.connection.calls.length = 0
   for (let id = 1; id <= 3; id++) client.say({ id, rpc: { method: 'wait' } })
-  t.same(client.asked, [])
+  t.same(client.connection.calls, [])
   for (let id = 4; id <= 5; id++) client.say({ id, rpc: { method: 'wait' } })
-  t.same(client.asked, [['hold']])
+  t.same(client.connection.calls, [['hold', HELD_BY.inbox]])
   for (const answer of answers.slice(0, 2)) {
     answer.resolve()
     await quiet()
   }
-  t.same(client.asked, [['hold']])
+  t.same(client.connection.calls, [['hold', HELD_BY.inbox]])
   answers[2]?.resolve()
   await quiet()
-  t.same(client.asked, [['hold'], ['release']])
+  t.same(client.connection.calls, [
+    ['hold', HELD_BY.inbox],
+    ['release', HELD_BY.inbox]
+  ])
 })
 
 t.test('case 139: nobody needs more than 64 KiB to be known', async (t) => {
@@ -229,10 +233,10 @@ t.test('case 139: nobody needs more than 64 KiB to be known', async (t) => {
   }
   greedy.say('{}')
   t.same(greedy.closed, DISCONNECT.badRequest)
-  t.same(greedy.asked, [['cut off']])
+  t.same(greedy.connection.calls, [['cutOff']])
   verdict.resolve({ claims: ADA })
   t.match(await modest.heard(), [{ id: 1, connect: {} }, { id: 2 }])
-  t.equal(modest.allowance, undefined)
+  t.equal(modest.connection.allowance, undefined)
   modest.say(large(3, 70_000))
   t.equal(modest.closed, undefined, 'once it is known it may send what others may')
 })
@@ -242,9 +246,9 @@ t.test('case 139: a message is not parsed past that, nor waited for to its end',
   const [whole, half] = [await rig.client({ connect: false }), await rig.client({ connect: false })]
   // Not even JSON: it would be malformed.
   whole.session.receive(Buffer.alloc(65_537, '{'), false)
-  t.same(whole.asked, [['cut off']])
-  t.equal(half.allowance?.bytes, 65_536 + 4_096)
-  half.allowance?.exceeded()
+  t.same(whole.connection.calls, [['cutOff']])
+  t.equal(half.connection.allowance?.bytes, 65_536 + 4_096)
+  half.connection.allowance?.exceeded()
   for (const client of [whole, half]) t.same(client.closed, DISCONNECT.badRequest)
 })
 
@@ -253,7 +257,7 @@ t.test('case 139: who was refused may not send more either', async (t) => {
   const client = await rig.client({ user: null, connect: false })
   client.say({ id: 1, connect: { token: 'x' } }, large(2, 60_000))
   t.same(await client.heard(), [{ id: 1, error: ERROR.tokenExpired }])
-  t.not(client.allowance, undefined)
+  t.not(client.connection.allowance, undefined)
 })
 
 t.test('pings are the protocol’s own once it is connected', async (t) => {
@@ -264,7 +268,7 @@ t.test('pings are the protocol’s own once it is connected', async (t) => {
   t.equal(client.session.ping(), true)
   t.same(await client.heard(), [{}])
   client.say({})
-  t.same(client.asked.at(-1), ['pong'])
+  t.same(client.connection.calls.at(-1), ['pingAnswered'])
 })
 
 t.test('the server ends a subscription', async (t) => {
@@ -350,17 +354,17 @@ t.test('a reader that was slow is given what it missed, or told how much that wa
     const client = await rig.client()
     await client.call({ subscribe: { channel } })
     await client.heard()
-    client.slow = true
+    client.connection.slow = true
     for (let n = 1; n <= 10; n++) {
       await rig.publish(channel, { n, text: 'x'.repeat(500) })
       await nextTurn()
     }
-    client.read()
+    client.connection.read()
     const lines = (await client.heard()) as { push: { pub?: { data: { n: number } }; message?: object } }[]
     const seen = lines.flatMap(({ push }) => push.pub?.data.n ?? [])
     if (channel === 'kept') t.same(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     else {
-      const { dropped } = client.socket.outbox
+      const { dropped } = client.connection.outbox
       t.equal(seen.length + dropped, 10)
       t.same(
         lines.find(({ push }) => push.message !== undefined),
@@ -437,7 +441,7 @@ t.test('nor is anything while the connection is closing', async (t) => {
   rig.methods.set('late', { handler: () => t.fail('it was called') })
   const client = await rig.client()
   // As when the application disconnects it: its session is told once the peer has answered.
-  client.closed = { code: 4000, reason: '' }
+  client.connection.close(4000, '')
   client.say({ id: 1, rpc: { method: 'late' } })
   t.same(await client.heard(), [])
 })

@@ -1,11 +1,11 @@
 import t, { type Test } from 'tap'
 import { Presence } from '../../lib/hub/attendance.ts'
-import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
+import type { Claims } from '../../lib/options/options.ts'
 import { SocketStreams } from '../../lib/socket/socket-streams.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
-import { makeRig, type Reader } from '../hub/rig.ts'
+import { makeRig } from '../hub/rig.ts'
 import { buildApp } from '../support/app.ts'
 import { Speaker } from '../support/speaker.ts'
 
@@ -23,8 +23,7 @@ async function rig(t: Test) {
   const findChannel = (name: string) => definitions[name[0] as string] as never
   const streams = new SocketStreams({ hub, presence, findChannel })
   let ids = 0
-  const socket = (user: object | null = { sub: 'ada' }) =>
-    Object.assign(reader(), { id: `c${++ids}`, user }) as unknown as RealtimeSocket & Reader
+  const socket = (user: Claims | null = { sub: 'ada' }) => reader(undefined, { id: `c${++ids}`, user })
   const present = async (channel: string) =>
     (await broker.presence(channel)).map(({ connection, user, info }) => [connection, user, JSON.parse(`${info}`)])
   const calls = () => broker.calls.splice(0).filter((call) => /^(add|join|leave) /.test(call))

@@ -67,7 +67,7 @@ t.test('presence first, then the stream, then the client, then the others', asyn
   await attach(client.session, subscription, undefined, () => void calls.push('told'))
   await quiet()
   t.same(calls, ['add room', 'told', 'join room'])
-  const info = { user: 'ada', client: client.socket.id }
+  const info = { user: 'ada', client: client.connection.id }
   t.same(await watcher.heard(), [{ push: { channel: 'room', join: { info } } }])
   client.session.drop(subscription, { code: 0, reason: '' })
   t.same(await watcher.heard(), [{ push: { channel: 'room', leave: { info } } }])
@@ -277,10 +277,10 @@ t.test('case 140: what a recovery sends is charged, in the answer and behind it'
   const client = await rig.client()
   await client.call({ subscribe: { channel: 'room' } })
   await client.call({ unsubscribe: { channel: 'room' } })
-  t.same(client.spent, [], 'nothing was missed')
+  t.same(client.connection.spent, [], 'nothing was missed')
   await client.call({ subscribe: { channel: 'room', recover: true, offset: 0, epoch } })
-  t.equal(client.spent.length, 7, 'one answer, and six publications that do not fit in it')
-  const sum = client.spent.reduce((bytes, more) => bytes + more, 0)
+  t.equal(client.connection.spent.length, 7, 'one answer, and six publications that do not fit in it')
+  const sum = client.connection.spent.reduce((bytes, more) => bytes + more, 0)
   t.ok(sum > 100_000 && sum < 110_000, `${sum} bytes`)
 })
 
@@ -297,9 +297,9 @@ t.test('case 180: a join and a leave cost as much as they make for those who are
     await client.call({ subscribe: { channel } })
     await client.call({ unsubscribe: { channel } })
   }
-  t.same(client.spent, [5 * 1_024, 5 * 1_024])
-  client.spent.length = 0
+  t.same(client.connection.spent, [5 * 1_024, 5 * 1_024])
+  client.connection.spent.length = 0
   const loud = await rig.client({ user: { sub: 'loud', info: 'x'.repeat(3_000) } })
   await loud.call({ subscribe: { channel: 'room' } })
-  t.ok((loud.spent[0] ?? 0) > 5 * 3_000, 'by its size, where that is more')
+  t.ok((loud.connection.spent[0] ?? 0) > 5 * 3_000, 'by its size, where that is more')
 })

@@ -16,8 +16,8 @@ t.test('a method is called with who calls and what with', async (t) => {
   t.same(await client.call({ rpc: { method: 'echo', data: { a: [1] } } }), { rpc: { data: { a: [1] } } })
   t.same(await client.call({ rpc: { method: 'echo' } }), { rpc: { data: null } }, 'what gives nothing gives null')
   t.same(calls, [
-    [ADA, client.socket.id, 'request', { a: [1] }],
-    [ADA, client.socket.id, 'request', undefined]
+    [ADA, client.connection.id, 'request', { a: [1] }],
+    [ADA, client.connection.id, 'request', undefined]
   ])
 })
 

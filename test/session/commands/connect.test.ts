@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Claims } from '../../../lib/options/options.ts'
 import { ChannelError, ERROR } from '../../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../../support/pending.ts'
@@ -24,7 +25,7 @@ t.test('by the token of the handshake', async (t) => {
   const client = await rig.client({ connect: false })
   t.same(await client.call({ connect: {} }), { connect: { client: 'c1', ...plain } })
   t.same(client.session.user, ADA)
-  t.same(client.asked, [], 'it has no other token to come with, so nothing expires by its clock')
+  t.same(client.connection.calls, [], 'it has no other token to come with, so nothing expires by its clock')
 })
 
 t.test('by a token of its own', async (t) => {
@@ -36,15 +37,15 @@ t.test('by a token of its own', async (t) => {
   const client = await rig.client(stranger)
   t.match(await client.call({ connect: { token: 'ada' } }), { connect: { ...plain, expires: true, ttl: TTL } })
   t.same(client.session.user?.sub, 'ada')
-  const [[, sub, expiresAt]] = client.asked as [[string, string, number]]
-  t.equal(sub, 'ada')
+  const [[, user, expiresAt]] = client.connection.calls as [[string, Claims, number]]
+  t.equal(user.sub, 'ada')
   const left = expiresAt - rig.wheel.now()
   t.ok(left > 90_000 && left <= 100_000, 'by the clock of the timers')
   t.same(places, [['request', 'ada']], 'a place was taken for it')
 
   const forever = await rig.client(stranger)
   t.same(await forever.call({ connect: { token: 'forever' } }), { connect: { client: 'c2', ...plain } })
-  t.same(forever.asked[0], ['identify', 'ada', Number.POSITIVE_INFINITY])
+  t.same(forever.connection.calls[0], ['identify', ADA, Number.POSITIVE_INFINITY])
 })
 
 t.test('by both, of one user', async (t) => {
@@ -101,7 +102,7 @@ t.test('a user without a place left', async (t) => {
   client.say({ id: 1, connect: { token: 'ada' } })
   await quiet()
   t.same(client.closed, DISCONNECT.connectionLimit)
-  t.same(client.asked, [], 'and it never was the user’s')
+  t.same(client.connection.calls, [], 'and it never was the user’s')
 })
 
 t.test('the hook is told who connects and what with, and says what for', async (t) => {
@@ -215,7 +216,7 @@ t.test('a connection that ends while it connects is nobody’s', async (t) => {
       slow.resolve({ claims: ADA, subscriptions: ['nowhere'] } as never)
       t.same(await client.heard(), [])
       t.same(
-        client.asked.map((asked) => (asked as unknown[])[0]),
+        client.connection.calls.map((asked) => (asked as unknown[])[0]),
         step === 'the hook thinks' ? ['identify'] : []
       )
       t.equal(places, step === 'the hook thinks' ? 1 : 0)
@@ -243,17 +244,17 @@ const refresh = (client: Client, token: string) => client.call({ refresh: { toke
 t.test('a refresh moves the expiry, and changes nothing where it is refused', async (t) => {
   const rig = await sessionRig(t, { verify: verdictOn })
   const client = await rig.client({ ...stranger, connect: { token: 'ada' } })
-  client.asked.length = 0
+  client.connection.calls.length = 0
   t.same(await refresh(client, 'invalid'), { error: ERROR.unauthorized })
   t.same(await refresh(client, 'expired'), { error: { ...ERROR.tokenExpired, temporary: true } })
   t.same(await refresh(client, 'unavailable'), { error: ERROR.internal })
   t.same(await refresh(client, 'eve'), { error: ERROR.permissionDenied })
-  t.same(client.asked, [])
+  t.same(client.connection.calls, [])
   t.match(client.session.user, { sub: 'ada' })
   t.match(await refresh(client, 'ada'), {
     refresh: { client: 'c1', version: 'fastify-realtime', expires: true, ttl: TTL }
   })
-  t.match(client.asked, [['identify', 'ada', Number]])
+  t.match(client.connection.calls, [['identify', { sub: 'ada' }, Number]])
   t.same(await refresh(client, 'forever'), { refresh: { client: 'c1', version: 'fastify-realtime' } })
   t.same(client.session.user, ADA, 'with the claims of the new token')
 })
@@ -262,13 +263,13 @@ t.test('a refresh that comes too late', async (t) => {
   const slow = pending<TokenVerdict>()
   const rig = await sessionRig(t, { verify: () => slow.promise })
   const client = await rig.client()
-  client.asked.length = 0
+  client.connection.calls.length = 0
   client.say({ id: 1, refresh: { token: 'x' } })
   await quiet()
   client.end()
   slow.resolve({ claims: ADA })
   t.same(await client.heard(), [])
-  t.same(client.asked, [])
+  t.same(client.connection.calls, [])
 })
 
 t.test('onConnect returns false: the client does not connect, and the log says what to return', async (t) => {

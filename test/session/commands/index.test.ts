@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type CommandName, parseCommand } from '../../../lib/protocol/commands.ts'
+import { parseCommand } from '../../../lib/protocol/commands.ts'
 import { COMMANDS } from '../../../lib/session/commands/index.ts'
 import type { SessionServices } from '../../../lib/session/services.ts'
 import { pending } from '../../support/pending.ts'
@@ -26,24 +26,6 @@ t.test('calls run beside each other, up to a bound; other commands by kind', asy
   t.equal(new Set(lanes.map(({ lane }) => lane)).size, lanes.length)
   for (const { concurrency } of lanes.slice(1)) t.equal(concurrency, 1)
   t.not(lane({ rpc: {} }).lane, lane({ publish: { channel: 'rpc' } }).lane, 'no channel is called what a lane is')
-})
-
-t.test('each command has a function', async (t) => {
-  const names: CommandName[] = [
-    'connect',
-    'refresh',
-    'subscribe',
-    'unsubscribe',
-    'sub_refresh',
-    'publish',
-    'history',
-    'presence',
-    'presence_stats',
-    'rpc',
-    'send',
-    'ping'
-  ]
-  t.same(Object.keys(COMMANDS).sort(), names.sort())
 })
 
 t.test('a slow answer holds up its own channel and no other', async (t) => {

@@ -145,12 +145,12 @@ t.test('case 140: large answers are charged by their size, and refused to who ow
   const client = await subscribed(await rig.client(), 'rooms/1')
   const history = { history: { channel: 'rooms/1', limit: 9 } }
   const presence = { presence: { channel: 'rooms/1' } }
-  client.spent.length = 0
+  client.connection.spent.length = 0
   for (const command of [history, presence]) {
     const answer = await client.call(command)
-    t.equal(client.spent.pop(), JSON.stringify(Object.values(answer ?? {})[0]).length)
+    t.equal(client.connection.spent.pop(), JSON.stringify(Object.values(answer ?? {})[0]).length)
   }
-  client.indebted = true
+  client.connection.intake.indebted = true
   rig.broker.history = rig.broker.presence = async () => t.fail('nothing is asked') as never
   for (const command of [history, presence]) t.same(await client.call(command), { error: ERROR.tooManyRequests })
 })
@@ -169,8 +169,8 @@ t.test('case 140: of a hundred questions at once no more are asked than are paid
     return { publications: [], position: { offset: 0, epoch: 'e' } }
   }
   rig.channel('rooms/:room', { history: true, onHistory: () => undefined })
-  client.socket.intake.spend = () => {
-    client.indebted = true
+  client.connection.intake.spend = () => {
+    client.connection.intake.indebted = true
   }
   client.say(...numbers(50).map((n) => ({ id: n, history: { channel: `rooms/${n}`, limit: 1 } })))
   const answers = await client.heard()

@@ -19,7 +19,7 @@ t.test('to everybody on the channel, with who published', async (t) => {
     {
       push: {
         channel: 'rooms/1',
-        pub: { data: 'from outside', offset: 1, info: { user: 'ada', client: ada.socket.id } }
+        pub: { data: 'from outside', offset: 1, info: { user: 'ada', client: ada.connection.id } }
       }
     },
     {
@@ -28,7 +28,7 @@ t.test('to everybody on the channel, with who published', async (t) => {
         pub: {
           data: 'from inside',
           offset: 2,
-          info: { user: 'bob', client: bob.socket.id, conn_info: { nick: 'B' } }
+          info: { user: 'bob', client: bob.connection.id, conn_info: { nick: 'B' } }
         }
       }
     }
@@ -73,7 +73,7 @@ t.test('as what the subscription says of its client, where it has one', async (t
   const client = await rig.client()
   await client.call({ subscribe: { channel: 'rooms/1' } })
   await publish(client, 'rooms/1', 1)
-  const info = { user: 'ada', client: client.socket.id, chan_info: { seat: 7 } }
+  const info = { user: 'ada', client: client.connection.id, chan_info: { seat: 7 } }
   t.same(await client.heard(), [{ push: { channel: 'rooms/1', pub: { data: 1, info } } }])
 })
 
