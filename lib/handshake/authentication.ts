@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { jwtNamespaces, jwtOf } from '../dependencies.ts'
 import { KeysUnavailableError, UnauthorizedError } from '../errors.ts'
 import { type Claims, DEFAULTS, type ResolvedAuth } from '../options/options.ts'
 import { ChannelError } from '../protocol/channel-errors.ts'
 import { type ClaimRules, checkClaims } from './claim-rules.ts'
 import { findToken, forbiddenToken, missingToken } from './credentials.ts'
 import type { Handshake } from './gate.ts'
-import { hasJwt, jwtNamespaces, jwtOf, verifyByJwt } from './jwt.ts'
+import { hasJwt, verifyByJwt } from './jwt.ts'
 import { because, RefusalReason } from './refusal-reason.ts'
 import { RequestView } from './request-view.ts'
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError } from 'fastify'
 import type { ConnectionSettings } from '../connection/connection.ts'
+import { isInjected } from '../dependencies.ts'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
@@ -186,7 +187,7 @@ export class Gate {
     this.#byStream.set(stream, handshake)
     this.#watch(handshake, request)
     stream.off('error', destroy)
-    if (!(request instanceof IncomingMessage)) closeWhenEnded(stream)
+    if (isInjected(request)) closeWhenEnded(stream)
     this.#options.listener.call(this.#server, request, stream, handshake.head)
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { isThroughFastify } from '../dependencies.ts'
 import type { Log } from '../input/guarded-log.ts'
 import { isAnswered } from './plain-request.ts'
 
@@ -61,9 +62,4 @@ export class OtherListeners {
       stream.destroy()
     }
   }
-}
-
-/** Known by its source: nothing else tells @fastify/websocket's listener from others. */
-export function isThroughFastify(listener: unknown): boolean {
-  return String(listener).includes('onUpgradeSocketError')
 }

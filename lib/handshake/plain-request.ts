@@ -1,6 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
+import { responseOn } from '../dependencies.ts'
 
 /*
  * Requests for an upgrade to another protocol (`h2c`, which Java's HttpClient asks for on every cleartext request) may be
@@ -30,22 +31,19 @@ export function passAsPlain(server: Server, request: IncomingMessage, stream: Du
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', stream)
 }
 
-/** What Node keeps on a connection: the response that is being written to it. */
-type Answering = Duplex & { _httpMessage?: ServerResponse | null }
-
 /**
  * Calls back once every request that came before on the connection is answered: a client may send the next ones
  * meanwhile. Never calls back if the connection ends first.
  */
 export function afterAnswers(stream: Duplex, then: () => void): void {
-  if (!isAnswered(stream)) {
+  const response = responseOn(stream)
+  if (response === undefined) {
     then()
     return
   }
   // Nobody else listens for errors of a connection that Node has let go of.
   const onError = () => stream.destroy()
   stream.on('error', onError)
-  const response = (stream as Answering)._httpMessage as ServerResponse
   response.once('finish', () => {
     stream.off('error', onError)
     // The next response takes the connection in a listener of the same event.
@@ -57,13 +55,12 @@ export function afterAnswers(stream: Duplex, then: () => void): void {
 
 /** True if a response is to be written to the connection. */
 export function isAnswered(stream: Duplex): boolean {
-  return ((stream as Answering)._httpMessage ?? null) !== null
+  return responseOn(stream) !== undefined
 }
 
 /** Takes the response to a handshake off the connection, which would else keep it, and the request, for its life. */
 export function detachResponse(stream: Duplex): void {
-  const { _httpMessage: response } = stream as Answering
-  response?.detachSocket(stream as never)
+  responseOn(stream)?.detachSocket(stream as never)
 }
 
 function mayBeCut({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean {

@@ -1,5 +1,6 @@
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import * as ws from 'ws'
+import { extensionParsers, isInjected } from '../dependencies.ts'
 
 export const BAD_VERSION = 'Sec-WebSocket-Version must be 13'
 
@@ -17,8 +18,7 @@ export function asksForWebSocket({ headers }: IncomingMessage): boolean {
  */
 export function upgradeFault(request: IncomingMessage): string | undefined {
   const { headers } = request
-  // What injectWS() made has no host, and its version is a number.
-  if (request instanceof IncomingMessage) {
+  if (!isInjected(request)) {
     if (request.httpVersion !== '1.1') return 'HTTP/1.1 is needed'
     if (headers.host === undefined) return 'Host'
   }
@@ -31,11 +31,7 @@ export function upgradeFault(request: IncomingMessage): string | undefined {
   return undefined
 }
 
-// Exported by ws, and left out by its types.
-const { extension, PerMessageDeflate } = ws as unknown as {
-  extension: { parse(header: string): Record<string, unknown> }
-  PerMessageDeflate: { extensionName: string; new (options: { isServer: boolean }): { accept(offers: unknown): void } }
-}
+const { extension, PerMessageDeflate } = extensionParsers(ws)
 
 /** False where the offer is no extension list, or asks permessage-deflate for what it hasn't (RFC 7692 section 7.1). */
 function isAcceptable(extensions: string): boolean {

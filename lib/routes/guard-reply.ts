@@ -1,10 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { internal } from '../dependencies.ts'
-
-/** What Fastify makes a scope's replies with: its decorators are on the prototype. */
-type ReplyClass = new (raw: ServerResponse, request: FastifyRequest, log: FastifyRequest['log']) => FastifyReply
+import { replyClassOf } from '../dependencies.ts'
 
 const FIRST_ERROR = 400
 const LAST_ERROR = 599
@@ -15,11 +12,7 @@ const UNFORESEEN = 500
  * decorators, whose response goes nowhere. To send one is to refuse.
  */
 export function guardReplies(scope: FastifyInstance): (request: FastifyRequest) => FastifyReply {
-  const Reply = internal<ReplyClass>(
-    scope,
-    'fastify.Reply',
-    'hooks of scopes cannot be run for channels with this version: use another, or scopes without hooks'
-  )
+  const Reply = replyClassOf(scope)
   return (request) => {
     const reply = new Reply(responseToNobody(request.raw), request, request.log)
     const send = (payload?: unknown) => {

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { scopesFrom } from '../dependencies.ts'
 import { InvalidRouteError } from '../errors.ts'
 
 /*
@@ -16,8 +17,9 @@ const OUTSIDE =
  */
 export function watchOutside(app: FastifyInstance, isDeclared: () => boolean): void {
   // Scopes made from here on take the hook over from the scope around them; ours, and those in it, do not.
-  for (let scope = parentOf(app); scope !== undefined; scope = parentOf(scope)) scope.addHook('onRoute', refuseOutside)
-  if (parentOf(app) === undefined) return
+  const [, ...around] = scopesFrom(app)
+  for (const scope of around) scope.addHook('onRoute', refuseOutside)
+  if (around.length === 0) return
   app.addHook('onReady', async () => {
     if (isDeclared()) return
     app.log.warn(
@@ -35,10 +37,4 @@ interface WebSocketRoute {
   readonly url: string
   readonly websocket?: boolean
   readonly wsHandler?: unknown
-}
-
-/** The scope around a scope: its prototype, unless that is no instance. */
-function parentOf(app: FastifyInstance): FastifyInstance | undefined {
-  const parent = Object.getPrototypeOf(app)
-  return 'register' in parent ? parent : undefined
 }

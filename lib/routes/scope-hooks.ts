@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { scopesFrom } from '../dependencies.ts'
 import { ChannelError, ERROR } from '../protocol/channel-errors.ts'
 import type { ScopeGuard } from '../session/definition.ts'
 import { guardReplies, isOver, statusOf } from './guard-reply.ts'
@@ -55,8 +56,8 @@ export class ScopeHooks {
 
   /** What a scope's hooks, and those of the scopes around it, decide; undefined where there are none. */
   guardOf(scope: FastifyInstance): ScopeGuard | undefined {
-    const scopes: FastifyInstance[] = []
-    for (let at = scope; at !== this.#root; at = Object.getPrototypeOf(at)) scopes.unshift(at)
+    const around = scopesFrom(scope)
+    const scopes = around.slice(0, around.indexOf(this.#root)).reverse()
     const hooks = PHASES.flatMap((phase) => scopes.flatMap((one) => this.#hooks.get(one)?.[phase] ?? []))
     if (hooks.length === 0) return undefined
     const makeReply = guardReplies(scope)

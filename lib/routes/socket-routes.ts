@@ -8,6 +8,7 @@ import type {
   preHandlerHookHandler,
   RouteOptions
 } from 'fastify'
+import { ensureSerializerCompiler, ensureValidatorCompiler, isLimiter } from '../dependencies.ts'
 import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from '../errors.ts'
 import { type Admission, kRoute, type Route } from '../handshake/admission.ts'
 import { authenticationFault } from '../handshake/authentication.ts'
@@ -266,28 +267,13 @@ function compiled<T>(url: string, name: string, make: () => T): T {
   }
 }
 
-/** Fastify sets up its default validator only for a route that has one of its own schemas: this gives it one. */
-function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): void {
-  if ((options.validatorCompiler ?? app.validatorCompiler) !== undefined) return
-  const schema = options.schema as { querystring?: unknown }
-  schema.querystring ??= { type: 'object' }
-}
-
-/** The same for its serializer. */
-function ensureSerializerCompiler(app: FastifyInstance, options: RouteOptions): void {
-  if (app.serializerCompiler === undefined) options.schema = { ...options.schema, response: { 200: {} } }
-}
-
 /**
  * Takes @fastify/rate-limit's hook out of a route's own, since it must run before the token is verified, and the rest
- * of them after. It pushes its hook to whatever the route has, in an order that depends on which plugin came first;
- * what tells it is that all such hooks are closures of one function.
+ * of them after. It pushes its hook to whatever the route has, in an order that depends on which plugin came first.
  */
 function takeLimiter(app: FastifyInstance, options: RouteOptions): onRequestAsyncHookHandler | undefined {
-  const { rateLimit } = app as { rateLimit?: () => unknown }
-  if (typeof rateLimit !== 'function' || options.onRequest === undefined) return undefined
-  const source = String(rateLimit())
+  if (options.onRequest === undefined) return undefined
   const hooks = [options.onRequest].flat() as onRequestAsyncHookHandler[]
-  options.onRequest = hooks.filter((hook) => String(hook) !== source)
-  return hooks.find((hook) => String(hook) === source)
+  options.onRequest = hooks.filter((hook) => !isLimiter(app, hook))
+  return hooks.find((hook) => isLimiter(app, hook))
 }

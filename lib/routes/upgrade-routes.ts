@@ -1,34 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import router from 'find-my-way'
-import { internal, rootOf } from '../dependencies.ts'
+import { ROUTER_OPTIONS, rootOf, serverOptionsOf } from '../dependencies.ts'
 import type { PathOwner } from '../handshake/gate.ts'
 
 type Router = ReturnType<typeof router>
 type Strategy = Parameters<Router['addConstraintStrategy']>[0]
 type RouteConstraints = Readonly<Record<string, unknown>>
-type RewriteUrl = (this: FastifyInstance, request: IncomingMessage) => unknown
-
-interface FastifyOptions {
-  readonly routerOptions: Readonly<Record<string, unknown>> & { readonly constraints?: Record<string, Strategy> }
-  readonly rewriteUrl?: RewriteUrl
-}
 
 interface Declared {
   readonly url: string
   readonly constraints: RouteConstraints
   readonly isSocket: boolean
 }
-
-// What of Fastify's options decides on which route a path belongs to.
-const ROUTER_OPTIONS = [
-  'allowUnsafeRegex',
-  'caseSensitive',
-  'ignoreDuplicateSlashes',
-  'ignoreTrailingSlash',
-  'maxParamLength',
-  'useSemicolonDelimiter'
-]
 
 const OWN_CONSTRAINTS = new Set(['host', 'version'])
 
@@ -39,14 +23,14 @@ const OWN_CONSTRAINTS = new Set(['host', 'version'])
  */
 export class UpgradeRoutes {
   readonly #app: FastifyInstance
-  readonly #options: FastifyOptions
+  readonly #options: ReturnType<typeof serverOptionsOf>
   readonly #declared: Declared[] = []
   readonly #strategies: Strategy[] = []
   #router: Router | undefined
 
   constructor(app: FastifyInstance) {
     this.#app = app
-    this.#options = internal(app, 'fastify.options', 'its options cannot be read in this version: use another')
+    this.#options = serverOptionsOf(app)
     const root = rootOf(app)
     const { addConstraintStrategy } = root
     // Scopes have the root for prototype, so this is theirs too.
@@ -98,7 +82,7 @@ export class UpgradeRoutes {
   #build(): Router {
     const { routerOptions } = this.#options
     const options = Object.fromEntries(ROUTER_OPTIONS.map((name) => [name, routerOptions[name]]))
-    const strategies = { ...routerOptions.constraints }
+    const strategies = { ...(routerOptions.constraints as Record<string, Strategy> | undefined) }
     for (const strategy of this.#strategies) strategies[strategy.name] = strategy
     const routes = router({ ...options, constraints: strategies, defaultRoute: () => undefined })
     const add = (url: string, constraints: RouteConstraints, isSocket: boolean) => {

@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
+import { isThroughFastify, type Sockets, WEBSOCKET_DECORATORS } from '../dependencies.ts'
 import { DependencyError } from '../errors.ts'
-import { isThroughFastify, type UpgradeListener } from '../handshake/other-listeners.ts'
+import type { UpgradeListener } from '../handshake/other-listeners.ts'
 import { loggable } from '../input/loggable.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { SocketContext } from '../socket/context.ts'
@@ -12,11 +13,7 @@ import { kContext, RealtimeSocket } from '../socket/realtime-socket.ts'
 
 // A peer that doesn't answer a close is cut after this; ws would wait 30 s, and app.close() with it.
 const CLOSE_TIMEOUT = 2_000
-const DECORATORS = new Set<unknown>(['websocketServer', 'injectWS'])
 const LATE = 'fastify-realtime has registered it already. Leave yours out, or register it before fastify-realtime'
-
-/** `ws`'s server, with the options that it reads anew at each upgrade. */
-export type Sockets = WebSocketServer & { options: Record<string | symbol, unknown> }
 
 type Upgraded = (socket: RealtimeSocket, request: IncomingMessage) => void
 
@@ -109,7 +106,7 @@ function refuseSecond(app: FastifyInstance): void {
     return args[0] === 'ws' ? this : Reflect.apply(decorateRequest, this, args)
   } as FastifyInstance['decorateRequest']
   app.decorate = function (this: FastifyInstance, ...args: unknown[]) {
-    return isLate && DECORATORS.has(args[0]) ? this : Reflect.apply(decorate, this, args)
+    return isLate && WEBSOCKET_DECORATORS.has(args[0]) ? this : Reflect.apply(decorate, this, args)
   } as FastifyInstance['decorate']
   app.addHook('onReady', async () => {
     if (isLate) throw new DependencyError('@fastify/websocket', LATE)

@@ -1,17 +1,7 @@
-import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { isRouteGuard, type ServerSocketClass } from '../dependencies.ts'
 
-/** What `ws` gives its receiver. */
-export interface ReceiverOptions {
-  maxPayload: number
-  maxFragments: number
-  maxBufferedChunks: number
-}
-
-// `ws` makes server sockets through `options.WebSocket` and hands them their stream in setSocket(), which its types
-// leave out.
-type ServerSocket = WebSocket & { setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void }
-const ServerSocket = WebSocket as unknown as new (address: null, protocols: undefined, options: object) => ServerSocket
+const ServerSocket = WebSocket as unknown as ServerSocketClass
 
 /** A server's side of a connection as `ws` makes it, but that what its listeners throw does not end the process. */
 export abstract class GuardedSocket extends ServerSocket {
@@ -40,12 +30,4 @@ export abstract class GuardedSocket extends ServerSocket {
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
     return event === 'error' && isRouteGuard(listener) ? this : super.on(event as 'error', listener as never)
   }
-}
-
-/**
- * @fastify/websocket's listener for errors, known by its source: its default logs at level error what a client did,
- * and cuts off the close frame that says so.
- */
-function isRouteGuard(listener: unknown): boolean {
-  return String(listener).includes('errorHandler.call(this, error, socket, request, reply)')
 }

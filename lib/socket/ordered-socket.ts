@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Detour, Outbox } from '../connection/outbox.ts'
+import { bufferedByWs, hasReceivedClose, type ReceiverOptions } from '../dependencies.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
 import { framePayloads, textFrame } from '../protocol/frame.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
-import { GuardedSocket, type ReceiverOptions } from './guarded-socket.ts'
+import { GuardedSocket } from './guarded-socket.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 
 /** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */
@@ -22,7 +23,7 @@ export abstract class OrderedSocket extends GuardedSocket {
   #endedBy: EndedBy | undefined
 
   static {
-    // An accessor in ws, but a property in its types, which no accessor may override.
+    // A property by the types of ws, which no accessor may override.
     Object.defineProperty(OrderedSocket.prototype, 'bufferedAmount', {
       get(this: OrderedSocket): number {
         return this.#bufferedByWs + this.#outbox.waiting
@@ -99,7 +100,7 @@ export abstract class OrderedSocket extends GuardedSocket {
   }
 
   get #bufferedByWs(): number {
-    return Reflect.get(WebSocket.prototype, 'bufferedAmount', this) as number
+    return bufferedByWs(WebSocket, this)
   }
 
   /** @internal Queues a text message, whatever its size; nothing if the socket is closing. */
@@ -127,8 +128,8 @@ export abstract class OrderedSocket extends GuardedSocket {
     const wasOpen = !this.closed
     if (wasOpen) {
       this.#sentCode = code
-      // ws answers the peer's close frame by this method too. Nothing public tells that from a close of ours.
-      this.#endedBy = Reflect.get(this, '_closeFrameReceived') === true ? 'client' : 'server'
+      // ws answers the peer's close frame by this method too.
+      this.#endedBy = hasReceivedClose(this) ? 'client' : 'server'
       this.#outbox.finish()
     }
     super.close(code, typeof reason === 'string' ? truncateReason(reason) : reason)

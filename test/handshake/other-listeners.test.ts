@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
-import { isThroughFastify, OtherListeners, type UpgradeListener } from '../../lib/handshake/other-listeners.ts'
+import { OtherListeners, type UpgradeListener } from '../../lib/handshake/other-listeners.ts'
 
 /* Who else is asked, and in which order. With real libraries: test/cases/g2-coexistence.test.ts. */
 
@@ -70,13 +70,4 @@ t.test('one that throws is logged, and its connection cut', async (t) => {
     throw new Error('a fault')
   })
   t.same(offer(own, false), ['bad', 'logged'])
-})
-
-t.test('@fastify/websocket’s listener is known by its source', async (t) => {
-  const { default: websocket } = await import('@fastify/websocket')
-  const { default: Fastify } = await import('fastify')
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(websocket)
-  t.same(app.server.listeners('upgrade').map(isThroughFastify), [true])
 })

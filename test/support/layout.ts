@@ -13,15 +13,16 @@ import { posix } from 'node:path'
 const allowed: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   'errors.ts': [],
+  'dependencies.ts': ['errors.ts'],
   input: ['protocol', 'errors.ts'],
   options: ['errors.ts', 'input'],
   timing: ['errors.ts', 'input', 'options'],
-  broker: ['protocol', 'errors.ts', 'input'],
+  broker: ['protocol', 'errors.ts', 'dependencies.ts', 'input'],
   connection: ['protocol', 'input', 'options', 'timing'],
   hub: ['protocol', 'errors.ts', 'input', 'timing', 'broker', 'connection'],
-  socket: ['protocol', 'errors.ts', 'input', 'options', 'timing', 'connection', 'hub'],
+  socket: ['protocol', 'errors.ts', 'dependencies.ts', 'input', 'options', 'timing', 'connection', 'hub'],
   session: ['protocol', 'input', 'options', 'timing', 'broker', 'connection', 'hub'],
-  handshake: ['protocol', 'errors.ts', 'input', 'options', 'timing', 'broker', 'connection'],
+  handshake: ['protocol', 'errors.ts', 'dependencies.ts', 'input', 'options', 'timing', 'broker', 'connection'],
   node: [
     'protocol',
     'errors.ts',
@@ -35,7 +36,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'session',
     'handshake'
   ],
-  'dependencies.ts': ['errors.ts'],
   routes: [
     'protocol',
     'errors.ts',

@@ -1,17 +1,11 @@
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { REDIS_OPTIONS_WITHOUT_DEFAULT } from '../../dependencies.ts'
 import { InvalidOptionError } from '../../errors.ts'
 import type { RedisBrokerOptions, RedisBrokerTimes, RedisClient } from './options.ts'
 
 // Which server of a cluster a late answer should have come from isn't known here; ioredis judges by a timer, which takes
 // a stall of our own for the server's silence, so it gets this many times as long.
 const SILENCES = 3
-
-// ioredis has a default for most of its options; these are the others.
-const WITHOUT_DEFAULT = [
-  ...['Connector', 'blockingTimeout', 'commandQueue', 'commandTimeout', 'himportFieldsets', 'monitor', 'offlineQueue'],
-  ...['path', 'preferredSlaves', 'scripts', 'sentinelCommandTimeout', 'sentinelPassword', 'sentinelTLS'],
-  ...['sentinelUsername', 'socketTimeout', 'tls']
-]
 
 /** Makes the clients of a broker, each not yet connected, all by the same settings. */
 export interface RedisClients {
@@ -40,7 +34,7 @@ function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes):
     throw new InvalidOptionError('redis', 'give a URL, options of ioredis, or an instance of it')
   }
   if (!isInstance(redis)) {
-    const known = [...Object.keys(new Redis({ lazyConnect: true }).options), ...WITHOUT_DEFAULT]
+    const known = [...Object.keys(new Redis({ lazyConnect: true }).options), ...REDIS_OPTIONS_WITHOUT_DEFAULT]
     for (const name of Object.keys(redis)) {
       if (!known.includes(name))
         throw new InvalidOptionError(`redis.${name}`, 'ioredis has no such option; correct its name')

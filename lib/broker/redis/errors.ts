@@ -1,3 +1,4 @@
+import { isUnsent, lastNodeError } from '../../dependencies.ts'
 import { BrokerError, UnavailableError, UnknownOutcomeError } from '../../errors.ts'
 
 /*
@@ -29,22 +30,19 @@ const MEANINGS: Record<string, string> = {
 
 // Redis 7.0 says so of what a script may not do.
 const SCRIPT_DENIED = /user executing the script can't/
-// ioredis has no codes for these. Redirections end where no server took the command.
-const UNSENT = /^(Stream isn't writeable|Too many Cluster redirections)/
 // What the names of keys or channels must begin with.
 const DENIED_NAMES = /access (?:one of the|the '[^']*') (keys?|channels?)\b/
 const DENIED_COMMAND = /'([a-z|]{1,40})' command/
 
 interface RedisError extends Error {
   readonly code?: string
-  readonly lastNodeError?: Error
 }
 
 /** The server's own word for an error (`OOM`), or ioredis's code (`ECONNREFUSED`), or what kind of error it is. */
 export function errorWord(error: unknown): string {
-  const { name, message, code, lastNodeError } = error as RedisError
-  // No server of a cluster could be asked: what the last one said.
-  if (lastNodeError) return errorWord(lastNodeError)
+  const { name, message, code } = error as RedisError
+  const said = lastNodeError(error as Error)
+  if (said) return errorWord(said)
   if (name === 'ReplyError') return SCRIPT_DENIED.test(message) ? 'NOPERM' : firstWord(message)
   return code ?? (message === 'Command timed out' ? 'timeout' : 'closed')
 }
@@ -62,14 +60,14 @@ export function isRefusedWrite(error: unknown): boolean {
 
 /** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */
 export function callerError(error: unknown, writes: boolean): Error {
-  const { name, message } = error as Error
-  if (name !== 'ReplyError') return writes && !UNSENT.test(message) ? new UnknownOutcomeError() : new UnavailableError()
+  if ((error as Error).name !== 'ReplyError')
+    return writes && !isUnsent(error as Error) ? new UnknownOutcomeError() : new UnavailableError()
   const word = errorWord(error)
   return TRY_LATER.has(word) ? new UnavailableError() : refusal(word, error as Error)
 }
 
 function refusal(word: string, error: Error): Error {
-  const { message } = (error as RedisError).lastNodeError ?? error
+  const { message } = lastNodeError(error) ?? error
   const command = DENIED_COMMAND.exec(message)?.[1] ?? DENIED_NAMES.exec(message)?.[1]
   const meaning = MEANINGS[word]
   return new BrokerError(`${word}${meaning ? ` (${meaning}${command ? `: ${command}` : ''})` : ''}`)
