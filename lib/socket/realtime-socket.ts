@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Connection, ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
+import type { ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
 import { Outbox } from '../connection/outbox.ts'
 import { HELD_BY } from '../connection/reading.ts'
 import type { ConnectionStats } from '../connection/statistics.ts'
@@ -28,7 +28,8 @@ import type { Resumption } from './resumption.ts'
 export const kContext = Symbol('fastify-realtime.context')
 
 /** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
-export class RealtimeSocket<Message = unknown> extends OrderedSocket implements Connection {
+// It is a `Connection`, and cannot say so: the members that only this package may use are not in its declarations.
+export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   readonly #context: SocketContext
   readonly #answersPings: boolean
   #settings!: ConnectionSettings
