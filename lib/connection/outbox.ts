@@ -26,15 +26,15 @@ export interface Detour {
   readonly buffered: number
 }
 
-interface Offer {
+interface Delivery {
   readonly chunk: Buffer
   readonly count: number
   readonly source: object | undefined
 }
 
 /**
- * What waits to be written to one socket: frames sent to it (`push`), which are written in order or not at all, and
- * publications (`offer`), which are dropped, the oldest first, where the reader is slow.
+ * What waits to be written to one socket: frames sent to it (`send`), which are written in order or not at all, and
+ * publications (`deliver`), which are dropped, the oldest first, where the reader is slow.
  *
  * Everything goes to the raw socket as whole frames, so its order with `ws`'s own writes is kept as long as `flush()`
  * comes before each of those.
@@ -50,7 +50,7 @@ export class Outbox implements Flushable {
   #chunks: Buffer[] = []
   #chunkBytes = 0
   /** Publications that wait for a slow reader. */
-  #backlog: Offer[] = []
+  #backlog: Delivery[] = []
   #backlogBytes = 0
   #awaitingDrain = false
   #held = false
@@ -99,8 +99,8 @@ export class Outbox implements Flushable {
   }
 
   /** Queues a frame that must not be dropped. */
-  push(frame: Buffer): void {
-    this.#settle()
+  send(frame: Buffer): void {
+    this.#handOutSources()
     this.#append(frame, 1)
   }
 
@@ -108,7 +108,7 @@ export class Outbox implements Flushable {
    * Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader.
    * @param source What may be withdrawn together.
    */
-  offer(chunk: Buffer, count: number, source?: object): void {
+  deliver(chunk: Buffer, count: number, source?: object): void {
     if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count, source })
     else this.#append(chunk, count)
   }
@@ -116,13 +116,13 @@ export class Outbox implements Flushable {
   /** Forgets what is kept back of a source: its subscription is over. */
   withdraw(source: object): void {
     if (this.#backlog.length === 0) return
-    this.#backlog = this.#backlog.filter((offer) => offer.source !== source)
+    this.#backlog = this.#backlog.filter((delivery) => delivery.source !== source)
     this.#backlogBytes = this.#backlog.reduce((bytes, { chunk }) => bytes + chunk.length, 0)
   }
 
   /** Accounts for a message that is written past the outbox, after having written what stands before it. */
   bypass(bytes: number): void {
-    this.#settle()
+    this.#handOutSources()
     this.flush()
     this.messages++
     this.bytes += bytes
@@ -154,7 +154,7 @@ export class Outbox implements Flushable {
 
   /** Writes all that waits, publications for a slow reader included: what comes next is the close frame. */
   finish(): void {
-    this.#settle()
+    this.#handOutSources()
     this.flush()
     this.#writeBacklog()
   }
@@ -175,9 +175,9 @@ export class Outbox implements Flushable {
   }
 
   /** Takes what was gathered so far, so that what is sent next stands behind what was published before. */
-  #settle(): void {
-    if (this.#sources === undefined || !this.#turn.gathers) return
-    for (const source of this.#sources) this.#turn.seal(source)
+  #handOutSources(): void {
+    if (this.#sources === undefined || !this.#turn.hasBatches) return
+    for (const source of this.#sources) this.#turn.handOut(source)
   }
 
   #append(chunk: Buffer, count: number): void {
@@ -220,11 +220,11 @@ export class Outbox implements Flushable {
     if (buffered + this.waiting > this.#limits.hard) this.#owner.overflowed()
   }
 
-  #keepBack(offer: Offer): void {
-    this.#backlog.push(offer)
-    this.#backlogBytes += offer.chunk.length
+  #keepBack(delivery: Delivery): void {
+    this.#backlog.push(delivery)
+    this.#backlogBytes += delivery.chunk.length
     while (this.#backlogBytes > this.#limits.soft && this.#backlog.length > 1) {
-      const oldest = this.#backlog.shift() as Offer
+      const oldest = this.#backlog.shift() as Delivery
       this.#backlogBytes -= oldest.chunk.length
       this.#droppedSince += oldest.count
       this.dropped += oldest.count

@@ -3,7 +3,7 @@ import { rethrow } from '../input/thrown.ts'
 /** Frames for one outbox or many (a channel's subscribers), gathered during one turn of the event loop. */
 export interface Batch {
   /** Hands what was gathered to each outbox, and starts anew. */
-  seal(): void
+  handOut(): void
 }
 
 /** Frames that wait to be written to one connection: an outbox. */
@@ -44,14 +44,14 @@ export class Turn {
   }
 
   /** True while there may be something to hand out. */
-  get gathers(): boolean {
+  get hasBatches(): boolean {
     return this.#batches.length > 0
   }
 
   flush(): void {
     const batches = this.#batches
     this.#batches = []
-    for (const batch of batches) this.seal(batch)
+    for (const batch of batches) this.handOut(batch)
     const outboxes = this.#outboxes
     this.#outboxes = []
     this.#armed = false
@@ -59,9 +59,9 @@ export class Turn {
   }
 
   /** Seals a batch. An error in it is reported: what else is handed out in this turn must not be lost for it. */
-  seal(batch: Batch): void {
+  handOut(batch: Batch): void {
     try {
-      batch.seal()
+      batch.handOut()
     } catch (error) {
       this.report(error)
     }

@@ -86,7 +86,7 @@ export class StreamCursor {
   }
 
   give({ frame, offset }: Encoded): void {
-    if (frame !== undefined) this.subscriber.outbox.push(frame)
+    if (frame !== undefined) this.subscriber.outbox.send(frame)
     if (offset > 0) this.offset = offset
   }
 }

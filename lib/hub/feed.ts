@@ -49,7 +49,7 @@ export class Feed implements Batch, CursorFeed {
   readonly #exceptions = new Map<Outbox, Set<number>>()
   /** The offset of the publication that was added last, and of the last one handed out. */
   #added = 0
-  #sealed = 0
+  #handedOut = 0
   /** When the oldest publication of this turn was published. */
   #oldest: number | undefined
 
@@ -65,7 +65,7 @@ export class Feed implements Batch, CursorFeed {
   /** From here on the subscription gets what is added, and nothing of what was added before. */
   join(cursor: StreamCursor): void {
     const { outbox } = cursor.subscriber
-    this.seal()
+    this.handOut()
     this.#live.set(outbox, cursor)
     outbox.addSource(this)
   }
@@ -73,7 +73,7 @@ export class Feed implements Batch, CursorFeed {
   /** The subscription gets what was added up to here, but for what its slow reader has not been given yet. */
   leave(cursor: StreamCursor): void {
     const { outbox } = cursor.subscriber
-    this.seal()
+    this.handOut()
     this.drop(cursor)
     outbox.withdraw(this)
   }
@@ -87,11 +87,11 @@ export class Feed implements Batch, CursorFeed {
     if (this.#frames.push(frame) === 1) this.#options.turn.addBatch(this)
   }
 
-  seal(): void {
+  handOut(): void {
     const frames = this.#frames
     const count = frames.length
-    const before = this.#sealed
-    this.#sealed = this.#added
+    const before = this.#handedOut
+    this.#handedOut = this.#added
     if (count === 0) return
     this.#frames = []
     const { delivered } = this.#options
@@ -120,7 +120,7 @@ export class Feed implements Batch, CursorFeed {
     const { fellBehind, turn } = this.#options
     try {
       if (outbox.lagging && fellBehind !== undefined) fellBehind(cursor, before)
-      else if (count > 0) outbox.offer(chunk, count, this)
+      else if (count > 0) outbox.deliver(chunk, count, this)
     } catch (error) {
       turn.report(error)
       outbox.fail()
@@ -130,7 +130,7 @@ export class Feed implements Batch, CursorFeed {
   /** Nobody is given what lies before this offset. */
   skipTo(offset: number): void {
     this.#added = offset
-    this.#sealed = offset
+    this.#handedOut = offset
   }
 
   /** Takes a subscription out without giving it what was added. */

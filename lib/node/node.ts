@@ -6,8 +6,8 @@ import type { Connection, ConnectionObserver, ConnectionSettings } from '../conn
 import { Registry } from '../connection/registry.ts'
 import { Turn } from '../connection/turn.ts'
 import { Dismissals } from '../handshake/dismissals.ts'
-import { Presence } from '../hub/attendance.ts'
 import { Hub } from '../hub/hub.ts'
+import { PresenceKeeper } from '../hub/presence-keeper.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { LogConnections, ResolvedOptions } from '../options/options.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
@@ -54,7 +54,7 @@ export class Node implements ConnectionObserver {
   readonly wheel = new TimerWheel(systemClock, RESOLUTION, (error) => this.#failed('deadline', error))
   readonly broker: Broker
   readonly registry = new Registry()
-  readonly presence: Presence
+  readonly presence: PresenceKeeper
   readonly dismissals: Dismissals
   readonly hub: Hub
   readonly control: Control
@@ -134,7 +134,7 @@ export class Node implements ConnectionObserver {
     const userRates = new UserRates({ broker, wheel, failed })
     this.broker = broker
     this.hub = hub
-    this.presence = new Presence({ broker, wheel, limiter, failed })
+    this.presence = new PresenceKeeper({ broker, wheel, limiter, failed })
     const dismissals = new Dismissals(() => wheel.now(), handshakeTime(options))
     this.dismissals = dismissals
     const dropped = () => this.#dropped('request')

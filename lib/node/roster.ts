@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Broker, Publication } from '../broker/broker.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
-import type { Attendance, Presence } from '../hub/attendance.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { KeptEntry, PresenceKeeper } from '../hub/presence-keeper.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { type ConnectionInfo, connectionInfo } from './connection-info.ts'
 import {
@@ -19,7 +19,7 @@ export interface RosterOptions {
   readonly broker: Broker
   readonly hub: Hub
   readonly registry: Registry
-  readonly presence: Presence
+  readonly presence: PresenceKeeper
   readonly wheel: TimerWheel
   /** There are no other nodes: the broker is this process's own. */
   readonly alone: boolean
@@ -67,7 +67,7 @@ export class Roster {
   readonly #node = randomUUID()
   readonly #waiting = new Map<string, (answer: RosterAnswer | undefined) => void>()
   #joined: Promise<void> | undefined
-  #attendance: Attendance | undefined
+  #entry: KeptEntry | undefined
   #left = false
 
   constructor(options: RosterOptions) {
@@ -82,7 +82,7 @@ export class Roster {
   /** The node ends. */
   leave(): void {
     this.#left = true
-    this.#attendance?.leave()
+    this.#entry?.remove()
   }
 
   /** One page of the connections of all nodes. Rejects with `FST_RT_UNAVAILABLE`. */
@@ -119,11 +119,11 @@ export class Roster {
     if (alone || this.#left) return
     this.#joined ??= (async () => {
       await broker.subscribe(`${INBOX}${this.#node}`)
-      const entry = { connection: this.#node, user: '', info: Buffer.from('{}') }
-      const attendance = presence.attendance({ channel: ROSTER, entry, ttl: TTL, joinLeave: false })
-      await attendance.enter()
-      this.#attendance = attendance
-      if (this.#left) attendance.leave()
+      const node = { connection: this.#node, user: '', info: Buffer.from('{}') }
+      const entry = presence.keep({ channel: ROSTER, entry: node, ttl: TTL, joinLeave: false })
+      await entry.add()
+      this.#entry = entry
+      if (this.#left) entry.remove()
     })()
     try {
       await this.#joined

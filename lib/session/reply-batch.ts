@@ -21,11 +21,11 @@ export class ReplyBatch implements Batch {
   add(text: string): void {
     if (this.#replies.push(text) === 1) this.#turn.addBatch(this)
     this.#length += text.length
-    if (this.#length >= MAX_JOINED) this.seal()
+    if (this.#length >= MAX_JOINED) this.handOut()
   }
 
   /** Sends them. */
-  seal(): void {
+  handOut(): void {
     const replies = this.#replies
     if (replies.length === 0) return
     this.#replies = []

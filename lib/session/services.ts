@@ -3,8 +3,8 @@ import type { Broker } from '../broker/broker.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Holder } from '../connection/reading.ts'
 import type { Turn } from '../connection/turn.ts'
-import type { Presence } from '../hub/attendance.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { PresenceKeeper } from '../hub/presence-keeper.ts'
 import type { EndpointHooks } from '../options/hooks.ts'
 import type { Claims } from '../options/options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
@@ -31,7 +31,7 @@ export type Verdict = Verified | { readonly fault: 'expired' | 'invalid' | 'unav
 export interface SessionServices {
   readonly broker: Broker
   readonly hub: Hub
-  readonly presence: Presence
+  readonly presence: PresenceKeeper
   readonly wheel: TimerWheel
   readonly turn: Turn
   readonly hooks: EndpointHooks

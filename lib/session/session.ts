@@ -245,13 +245,13 @@ export class Session implements Subscriber, ConnectionSession, Timed {
 
   /** Sends what stands by itself, behind the replies before it. */
   push(text: string): void {
-    this.seal()
+    this.sendReplies()
     this.socket.sendText(text)
   }
 
   /** Sends the replies of this turn. */
-  seal(): void {
-    this.#replies.seal()
+  sendReplies(): void {
+    this.#replies.handOut()
   }
 
   /** The client has connected, and been told so. */
@@ -271,7 +271,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   }
 
   disconnect({ code, reason }: Disconnect): void {
-    this.seal()
+    this.sendReplies()
     this.socket.close(code, reason)
     this.ended()
   }
@@ -314,7 +314,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.subscriptions.delete(channel)
     this.services.wheel.delete(subscription)
     this.services.hub.unsubscribe(this, channel)
-    subscription.attendance?.leave()
+    subscription.presence?.remove()
     if (!live || definition.hooks.onUnsubscribe === undefined) return
     const context = { ...this.client(), channel, params, code, reason }
     void this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)

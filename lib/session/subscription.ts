@@ -1,4 +1,4 @@
-import type { Attendance } from '../hub/attendance.ts'
+import type { KeptEntry } from '../hub/presence-keeper.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
 import type { ChannelDefinition } from './definition.ts'
 
@@ -20,7 +20,7 @@ export class Subscription implements Timed {
   readonly #expired: () => void
   /** Describes the client on this channel; JSON text, once the subscription is granted. */
   info: Buffer | undefined
-  attendance: Attendance | undefined
+  presence: KeptEntry | undefined
   /** When it ends, in seconds since 1970. */
   expiresAt: number | undefined
   /** True once the client has been told of it. */

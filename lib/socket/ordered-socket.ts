@@ -73,7 +73,7 @@ export abstract class OrderedSocket extends GuardedSocket {
     const direct = callback === undefined && detour === undefined && !held
     const frame = direct ? frameOf(data, options) : undefined
     if (frame === undefined) this.#sendPast(data, options, guarded)
-    else this.#outbox.push(frame)
+    else this.#outbox.send(frame)
   }
 
   // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
@@ -105,7 +105,7 @@ export abstract class OrderedSocket extends GuardedSocket {
 
   /** @internal Queues a text message, whatever its size; nothing if the socket is closing. */
   sendText(text: string): void {
-    if (!this.closed) this.#outbox.push(textFrame(text))
+    if (!this.closed) this.#outbox.send(textFrame(text))
   }
 
   /** @internal Sends an error message. */

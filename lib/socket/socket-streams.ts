@@ -1,8 +1,8 @@
 import type { Connection } from '../connection/connection.ts'
 import { InvalidArgumentError, InvalidChannelError, SocketClosedError } from '../errors.ts'
-import type { Attendance, Presence } from '../hub/attendance.ts'
 import { socketFormat } from '../hub/feed.ts'
 import type { Hub } from '../hub/hub.ts'
+import type { KeptEntry, PresenceKeeper } from '../hub/presence-keeper.ts'
 import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
 import type { PresenceOptions, SubscribeOptions, SubscribeResult } from '../hub/subscribe-options.ts'
 import { stringify } from '../input/stringify.ts'
@@ -18,16 +18,16 @@ export interface PresenceRules {
 
 export interface SocketStreamsOptions {
   readonly hub: Hub
-  readonly presence: Presence
+  readonly presence: PresenceKeeper
   /** What the channel was declared with; undefined for one that nobody declared. */
   findChannel(name: string): PresenceRules | undefined
 }
 
 /** A socket's presence on one channel. */
 interface Present {
-  readonly attendance: Attendance
-  /** Settles once its entry is added, or could not be. */
-  readonly entered: Promise<void>
+  readonly entry: KeptEntry
+  /** Settles once the entry is added, or could not be. */
+  readonly added: Promise<void>
 }
 
 /** What sockets without a session do with channels: subscribe, with presence if they ask for it, and publish. */
@@ -52,12 +52,12 @@ export class SocketStreams implements Streams {
     const present = this.#presentOn(socket, channel, description)
     try {
       // Before its subscription, so that it finds itself among those who are there.
-      await present.entered
+      await present.added
       if (socket.closed) throw new SocketClosedError()
       if (!this.#holds(socket, channel, present)) return { recovered: false, offset: 0, epoch: '' }
       const result = await hub.subscribe(socket, channel, socketFormat, options)
       // It may have been unsubscribed meanwhile, which it has left by.
-      present.attendance.join()
+      present.entry.announce()
       return result
     } catch (error) {
       if (this.#holds(socket, channel, present) && !hub.isOn(socket, channel)) this.#leave(socket, channel)
@@ -92,9 +92,9 @@ export class SocketStreams implements Streams {
     if (ttl === undefined && !joinLeave) {
       throw new InvalidArgumentError('presence', 'give a channel that app.channel declares with presence or joinLeave')
     }
-    const entry = { connection: socket.id, user: socket.user?.sub ?? '', info: describe(socket, info) }
-    const attendance = presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false })
-    const present = { attendance, entered: attendance.enter() }
+    const described = { connection: socket.id, user: socket.user?.sub ?? '', info: describe(socket, info) }
+    const entry = presence.keep({ channel, entry: described, ttl, joinLeave: joinLeave !== false })
+    const present = { entry, added: entry.add() }
     channels.set(channel, present)
     this.#present.set(socket, channels)
     return present
@@ -110,7 +110,7 @@ export class SocketStreams implements Streams {
     if (channels === undefined || present === undefined) return
     channels.delete(channel)
     if (channels.size === 0) this.#present.delete(socket)
-    present.attendance.leave()
+    present.entry.remove()
   }
 }
 

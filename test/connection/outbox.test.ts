@@ -37,15 +37,15 @@ function texts(stream: SlowStream): string[] {
 
 /** Fills the stream until publications are kept back. */
 function lag({ outbox, turn }: ReturnType<typeof make>): void {
-  outbox.push(frameOf('filling', SOFT))
+  outbox.send(frameOf('filling', SOFT))
   turn.flush()
 }
 
 t.test('frames and publications leave in the order they came in, in one write', async (t) => {
   const { stream, turn, outbox } = make()
-  outbox.push(frameOf('1'))
-  outbox.offer(Buffer.concat([frameOf('2'), frameOf('3')]), 2)
-  outbox.push(frameOf('4'))
+  outbox.send(frameOf('1'))
+  outbox.deliver(Buffer.concat([frameOf('2'), frameOf('3')]), 2)
+  outbox.send(frameOf('4'))
   t.equal(outbox.waiting, 12)
   turn.flush()
   t.equal(stream.taken.length, 1)
@@ -56,14 +56,14 @@ t.test('frames and publications leave in the order they came in, in one write', 
 
 t.test('much at once does not wait for the end of the turn', async (t) => {
   const { stream, outbox } = make({ soft: 65_536, hard: 1_048_576 })
-  for (let i = 0; i < 5; i++) outbox.push(frameOf(String(i), 20_000))
+  for (let i = 0; i < 5; i++) outbox.send(frameOf(String(i), 20_000))
   t.equal(stream.taken.length, 1)
   t.equal(outbox.waiting, 20_004)
 })
 
 t.test('what is written past it stands behind what came before', async (t) => {
   const { stream, outbox } = make()
-  outbox.push(frameOf('1'))
+  outbox.send(frameOf('1'))
   outbox.bypass(100)
   t.same(texts(stream), ['1'])
   t.match({ ...outbox }, { messages: 2, bytes: 103 })
@@ -74,7 +74,7 @@ t.test('a slow reader: publications are kept back, the oldest dropped, and that 
   const { stream, turn, outbox, events } = rig
   lag(rig)
   t.ok(outbox.lagging)
-  for (let i = 1; i <= 5; i++) outbox.offer(frameOf(`p${i}`, 600), 1)
+  for (let i = 1; i <= 5; i++) outbox.deliver(frameOf(`p${i}`, 600), 1)
   turn.flush()
   t.equal(outbox.waiting, 3 * 604, 'what is kept stays below the soft limit')
   t.equal(outbox.dropped, 2)
@@ -90,14 +90,14 @@ t.test('each notice tells what was dropped since the last', async (t) => {
   const rig = make()
   const { stream, outbox } = rig
   lag(rig)
-  outbox.offer(Buffer.concat([frameOf('a', 900), frameOf('b', 900)]), 2)
-  outbox.offer(frameOf('c', 1_900), 1)
+  outbox.deliver(Buffer.concat([frameOf('a', 900), frameOf('b', 900)]), 2)
+  outbox.deliver(frameOf('c', 1_900), 1)
   await stream.drain()
   lag(rig)
-  for (const name of ['d', 'e', 'f']) outbox.offer(frameOf(name, 1_000), 1)
+  for (const name of ['d', 'e', 'f']) outbox.deliver(frameOf(name, 1_000), 1)
   await stream.drain()
   lag(rig)
-  outbox.offer(frameOf('g'), 1)
+  outbox.deliver(frameOf('g'), 1)
   await stream.drain()
   const notice = (dropped: number) => `{"notice":{"code":"lagging","dropped":${dropped}}}`
   t.same(texts(stream), ['filling', notice(2), 'c', 'filling', notice(1), 'e', 'f', 'filling', 'g'])
@@ -107,7 +107,7 @@ t.test('each notice tells what was dropped since the last', async (t) => {
 t.test('one publication larger than the soft limit is kept', async (t) => {
   const rig = make()
   lag(rig)
-  rig.outbox.offer(frameOf('large', 2 * SOFT), 1)
+  rig.outbox.deliver(frameOf('large', 2 * SOFT), 1)
   await rig.stream.drain()
   t.same(texts(rig.stream), ['filling', 'large'])
 })
@@ -116,9 +116,9 @@ t.test('publications of the turn in which the reader catches up stand behind tho
   const rig = make({ soft: SOFT, hard: 1_048_576 })
   const { stream, turn, outbox } = rig
   lag(rig)
-  outbox.offer(frameOf('old'), 1)
+  outbox.deliver(frameOf('old'), 1)
   const fresh = frameOf('new', 70_000)
-  const batch = { seal: () => outbox.offer(fresh, 1) }
+  const batch = { handOut: () => outbox.deliver(fresh, 1) }
   outbox.addSource(batch)
   turn.addBatch(batch)
   stream.once('drain', () => turn.flush())
@@ -130,7 +130,7 @@ t.test('publications of the turn in which the reader catches up stand behind tho
 t.test('frames that must not be dropped go on while the reader lags', async (t) => {
   const rig = make()
   lag(rig)
-  rig.outbox.push(frameOf('reply'))
+  rig.outbox.send(frameOf('reply'))
   rig.turn.flush()
   await rig.stream.drain()
   t.same(texts(rig.stream), ['filling', 'reply'])
@@ -141,10 +141,10 @@ t.test('more than the hard limit waiting gives the reader up', async (t) => {
   const { turn, outbox, events } = rig
   for (let i = 0; i < 4; i++) lag(rig)
   t.same(events, [])
-  outbox.push(frameOf('too much'))
+  outbox.send(frameOf('too much'))
   t.same(events, ['overflowed'])
-  outbox.push(frameOf('later'))
-  outbox.offer(frameOf('later'), 1)
+  outbox.send(frameOf('later'))
+  outbox.deliver(frameOf('later'), 1)
   turn.flush()
   t.equal(outbox.waiting, 0, 'nothing is kept for it')
   t.same(events, ['overflowed'], 'it is given up once')
@@ -160,17 +160,17 @@ t.test('messages written past it count towards the hard limit', async (t) => {
 
 t.test('one message larger than the hard limit goes out where nothing else waits', async (t) => {
   const { stream, turn, outbox, events } = make()
-  outbox.offer(frameOf('huge', 100_000), 1)
+  outbox.deliver(frameOf('huge', 100_000), 1)
   turn.flush()
   await stream.drain()
   t.same(texts(stream), ['huge'])
-  outbox.push(frameOf('huge again', 100_000))
+  outbox.send(frameOf('huge again', 100_000))
   t.same(events, ['caught up'])
 })
 
 t.test('many small frames of one turn are no slow reader', async (t) => {
   const { turn, outbox, events } = make({ soft: 1_024, hard: 1_024 })
-  for (let i = 0; i < 100; i++) outbox.push(frameOf('x', 60))
+  for (let i = 0; i < 100; i++) outbox.send(frameOf('x', 60))
   turn.flush()
   t.same(events, [])
 })
@@ -179,8 +179,8 @@ t.test('nothing goes between the fragments of a message', async (t) => {
   const { stream, turn, outbox } = make()
   outbox.hold()
   t.ok(outbox.held)
-  outbox.push(frameOf('1'))
-  outbox.offer(frameOf('2'), 1)
+  outbox.send(frameOf('1'))
+  outbox.deliver(frameOf('2'), 1)
   turn.flush()
   t.same(stream.taken, [])
   outbox.release()
@@ -193,10 +193,10 @@ t.test('nor does what was kept back for a slow reader', async (t) => {
   const rig = make()
   const { stream, turn, outbox } = rig
   lag(rig)
-  outbox.offer(frameOf('old'), 1)
+  outbox.deliver(frameOf('old'), 1)
   outbox.hold()
   await stream.drain()
-  outbox.offer(frameOf('new'), 1)
+  outbox.deliver(frameOf('new'), 1)
   turn.flush()
   t.same(texts(stream), ['filling'])
   outbox.release()
@@ -207,7 +207,7 @@ t.test('nor does what was kept back for a slow reader', async (t) => {
 t.test('and where the reader still lags at the last fragment, it waits on', async (t) => {
   const rig = make()
   lag(rig)
-  rig.outbox.offer(frameOf('old'), 1)
+  rig.outbox.deliver(frameOf('old'), 1)
   rig.outbox.hold()
   rig.outbox.release()
   t.equal(rig.outbox.waiting, 5)
@@ -218,15 +218,15 @@ t.test('and where the reader still lags at the last fragment, it waits on', asyn
 t.test('a message never finished is bounded by the hard limit', async (t) => {
   const { outbox, events } = make()
   outbox.hold()
-  for (let i = 0; i < 10; i++) outbox.push(frameOf('x', 1_000))
+  for (let i = 0; i < 10; i++) outbox.send(frameOf('x', 1_000))
   t.same(events, ['overflowed'])
 })
 
 t.test('finishing writes all that waits, publications kept back included', async (t) => {
   const rig = make()
   lag(rig)
-  rig.outbox.offer(frameOf('kept'), 1)
-  rig.outbox.push(frameOf('reply'))
+  rig.outbox.deliver(frameOf('kept'), 1)
+  rig.outbox.send(frameOf('reply'))
   rig.outbox.finish()
   t.equal(rig.outbox.waiting, 0)
   await rig.stream.drain()
@@ -236,12 +236,12 @@ t.test('finishing writes all that waits, publications kept back included', async
 t.test('once closed it writes nothing and keeps nothing', async (t) => {
   const rig = make()
   lag(rig)
-  rig.outbox.offer(frameOf('kept'), 1)
-  rig.outbox.push(frameOf('a'))
+  rig.outbox.deliver(frameOf('kept'), 1)
+  rig.outbox.send(frameOf('a'))
   rig.outbox.close()
   t.equal(rig.outbox.waiting, 0)
-  rig.outbox.offer(frameOf('b'), 1)
-  rig.outbox.push(frameOf('c'))
+  rig.outbox.deliver(frameOf('b'), 1)
+  rig.outbox.send(frameOf('c'))
   rig.outbox.finish()
   t.equal(rig.outbox.waiting, 0)
   rig.turn.flush()
@@ -253,7 +253,7 @@ t.test('nothing is written to a stream that has ended', async (t) => {
   const { stream, turn, outbox } = make()
   stream.once('error', t.error)
   stream.end()
-  outbox.push(frameOf('a'))
+  outbox.send(frameOf('a'))
   turn.flush()
   t.same(stream.taken, [])
   t.equal(outbox.bytes, 0)
@@ -273,14 +273,14 @@ t.test('with a detour everything takes it, and what waits there counts', async (
     }
   }
   outbox.detour = detour
-  outbox.push(frameOf('1'))
-  outbox.offer(frameOf('2'), 1)
+  outbox.send(frameOf('1'))
+  outbox.deliver(frameOf('2'), 1)
   turn.flush()
   t.same(sent, ['\x81\x011\x81\x012'])
   t.same(stream.taken, [])
   t.equal(outbox.bytes, 6)
   queued = HARD + 1
-  outbox.push(frameOf('3'))
+  outbox.send(frameOf('3'))
   t.same(events, ['overflowed'])
 })
 
@@ -296,7 +296,7 @@ t.test('case 129: an error once the reader reads again is reported, and doesn’
     }
   }
   const outbox = new Outbox(stream, turn, { soft: SOFT, hard: HARD }, owner)
-  outbox.push(frameOf('filling', SOFT))
+  outbox.send(frameOf('filling', SOFT))
   turn.flush()
   await stream.drain()
   t.same(failures, [error])

@@ -15,11 +15,11 @@ function make(report?: (error: unknown) => void) {
       add(text) {
         if (frames.push(Buffer.from(text)) === 1) turn.addBatch(batch)
       },
-      seal() {
+      handOut() {
         const count = frames.length
         if (count === 0) return
         const chunk = Buffer.concat(frames.splice(0))
-        for (const one of outboxes) one.offer(chunk, count)
+        for (const one of outboxes) one.deliver(chunk, count)
       }
     }
     for (const one of outboxes) one.addSource(batch)
@@ -30,7 +30,7 @@ function make(report?: (error: unknown) => void) {
 
 t.test('what is sent in one turn leaves in one write at its end', async (t) => {
   const { outbox, written } = make()
-  for (const text of ['a', 'b', 'c']) outbox.push(Buffer.from(text))
+  for (const text of ['a', 'b', 'c']) outbox.send(Buffer.from(text))
   await Promise.resolve()
   t.same(written(), [])
   await endOfTurn()
@@ -51,7 +51,7 @@ t.test('what is sent after a publication stands behind it', async (t) => {
   const { batchOf, outbox, written } = make()
   const batch = batchOf(outbox)
   batch.add('published ')
-  outbox.push(Buffer.from('sent '))
+  outbox.send(Buffer.from('sent '))
   batch.add('published again')
   await endOfTurn()
   t.same(written(), ['published sent published again'])
@@ -60,17 +60,17 @@ t.test('what is sent after a publication stands behind it', async (t) => {
 t.test('a batch of another outbox goes on gathering, as does one that has been taken away', async (t) => {
   const { turn, outbox } = make()
   const other = make()
-  let seals = 0
-  const batch = { seal: () => void seals++ }
+  let handOuts = 0
+  const batch = { handOut: () => void handOuts++ }
   other.outbox.addSource(batch)
   outbox.addSource(batch)
   outbox.removeSource(batch)
   outbox.removeSource(batch)
   turn.addBatch(batch)
-  outbox.push(Buffer.from('a'))
-  t.equal(seals, 0)
+  outbox.send(Buffer.from('a'))
+  t.equal(handOuts, 0)
   await endOfTurn()
-  t.equal(seals, 1)
+  t.equal(handOuts, 1)
 })
 
 t.test('each turn starts anew', async (t) => {
@@ -80,7 +80,7 @@ t.test('each turn starts anew', async (t) => {
   await endOfTurn()
   await stream.drain()
   batch.add('2')
-  outbox.push(Buffer.from('3'))
+  outbox.send(Buffer.from('3'))
   await endOfTurn()
   t.same(written(), ['1', '23'])
 })
@@ -91,7 +91,7 @@ t.test('case 129: an error in one batch is reported, and the others are handed o
   const error = new Error('one batch')
   const batch = batchOf(outbox)
   const failing = {
-    seal() {
+    handOut() {
       throw error
     }
   }
@@ -103,7 +103,7 @@ t.test('case 129: an error in one batch is reported, and the others are handed o
   outbox.addSource(failing)
   turn.addBatch(failing)
   batch.add('2')
-  outbox.push(Buffer.from('3'))
+  outbox.send(Buffer.from('3'))
   await endOfTurn()
   t.same(written(), ['1', '23'], 'the next turn is as ever')
   t.same(failures, [error, error, error])
@@ -118,8 +118,8 @@ t.test('case 129: an outbox that can’t be written ends its connection alone', 
     throw error
   }
   const other = new Outbox(broken, turn, { soft: 1_024, hard: 4_096 }, { overflowed() {}, caughtUp() {} })
-  other.push(Buffer.from('lost'))
-  outbox.push(Buffer.from('1'))
+  other.send(Buffer.from('lost'))
+  outbox.send(Buffer.from('1'))
   await endOfTurn()
   t.same(written(), ['1'])
   t.ok(broken.destroyed, 'its client comes back for what was lost')

@@ -435,7 +435,7 @@ t.test('case 159: the result of a subscription comes before anything newer', asy
     const rig = await makeRig(t)
     const reader = rig.reader()
     const subscribing = rig.subscribe(reader, name).then((result) => {
-      reader.outbox.push(textFrame(JSON.stringify({ channel: 'result', data: result.offset })))
+      reader.outbox.send(textFrame(JSON.stringify({ channel: 'result', data: result.offset })))
     })
     // Others publish in the same turn.
     for (let n = 0; n < 10; n++) {

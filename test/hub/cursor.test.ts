@@ -5,7 +5,7 @@ import type { Feed } from '../../lib/hub/feed.ts'
 function rig() {
   const given: string[] = []
   const subscriber = {
-    outbox: { push: (frame: Buffer) => void given.push(frame.toString()) } as never,
+    outbox: { send: (frame: Buffer) => void given.push(frame.toString()) } as never,
     closed: false,
     maxSubscriptions: 1,
     insufficientState() {}

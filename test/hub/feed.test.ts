@@ -56,7 +56,7 @@ t.test('nothing to hand out is handed to nobody', async (t) => {
   const { one, subscription } = reader()
   feed.join(subscription)
   await makeSlow(one, turn)
-  feed.seal()
+  feed.handOut()
   one.read()
   await idle()
   t.equal(one.writes, 1)
@@ -154,7 +154,7 @@ t.test('nobody is given what lies before a hole', async (t) => {
   add(11)
   await idle()
   feed.skipTo(20)
-  feed.seal()
+  feed.handOut()
   add(21)
   await idle()
   t.same(behind, [10, 20])
@@ -185,18 +185,18 @@ t.test('how late a batch is, is told by its oldest publication', async (t) => {
   feed.join(subscription)
   t.same(lags, [], 'one that reached nobody was not late')
   for (const time of [9_000, 9_500]) feed.add(feed.encode(publication(2)), 2, time)
-  feed.seal()
+  feed.handOut()
   feed.add(feed.encode(publication(3)), 3, 10_500)
-  feed.seal()
+  feed.handOut()
   feed.add(feed.encode(publication(4)), 4)
-  feed.seal()
+  feed.handOut()
   t.same(lags, [1_000, 0], 'by two clocks it may seem early; and what came from history is no delivery')
 })
 
 /** Has a reader's buffer filled past the soft limit. */
 async function makeSlow(one: Reader, turn: Turn): Promise<void> {
   one.slow = true
-  one.outbox.push(Buffer.alloc(2_000))
+  one.outbox.send(Buffer.alloc(2_000))
   turn.flush()
   await idle()
 }
@@ -209,7 +209,7 @@ t.test('case 129: one subscriber who can’t be given a batch is ended, the othe
   const error = new Error('one outbox')
   let ended = 0
   Object.assign(broken.one.outbox, {
-    offer() {
+    deliver() {
       throw error
     },
     fail: () => ended++

@@ -64,7 +64,7 @@ class Connection implements Subscriber {
   }
 
   send(told: Partial<Told>): void {
-    if (!this.closed) this.outbox.push(textFrame(JSON.stringify(told)))
+    if (!this.closed) this.outbox.send(textFrame(JSON.stringify(told)))
   }
 
   insufficientState(channel: string, position: Position): void {

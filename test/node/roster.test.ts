@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { Registry } from '../../lib/connection/registry.ts'
-import { Presence } from '../../lib/hub/attendance.ts'
+import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import { isCursor, isInbox, Roster } from '../../lib/node/roster.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
@@ -32,7 +32,7 @@ async function cluster(t: Test) {
   const inboxes = new Map<Roster, string>()
   const wheel = new TimerWheel(clock, 50)
   const failed = (stage: string) => void failures.push(stage)
-  const presence = new Presence({ broker, wheel, limiter: new Limiter(8), failed })
+  const presence = new PresenceKeeper({ broker, wheel, limiter: new Limiter(8), failed })
   const node = async (ids: readonly string[], { alone = false, route = '/live', join = true } = {}) => {
     const registry = new Registry()
     for (const id of ids) registry.add(socket(id, route))

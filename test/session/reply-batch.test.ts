@@ -5,7 +5,7 @@ import { ReplyBatch } from '../../lib/session/reply-batch.ts'
 t.test('replies of one turn are one text, and large ones are several', async (t) => {
   const sent: string[] = []
   const batch = new ReplyBatch(new Turn(), (text) => void sent.push(text))
-  batch.seal()
+  batch.handOut()
   t.same(sent, [], 'there is none yet')
   batch.add('a')
   batch.add('b')

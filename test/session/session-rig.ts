@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Turn } from '../../lib/connection/turn.ts'
-import { Presence } from '../../lib/hub/attendance.ts'
 import { Hub } from '../../lib/hub/hub.ts'
+import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import type { EndpointHooks } from '../../lib/options/hooks.ts'
 import { type Claims, DEFAULTS, type ResolvedHeartbeat, type ResolvedLimits } from '../../lib/options/options.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
@@ -148,7 +148,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     recovered() {},
     unpositioned: () => undefined
   })
-  const presence = new Presence({ broker, wheel, limiter, failed })
+  const presence = new PresenceKeeper({ broker, wheel, limiter, failed })
   await broker.start({
     publication: (channel, publication) => hub.receive(channel, publication),
     presence: (channel, kind, info) => hub.receivePresence(channel, kind, info),

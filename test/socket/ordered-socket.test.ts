@@ -30,7 +30,7 @@ t.test('every way of sending keeps its place', async (t) => {
     socket.send(Uint8Array.from([0x61]).buffer)
     socket.send('large'.padEnd(20_000, '.'))
     socket.send(Buffer.from('large bytes'.padEnd(20_000, '.')))
-    socket.outbox.offer(textFrame('published'), 1)
+    socket.outbox.deliver(textFrame('published'), 1)
     socket.send(new Blob(['blob']))
     socket.send('behind the blob')
     socket.sendText('last')
@@ -90,7 +90,7 @@ t.test('pings, pongs and closes stand behind what was sent before them', async (
   socket.ping('2')
   socket.send('3')
   socket.pong('4')
-  socket.outbox.offer(textFrame('5'), 1)
+  socket.outbox.deliver(textFrame('5'), 1)
   socket.close(4000, 'bye')
   const frames = []
   for (let i = 0; i < 6; i++) frames.push(await client.nextFrame())
@@ -110,7 +110,7 @@ t.test('pings, pongs and closes stand behind what was sent before them', async (
 t.test('nothing follows the close frame', async (t) => {
   const { socket, client, turn } = await rawPair(t)
   socket.close(4000)
-  socket.outbox.offer(textFrame('published'), 1)
+  socket.outbox.deliver(textFrame('published'), 1)
   socket.sendJson('json')
   socket.sendError('internal')
   turn.flush()
@@ -136,7 +136,7 @@ t.test('a fragmented message: nothing goes between, control frames do', async (t
   const { socket, client } = await rawPair(t)
   socket.send('one ', { fin: false })
   socket.sendJson({ from: 'elsewhere' })
-  socket.outbox.offer(textFrame('published'), 1)
+  socket.outbox.deliver(textFrame('published'), 1)
   await new Promise(setImmediate)
   socket.ping('p')
   socket.send('message', { fin: true })
@@ -227,7 +227,7 @@ t.test('a reader that lags is told what was dropped, and the channels that it ha
   client.raw.pause()
   const publication = textFrame('p'.padEnd(32_000, '.'))
   while (socket.stats.dropped === 0) {
-    socket.outbox.offer(publication, 1)
+    socket.outbox.deliver(publication, 1)
     await new Promise(setImmediate)
   }
   const { messagesOut } = socket.stats

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { Presence } from '../../lib/hub/attendance.ts'
+import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import type { Claims } from '../../lib/options/options.ts'
 import { SocketStreams } from '../../lib/socket/socket-streams.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
@@ -13,7 +13,12 @@ import { Speaker } from '../support/speaker.ts'
 async function rig(t: Test) {
   const { broker, hub, clock, failures, reader, written } = await makeRig(t)
   const wheel = new TimerWheel(clock, 50)
-  const presence = new Presence({ broker, wheel, limiter: new Limiter(8), failed: (stage) => failures.push(stage) })
+  const presence = new PresenceKeeper({
+    broker,
+    wheel,
+    limiter: new Limiter(8),
+    failed: (stage) => failures.push(stage)
+  })
   const definitions: Record<string, object> = {
     p: { presenceTtl: 30_000, joinLeave: false },
     j: { joinLeave: true },

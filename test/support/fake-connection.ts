@@ -81,7 +81,7 @@ export class FakeConnection implements SessionConnection {
   }
 
   sendText(text: string): void {
-    if (!this.closed) this.outbox.push(textFrame(text))
+    if (!this.closed) this.outbox.send(textFrame(text))
   }
 
   close(code: number, reason: string): void {

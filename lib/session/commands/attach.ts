@@ -76,7 +76,7 @@ export async function attach(
     const recoverable = await mayRecover(session, subscription, since)
     const hears = await mayHear(session, subscription, options.joinLeave === true)
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
-    await attend(session, subscription, options)
+    await enterPresence(session, subscription, options)
     if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
     const format = hears ? attendedChannelFormat : channelFormat
     const start = since !== undefined && recoverable ? startOf(since) : undefined
@@ -93,7 +93,7 @@ export async function attach(
     })
     // It was ended by the server, or by the connection's end, while it was being made; who was told of it before has
     // been told of that too.
-    if (session.holds(subscription)) subscription.attendance?.join()
+    if (session.holds(subscription)) subscription.presence?.announce()
     else if (!subscription.live) throw new ChannelError(ERROR.permissionDenied.code)
   } catch (error) {
     session.drop(subscription, UNSUBSCRIBE.byServer)
@@ -101,16 +101,16 @@ export async function attach(
   }
 }
 
-async function attend(session: Session, subscription: Subscription, { info }: AttachOptions): Promise<void> {
+async function enterPresence(session: Session, subscription: Subscription, { info }: AttachOptions): Promise<void> {
   const { socket, services, user } = session
   const { channel, definition } = subscription
   subscription.info = describe(session, info)
   const { presenceTtl: ttl, joinLeave } = definition
   if (ttl === undefined && !joinLeave) return
   const entry = { connection: socket.id, user: user?.sub ?? '', info: subscription.info }
-  const told = () => session.pay(services.hub.audienceOf(channel) * Math.max(LEAST_TOLD, entry.info.length))
-  subscription.attendance = services.presence.attendance({ channel, entry, ttl, joinLeave: joinLeave !== false, told })
-  await subscription.attendance.enter()
+  const announcing = () => session.pay(services.hub.audienceOf(channel) * Math.max(LEAST_TOLD, entry.info.length))
+  subscription.presence = services.presence.keep({ channel, entry, ttl, joinLeave: joinLeave !== false, announcing })
+  await subscription.presence.add()
 }
 
 /** What the others are told of a client. */

@@ -42,7 +42,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
       subs
     })
     session.reply(command, result)
-    session.seal()
+    session.sendReplies()
   })
   session.connected()
 }

@@ -43,7 +43,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     const told = (result: string) => {
       subscription.live = true
       session.reply(command, result)
-      session.seal()
+      session.sendReplies()
     }
     await attach(session, subscription, since, told, options)
     expireAt(session, subscription, expiresAt)

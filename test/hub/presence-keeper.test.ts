@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
-import { Presence } from '../../lib/hub/attendance.ts'
+import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
@@ -27,69 +27,69 @@ function rig() {
   const clock = new FakeClock(1_000)
   const broker = new Scribe()
   const failures: string[] = []
-  const presence = new Presence({
+  const presence = new PresenceKeeper({
     broker,
     wheel: new TimerWheel(clock, 50),
     limiter: new Limiter(8),
     failed: (stage) => failures.push(stage)
   })
-  const attend = (options: { ttl?: number; joinLeave?: boolean } = {}) =>
-    presence.attendance({
+  const keep = (options: { ttl?: number; joinLeave?: boolean } = {}) =>
+    presence.keep({
       channel: 'a',
       entry: { connection: 'c', user: 'u', info: Buffer.from('{}') },
       ttl: options.ttl,
       joinLeave: options.joinLeave ?? false,
-      told: () => broker.calls.push('told')
+      announcing: () => broker.calls.push('announcing')
     })
-  return { clock, broker, failures, presence, attend }
+  return { clock, broker, failures, presence, keep }
 }
 
 t.test('comes, is refreshed thrice in its life, goes', async (t) => {
-  const { clock, broker, presence, attend } = rig()
-  const attendance = attend({ ttl: 3_000, joinLeave: true })
-  await attendance.enter()
-  attendance.join()
+  const { clock, broker, presence, keep } = rig()
+  const entry = keep({ ttl: 3_000, joinLeave: true })
+  await entry.add()
+  entry.announce()
   clock.advance(1_100)
   clock.advance(1_100)
-  attendance.leave()
-  attendance.leave()
-  attendance.join()
+  entry.remove()
+  entry.remove()
+  entry.announce()
   await presence.settled()
   clock.advance(5_000)
   t.same(
-    broker.calls.filter((call) => call !== 'told'),
+    broker.calls.filter((call) => call !== 'announcing'),
     ['add', 'join', 'add', 'add', 'remove', 'leave']
   )
-  t.equal(broker.calls.filter((call) => call === 'told').length, 2)
+  t.equal(broker.calls.filter((call) => call === 'announcing').length, 2)
 })
 
 t.test('nothing to do where a channel wants neither', async (t) => {
-  const { broker, presence, attend } = rig()
-  const attendance = attend()
-  await attendance.enter()
-  attendance.join()
-  attendance.leave()
+  const { broker, presence, keep } = rig()
+  const entry = keep()
+  await entry.add()
+  entry.announce()
+  entry.remove()
   await presence.settled()
   t.same(broker.calls, [])
 })
 
 t.test('gone before the entry is there', async (t) => {
-  const { clock, broker, presence, attend } = rig()
-  const attendance = attend({ ttl: 3_000, joinLeave: true })
-  const entered = attendance.enter()
-  attendance.leave()
-  await entered
+  const { clock, broker, presence, keep } = rig()
+  const entry = keep({ ttl: 3_000, joinLeave: true })
+  const added = entry.add()
+  entry.remove()
+  await added
   await presence.settled()
   clock.advance(5_000)
   t.same(broker.calls, ['add', 'remove'])
 })
 
 t.test('a broker that is away', async (t) => {
-  const { broker, failures, presence, attend } = rig()
+  const { broker, failures, presence, keep } = rig()
   broker.fail = true
-  const attendance = attend({ ttl: 3_000 })
-  await t.rejects(attendance.enter(), { message: 'away' })
-  attendance.leave()
+  const entry = keep({ ttl: 3_000 })
+  await t.rejects(entry.add(), { message: 'away' })
+  entry.remove()
   await presence.settled()
   t.same(failures, ['presence'])
 })
