@@ -5,7 +5,7 @@ import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
 import { StreamCursor, type Subscriber } from './cursor.ts'
 import { Feed, type Format } from './feed.ts'
-import { continuityOf, Recovery, type StartingPoint, type Welcome } from './recovery.ts'
+import { continuityOf, type PreparedStream, Recovery, type StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
 export interface ChannelParts {
@@ -81,36 +81,42 @@ export class Channel {
 
   /**
    * Adds a subscriber. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
-   * await this have had their turn, or, with a `welcome`, after that is done. Rejects where the broker can't be
-   * reached; then it is not subscribed.
+   * await this have had their turn. Rejects where the broker can't be reached; then it is not subscribed.
    */
-  async subscribe(
-    subscriber: Subscriber,
-    format: Format,
-    since: StartingPoint | undefined,
-    welcome?: Welcome
-  ): Promise<SubscribeResult> {
+  subscribe(subscriber: Subscriber, format: Format, since: StartingPoint | undefined): Promise<SubscribeResult> {
+    const cursor = this.#add(subscriber, format)
+    return this.#join(cursor, () => this.#recovery.deliver(cursor, this.#options.history && since))
+  }
+
+  /** As `subscribe`, but the subscriber takes what it missed, and is given nothing until it says so. */
+  prepare(subscriber: Subscriber, format: Format, since: StartingPoint | undefined): Promise<PreparedStream> {
+    const cursor = this.#add(subscriber, format)
+    return this.#join(cursor, () => this.#recovery.prepare(cursor, this.#options.history && since))
+  }
+
+  #add(subscriber: Subscriber, format: Format): StreamCursor {
     const cursor = new StreamCursor(subscriber, this.#feed(format))
     this.#cursors.set(subscriber, cursor)
-    const joined = this.#join(cursor, since, welcome)
+    return cursor
+  }
+
+  async #join<Result extends SubscribeResult>(cursor: StreamCursor, begin: () => Promise<Result>): Promise<Result> {
+    const joined = this.#begin(cursor, begin)
     cursor.joined = joined
     try {
       return await joined
     } catch (error) {
-      if (this.#isCurrent(cursor)) this.unsubscribe(subscriber)
+      if (this.#isCurrent(cursor)) this.unsubscribe(cursor.subscriber)
       throw error
-    }
-  }
-
-  async #join(cursor: StreamCursor, since: StartingPoint | undefined, welcome: Welcome | undefined) {
-    try {
-      await this.open()
-      if (!this.#isCurrent(cursor)) return { recovered: false, ...this.position }
-      this.#joining.add(cursor)
-      return await this.#recovery.begin(cursor, this.#options.history && since, welcome)
     } finally {
       cursor.joined = undefined
     }
+  }
+
+  async #begin<Result>(cursor: StreamCursor, begin: () => Promise<Result>): Promise<Result> {
+    await this.open()
+    if (this.#isCurrent(cursor)) this.#joining.add(cursor)
+    return begin()
   }
 
   /** Resolves once a subscriber that is joining has joined; rejects if it could not. */

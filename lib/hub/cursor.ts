@@ -9,8 +9,8 @@ export interface Subscriber {
   readonly closed: boolean
   /** Channels that it may be subscribed to at a time. */
   readonly maxSubscriptions: number
-  /** So many bytes of history are sent to it; there if it pays for that. */
-  pay?(bytes: number): void
+  /** The subscriber has caused so many bytes of history to be sent. Absent if nothing counts them. */
+  spend?(bytes: number): void
   /** Publications of the channel were lost to this subscriber and can't be had again; it goes on from `position`. */
   insufficientState(channel: string, position: Position): void
 }

@@ -15,7 +15,7 @@ import { exceptedId } from './excepted.ts'
 import type { Format } from './feed.ts'
 import type { PublishOptions, PublishResult } from './publish-options.ts'
 import { checkPublishOptions } from './publish-options.ts'
-import type { StartingPoint, Welcome } from './recovery.ts'
+import type { PreparedStream, StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
 export interface HubOptions {
@@ -75,24 +75,39 @@ export class Hub {
     member: Subscriber,
     name: string,
     format: Format,
-    options: { readonly since?: StartingPoint } | undefined,
-    welcome?: Welcome
+    options: { readonly since?: StartingPoint } | undefined
   ): Promise<SubscribeResult> {
-    if (!isChannelName(name)) throw new InvalidChannelError()
-    if (member.closed) throw new SocketClosedError()
-    const names = this.#memberships.get(member) ?? new Set()
-    if (!names.has(name) && names.size >= member.maxSubscriptions) throw new SubscriptionLimitError()
-    const { channel } = this.#enter(name)
-    if (names.has(name)) {
-      // Two calls hold together, or fail together.
-      await channel.joined(member)
-      if (member.closed) throw new SocketClosedError()
-      return { recovered: false, ...channel.position }
+    const channel = this.#enter(member, name)
+    if (!this.isOn(member, name)) {
+      return this.#add(member, name, () => channel.subscribe(member, format, options?.since))
     }
-    names.add(name)
-    this.#memberships.set(member, names)
+    // Two calls hold together, or fail together.
+    await channel.joined(member)
+    if (member.closed) throw new SocketClosedError()
+    return { recovered: false, ...channel.position }
+  }
+
+  /**
+   * As `subscribe`, for a member that answers its client before it is given anything: with what it missed, and then it
+   * calls `begin`. It must not be subscribed to the channel already.
+   */
+  async prepare(
+    member: Subscriber,
+    name: string,
+    format: Format,
+    since: StartingPoint | undefined
+  ): Promise<PreparedStream> {
+    const channel = this.#enter(member, name)
+    return this.#add(member, name, () => channel.prepare(member, format, since))
+  }
+
+  /** Enters the membership, which is given up if the subscription fails. */
+  async #add<Result>(member: Subscriber, name: string, subscribe: () => Promise<Result>): Promise<Result> {
+    const names = this.#memberships.get(member)
+    if (names === undefined) this.#memberships.set(member, new Set([name]))
+    else names.add(name)
     try {
-      const result = await channel.subscribe(member, format, options?.since, welcome)
+      const result = await subscribe()
       if (member.closed) throw new SocketClosedError()
       return result
     } catch (error) {
@@ -169,7 +184,16 @@ export class Hub {
     return this.#entries.get(name)?.channel.position
   }
 
-  #enter(name: string): OpenChannel {
+  /** Finds or makes the channel that a member asks for. Throws if it may not have it. */
+  #enter(member: Subscriber, name: string): Channel {
+    if (!isChannelName(name)) throw new InvalidChannelError()
+    if (member.closed) throw new SocketClosedError()
+    const count = this.#memberships.get(member)?.size ?? 0
+    if (!this.isOn(member, name) && count >= member.maxSubscriptions) throw new SubscriptionLimitError()
+    return this.#open(name)
+  }
+
+  #open(name: string): Channel {
     const { wheel, historyOf, ...shared } = this.#options
     let entry = this.#entries.get(name)
     if (entry === undefined) {
@@ -179,7 +203,7 @@ export class Hub {
       this.#entries.set(name, entry)
     }
     wheel.delete(entry)
-    return entry
+    return entry.channel
   }
 
   #leaveIfEmpty(name: string): void {

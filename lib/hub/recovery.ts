@@ -9,16 +9,16 @@ import type { SubscribeResult } from './subscribe-options.ts'
 /** Where a subscriber wants to go on: after a position, or from the first publication that is kept. */
 export type StartingPoint = Position | 'start'
 
-/**
- * Tells a subscriber where it stands, and hands over what it missed, before anything newer is queued for it. Gives how
- * many of those it took (all, unless told): the rest comes as frames, as fast as its reader takes them. Called at most
- * once; while its promise is pending, what is published is kept for the subscriber.
- */
-export type Welcome = (
-  result: SubscribeResult,
-  missed: readonly Publication[]
-  // biome-ignore lint/suspicious/noConfusingVoidType: whoever takes everything need not say so
-) => number | void | Promise<number | void>
+/** A subscription that is made, and is given nothing yet: what is published is kept for it until `begin` is called. */
+export interface PreparedStream extends SubscribeResult {
+  /** The first page of what it missed. */
+  readonly missed: readonly Publication[]
+  /**
+   * The subscriber has taken so many of `missed`. The rest comes as frames, as fast as its reader takes them, and then
+   * what is newer. Called once.
+   */
+  begin(taken: number): void
+}
 
 /**
  * How a page of history goes on from a position: up to the newest (`complete`), part of the way (`partial`: the next
@@ -31,6 +31,12 @@ export function continuityOf(since: Position, { publications, position }: Histor
   if (since.epoch !== position.epoch || since.offset > position.offset || !isContiguous) return 'hole'
   if (since.offset + publications.length === position.offset) return 'complete'
   return publications.length > 0 ? 'partial' : 'hole'
+}
+
+/** Where a new subscriber stands. */
+interface Located extends Omit<PreparedStream, 'begin'> {
+  /** Undefined if it does not go on from a position. */
+  readonly continuity?: Continuity
 }
 
 export interface RecoveryOptions {
@@ -88,35 +94,35 @@ export class Recovery {
   }
 
   /**
-   * Gives a new subscriber what it missed. Resolves once that is queued; what is newer is queued after those who await
-   * this have had their turn, or, with a `welcome`, after that is done.
+   * Gives a new subscriber what it missed, page by page unless the reader is slow: then the rest comes as it reads.
+   * Resolves once that is queued; what is newer is queued after those who await this have had their turn.
    */
-  async begin(
-    cursor: StreamCursor,
-    since: StartingPoint | undefined,
-    welcome: Welcome | undefined
-  ): Promise<SubscribeResult> {
-    const from = since === 'start' ? { ...this.#channel.position(), offset: 0 } : since
-    if (!isPosition(from)) {
-      const result = { recovered: false, ...this.#channel.position() }
-      cursor.moveTo(result)
-      cursor.buffer = []
-      if (welcome !== undefined) await this.#introduce(cursor, result, [], welcome)
-      else this.#goLiveAfter(cursor)
-      return result
+  async deliver(cursor: StreamCursor, since: StartingPoint | undefined): Promise<SubscribeResult> {
+    const { missed, continuity, ...first } = await this.#locate(cursor, since)
+    if (!this.#channel.isCurrent(cursor)) return { ...first, recovered: false }
+    let result: SubscribeResult = first
+    this.#give(cursor, missed)
+    if (continuity === 'partial' && !cursor.behind) {
+      const rest = await this.#readOn(cursor)
+      result = { recovered: rest.continuity !== 'hole', ...rest.position }
+      if (!result.recovered) cursor.moveTo(result)
     }
-    const page = await this.#readFor(cursor, from)
-    const continuity = continuityOf(from, page)
-    const recovered = continuity !== 'hole'
-    const result = { recovered, ...positionOf(page) }
-    if (!this.#channel.isCurrent(cursor)) return { ...result, recovered: false }
-    cursor.moveTo(recovered ? from : result)
-    const missed = recovered ? page.publications : []
-    if (welcome === undefined) return await this.#deliver(cursor, result, missed, continuity)
-    this.#options.recovered(recovered)
-    cursor.behind = continuity === 'partial'
-    await this.#introduce(cursor, result, missed, welcome)
+    if (continuity !== undefined) this.#options.recovered(result.recovered)
+    this.#goLiveAfter(cursor)
     return result
+  }
+
+  /** Finds out what a new subscriber missed, and keeps what is newer until the subscriber has taken that. */
+  async prepare(cursor: StreamCursor, since: StartingPoint | undefined): Promise<PreparedStream> {
+    const { missed, continuity, ...result } = await this.#locate(cursor, since)
+    if (continuity !== undefined && this.#channel.isCurrent(cursor)) this.#options.recovered(result.recovered)
+    const begin = (taken: number) => {
+      cursor.offset += taken
+      // Not before: one that is behind is given what it missed as soon as its reader is ready.
+      cursor.behind = continuity === 'partial' || taken < missed.length
+      this.#goLive(cursor)
+    }
+    return { ...result, missed, begin }
   }
 
   /** The subscriber's reader takes again what it is sent: gives what it missed meanwhile. */
@@ -136,37 +142,22 @@ export class Recovery {
     cursor.behind = true
   }
 
-  /** Queues what was missed, page by page unless the reader is slow: what is left then comes as it reads. */
-  async #deliver(
-    cursor: StreamCursor,
-    result: SubscribeResult,
-    missed: readonly Publication[],
-    continuity: Continuity
-  ): Promise<SubscribeResult> {
-    this.#give(cursor, missed)
-    let told = result
-    if (continuity === 'partial' && !cursor.behind) {
-      const rest = await this.#readOn(cursor)
-      told = { recovered: rest.continuity !== 'hole', ...rest.position }
-      if (!told.recovered) cursor.moveTo(told)
+  /** Finds a new subscriber's place, and moves its cursor there. What is published from here on is buffered for it. */
+  async #locate(cursor: StreamCursor, since: StartingPoint | undefined): Promise<Located> {
+    const position = this.#channel.position()
+    const from = since === 'start' ? { ...position, offset: 0 } : since
+    // It may have left while the channel was opened.
+    if (!isPosition(from) || !this.#channel.isCurrent(cursor)) {
+      cursor.moveTo(position)
+      cursor.buffer = []
+      return { recovered: false, ...position, missed: [] }
     }
-    this.#options.recovered(told.recovered)
-    this.#goLiveAfter(cursor)
-    return told
-  }
-
-  /** Lets the subscriber be told where it stands, and what it missed, while what is newer is kept back. */
-  async #introduce(
-    cursor: StreamCursor,
-    result: SubscribeResult,
-    missed: readonly Publication[],
-    welcome: Welcome
-  ): Promise<void> {
-    cursor.buffer ??= []
-    const taken = (await welcome(result, missed)) ?? missed.length
-    cursor.offset += taken
-    if (taken < missed.length) cursor.behind = true
-    this.#goLive(cursor)
+    const page = await this.#readFor(cursor, from)
+    const continuity = continuityOf(from, page)
+    const recovered = continuity !== 'hole'
+    const result = { recovered, ...positionOf(page) }
+    cursor.moveTo(recovered ? from : result)
+    return { ...result, missed: recovered ? page.publications : [], continuity }
   }
 
   /** Gives page after page, until all is given (`complete`), the reader is slow (`partial`), or there is a hole. */
@@ -217,7 +208,7 @@ export class Recovery {
         continue
       }
       const frame = feed.encode(publication)
-      subscriber.pay?.(frame.length)
+      subscriber.spend?.(frame.length)
       cursor.give({ offset, frame })
     }
   }

@@ -49,7 +49,7 @@ export interface SessionCommands {
 
 /** One connection that speaks the channel protocol. */
 export class Session implements Subscriber, ConnectionSession, Timed {
-  readonly socket: SessionConnection
+  readonly connection: SessionConnection
   readonly request: FastifyRequest
   readonly services: SessionServices
   readonly subscriptions = new Map<string, Subscription>()
@@ -73,40 +73,40 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   #unknownBytes = 0
 
   constructor(
-    socket: SessionConnection,
+    connection: SessionConnection,
     request: FastifyRequest,
     services: SessionServices,
     commands: SessionCommands
   ) {
     this.#commands = commands
-    this.socket = socket
+    this.connection = connection
     this.request = request
     this.services = services
-    this.user = socket.user
+    this.user = connection.user
     this.#lanes = new Lanes({
-      capacity: socket.settings.limits.maxQueue,
-      maxBytes: socket.settings.limits.maxPayload,
-      full: () => socket.intake.hold(HELD_BY.inbox),
-      free: () => socket.intake.release(HELD_BY.inbox)
+      capacity: connection.settings.limits.maxQueue,
+      maxBytes: connection.settings.limits.maxPayload,
+      full: () => connection.intake.hold(HELD_BY.inbox),
+      free: () => connection.intake.release(HELD_BY.inbox)
     })
     this.#asked = new ApplicationRequests(this, this.#lanes)
-    socket.outbox.droppedNotice = laggingPush
-    this.#replies = new ReplyBatch(services.turn, (text) => socket.sendText(text))
-    socket.outbox.addSource(this.#replies)
-    socket.allow(MAX_FRAMED, () => this.#tooMuch())
+    connection.outbox.droppedNotice = laggingPush
+    this.#replies = new ReplyBatch(services.turn, (text) => connection.sendText(text))
+    connection.outbox.addSource(this.#replies)
+    connection.allow(MAX_FRAMED, () => this.#tooMuch())
     services.wheel.set(this, services.wheel.now() + services.authTimeout)
   }
 
   get outbox(): Outbox {
-    return this.socket.outbox
+    return this.connection.outbox
   }
 
   get closed(): boolean {
-    return this.#state === 'ended' || this.socket.closed
+    return this.#state === 'ended' || this.connection.closed
   }
 
   get maxSubscriptions(): number {
-    return this.socket.maxSubscriptions
+    return this.connection.maxSubscriptions
   }
 
   get channels(): string[] {
@@ -147,24 +147,24 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   /** Nobody knows it yet, and it sends more than anybody needs to be known. */
   #tooMuch(): void {
     this.disconnect(DISCONNECT.badRequest)
-    this.socket.cutOff()
+    this.connection.cutOff()
   }
 
   get #listens(): boolean {
-    return !this.socket.closed && !this.#draining && this.#state !== 'ended' && this.#state !== 'refused'
+    return !this.connection.closed && !this.#draining && this.#state !== 'ended' && this.#state !== 'refused'
   }
 
   #take(text: string): void {
     const bytes = Buffer.byteLength(text)
     const isLarge = bytes > LARGE
-    if (isLarge && !this.socket.intake.takeCommand(bytes)) {
+    if (isLarge && !this.connection.intake.takeCommand(bytes)) {
       this.#answer(idOf(text), ERROR.tooManyRequests)
       return
     }
-    const line = readLine(text, this.socket.settings.limits.maxDepth)
+    const line = readLine(text, this.connection.settings.limits.maxDepth)
     if ('parsed' in line && line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
     else if ('parsed' in line && line.parsed === 'pong') this.#pong()
-    else if (!isLarge && !this.socket.intake.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
+    else if (!isLarge && !this.connection.intake.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
     else if ('refused' in line) this.#refuseLine(line.refused)
     else this.#accept(line.parsed as Command, text)
   }
@@ -177,7 +177,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
 
   #pong(): void {
     // One that nobody asked for is harmless; before connect it can't be one.
-    if (this.#state === 'connected') this.socket.pingAnswered()
+    if (this.#state === 'connected') this.connection.pingAnswered()
     else this.disconnect(DISCONNECT.badRequest)
   }
 
@@ -226,7 +226,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   }
 
   get log(): SessionLog {
-    this.#log ??= new SessionLog(this.socket.id, this.socket.settings.log, this.services.wheel)
+    this.#log ??= new SessionLog(this.connection.id, this.connection.settings.log, this.services.wheel)
     return this.#log
   }
 
@@ -239,14 +239,15 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.#replies.add(reply(id, name, result))
   }
 
-  pay(bytes: number): void {
-    this.socket.intake.spend(bytes)
+  /** The client has caused so many bytes to be sent. */
+  spend(bytes: number): void {
+    this.connection.intake.spend(bytes)
   }
 
   /** Sends what stands by itself, behind the replies before it. */
   push(text: string): void {
     this.sendReplies()
-    this.socket.sendText(text)
+    this.connection.sendText(text)
   }
 
   /** Sends the replies of this turn. */
@@ -257,7 +258,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   /** The client has connected, and been told so. */
   connected(): void {
     this.#state = this.#draining ? 'draining' : 'connected'
-    this.socket.intake.liftAllowance()
+    this.connection.intake.liftAllowance()
     this.#asked.settle(this.#state === 'connected')
     for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
   }
@@ -272,7 +273,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
 
   disconnect({ code, reason }: Disconnect): void {
     this.sendReplies()
-    this.socket.close(code, reason)
+    this.connection.close(code, reason)
     this.ended()
   }
 
@@ -317,7 +318,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     subscription.presence?.remove()
     if (!live || definition.hooks.onUnsubscribe === undefined) return
     const context = { ...this.client(), channel, params, code, reason }
-    void this.#tell('onUnsubscribe', definition.hooks.onUnsubscribe, context)
+    void this.#runHook('onUnsubscribe', definition.hooks.onUnsubscribe, context)
   }
 
   /** Whether that subscription is still wanted. */
@@ -326,7 +327,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   }
 
   /** Runs a hook that nobody waits for. */
-  async #tell<Context>(hook: string, call: (context: Context) => unknown, context: Context): Promise<void> {
+  async #runHook<Context>(hook: string, call: (context: Context) => unknown, context: Context): Promise<void> {
     try {
       await call(context)
     } catch (thrown) {
@@ -367,13 +368,13 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.#asked.extended(expiresAt)
   }
 
-  /** Throws where the hooks of the scope that declared it don't let the client's command pass. */
-  pass({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
+  /** Runs the hooks of the scope that declared something. Throws if they refuse the client's command. */
+  runGuard({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
     return guard && this.services.deadline.wait(guard(this.request))
   }
 
   /** Which client hooks are told that it is. */
   client(): ClientContext {
-    return { user: this.user, connection: this.socket.id, request: this.request }
+    return { user: this.user, connection: this.connection.id, request: this.request }
   }
 }

@@ -398,19 +398,44 @@ t.test('a slow reader that leaves while it catches up gets nothing more', async 
   t.ok(slow.offsets.length <= before + 2, 'but for what was written already')
 })
 
-t.test('a welcome that does not say how much it took took all', async (t) => {
+t.test('a prepared stream gives nothing until it begins', async (t) => {
   const rig = await makeRig(t)
   const { epoch } = await rig.subscribe(rig.reader(), 'h')
   await rig.publish('h', 1, 2)
   const reader = rig.reader()
-  const told: unknown[] = []
-  await rig.hub.subscribe(reader, 'h', socketFormat, { since: { offset: 0, epoch } }, (result, missed) => {
-    told.push(result.recovered, missed.length)
-  })
-  t.strictSame(told, [true, 2])
+  const { missed, begin, ...result } = await rig.hub.prepare(reader, 'h', socketFormat, { offset: 0, epoch })
+  t.strictSame(result, { recovered: true, offset: 2, epoch })
+  t.strictSame(
+    missed.map(({ offset }) => offset),
+    [1, 2]
+  )
   await rig.publish('h', 3)
   await rig.written()
-  t.strictSame(reader.data, [3])
+  t.strictSame(reader.data, [])
+  begin(missed.length)
+  await rig.publish('h', 4)
+  await rig.written()
+  t.strictSame(reader.data, [3, 4])
+})
+
+t.test('a stream that its subscriber left while it was prepared gives nothing', async (t) => {
+  const rig = await makeRig(t)
+  const { epoch } = await rig.subscribe(rig.reader(), 'h')
+  await rig.publish('h', 1)
+  for (const since of [undefined, { offset: 0, epoch }]) {
+    const reader = rig.reader()
+    const release = rig.broker.holdHistory()
+    const preparing = rig.hub.prepare(reader, 'h', socketFormat, since)
+    await rig.written()
+    rig.hub.unsubscribe(reader, 'h')
+    release()
+    const { missed, begin } = await preparing
+    begin(missed.length)
+    await rig.publish('h', 2)
+    await rig.written()
+    t.strictSame(reader.data, [])
+  }
+  t.strictSame(rig.recoveries, [], 'nor is it counted')
 })
 
 t.test('case 155: a publication without a position on a channel with history is reported', async (t) => {

@@ -182,21 +182,22 @@ t.test('an answer that is older than what the node has given since is not shared
 })
 
 t.test(
-  'with a welcome, what it does not take of the first page comes as frames, and so do the next pages',
+  'what a prepared subscriber does not take of the first page comes as frames, and so do the next pages',
   async (t) => {
     const rig = await makeRig(t, LARGE)
     const { epoch } = await rig.subscribe(rig.reader(), 'h')
     await rig.publish('h', ...range(1, 1_200))
     for (const taken of [1_000, 400]) {
       const reader = rig.reader({ soft: 1_000_000, hard: 10_000_000 })
-      const welcomed: number[] = []
-      const result = await rig.hub.subscribe(reader, 'h', socketFormat, { since: 'start' }, (_result, missed) => {
-        welcomed.push(missed.length)
-        return taken
-      })
+      const { missed, begin, ...result } = await rig.hub.prepare(reader, 'h', socketFormat, 'start')
       t.same(result, { recovered: true, offset: 1_200, epoch })
+      t.equal(missed.length, 1_000)
+      rig.hub.caughtUp(reader)
+      rig.hub.audit(['h'])
       await rig.written()
-      t.same(welcomed, [1_000])
+      t.same(reader.data, [], 'nothing makes it begin but its subscriber')
+      begin(taken)
+      await rig.written()
       t.same(reader.data, range(taken + 1, 1_200))
       rig.hub.unsubscribe(reader, 'h')
     }

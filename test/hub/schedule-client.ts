@@ -14,7 +14,7 @@ import { hashOf } from '../checker/subscriber.ts'
 const LIMITS = { soft: 400, hard: 6_000 }
 const wrapping: Format = { ...socketFormat, name: 'wrapping' }
 
-/** As a socket's handler would answer, or as a session does: by a welcome, before anything newer. */
+/** As a socket's handler would answer, or as a session does: with what was missed, before anything newer. */
 export type Style = 'socket' | 'session'
 
 interface Told {
@@ -172,7 +172,9 @@ export class ScheduleClient implements ClientLog {
     const subscribing =
       this.style === 'socket'
         ? this.#hub.subscribe(connection, channel, socketFormat, options).then(tell)
-        : this.#hub.subscribe(connection, channel, wrapping, options, (result, missed) => {
+        : this.#hub.prepare(connection, channel, wrapping, since).then(({ missed, begin, ...result }) => {
+            // As a session does: one that was ended meanwhile is not answered.
+            if (!this.#hub.isOn(connection, channel)) return
             tell(result)
             const inAnswer = missed.slice(0, takes ?? missed.length)
             for (const publication of inAnswer) {
@@ -183,7 +185,7 @@ export class ScheduleClient implements ClientLog {
                 epoch: publication.epoch
               })
             }
-            return takes === undefined ? undefined : inAnswer.length
+            begin(inAnswer.length)
           })
     subscribing.catch(() => isWanted() && connection.send({ ended: channel }))
     return true

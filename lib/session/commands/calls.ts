@@ -13,7 +13,7 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>, text: str
   const { deadline, findMethod } = session.services
   const definition = findMethod(method)
   if (definition === undefined) throw new ChannelError(ERROR.methodNotFound.code)
-  await session.pass(definition)
+  await session.runGuard(definition)
   refuseUnsafeIntegers(text, 'rpc')
   const { validator, serializer = stringify } = definition
   const validation = validator === undefined ? { value: data } : runValidator(validator, data ?? null)

@@ -10,7 +10,7 @@ import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly } from './permission.ts'
-import { subscribeAtConnect } from './server-subscriptions.ts'
+import { prepareAtConnect } from './server-subscriptions.ts'
 
 // What this server calls itself to its clients. Its version is nobody's business.
 const VERSION = 'fastify-realtime'
@@ -22,7 +22,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const { request } = command
   plainOnly(command.request)
   refuseUnsafeIntegers(text, 'connect')
-  const { services, socket } = session
+  const { services, connection } = session
   const verified = await authenticate(session, request.token)
   if (session.closed) return
   const { data, name, version } = request
@@ -31,20 +31,23 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const grant = answerOf(await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
   session.info = infoOf(session.user, grant)
-  await subscribeAtConnect(session, grant.subscriptions ?? [], request.subs, (subs) => {
-    const result = connectResult({
-      client: socket.id,
-      version: VERSION,
-      // Only who came with a token in `connect` can come with another.
-      ttl: timeToLive(verified?.claims.exp),
-      ping: Math.max(1, Math.ceil((socket.settings.heartbeat.interval * LATEST_PING) / 1000)),
-      data: grant.data === undefined ? undefined : stringify(grant.data),
-      subs
-    })
-    session.reply(command, result)
-    session.sendReplies()
+  const welcome = grant.data === undefined ? undefined : stringify(grant.data)
+  const subscriptions = await prepareAtConnect(session, grant.subscriptions ?? [], request.subs)
+  if (session.closed) return
+  const result = connectResult({
+    client: connection.id,
+    version: VERSION,
+    // Only a client that came with a token in `connect` can come with another.
+    ttl: timeToLive(verified?.claims.exp),
+    ping: Math.max(1, Math.ceil((connection.settings.heartbeat.interval * LATEST_PING) / 1000)),
+    data: welcome,
+    subs: new Map(subscriptions.map((subscription) => [subscription.channel, subscription.result()]))
   })
-  session.connected()
+  session.reply(command, result)
+  session.sendReplies()
+  for (const subscription of subscriptions) subscription.begin()
+  // If publications of one of them were lost in the meantime, that has ended the connection.
+  if (!session.closed) session.connected()
 }
 
 /** The token that came with `connect`; undefined if the handshake's is enough, or none is needed. */
@@ -75,10 +78,10 @@ async function become(session: Session, verified: Verified): Promise<void> {
 
 /** The connection is the token's owner's, who may have been disconnected while the token was verified. */
 function identify(session: Session, { claims, adopt }: Verified): void {
-  const dismissal = adopt(session.user === null ? session.socket.id : undefined)
+  const dismissal = adopt(session.user === null ? session.connection.id : undefined)
   if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
   session.user = claims
-  session.socket.identify(claims, expiryOf(session, claims))
+  session.connection.identify(claims, expiryOf(session, claims))
 }
 
 function expiryOf({ services: { wheel } }: Session, { exp }: Claims): number {
@@ -95,7 +98,7 @@ function disconnection({ code, reason }: Disconnect): ChannelError {
 
 /** `refresh`: the client comes with a new token before the old one expires. */
 export async function refresh(session: Session, command: CommandOf<'refresh'>): Promise<void> {
-  const { services, request, user, socket } = session
+  const { services, request, user, connection } = session
   if (!services.authenticated) throw new ChannelError(ERROR.notAvailable.code)
   const verdict = await services.verify(command.request.token, request, 'connection')
   if ('fault' in verdict) throw refreshError(verdict.fault)
@@ -103,7 +106,7 @@ export async function refresh(session: Session, command: CommandOf<'refresh'>): 
   if (claims.sub !== user?.sub) throw new ChannelError(ERROR.permissionDenied.code)
   if (session.closed) return
   identify(session, verdict)
-  session.reply(command, refreshResult(socket.id, VERSION, timeToLive(claims.exp)))
+  session.reply(command, refreshResult(connection.id, VERSION, timeToLive(claims.exp)))
 }
 
 /** Nothing is lost yet: the connection lives until its old token expires, and the client may try again. */

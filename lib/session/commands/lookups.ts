@@ -3,8 +3,8 @@ import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
-import { findDeclared } from './attach.ts'
 import type { CommandOf } from './command.ts'
+import { findDeclared } from './declared-channel.ts'
 import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.
@@ -21,7 +21,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
   const query = {
     limit: limit < 0 ? PAGE : Math.min(limit, PAGE),
-    maxBytes: session.socket.settings.limits.buffered.hard,
+    maxBytes: session.connection.settings.limits.buffered.hard,
     reverse,
     ...(since && { since })
   }
@@ -44,9 +44,9 @@ function answer(
   ask: () => Promise<string>
 ): Promise<void> {
   return session.lookups.run(async () => {
-    if (session.socket.intake.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
+    if (session.connection.intake.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
     const result = await ask()
-    session.pay(result.length)
+    session.spend(result.length)
     session.reply(command, result)
     // The broker may answer at once: the next ones must not keep the others waiting for as long as all of them take.
     if (result.length > LARGE) await nextTurn()

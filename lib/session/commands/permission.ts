@@ -43,7 +43,7 @@ function required<Name extends Required>(
   if (hook !== undefined) return hook
   if (!reported.has(name)) {
     reported.add(name)
-    session.socket.settings.log.warn({ pattern, hook: name }, 'channel hook missing')
+    session.connection.settings.log.warn({ pattern, hook: name }, 'channel hook missing')
   }
   throw new ChannelError(ERROR.permissionDenied.code)
 }
@@ -69,7 +69,12 @@ export function subscribersOnly({ subscriptions }: Session, channel: string): vo
 export function stillAllowed(session: Session, channel: string, { publishers }: ChannelDefinition): void {
   if (!session.closed) {
     if (publishers === 'subscribers') subscribersOnly(session, channel)
-  } else if (session.socket.endedBy === 'server') throw new ChannelError(ERROR.permissionDenied.code)
+  } else if (session.connection.endedBy === 'server') throw new ChannelError(ERROR.permissionDenied.code)
+}
+
+/** Throws 103 if a subscription that is being made or changed has ended meanwhile. */
+export function stillHeld(session: Session, subscription: Subscription): void {
+  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
 /** Throws 107 for a filter by tags, a map or a shared poll: no channel offers them. */
@@ -91,7 +96,7 @@ export async function allowHistory(
   query: HistoryAccess
 ): Promise<void> {
   const { onHistory } = definition.hooks
-  await session.pass(definition)
+  await session.runGuard(definition)
   if (onHistory === undefined) subscribersOnly(session, channel)
   else answerOf(await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query })))
 }
@@ -103,7 +108,7 @@ export async function allowPresence(
   { definition, params }: DeclaredChannel
 ): Promise<void> {
   const { onPresence } = definition.hooks
-  await session.pass(definition)
+  await session.runGuard(definition)
   if (onPresence === undefined) subscribersOnly(session, channel)
   else answerOf(await session.services.deadline.wait(onPresence({ ...session.client(), channel, params })))
 }
@@ -119,19 +124,19 @@ export async function mayRecover(
   if (since === undefined || definition.history === undefined) return true
   return isAllowed(async () => {
     // For the client's own command the scope's hooks have run already.
-    if (byServer) await session.pass(definition)
+    if (byServer) await session.runGuard(definition)
     const query = { limit: -1, since, reverse: false }
     answerOf(await session.services.deadline.wait(onHistory?.({ ...session.client(), channel, params, ...query })))
   })
 }
 
 /** Whether a subscription that is being made is sent who joins and who leaves; `asked` if the client asked for it. */
-export async function mayHear(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
+export async function mayReceiveJoins(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
   const { channel, params, definition, byServer } = subscription
   const { joinLeave, hooks } = definition
   if (!joinLeave || !(asked || joinLeave === 'always')) return false
   return isAllowed(async () => {
-    if (byServer) await session.pass(definition)
+    if (byServer) await session.runGuard(definition)
     answerOf(await session.services.deadline.wait(hooks.onPresence?.({ ...session.client(), channel, params })))
   })
 }

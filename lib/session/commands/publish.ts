@@ -5,8 +5,9 @@ import { runValidator } from '../../input/validator.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import type { Session } from '../session.ts'
-import { describe, findDeclared } from './attach.ts'
+import { describeClient } from './client-info.ts'
 import type { CommandOf } from './command.ts'
+import { findDeclared } from './declared-channel.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 
@@ -17,7 +18,7 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const { definition, params } = findDeclared(session, channel)
   const onPublish = publishHook(session, definition)
   if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
-  await session.pass(definition)
+  await session.runGuard(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
   if (validator !== undefined) refuseUnsafeIntegers(text, 'publish')
@@ -32,11 +33,11 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
-  const info = session.subscriptions.get(channel)?.info ?? describe(session)
+  const info = session.subscriptions.get(channel)?.info ?? describeClient(session)
   const key = checkIdempotencyKey(grant.idempotencyKey)
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
-  await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.socket.id }, info)
+  await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.connection.id }, info)
   session.reply(command, '{}')
 }

@@ -5,58 +5,29 @@ import type { Position } from '../../protocol/position.ts'
 import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
-import { attach, openSubscription } from './attach.ts'
+import { openSubscription, type PreparedSubscription, prepareSubscription } from './prepared-subscription.ts'
 
 // The client can't ask for joins and leaves here: the application did, when it declared the channel.
 const OPTIONS = { joinLeave: true }
 
-/**
- * Makes the subscriptions that a client is connected with. `told` sends the connect reply with their results, before
- * anything of their channels is sent.
- */
-export async function subscribeAtConnect(
+/** Makes the subscriptions that a client is connected with. If one can't be made, none is. */
+export async function prepareAtConnect(
   session: Session,
   channels: readonly string[],
-  positions: ReadonlyMap<string, Position | undefined>,
-  told: (results: ReadonlyMap<string, string>) => void
-): Promise<void> {
-  const wanted = new Set(channels)
-  if (wanted.size > session.maxSubscriptions) {
+  positions: ReadonlyMap<string, Position | undefined>
+): Promise<PreparedSubscription[]> {
+  const names = new Set(channels)
+  if (names.size > session.maxSubscriptions) {
     throw new ChannelError(DISCONNECT.channelLimit.code, DISCONNECT.channelLimit.reason)
   }
-  const results = new Map<string, string>()
-  let release!: () => void
-  const replied = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  const subscriptions = openAll(session, wanted)
-  const attached: Promise<void>[] = []
-  const ready = subscriptions.map(
-    (subscription) =>
-      new Promise<void>((resolve, reject) => {
-        const { channel } = subscription
-        const told = async (result: string) => {
-          results.set(channel, result)
-          resolve()
-          await replied
-        }
-        const done = attach(session, subscription, positions.get(channel), told, OPTIONS)
-        attached.push(done)
-        done.then(resolve, reject)
-      })
-  )
+  const subscriptions = openAll(session, names)
+  const prepare = (subscription: Subscription) =>
+    prepareSubscription(session, subscription, { ...OPTIONS, since: positions.get(subscription.channel) })
   try {
-    await Promise.all(ready)
-    if (!session.closed) {
-      for (const subscription of subscriptions) subscription.live = true
-      told(results)
-    }
+    return await Promise.all(subscriptions.map(prepare))
   } catch (error) {
     for (const subscription of subscriptions) session.drop(subscription, UNSUBSCRIBE.byServer)
     throw error
-  } finally {
-    release()
-    await Promise.allSettled(attached)
   }
 }
 
@@ -75,12 +46,9 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
 /** The application subscribes a client that is connected already. */
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.has(channel)) return
-  const subscription = openSubscription(session, channel, true)
-  const told = (result: string) => {
-    subscription.live = true
-    session.push(subscribePush(channel, result))
-  }
-  await attach(session, subscription, undefined, told, OPTIONS)
+  const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
+  session.push(subscribePush(channel, prepared.result()))
+  prepared.begin()
 }
 
 /** The same if nobody waits for it: an error is logged. */

@@ -5,10 +5,10 @@ import { subRefreshResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
-import { attach, openSubscription } from './attach.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { answerOf, plainOnly, subscribeHook } from './permission.ts'
+import { answerOf, plainOnly, stillHeld, subscribeHook } from './permission.ts'
+import { openSubscription, prepareSubscription } from './prepared-subscription.ts'
 
 // A subscription that comes too late for its own end is refused. One that exists goes on until its old end, and its
 // client tries again with a new token: clients take an error that is not temporary for the end of the subscription.
@@ -25,27 +25,26 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   const { definition, params } = subscription
   try {
     const onSubscribe = subscribeHook(session, definition)
-    await session.pass(definition)
+    await session.runGuard(definition)
     const claims = definition.token ? await verifySubscription(session, subscription, token, ONCE) : undefined
     const context = { ...session.client(), channel, params, data, token, claims }
     const { deadline } = session.services
     const grant = (onSubscribe === true ? undefined : answerOf(await deadline.wait(onSubscribe(context)))) ?? {}
-    if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+    stillHeld(session, subscription)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)
     const options = {
       data: grant.data,
       info,
       expiresAt,
+      since,
       rejectUnrecovered: rejectUnrecovered && since !== undefined,
       joinLeave
     }
-    const told = (result: string) => {
-      subscription.live = true
-      session.reply(command, result)
-      session.sendReplies()
-    }
-    await attach(session, subscription, since, told, options)
+    const prepared = await prepareSubscription(session, subscription, options)
+    session.reply(command, prepared.result())
+    session.sendReplies()
+    prepared.begin()
     expireAt(session, subscription, expiresAt)
   } catch (error) {
     session.drop(subscription, UNSUBSCRIBE.byServer)
@@ -67,7 +66,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   const subscription = session.subscriptions.get(channel)
   if (subscription === undefined) throw new ChannelError(ERROR.permissionDenied.code)
   const { definition, params } = subscription
-  await session.pass(definition)
+  await session.runGuard(definition)
   const { onRefresh } = definition.hooks
   if (!definition.token && onRefresh === undefined) {
     // Nobody gives it another end: it keeps the one that it has.
@@ -82,7 +81,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   // A hook that only checks gives no time: the end stays as it was.
   const { expiresAt = claims === undefined ? subscription.expiresAt : claims.exp } = grant
   checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, AGAIN)
-  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+  stillHeld(session, subscription)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
 }

@@ -225,6 +225,27 @@ t.test('a connection that ends while it connects is nobody’s', async (t) => {
   }
 })
 
+t.test('the history of a channel is lost while the client is connected with it', async (t) => {
+  const slow = pending()
+  const rig = await sessionRig(t, { hooks: { onConnect: () => ({ subscriptions: ['kept', 'slow'] }) } })
+  rig.channel(':name', { history: true, presenceTtl: 30_000 })
+  const { addPresence } = rig.broker
+  rig.broker.addPresence = async (channel, ...rest) => {
+    if (channel === 'slow') await slow.promise
+    return addPresence.call(rig.broker, channel, ...rest)
+  }
+  const client = await rig.client({ connect: false })
+  client.say({ id: 1, connect: {} })
+  await quiet()
+  await rig.broker.removeHistory('kept')
+  await quiet()
+  t.equal(client.closed, undefined, 'it waits for its answer')
+  slow.resolve()
+  t.match(await client.heard(), [{ id: 1, connect: { subs: { kept: {}, slow: {} } } }])
+  t.same(client.closed, DISCONNECT.insufficientState)
+  t.same(client.session.channels, [])
+})
+
 t.test('a connection that doesn’t connect in time is ended', async (t) => {
   const rig = await sessionRig(t, { authTimeout: 1_000, verify: () => new Promise(() => undefined) })
   const [silent, waiting, connected] = [await rig.client(stranger), await rig.client(stranger), await rig.client()]

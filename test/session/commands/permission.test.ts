@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ChannelError, ERROR, forbidden } from '../../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
-import { subscribeAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
+import { prepareAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, sessionRig } from '../session-rig.ts'
 
@@ -146,11 +146,10 @@ t.test('a subscription of the server passes the hooks of the scope as the comman
   rig.channel('room', { history: true, joinLeave: true, guard })
   const { epoch } = await rig.publish('room', 1, 2)
   const client = await rig.client({ connect: false })
-  let results: ReadonlyMap<string, string> = new Map()
-  await subscribeAtConnect(client.session, ['room'], new Map([['room', { offset: 1, epoch }]]), (told) => {
-    results = new Map(told)
-  })
-  t.same(JSON.parse(results.get('room') ?? ''), { was_recovering: true }, 'it stands, without what was missed')
+  const positions = new Map([['room', { offset: 1, epoch }]])
+  const [prepared] = await prepareAtConnect(client.session, ['room'], positions)
+  t.same(JSON.parse(prepared?.result() ?? ''), { was_recovering: true }, 'it stands, without what was missed')
+  prepared?.begin()
   t.equal(passes, 2)
   t.same(await client.heard(), [], 'and without its own join')
 })

@@ -2,22 +2,21 @@ import t from 'tap'
 import { ERROR } from '../../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
 import type { Position } from '../../../lib/protocol/position.ts'
-import { subscribeAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
+import { prepareAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, quiet, sessionRig } from '../session-rig.ts'
 
 type Positions = ReadonlyMap<string, Position | undefined>
 
-/** Subscribes a client to channels, and gives the results that it was told, by channel; undefined where it was not. */
+/** Subscribes a client to channels, as its `connect` does, and gives the results by channel. */
 async function atConnect({ session }: Client, channels: string[], positions: Positions = new Map()) {
-  let told: Record<string, unknown> | undefined
-  await subscribeAtConnect(session, channels, positions, (results) => {
-    told = Object.fromEntries(Array.from(results, ([channel, result]) => [channel, JSON.parse(result)]))
-  })
-  return told
+  const prepared = await prepareAtConnect(session, channels, positions)
+  const results = prepared.map((one) => [one.channel, JSON.parse(one.result())])
+  for (const one of prepared) one.begin()
+  return Object.fromEntries(results) as Record<string, unknown>
 }
 
-t.test('a client is told of all its subscriptions at once, before anything of them comes', async (t) => {
+t.test('the subscriptions are made together, and nothing of them comes before the last is', async (t) => {
   const rig = await sessionRig(t)
   rig.channel(':id', { history: true, presenceTtl: 30_000 })
   const { epoch } = await rig.publish('a', 1, 2)
@@ -55,12 +54,12 @@ t.test('the others have heard of it when it is done', async (t) => {
   t.ok(rig.broker.calls.includes('join room'))
 })
 
-t.test('no subscriptions are told as none', async (t) => {
+t.test('no subscriptions make none', async (t) => {
   const rig = await sessionRig(t)
   t.same(await atConnect(await rig.client(), []), {})
 })
 
-t.test('where one can’t be made none is, and nobody is told', async (t) => {
+t.test('if one can’t be made none is, and nobody learns of the others', async (t) => {
   const rig = await sessionRig(t)
   const ended: unknown[] = []
   // It was called for each that had been made by then, although the client had never heard of it.
@@ -86,7 +85,7 @@ t.test('too many, or to what there is not', async (t) => {
   const { code, reason } = DISCONNECT.channelLimit
   await t.rejects(atConnect(client, ['rooms/1', 'rooms/2', 'rooms/3']), { code, message: reason, disconnects: true })
   t.same(client.session.channels, [])
-  t.same(Object.keys((await atConnect(client, ['rooms/1', 'rooms/2'])) ?? {}), ['rooms/1', 'rooms/2'])
+  t.same(Object.keys(await atConnect(client, ['rooms/1', 'rooms/2'])), ['rooms/1', 'rooms/2'])
   const other = await rig.client()
   await t.rejects(atConnect(other, ['rooms/1', 'nowhere']), {
     message: 'onConnect names a channel that is not declared',
@@ -95,7 +94,7 @@ t.test('too many, or to what there is not', async (t) => {
   t.same(other.session.channels, [], 'and nothing is left of the others')
 })
 
-t.test('a connection that ends meanwhile is told nothing, and leaves nothing', async (t) => {
+t.test('a connection that ends meanwhile leaves nothing', async (t) => {
   const rig = await sessionRig(t)
   const ended: unknown[] = []
   rig.channel(':id', { history: true, presenceTtl: 30_000, onUnsubscribe: () => ended.push(1) })

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { ERROR, forbidden } from '../../../lib/protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../../lib/protocol/disconnect-codes.ts'
@@ -141,7 +142,7 @@ t.test('an end that is no time is the application’s fault, and nothing is left
   t.same(await subscribe(client, 'endless'), { subscribe: {} })
 })
 
-t.test('one that ends in the moment in which it begins is told of both, once', async (t) => {
+t.test('a subscription that ends as soon as it begins has its answer and its end, once', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('kept', {
     history: true,
@@ -150,15 +151,18 @@ t.test('one that ends in the moment in which it begins is told of both, once', a
     onRefresh: () => undefined
   })
   const client = await rig.client()
-  const { reply } = client.session
-  client.session.reply = (...args) => {
-    reply.apply(client.session, args)
-    client.session.unsubscribe('kept')
+  const { prepare } = rig.hub
+  // Its history is lost before it begins.
+  rig.hub.prepare = async (...args) => {
+    const stream = await prepare.apply(rig.hub, args)
+    await rig.broker.removeHistory('kept')
+    while (rig.hub.positionOf('kept')?.epoch === stream.epoch) await nextTurn()
+    return stream
   }
   client.say({ id: 1, subscribe: { channel: 'kept' } })
   t.match(await client.heard(), [
     { id: 1, subscribe: { expires: true, ttl: 18 } },
-    { push: { channel: 'kept', unsubscribe: UNSUBSCRIBE.byServer } }
+    { push: { channel: 'kept', unsubscribe: UNSUBSCRIBE.insufficientState } }
   ])
   t.same(client.session.channels, [])
   t.notOk(rig.broker.calls.includes('join kept'))

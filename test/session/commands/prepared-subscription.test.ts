@@ -1,36 +1,25 @@
 import t from 'tap'
 import { ERROR } from '../../../lib/protocol/channel-errors.ts'
-import { attach, describe, findDeclared, fitting, openSubscription } from '../../../lib/session/commands/attach.ts'
+import {
+  fitting,
+  openSubscription,
+  type PreparationOptions,
+  prepareSubscription
+} from '../../../lib/session/commands/prepared-subscription.ts'
+import type { Subscription } from '../../../lib/session/subscription.ts'
 import { pending } from '../../support/pending.ts'
 import { type Client, quiet, sessionRig } from '../session-rig.ts'
 
-/** Attaches a client to a channel, and gives what it was told. */
-async function attached(client: Client, channel: string, ...rest: unknown[]) {
-  const subscription = openSubscription(client.session, channel, false)
-  const [since, options] = rest as [Parameters<typeof attach>[2], Parameters<typeof attach>[4]]
-  const told: string[] = []
-  await attach(client.session, subscription, since, (result) => void told.push(result), options)
-  return JSON.parse(told[0] as string) as Record<string, unknown>
-}
+const prepare = ({ session }: Client, channel: string, options: PreparationOptions = {}) =>
+  prepareSubscription(session, openSubscription(session, channel, false), options)
 
-t.test('the target of a command is what was declared for its channel', async (t) => {
-  const rig = await sessionRig(t)
-  rig.channel('boards/:board/:layer')
-  rig.channel('numbers/:n', {
-    validators: {
-      params: (params) => {
-        const n = Number((params as { n: string }).n)
-        return Number.isNaN(n) ? false : { value: { n } }
-      }
-    }
-  })
-  const { session } = await rig.client()
-  t.match(findDeclared(session, 'boards/1/ink'), { params: { board: '1', layer: 'ink' }, definition: { token: false } })
-  t.match(findDeclared(session, 'numbers/5'), { params: { n: 5 } }, 'as its schema leaves them')
-  t.throws(() => findDeclared(session, 'numbers/x'), { code: ERROR.unknownChannel.code })
-  t.throws(() => findDeclared(session, 'nowhere'), { code: ERROR.unknownChannel.code })
-  t.throws(() => findDeclared(session, 'boards/1/\u0000'), { code: ERROR.badRequest.code })
-})
+/** Subscribes a client to a channel, and gives the result that it is answered with. */
+async function subscribed(client: Client, channel: string, options?: PreparationOptions) {
+  const prepared = await prepare(client, channel, options)
+  const result = JSON.parse(prepared.result()) as Record<string, unknown>
+  prepared.begin()
+  return result
+}
 
 t.test('a subscription is entered once, and so many at most', async (t) => {
   const rig = await sessionRig(t, { maxSubscriptions: 2 })
@@ -45,16 +34,7 @@ t.test('a subscription is entered once, and so many at most', async (t) => {
   t.equal(session.subscriptions.size, 2)
 })
 
-t.test('who is described, and how', async (t) => {
-  const rig = await sessionRig(t, { authenticated: false })
-  const told = (client: Client, info?: unknown) => JSON.parse(describe(client.session, info).toString())
-  const ada = await rig.client({ user: { sub: 'ada', info: { nick: 'A' } } })
-  t.same(told(ada), { user: 'ada', client: 'c1', conn_info: { nick: 'A' } })
-  t.same(told(ada, [1]), { user: 'ada', client: 'c1', conn_info: { nick: 'A' }, chan_info: [1] })
-  t.same(told(await rig.client({ user: null })), { user: '', client: 'c2' })
-})
-
-t.test('presence first, then the stream, then the client, then the others', async (t) => {
+t.test('presence first, then the stream, then the client’s answer, then the others', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('room', { history: true, presenceTtl: 30_000, joinLeave: true })
   const watcher = await rig.client({ user: { sub: 'bob' } })
@@ -63,10 +43,14 @@ t.test('presence first, then the stream, then the client, then the others', asyn
   const { calls } = rig.broker
   const client = await rig.client()
   calls.length = 0
-  const subscription = openSubscription(client.session, 'room', false)
-  await attach(client.session, subscription, undefined, () => void calls.push('told'))
+  const prepared = await prepare(client, 'room')
+  const subscription = client.session.subscriptions.get('room') as Subscription
+  calls.push(`result ${subscription.live}`)
+  prepared.result()
+  prepared.begin()
   await quiet()
-  t.same(calls, ['add room', 'told', 'join room'])
+  t.same(calls, ['add room', 'result false', 'join room'])
+  t.equal(subscription.live, true)
   const info = { user: 'ada', client: client.connection.id }
   t.same(await watcher.heard(), [{ push: { channel: 'room', join: { info } } }])
   client.session.drop(subscription, { code: 0, reason: '' })
@@ -78,22 +62,22 @@ t.test('a channel may tell who comes without knowing who is there, and the other
   rig.channel('told', { joinLeave: true })
   rig.channel('known', { presenceTtl: 30_000 })
   const client = await rig.client({ user: null })
-  for (const channel of ['told', 'known']) await attached(client, channel, undefined, { joinLeave: true })
+  for (const channel of ['told', 'known']) await subscribed(client, channel, { joinLeave: true })
   t.same(await client.heard(), [{ push: { channel: 'told', join: { info: { user: '', client: 'c1' } } } }])
   t.same(await rig.broker.presence('told'), [])
   t.match(await rig.broker.presence('known'), [{ connection: 'c1', user: '' }])
 })
 
-t.test('whoever does not ask is not told who comes and goes, and gets the publications like the others', async (t) => {
+t.test('a client that does not ask receives no joins and leaves, but the publications like the others', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('room', { history: true, joinLeave: true })
   const clients = [await rig.client(), await rig.client()] as const
-  await attached(clients[0], 'room', undefined, { joinLeave: true })
-  await attached(clients[1], 'room')
+  await subscribed(clients[0], 'room', { joinLeave: true })
+  await subscribed(clients[1], 'room')
   await clients[0].heard()
   t.same(await clients[1].heard(), [])
   const third = await rig.client()
-  await attached(third, 'room')
+  await subscribed(third, 'room')
   t.match(await clients[0].heard(), [{ push: { join: {} } }])
   await rig.publish('room', 1)
   for (const client of [...clients, third]) {
@@ -101,18 +85,15 @@ t.test('whoever does not ask is not told who comes and goes, and gets the public
   }
 })
 
-t.test('nothing of the channel is sent before the client has been told', async (t) => {
+t.test('nothing of the channel is sent before the client is answered', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('room', { history: true })
   const client = await rig.client()
-  const told = pending()
-  const subscription = openSubscription(client.session, 'room', false)
-  const attaching = attach(client.session, subscription, undefined, () => told.promise)
-  await quiet()
+  const prepared = await prepare(client, 'room')
   await rig.publish('room', 1)
   t.same(await client.heard(), [])
-  told.resolve()
-  await attaching
+  prepared.result()
+  prepared.begin()
   t.match(await client.heard(), [{ push: { pub: { data: 1, offset: 1 } } }])
 })
 
@@ -121,7 +102,7 @@ t.test('with what was missed, as far as it fits; the rest follows', async (t) =>
   rig.channel('large', { history: true })
   const { epoch } = await rig.publish('large', 'first', ...Array(5).fill('x'.repeat(998)))
   const client = await rig.client()
-  const result = await attached(client, 'large', { offset: 1, epoch })
+  const result = await subscribed(client, 'large', { since: { offset: 1, epoch } })
   t.match(result, {
     recoverable: true,
     positioned: true,
@@ -158,35 +139,37 @@ t.test('who has seen nothing yet gets all there is', async (t) => {
   rig.channel('plain')
   const { epoch } = await rig.publish('kept', 1, 2)
   const start = { offset: 0, epoch: '' }
-  t.match(await attached(await rig.client(), 'kept', start), {
+  t.match(await subscribed(await rig.client(), 'kept', { since: start }), {
     recovered: true,
     epoch,
     offset: 0,
     publications: [{}, {}]
   })
   t.same(
-    await attached(await rig.client(), 'kept', { offset: 1, epoch: '' }),
+    await subscribed(await rig.client(), 'kept', { since: { offset: 1, epoch: '' } }),
     { recoverable: true, positioned: true, epoch, offset: 2, was_recovering: true },
     'an offset without an epoch says nothing'
   )
-  t.same(await attached(await rig.client(), 'plain', start), { was_recovering: true })
+  t.same(await subscribed(await rig.client(), 'plain', { since: start }), { was_recovering: true })
 })
 
-t.test('what can’t be recovered is told, or refused where that is wanted', async (t) => {
-  const rig = await sessionRig(t)
-  rig.channel('room', { history: true })
-  await rig.publish('room', 1)
-  const gone = { offset: 0, epoch: 'other' }
-  const client = await rig.client()
-  t.match(await attached(client, 'room', gone), { was_recovering: true, recovered: undefined, offset: 1 })
-  const strict = await rig.client()
-  await t.rejects(attached(strict, 'room', gone, { rejectUnrecovered: true }), {
-    code: ERROR.unrecoverablePosition.code
-  })
-  t.same(strict.session.channels, [])
-  await rig.publish('room', 2)
-  t.same(await strict.heard(), [], 'and nothing is left of it')
-})
+t.test(
+  'if what was missed is no longer available, the result says so, or the client is refused if it asked for that',
+  async (t) => {
+    const rig = await sessionRig(t)
+    rig.channel('room', { history: true })
+    await rig.publish('room', 1)
+    const since = { offset: 0, epoch: 'other' }
+    const client = await rig.client()
+    t.match(await subscribed(client, 'room', { since }), { was_recovering: true, recovered: undefined, offset: 1 })
+    const strict = await rig.client()
+    const command = { subscribe: { channel: 'room', recover: true, flag: 2, ...since } }
+    t.same(await strict.call(command), { error: ERROR.unrecoverablePosition })
+    t.same(strict.session.channels, [])
+    await rig.publish('room', 2)
+    t.same(await strict.heard(), [], 'and nothing is left of it')
+  }
+)
 
 t.test('what the application gives along', async (t) => {
   const rig = await sessionRig(t)
@@ -194,11 +177,11 @@ t.test('what the application gives along', async (t) => {
   const client = await rig.client()
   const expiresAt = Date.now() / 1000 + 100
   const options = { data: { motd: 'hi' }, info: { seat: 1 }, expiresAt }
-  t.match(await attached(client, 'room', undefined, options), { data: { motd: 'hi' }, expires: true, ttl: /^(89|90)$/ })
+  t.match(await subscribed(client, 'room', options), { data: { motd: 'hi' }, expires: true, ttl: /^(89|90)$/ })
   t.match(JSON.parse(`${client.session.subscriptions.get('room')?.info}`), { chan_info: { seat: 1 } })
 })
 
-t.test('where it can’t be made, nothing is left of it', async (t) => {
+t.test('if it can’t be made, nothing is left of it', async (t) => {
   const ended = { code: 0, reason: '' }
   const failures: Record<string, (rig: Awaited<ReturnType<typeof sessionRig>>) => void> = {
     presence: ({ broker }) => {
@@ -206,8 +189,7 @@ t.test('where it can’t be made, nothing is left of it', async (t) => {
     },
     'the stream': ({ broker }) => {
       broker.away = true
-    },
-    'telling the client': () => undefined
+    }
   }
   for (const [what, fail] of Object.entries(failures)) {
     await t.test(what, async (t) => {
@@ -217,8 +199,7 @@ t.test('where it can’t be made, nothing is left of it', async (t) => {
       const client = await rig.client()
       fail(rig)
       const subscription = openSubscription(client.session, 'room', false)
-      const told = () => Promise.reject(new Error('away'))
-      await t.rejects(attach(client.session, subscription, undefined, told), { message: 'away' })
+      await t.rejects(prepareSubscription(client.session, subscription, {}), { message: 'away' })
       await quiet()
       t.same(client.session.channels, [])
       t.same(rig.hub.channelsOf(client.session), [])
@@ -244,26 +225,23 @@ t.test('a subscription that is ended while it is made is refused, at whichever s
     const entered = pending()
     rig.broker.addPresence = () => entered.promise
     const subscription = openSubscription(client.session, 'room', false)
-    const attaching = t.rejects(
-      attach(client.session, subscription, undefined, () => void t.fail('told')),
-      refused
-    )
+    const preparing = t.rejects(prepareSubscription(client.session, subscription, {}), refused)
     client.session.drop(subscription, ended)
     entered.resolve()
-    await attaching
+    await preparing
     t.notOk(rig.broker.calls.includes('subscribe room'), 'nor is the broker asked for the channel')
   })
 
-  await t.test('while the client is told', async (t) => {
+  await t.test('before the client is answered', async (t) => {
     const rig = await sessionRig(t)
     rig.channel('room', { history: true, joinLeave: true })
     const watcher = await rig.client()
     await watcher.call({ subscribe: { channel: 'room' } })
     await watcher.heard()
     const client = await rig.client()
-    const subscription = openSubscription(client.session, 'room', false)
-    const attaching = attach(client.session, subscription, undefined, () => client.session.drop(subscription, ended))
-    await t.rejects(attaching, refused)
+    const prepared = await prepare(client, 'room')
+    client.session.drop(client.session.subscriptions.get('room') as Subscription, ended)
+    t.throws(() => prepared.result(), refused)
     await rig.publish('room', 1)
     t.same(await client.heard(), [])
     t.match(await watcher.heard(), [{ push: { pub: {} } }], 'nor has anybody heard that it came')
@@ -284,7 +262,7 @@ t.test('case 140: what a recovery sends is charged, in the answer and behind it'
   t.ok(sum > 100_000 && sum < 110_000, `${sum} bytes`)
 })
 
-t.test('case 180: a join and a leave cost as much as they make for those who are told', async (t) => {
+t.test('case 180: a join and a leave cost as much as is sent to all receivers', async (t) => {
   const rig = await sessionRig(t)
   rig.channel('room', { joinLeave: true })
   rig.channel('quiet', { presenceTtl: 30_000 })

@@ -1,0 +1,175 @@
+import type { Publication } from '../../broker/broker.ts'
+import type { PreparedStream, StartingPoint } from '../../hub/recovery.ts'
+import { stringify } from '../../input/stringify.ts'
+import type { SubscribeGrant } from '../../options/hooks.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
+import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
+import type { Position } from '../../protocol/position.ts'
+import { subscribeResult } from '../../protocol/replies.ts'
+import { timeToLive } from '../../timing/time-to-live.ts'
+import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
+import type { ChannelDefinition } from '../definition.ts'
+import type { Session } from '../session.ts'
+import { Subscription } from '../subscription.ts'
+import { describeClient } from './client-info.ts'
+import { findDeclared } from './declared-channel.ts'
+import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
+
+// A join or leave costs its sender at least so many bytes for each receiver: to write it costs as much as many bytes do.
+const LEAST_ANNOUNCED = 1_024
+
+/** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
+export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
+  const { definition, params } = findDeclared(session, channel)
+  const { subscriptions } = session
+  if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
+  if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
+  const subscription = new Subscription({
+    channel,
+    definition,
+    params,
+    byServer,
+    expired: () => session.end(subscription, UNSUBSCRIBE.expired)
+  })
+  subscriptions.set(channel, subscription)
+  return subscription
+}
+
+export interface PreparationOptions extends SubscribeGrant {
+  /** Where the client goes on from. */
+  readonly since?: Position | undefined
+  /** Refuse (112) if what was missed is no longer available. */
+  readonly rejectUnrecovered?: boolean
+  /** Send the client joins and leaves. Each costs one message per receiver, so only a client that asks receives them. */
+  readonly joinLeave?: boolean
+}
+
+/**
+ * Makes a subscription that `openSubscription` has entered: presence first, then the stream. What the hooks of the
+ * channel refuse (`since`, joins and leaves) is left out. Rejects if it can't be made; then nothing is left of it.
+ */
+export async function prepareSubscription(
+  session: Session,
+  subscription: Subscription,
+  options: PreparationOptions
+): Promise<PreparedSubscription> {
+  const { since, joinLeave = false } = options
+  try {
+    const recoverable = await mayRecover(session, subscription, since)
+    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? attendedChannelFormat : channelFormat
+    stillHeld(session, subscription)
+    await enterPresence(session, subscription, options.info)
+    stillHeld(session, subscription)
+    const start = since !== undefined && recoverable ? startOf(since) : undefined
+    const stream = await session.services.hub.prepare(session, subscription.channel, format, start)
+    return new PreparedSubscription(session, subscription, stream, recoverable, options)
+  } catch (error) {
+    session.drop(subscription, UNSUBSCRIBE.byServer)
+    throw error
+  }
+}
+
+/**
+ * A subscription that is made, and that its client does not know of. Nothing of the channel is sent to the client before
+ * `begin`. The caller sends the result in between, without waiting for anything.
+ */
+export class PreparedSubscription {
+  readonly #session: Session
+  readonly #subscription: Subscription
+  readonly #stream: PreparedStream
+  /** False if the client may not have what it missed. */
+  readonly #recoverable: boolean
+  readonly #options: PreparationOptions
+  #taken = 0
+
+  constructor(
+    session: Session,
+    subscription: Subscription,
+    stream: PreparedStream,
+    recoverable: boolean,
+    options: PreparationOptions
+  ) {
+    this.#session = session
+    this.#subscription = subscription
+    this.#stream = stream
+    this.#recoverable = recoverable
+    this.#options = options
+  }
+
+  get channel(): string {
+    return this.#subscription.channel
+  }
+
+  /**
+   * The result to send, with what the client missed, as JSON text. Throws 103 if the subscription has ended meanwhile,
+   * and 112 if what was missed is required and no longer available.
+   */
+  result(): string {
+    const { missed, recovered } = this.#stream
+    stillHeld(this.#session, this.#subscription)
+    if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
+    this.#taken = fitting(this.#session, missed)
+    // A connection that is excepted from a publication goes on behind it, as if it had been given it.
+    const publications = missed.slice(0, this.#taken).filter(({ except }) => except !== this.#session.connection.id)
+    const text = this.#textWith(publications)
+    // Without publications it is no larger than the command was.
+    if (publications.length > 0) this.#session.spend(text.length)
+    return text
+  }
+
+  /** The result is sent: the client is given what is published, and the others learn that it came. */
+  begin(): void {
+    this.#subscription.live = true
+    this.#stream.begin(this.#taken)
+    // If publications were lost in the meantime, that has ended it.
+    if (this.#session.holds(this.#subscription)) this.#subscription.presence?.announce()
+  }
+
+  #textWith(publications: readonly Publication[]): string {
+    const { recovered, offset, epoch } = this.#stream
+    const { since, data, expiresAt } = this.#options
+    const { definition } = this.#subscription
+    // With what was missed the client counts on from where it was.
+    const position = { offset: recovered ? (since as Position).offset : offset, epoch }
+    return subscribeResult({
+      ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
+      position: this.#recoverable ? definition.history && position : undefined,
+      recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
+      publications,
+      data: data === undefined ? undefined : stringify(data)
+    })
+  }
+}
+
+async function enterPresence(session: Session, subscription: Subscription, info: unknown): Promise<void> {
+  const { connection, services, user } = session
+  const { channel, definition } = subscription
+  subscription.info = describeClient(session, info)
+  const { presenceTtl: ttl, joinLeave } = definition
+  if (ttl === undefined && !joinLeave) return
+  const entry = { connection: connection.id, user: user?.sub ?? '', info: subscription.info }
+  const announcing = () =>
+    session.spend(services.hub.audienceOf(channel) * Math.max(LEAST_ANNOUNCED, entry.info.length))
+  subscription.presence = services.presence.keep({ channel, entry, ttl, joinLeave: joinLeave !== false, announcing })
+  await subscription.presence.add()
+}
+
+/** A client that has seen nothing yet knows no epoch: it asks for all there is since the beginning. */
+function startOf(since: Position): StartingPoint {
+  return since.epoch === '' && since.offset === 0 ? 'start' : since
+}
+
+/** How many publications go into one reply: the rest comes as pushes, as fast as the client reads. */
+export function fitting({ connection }: Session, publications: readonly Publication[]): number {
+  let bytes = connection.settings.limits.buffered.hard
+  const count = publications.findIndex(({ data }) => {
+    bytes -= data.length
+    return bytes < 0
+  })
+  return count < 0 ? publications.length : Math.max(1, count)
+}
+
+/** A client that is told when its subscription expires sends `sub_refresh`, so it is told only if that can succeed. */
+function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
+  return token || hooks.onRefresh !== undefined
+}
