@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { HistoryPolicy } from '../broker/broker.ts'
 import { InvalidChannelError, InvalidChannelPatternError, InvalidOptionError } from '../errors.ts'
-import { type CompiledValidator, runValidator } from '../input/validator.ts'
+import { runValidator } from '../input/validator.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { ChannelDefinition } from '../session/definition.ts'
 import { type ChannelOptions, checkChannelOptions, defineChannel, SCHEMAS } from './channel-options.ts'
 import { fillPattern } from './pattern-path.ts'
 import { ChannelPatterns, type PatternMatch } from './patterns.ts'
+import { SchemaCompiler } from './schema-compiler.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
 
 type Params = Readonly<Record<string, unknown>>
@@ -37,7 +38,9 @@ export class ChannelRoutes {
       const schema = options.schema?.[part]
       if (schema === undefined) continue
       this.#uncompiled.push(() => {
-        definition.validators[part] = compile(app as FastifyInstance, pattern, part, schema)
+        const refuse = (fix: string) => new InvalidChannelPatternError(pattern, fix)
+        const compiler = new SchemaCompiler(app as FastifyInstance, { method: 'POST', url: pattern }, refuse)
+        definition.validators[part] = compiler.validator(part, schema, part === 'publication' ? 'body' : 'params')
       })
     }
   }
@@ -90,18 +93,6 @@ export class ChannelRoutes {
 
 function isSame(found: Params, given: Params): boolean {
   return Object.keys(found).every((key) => found[key] === undefined || found[key] === String(given[key]))
-}
-
-function compile(app: FastifyInstance, pattern: string, part: string, schema: unknown): CompiledValidator {
-  try {
-    const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
-    // As bodies are, and messages of `app.ws` routes: whether types are converted is for the application's compiler.
-    const httpPart = part === 'publication' ? 'body' : 'params'
-    return compiler({ schema, method: 'POST', url: pattern, httpPart } as never) as unknown as CompiledValidator
-  } catch (cause) {
-    const mend = `schema.${part} does not compile: ${(cause as Error).message}`
-    throw Object.assign(new InvalidChannelPatternError(pattern, mend), { cause })
-  }
 }
 
 /** A scope's prefix stands before the names that it declares, as before its routes. */

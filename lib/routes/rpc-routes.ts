@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { InvalidMethodError } from '../errors.ts'
-import type { CompiledValidator } from '../input/validator.ts'
 import type { CallContext } from '../options/hooks.ts'
 import type { MethodDefinition } from '../session/definition.ts'
 import { withPrefix } from './channel-routes.ts'
+import { SchemaCompiler } from './schema-compiler.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
 
 /** The schemas of a method, compiled at boot by the application's own compilers. */
@@ -30,8 +30,9 @@ export class RpcRoutes {
 
   /** Throws `FST_RT_INVALID_METHOD`. */
   add(method: string, options: MethodOptions, handler: MethodHandler, app: FastifyInstance): void {
-    const fail = (mend: string): never => {
-      throw new InvalidMethodError(String(method), mend)
+    const fault = (fix: string) => new InvalidMethodError(String(method), fix)
+    const fail = (fix: string): never => {
+      throw fault(fix)
     }
     if (this.#compiled) fail('declare it before the application is ready')
     if (typeof method !== 'string' || method === '') fail('name it')
@@ -50,7 +51,10 @@ export class RpcRoutes {
     this.#methods.set(method, definition)
     this.#uncompiled.push((hooks) => {
       definition.guard = hooks.guardOf(app)
-      compile(app, method, schema, definition)
+      const compiler = new SchemaCompiler(app, { method: 'POST', url: method }, fault)
+      const { data, response } = schema
+      if (data !== undefined) definition.validator = compiler.validator('data', data, 'body')
+      if (response !== undefined) definition.serializer = compiler.serializer('response', response)
     })
   }
 
@@ -62,26 +66,6 @@ export class RpcRoutes {
 
   find(method: string): MethodDefinition | undefined {
     return this.#methods.get(method)
-  }
-}
-
-function compile(app: FastifyInstance, method: string, schema: MethodSchema, definition: MethodDefinition): void {
-  const { data, response } = schema
-  const part = { method: 'POST', url: method }
-  try {
-    if (data !== undefined) {
-      const compiler = app.validatorCompiler as NonNullable<FastifyInstance['validatorCompiler']>
-      const compiled: unknown = compiler({ ...part, schema: data, httpPart: 'body' } as never)
-      definition.validator = compiled as CompiledValidator
-    }
-    if (response !== undefined) {
-      const compiler = app.serializerCompiler as NonNullable<FastifyInstance['serializerCompiler']>
-      definition.serializer = compiler({ ...part, schema: response, httpStatus: '200' } as never)
-    }
-  } catch (cause) {
-    throw Object.assign(new InvalidMethodError(method, `its schema does not compile: ${(cause as Error).message}`), {
-      cause
-    })
   }
 }
 

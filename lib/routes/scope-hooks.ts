@@ -1,13 +1,14 @@
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import { Readable, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { scopesFrom } from '../dependencies.ts'
+import { replyClassOf, scopesFrom } from '../dependencies.ts'
 import { ChannelError, ERROR } from '../protocol/channel-errors.ts'
 import type { ScopeGuard } from '../session/definition.ts'
-import { guardReplies, isOver, statusOf } from './guard-reply.ts'
 
 /*
  * The hooks of a scope, for the channels and methods that it declares. Fastify runs hooks for requests, and a command of
- * the channel protocol is none: without this, a scope that lets nobody in but administrators would guard its routes and
- * leave its channels open.
+ * the channel protocol is not a request. Without this file, a scope that admits only administrators would guard its
+ * routes and leave its channels open.
  */
 
 /** Hooks that decide whether a request goes on, in the order in which Fastify runs them. */
@@ -20,26 +21,28 @@ type Hook = (
   done: (error?: unknown) => void
 ) => unknown
 
-/** What a hook's status means in the channel protocol, where it is not that the client may not do it. */
+/** The code of the channel protocol for a hook's status, if it is another than "permission denied". */
 const ERRORS: Readonly<Record<number, number>> = {
   400: ERROR.badRequest.code,
   404: ERROR.notAvailable.code,
   429: ERROR.tooManyRequests.code
 }
-const FIRST_OF_CLIENTS = 400
+const FIRST_ERROR = 400
 const LAST_OF_CLIENTS = 499
+const LAST_ERROR = 599
+const UNFORESEEN = 500
 
-/** Notes which hooks scopes add, so that they can be run for more than requests. */
+/** Records the hooks that scopes add, and runs them for commands. */
 export class ScopeHooks {
   readonly #root: FastifyInstance
   readonly #hooks = new WeakMap<object, Record<Phase, Hook[]>>()
 
-  /** @param root The instance whose scopes are meant; its own hooks run at the handshake. */
+  /** @param root The instance that this package is registered in. Its own hooks run at the handshake, and only then. */
   constructor(root: FastifyInstance) {
     this.#root = root
     const addHook = root.addHook as (name: string, hook: Hook) => FastifyInstance
     const note = (scope: FastifyInstance, name: string, hook: Hook) => this.#note(scope, name, hook)
-    // Scopes have the root for prototype, so this is theirs too.
+    // Scopes have the root for their prototype, so they have this method too.
     root.addHook = function (this: FastifyInstance, name: string, hook: Hook) {
       const instance = addHook.call(this, name, hook)
       note(this, name, hook)
@@ -54,22 +57,25 @@ export class ScopeHooks {
     hooks[name as Phase].push(hook)
   }
 
-  /** What a scope's hooks, and those of the scopes around it, decide; undefined where there are none. */
+  /**
+   * Makes the guard of a scope: it runs the hooks of the scope and of the scopes around it, and rejects if one of them
+   * refuses. Undefined if there are no hooks.
+   */
   guardOf(scope: FastifyInstance): ScopeGuard | undefined {
     const around = scopesFrom(scope)
     const scopes = around.slice(0, around.indexOf(this.#root)).reverse()
     const hooks = PHASES.flatMap((phase) => scopes.flatMap((one) => this.#hooks.get(one)?.[phase] ?? []))
     if (hooks.length === 0) return undefined
-    const makeReply = guardReplies(scope)
+    const makeReply = replyMaker(scope)
     return async (request) => {
       const reply = makeReply(request)
-      // Where a hook replies and never comes back.
+      // For a hook that replies and never settles.
       const over = new Promise<void>((resolve) => reply.raw.once('close', resolve))
       for (const hook of hooks) {
         try {
           await Promise.race([run(scope, hook, request, reply), over])
         } catch (error) {
-          // Once it has replied, what it throws is of no use to the client.
+          // Once the hook has replied, its error is of no use to the client.
           if (!isOver(reply)) throw refusal(statusOf(reply, error), error)
         }
         if (isOver(reply)) throw new ChannelError(codeOf(reply.statusCode))
@@ -82,7 +88,7 @@ function run(scope: FastifyInstance, hook: Hook, request: FastifyRequest, reply:
   return new Promise<void>((resolve, reject) => {
     const done = (error?: unknown) => (error ? reject(error) : resolve())
     const returned = hook.call(scope, request, reply, done)
-    // Fastify takes a hook for asynchronous where it returns what can be waited for, and waits for `done` otherwise.
+    // As Fastify does: a hook that returns a promise is asynchronous, and any other calls `done`.
     if (isThenable(returned)) returned.then(() => resolve(), reject)
   })
 }
@@ -91,15 +97,62 @@ function isThenable(returned: unknown): returned is PromiseLike<unknown> {
   return typeof (returned as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
-/** A hook's error with a client's status is a refusal; any other is unforeseen, and is logged. */
+/** A hook's error with a client's status is a refusal. Any other is unforeseen, and is logged. */
 function refusal(status: number, error: unknown): unknown {
-  const isRefusal = status >= FIRST_OF_CLIENTS && status <= LAST_OF_CLIENTS
+  const isRefusal = status >= FIRST_ERROR && status <= LAST_OF_CLIENTS
   return isRefusal && !(error instanceof ChannelError)
     ? new ChannelError(codeOf(status), undefined, { cause: error })
     : error
 }
 
-/** What a status means in the channel protocol: where nothing more exact does, the client may not do it. */
 function codeOf(status: number): number {
   return ERRORS[status] ?? ERROR.permissionDenied.code
+}
+
+/**
+ * Makes the replies that hooks get for a command: replies of the scope, with all its decorators, whose response has no
+ * receiver. A hook that sends one refuses the command.
+ */
+function replyMaker(scope: FastifyInstance): (request: FastifyRequest) => FastifyReply {
+  const Reply = replyClassOf(scope)
+  return (request) => {
+    const reply = new Reply(responseToNobody(request.raw), request, request.log)
+    const send = (payload?: unknown) => {
+      if (payload instanceof Error) reply.code(statusOf(reply, payload))
+      // Nothing reads the stream, so it would never close what it has opened.
+      if (payload instanceof Readable) payload.destroy()
+      reply.raw.end()
+      return reply
+    }
+    // Fastify's own `send` would run the hooks and the error handler of the endpoint, which belong to another scope.
+    return Object.defineProperties(reply, {
+      server: { value: scope },
+      send: { value: send },
+      callNotFound: { value: () => reply.code(404).send() }
+    })
+  }
+}
+
+/** True once a hook has replied, or has taken over the response. No other hook runs then. */
+function isOver(reply: FastifyReply): boolean {
+  return reply.sent || reply.raw.destroyed
+}
+
+/** The status that Fastify would use for an error: the reply's own, if one was set, or else the error's. */
+function statusOf(reply: FastifyReply, error: unknown): number {
+  if (reply.statusCode !== 200) return reply.statusCode
+  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  return [statusCode, status].find(isErrorStatus) ?? UNFORESEEN
+}
+
+function isErrorStatus(status: unknown): status is number {
+  return typeof status === 'number' && status >= FIRST_ERROR && status <= LAST_ERROR
+}
+
+/** A response that can be written and ended like any other, and then closes. */
+function responseToNobody(request: IncomingMessage): ServerResponse {
+  const raw = new ServerResponse(request)
+  const nobody = new Writable({ write: (_chunk, _encoding, written) => written() })
+  raw.assignSocket(nobody as never)
+  return raw.once('finish', () => raw.destroy())
 }

@@ -12,12 +12,12 @@ import { ensureSerializerCompiler, ensureValidatorCompiler, isLimiter } from '..
 import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from '../errors.ts'
 import { type Admission, kRoute, type Route } from '../handshake/admission.ts'
 import { authenticationFault } from '../handshake/authentication.ts'
-import type { CompiledValidator } from '../input/validator.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from '../options/options.ts'
 import { resolveRoute } from '../options/resolve-options.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { RequestRules } from '../socket/requests.ts'
 import { Resumption } from '../socket/resumption.ts'
+import { SchemaCompiler } from './schema-compiler.ts'
 import { type Handler, runner } from './socket-handler.ts'
 import type { UpgradeRoutes } from './upgrade-routes.ts'
 
@@ -29,8 +29,7 @@ import type { UpgradeRoutes } from './upgrade-routes.ts'
 type Config = {
   realtime?: RealtimeRouteOptions
   [kRoute]?: Route
-  [kMessage]?: unknown
-  [kRequests]?: RequestSchemas
+  [kSchemas]?: OwnSchemas
   [kSessions]?: true
   [key: string]: unknown
 }
@@ -38,13 +37,10 @@ type Config = {
 /** Marks, in a route's `config`, the one where the channel protocol is spoken. */
 export const kSessions = Symbol('fastify-realtime.sessions')
 
-// Marks an app.ws route, and keeps its schema for messages, until onRoute sees it.
-const kMessage = Symbol('fastify-realtime.message')
-const NO_SCHEMA = Symbol('no schema')
+// Marks an app.ws route, and holds its own schemas until onRoute sees them.
+const kSchemas = Symbol('fastify-realtime.schemas')
 const NO_UPGRADES =
   'this server accepts no WebSockets; register Fastify with https and https.allowHTTP1: true, or without http2'
-// The same for the schemas of its requests.
-const kRequests = Symbol('fastify-realtime.requests')
 // What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
 // another name would be passed over, and what it was to check would go unchecked.
 const SCHEMA_PARTS = new Set(
@@ -55,8 +51,9 @@ const SCHEMA_PARTS = new Set(
 
 type Respond = (this: FastifyInstance, data: unknown, socket: RealtimeSocket, request: FastifyRequest) => unknown
 
-/** The schemas of a route's requests, and what they are compiled to. */
-interface RequestSchemas extends Pick<RequestRules, 'validator' | 'serializer'> {
+/** The schemas that Fastify does not know, and the functions that those of the requests are compiled to. */
+interface OwnSchemas extends Pick<RequestRules, 'validator' | 'serializer'> {
+  message?: unknown
   request?: unknown
   reply?: unknown
 }
@@ -85,11 +82,11 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
   } = checkObject(path, 'options', options) as AnySocketRouteOptions
   checkDialogue(path, options)
   checkObject(path, 'schema', schema)
-  const { message = NO_SCHEMA, request: requestSchema, reply, ...parts } = schema
+  const { message, request: requestSchema, reply, ...parts } = schema
   if (respond === undefined && (requestSchema !== undefined || reply !== undefined)) {
     throw new InvalidRouteError(path, 'schema.request and schema.reply belong to the option respond, which is missing')
   }
-  const schemas: RequestSchemas = { request: requestSchema, reply }
+  const schemas: OwnSchemas = { message, request: requestSchema, reply }
   const run = runner(this, path, handler)
   for (const part of ['body', 'response']) {
     if (part in parts)
@@ -104,13 +101,15 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
   }
   if ('message' in others) throw new InvalidRouteError(path, 'message belongs into schema')
   this.route({
+    // Without a HEAD route: a HEAD request cannot open a connection.
+    exposeHeadRoute: false,
     ...others,
     method: 'GET',
     url: path,
     // With it, Fastify's handler would take the place of ours.
     websocket: undefined,
     schema: { ...parts, hide: true },
-    config: { ...config, [kMessage]: message, [kRequests]: schemas },
+    config: { ...config, [kSchemas]: schemas },
     handler: upgradeRequired,
     wsHandler: (socket: RealtimeSocket, request: FastifyRequest) => {
       const { validator, serializer } = schemas
@@ -178,9 +177,9 @@ export function prepareSocketRoutes(
     if (![options.method].flat().includes('GET')) return
     if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config
-    const { [kMessage]: message, [kRequests]: schemas, ...others } = config
+    const { [kSchemas]: schemas, ...others } = config
     const route: Route = {
-      kind: config[kSessions] ? 'channels' : message === undefined ? 'raw' : 'messages',
+      kind: config[kSessions] ? 'channels' : schemas === undefined ? 'raw' : 'messages',
       settings: routeSettings(this, options.url, settings, config.realtime)
     }
     admission.declared(route)
@@ -191,16 +190,11 @@ export function prepareSocketRoutes(
     this.after(() => {
       const limiter = takeLimiter(this, options)
       if (limiter !== undefined) route.limiter = limiter
-      const hasMessages = (message !== undefined && message !== NO_SCHEMA) || schemas?.request !== undefined
-      if (hasMessages || config[kSessions]) ensureValidatorCompiler(this, options)
+      const isValidated = schemas?.message !== undefined || schemas?.request !== undefined
+      if (isValidated || config[kSessions]) ensureValidatorCompiler(this, options)
       if (config[kSessions] || schemas?.reply !== undefined) ensureSerializerCompiler(this, options)
     })
-    if (message !== undefined && message !== NO_SCHEMA) {
-      pending.push(() => {
-        route.validator = compile(options.validatorCompiler ?? this.validatorCompiler, message, options.url)
-      })
-    }
-    if (schemas !== undefined) pending.push(() => compileRequests(this, options, schemas))
+    if (schemas !== undefined) pending.push(() => compile(this, options, schemas, route))
   })
   app.addHook('onReady', async () => {
     paths.compile()
@@ -236,35 +230,14 @@ function routeSettings(app: FastifyInstance, url: string, settings: RouteSetting
   return resolved
 }
 
-function compileRequests(app: FastifyInstance, options: RouteOptions, schemas: RequestSchemas): void {
-  const { url } = options
-  const { request, reply } = schemas
-  if (request !== undefined) {
-    schemas.validator = compile(options.validatorCompiler ?? app.validatorCompiler, request, url, 'request')
-  }
-  if (reply === undefined) return
-  const compiler = (options.serializerCompiler ?? app.serializerCompiler) as NonNullable<typeof app.serializerCompiler>
-  const part = { schema: reply, method: 'GET', url, httpStatus: '200' } as never
-  schemas.serializer = compiled(url, 'reply', () => compiler(part))
-}
-
-function compile(
-  compiler: FastifyInstance['validatorCompiler'],
-  schema: unknown,
-  url: string,
-  name = 'message'
-): CompiledValidator {
-  const part = { schema, method: 'GET', url, httpPart: name } as never
-  return compiled(url, name, () => (compiler as NonNullable<typeof compiler>)(part) as unknown as CompiledValidator)
-}
-
-function compiled<T>(url: string, name: string, make: () => T): T {
-  try {
-    return make()
-  } catch (cause) {
-    const mend = `schema.${name} does not compile: ${(cause as Error).message}`
-    throw Object.assign(new InvalidRouteError(url, mend), { cause })
-  }
+function compile(app: FastifyInstance, options: RouteOptions, schemas: OwnSchemas, route: Route): void {
+  const { url, validatorCompiler = app.validatorCompiler, serializerCompiler = app.serializerCompiler } = options
+  const refuse = (fix: string) => new InvalidRouteError(url, fix)
+  const compiler = new SchemaCompiler({ validatorCompiler, serializerCompiler }, { method: 'GET', url }, refuse)
+  const { message, request, reply } = schemas
+  if (message !== undefined) route.validator = compiler.validator('message', message)
+  if (request !== undefined) schemas.validator = compiler.validator('request', request)
+  if (reply !== undefined) schemas.serializer = compiler.serializer('reply', reply)
 }
 
 /**

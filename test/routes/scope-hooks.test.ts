@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
@@ -103,6 +104,7 @@ t.test('hooks of all kinds, outer scopes first, as Fastify runs them', async (t)
 
 t.test('what a hook answers with, or throws, and what the client is told', async (t) => {
   type Answer = (reply: FastifyReply & { forbidden(): FastifyReply }, done: (error?: Error) => void) => unknown
+  const stream = Readable.from(['a page'])
   const failing = (statusCode: number) => Object.assign(new Error('no'), { statusCode })
   const refusals: Record<string, [Answer, { code: number }]> = {
     'sends 403': [(reply) => reply.code(403).send({ error: 'no' }), ERROR.permissionDenied],
@@ -113,6 +115,8 @@ t.test('what a hook answers with, or throws, and what the client is told', async
     'sends 200': [(reply) => reply.send('a page'), ERROR.permissionDenied],
     'sends an error': [(reply) => reply.send(failing(429)), ERROR.tooManyRequests],
     'sends any error': [(reply) => reply.send(new Error('no')), ERROR.permissionDenied],
+    'sends twice': [(reply) => reply.code(403).send().send('again'), ERROR.permissionDenied],
+    'sends a stream': [(reply) => reply.code(403).send(stream), ERROR.permissionDenied],
     redirects: [(reply) => reply.redirect('/login'), ERROR.permissionDenied],
     'finds nothing': [(reply) => reply.callNotFound(), ERROR.notAvailable],
     'uses a decorator': [(reply) => reply.forbidden(), ERROR.permissionDenied],
@@ -138,6 +142,18 @@ t.test('what a hook answers with, or throws, and what the client is told', async
       },
       ERROR.permissionDenied
     ],
+    'throws a status by another name': [() => Promise.reject({ status: 429 }), ERROR.tooManyRequests],
+    'throws a status that is no error and one that is': [
+      () => Promise.reject({ statusCode: 200, status: 403 }),
+      ERROR.permissionDenied
+    ],
+    'sets a status, and throws another': [
+      async (reply) => {
+        reply.code(404)
+        throw failing(429)
+      },
+      ERROR.notAvailable
+    ],
     'throws a code of the protocol': [() => Promise.reject(new ChannelError(460, 'closed')), { code: 460 }],
     'throws one at once': [
       () => {
@@ -153,6 +169,8 @@ t.test('what a hook answers with, or throws, and what the client is told', async
   const failures: typeof refusals = {
     'throws what nobody foresaw': [() => Promise.reject(new Error('a secret')), ERROR.internal],
     'throws what is the server’s fault': [() => Promise.reject(failing(503)), ERROR.internal],
+    'throws a status that there is not': [() => Promise.reject(failing(600)), ERROR.internal],
+    'throws a status that is text': [() => Promise.reject(failing('403' as never)), ERROR.internal],
     'rejects with nothing': [() => Promise.reject(null), ERROR.internal]
   }
   for (const [how, [answer, { code }]] of Object.entries({ ...refusals, ...failures })) {
@@ -167,6 +185,7 @@ t.test('what a hook answers with, or throws, and what the client is told', async
     t.notMatch(JSON.stringify(error), /secret/)
     t.equal(atLeast(logs, 'warn').length, how in failures ? 1 : 0, how)
   }
+  t.ok(stream.destroyed, 'nothing would read it')
 })
 
 t.test('hooks get one reply, as for a request', async (t) => {
