@@ -68,6 +68,7 @@ export class ChannelEndpoint {
     this.#app.route({
       method: 'GET',
       url: this.#url,
+      exposeHeadRoute: false,
       schema: { hide: true },
       config: { [kSessions]: true },
       handler: upgradeRequired,

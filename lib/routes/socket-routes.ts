@@ -166,6 +166,13 @@ export function prepareSocketRoutes(
     // Told by a close code: Fastify has nothing to send.
     if (answer !== undefined) done(null, answer.payload)
   }
+  // An app.ws route has no HEAD route. This gives HEAD the answer of GET; in other scopes than ours it is 404.
+  app.addHook('onRequest', (request, reply, done) => {
+    const isHead = request.is404 && request.method === 'HEAD'
+    if (!isHead) done()
+    else
+      paths.find(request.raw, (owner) => (owner === 'ours' ? upgradeRequired(request, reply) : done()), request.raw.url)
+  })
   app.addHook('onRoute', function (this: FastifyInstance, options) {
     const isSocket = Boolean(options.websocket || options.wsHandler)
     paths.declared(options, isSocket)
@@ -173,7 +180,7 @@ export function prepareSocketRoutes(
       if ((options.config as Config | undefined)?.realtime === undefined) return
       throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
     }
-    // Fastify adds a HEAD route to each GET route, and no upgrade comes by HEAD.
+    // Fastify adds a HEAD route to each GET route, and no upgrade is a HEAD request.
     if (![options.method].flat().includes('GET')) return
     if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config

@@ -56,9 +56,11 @@ export class UpgradeRoutes {
     this.#router = this.#build()
   }
 
-  /** Calls back with whose the request's path is, by Fastify's own rules. */
-  find(request: IncomingMessage, done: (owner: PathOwner) => void): void {
-    const url = this.#rewritten(request)
+  /**
+   * Calls back with the owner of a request's path, by Fastify's own rules.
+   * @param url The path, if Fastify has rewritten it already.
+   */
+  find(request: IncomingMessage, done: (owner: PathOwner) => void, url = this.#rewritten(request)): void {
     const { headers } = request
     const asked = { method: 'GET', url, headers } as never
     const routes = this.#router as Router

@@ -123,6 +123,9 @@ t.test('a schema that does not compile fails the boot, and says whose it is', as
   ] as const) {
     const { app } = await buildApp(t, { auth: false })
     app.rpc('sum', { schema: { [part]: schema } }, () => 1 as never)
-    await t.rejects(app.ready() as unknown as Promise<void>, { code, message: new RegExp(`^Method sum: schema\\.${part} does not compile`) } as never)
+    await t.rejects(
+      app.ready() as unknown as Promise<void>,
+      { code, message: new RegExp(`^Method sum: schema\\.${part} does not compile`) } as never
+    )
   }
 })

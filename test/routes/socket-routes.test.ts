@@ -212,6 +212,33 @@ t.test('the options of @fastify/websocket do not take over', async (t) => {
   t.equal((await app.inject('/ws')).statusCode, 426)
 })
 
+t.test('no HEAD route stands beside an app.ws route or a channel endpoint; HEAD is answered like GET', async (t) => {
+  const rewritten: Record<string, string> = { '/twice': '/once', '/once': '/live' }
+  const rewriteUrl = ({ url = '' }: { url?: string }) => rewritten[url] ?? url
+  for (const exposeHeadRoutes of [true, false]) {
+    const { app } = await buildApp(t, anonymous, { fastify: { exposeHeadRoutes, rewriteUrl } })
+    app.ws('/live', echo)
+    app.channel('news')
+    app.get('/plain', async () => 'plain')
+    await app.register(async (scope) => void scope.ws('/inner/:id', echo), { prefix: '/app' })
+    const routes = app.printRoutes({ commonPrefix: false })
+    for (const url of ['/live', '/connection/websocket', '/app/inner/:id']) t.match(routes, `${url} (GET)\n`)
+    t.match(routes, exposeHeadRoutes ? '/plain (GET, HEAD)\n' : '/plain (GET)\n')
+    for (const url of ['/live', '/live?a=1', '/app/inner/5', '/connection/websocket', '/once']) {
+      const { statusCode, headers, body } = await app.inject({ method: 'HEAD', url })
+      t.match({ statusCode, headers, body }, { statusCode: 426, headers: { upgrade: 'websocket' }, body: '' }, url)
+    }
+    t.equal((await app.inject({ method: 'HEAD', url: '/plain' })).statusCode, exposeHeadRoutes ? 200 : 404)
+    t.equal((await app.inject({ method: 'HEAD', url: '/none' })).statusCode, 404)
+    t.equal((await app.inject({ method: 'HEAD', url: '/twice' })).statusCode, 404, 'a path is rewritten once')
+    t.equal((await app.inject('/none')).statusCode, 404)
+  }
+  const { app } = await buildApp(t, anonymous)
+  app.ws('/live', { exposeHeadRoute: true }, echo)
+  t.match(app.printRoutes({ commonPrefix: false }), '/live (GET, HEAD)\n', 'unless the route asks for one')
+  t.equal((await app.inject({ method: 'HEAD', url: '/live' })).statusCode, 426)
+})
+
 t.test('params, prefixes, hooks and schemas are those of any route', async (t) => {
   const { app } = await buildApp(t)
   const order: string[] = []
