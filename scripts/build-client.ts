@@ -1,3 +1,4 @@
+// esbuild makes one file of `fastify-realtime/client`: tsc has no bundler, and a page may load the client as it is.
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { root } from './run.ts'

@@ -1,12 +1,10 @@
+// Builds demo/dist. The server runs against the built package, as an application of yours does; the page's scripts are
+// bundles for the browser, which tsc cannot make.
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { root, runBin } from './run.ts'
 
-/*
- * Builds the demo to demo/dist: the server against the built package (as an application of somebody else's would
- * be), and the page's scripts as bundles for the browser, beside the page's other files.
- */
 const page = join(root, 'demo/page')
 const out = join(root, 'demo/dist')
 const isScript = (name: string) => name.endsWith('.ts') && !name.endsWith('.d.ts')

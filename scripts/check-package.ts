@@ -1,13 +1,11 @@
+// Installs the packed package into a new project, as an application gets it, and uses it there in JavaScript and with
+// several versions of TypeScript. It needs the npm registry and some minutes, so `npm test` does not run it.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from './run.ts'
 
-/*
- * Installs the packed package into a fresh project, as an application gets it, and uses it there in JavaScript and with
- * several versions of TypeScript. It needs the npm registry and some minutes, so it is not part of `npm test`.
- */
 const VERSIONS = ['5.6', '5.8', '5.9', '6', '7']
 const STRICT = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--types', 'node']
 
@@ -90,7 +88,7 @@ function tryCompiler(version: string): void {
       prints(join(at, 'cjs.cjs'))
     })
   }
-  // Deprecated in 6, and gone in 7.
+  // Deprecated in 6 and removed in 7.
   if (version.startsWith('5')) {
     check(`TypeScript ${version}, node10, CommonJS`, () => {
       const options = [

@@ -1,14 +1,11 @@
+// Takes the README's pictures of the dashboard. The charts look back three minutes, so it needs a crowd of clients that
+// talks for as long.
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Centrifuge } from 'centrifuge'
 import type { Browser, Page } from 'playwright-core'
 import { WebSocket } from 'ws'
 import { subprotocols } from '../lib/client/index.ts'
-
-/*
- * The pictures of the dashboard in the README: of a demo that runs, with a crowd that talks for as long as the charts
- * look back.
- */
 
 const NAMES = ['ada', 'grace', 'linus', 'margaret', 'barbara', 'edsger', 'alan', 'katherine', 'dennis', 'radia', 'ken']
 const ROOMS = ['tea', 'coffee', 'standup']

@@ -1,3 +1,4 @@
+// Takes the picture of the load tool's report in docs/load.md: half a minute of load on a running demo.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,8 +8,6 @@ import { pathToFileURL } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { root } from './run.ts'
 
-/* The picture of the load tool's report in its documentation. */
-
 const LOAD = ['--connections', '2000', '--channels', '20', '--rate', '100', '--duration', '30', '--reconnect-storm']
 
 /** Draws `load-report.png` into a folder: the report of half a minute at a demo that runs. */
@@ -17,7 +16,7 @@ export async function loadPicture(browser: Browser, address: string, secret: str
   const report = join(directory, 'report.html')
   try {
     const target = ['--url', address.replace('http', 'ws'), '--token-secret', secret]
-    // Not waited for synchronously: the demo's log is read here, and it would stand still once that is full.
+    // Not spawnSync: this process reads the demo's log, and the demo stops once the pipe is full.
     const args = ['--import=./scripts/typescript.js', 'demo/load/main.ts', ...target, ...LOAD, '--report', report]
     await once(spawn(process.execPath, args, { cwd: root, stdio: 'inherit' }), 'exit')
     const page = await browser.newPage({ viewport: { width: 1180, height: 1010 } })

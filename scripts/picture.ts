@@ -1,4 +1,5 @@
-/** A line of the picture: who draws it, with what, and along which points (from 0 to 1 across and down the board). */
+// Computes the picture that three people draw in the README's screenshots: by hand its strokes would be 1,000 numbers.
+/** A line of the picture: the number of its author, colour, width, and points (0 to 1 across and down the board). */
 export interface PictureLine {
   readonly by: number
   readonly colour: string

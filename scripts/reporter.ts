@@ -1,26 +1,23 @@
+// tap's own reporters count assertions, which a loop inflates, and redraw the screen or print every assertion. This one
+// counts tests, and prints a line for each test file as it ends, with its failures in full below it.
 import { writeFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { Parser, type Result } from 'tap-parser'
-
-/*
- * tap's output for people and for CI logs: one line per test file as it ends, each failure in full under it, no
- * cursor movements. What is counted is tests (`test('…')`), not assertions: a loop would inflate those.
- */
 
 export interface Totals {
   passed: number
   failed: number
 }
 
-/** Where the totals are left for scripts/test.ts, which starts the runner and prints them last. */
+/** The file of the totals for scripts/test.ts, which starts the runner and prints them last. */
 export function totalsFile(starter: number): string {
   return `.tap/totals-${starter}.json`
 }
 
-// Where there is no terminal, the table of coverage would cut its lists of lines to fit 80 columns.
+// Without a terminal, the table of coverage would cut its lists of lines to fit 80 columns.
 process.stdout.columns ??= 160
 
-/** What one test, or one file of them, came to. */
+/** The result of one test, or of one file of tests. */
 class Suite {
   readonly name: string
   readonly #lines: string[] = []
@@ -31,9 +28,9 @@ class Suite {
     this.name = parser.name
     parser.on('child', (child) => this.#children.push(new Suite(child, [...path, child.name])))
     parser.on('assert', (point) => {
-      // After the last line of a test comes its own point, in its parent's stream.
+      // The parent's stream has a point for each test, after the test's last line.
       const child = point.closingTestPoint ? this.#children.at(-1) : undefined
-      // It may fail where nothing in it did: a time-out, an exit code.
+      // A test may fail although nothing in it did: a time-out, an exit code.
       if (!passes(point) && !child?.failed) (child ?? this).#fail([...path, point.name], point)
       if (child) ended?.(child, point)
     })
@@ -60,7 +57,7 @@ class Suite {
     return this.#children.reduce((sum, child) => sum + child.failed, this.#ok ? 0 : 1)
   }
 
-  /** What failed in it, and what was printed beside TAP. */
+  /** Its failures, and its output beside TAP. */
   get lines(): string[] {
     return [...this.#children.flatMap((child) => child.lines), ...this.#lines]
   }
@@ -74,7 +71,7 @@ function passes(point: Result): boolean {
   return point.ok && !point.skip && !point.todo
 }
 
-/** What tap says of a failure, less what is the same for every test file. */
+/** tap's description of a failure, without what is the same for every test file. */
 function describe({ stack, diff, ...rest }: NonNullable<Result['diag']>): string {
   const dull = ['at', 'source', 'compare', 'tapCaught', 'stdio', 'cwd', 'externalID', 'command', 'args', 'jobId']
   const lines = Object.entries(rest)

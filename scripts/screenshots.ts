@@ -1,3 +1,5 @@
+// `npm run screenshots` takes every picture of docs/screenshots, so that they show the demo as it is now. It starts the
+// demo with three workers, takes five minutes, and needs redis-server and Chromium, as the tests do.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
@@ -8,12 +10,6 @@ import { dashboardPicture } from './dashboard-picture.ts'
 import { loadPicture } from './load-picture.ts'
 import { gull, type PictureLine, picture } from './picture.ts'
 import { root } from './run.ts'
-
-/*
- * `npm run screenshots`: starts the demo with three workers, and writes to docs/screenshots what is seen of it: by
- * three people who draw on one board, on the dashboard, and in a report of the load tool. It takes five minutes, and
- * needs redis-server and Chromium, as the tests do.
- */
 
 const FOLDER = join(root, 'docs/screenshots')
 const DESKTOP = { viewport: { width: 1280, height: 800 } }

@@ -1,3 +1,4 @@
+// Hands tap.config.ts to tap, which reads settings from YAML only, and says when the first `tap build` is due.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -7,10 +8,7 @@ import { root } from './run.ts'
 /** tap's settings, by tap's names. */
 export type TapSettings = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
-/**
- * Reads tap.config.ts and writes it to a file that tap itself can read, since tap knows YAML only (of which JSON is
- * a part). Answers the file's path, for TAP_RCFILE.
- */
+/** Writes the settings to a file of JSON, which is YAML too. Returns its path, for TAP_RCFILE. */
 export function writeSettings(): string {
   const file = join(root, '.tap/taprc')
   mkdirSync(join(root, '.tap'), { recursive: true })
@@ -19,8 +17,8 @@ export function writeSettings(): string {
 }
 
 /**
- * Does tap's installed Test class have a plugin that the settings take out? `tap build` makes the class anew. Left to
- * itself tap notices too, but rebuilds in the middle of the run and then exits with 1.
+ * Does tap's installed Test class have a plugin that the settings exclude? `tap build` makes the class again. tap
+ * notices by itself too, but then it builds in the middle of the run and exits with 1.
  */
 export function needsBuild(): boolean {
   const tap = createRequire(createRequire(import.meta.url).resolve('tap'))

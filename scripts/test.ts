@@ -1,3 +1,4 @@
+// `npm test`: prepares and checks what tap alone does not (Redis and a browser, the lint, files that no test loads).
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { unmeasured } from './coverage.ts'
@@ -7,8 +8,8 @@ import { root, run, runBin, runNode } from './run.ts'
 import { needsBuild, writeSettings } from './tap-settings.ts'
 
 /*
- * `npm test` checks everything, in order, up to the first step that fails. `npm test -- test/broker/memory.test.ts`
- * (or any other arguments for tap) runs those tests alone: neither linted nor held to full coverage, which a part of
+ * `npm test` runs every step up to the first that fails. `npm test -- test/broker/offset.test.ts` (or any other
+ * arguments for tap) runs those tests only, without the lint and without a demand for full coverage, which a part of
  * the tests can't reach.
  */
 const started = performance.now()
@@ -32,7 +33,7 @@ function runTests(args: readonly string[]): boolean {
   process.env.TAP_RCFILE = writeSettings()
   if (needsBuild() && !runBin('tap', ['build'])) return false
 
-  // The runner loads the reporter and the coverage map; the tests get their hooks by the settings.
+  // The runner loads the reporter and the coverage map, in TypeScript. The tests get their hooks by the settings.
   const tap = 'node_modules/tap/dist/esm/run.mjs'
   const options = partial ? ['--allow-incomplete-coverage', '--allow-empty-coverage'] : ['--fail-only']
   const passed = runNode([tap, ...options, ...args])
@@ -41,7 +42,7 @@ function runTests(args: readonly string[]): boolean {
   return printTotals() && passed && forgotten.length === 0
 }
 
-/** The line by which CI counts. There is none where tap itself could not start or end. */
+/** CI reads the counts from this line. There is none if tap itself could not start or end. */
 function printTotals(): boolean {
   const file = join(root, totalsFile(process.pid))
   if (!existsSync(file)) return false

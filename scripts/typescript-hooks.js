@@ -1,3 +1,4 @@
+// Module hooks that replace types by spaces, which Node does by itself from 22.18 on, but not Node 20.
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -5,12 +6,11 @@ import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /*
- * Module hooks that blank out types and leave every other character where it stands, as newer versions of Node do by
- * themselves. Positions stay true without source maps, so coverage is what really ran: with a compiler in between it
- * is guessed (helpers count as branches, and tap was seen to report 100 % of files that no test called).
+ * Every other character keeps its place, so coverage needs no source maps. With a compiler (tsx, tap's plugin) coverage
+ * is guessed: helpers count as branches, and tap was seen to report 100 % of files that no test called.
  *
- * The results are kept in .tap/stripped. A run of the tests starts some hundred processes, and each strips the whole
- * library: that took more time than the rest of most starts.
+ * The results are kept in .tap/stripped. A run of the tests starts some hundred processes, and stripping the whole
+ * library in each took more time than the rest of most starts.
  */
 const root = new URL('../', import.meta.url)
 const kept = new URL('.tap/stripped/', root)
@@ -18,7 +18,7 @@ const require = createRequire(import.meta.url)
 const manifest = require('../package.json')
 const { version } = require('@swc/wasm-typescript/package.json')
 
-/** The package's own name means its sources, as in tsconfig.json: nothing need be built, and coverage counts. */
+/** The package's own name stands for its sources, as in tsconfig.json: nothing has to be built, and coverage counts. */
 export async function resolve(specifier, context, nextResolve) {
   const isOwn = specifier === manifest.name || specifier.startsWith(`${manifest.name}/`)
   if (!isOwn || !context.parentURL?.startsWith(root.href)) return nextResolve(specifier, context)
@@ -44,7 +44,7 @@ async function stripped(path, source) {
   }
   const { transformSync } = require('@swc/wasm-typescript')
   const { code } = transformSync(source, { filename: path, mode: 'strip-only', module: true })
-  // Others strip the same file at the same time, and read it: it is there as a whole, or not at all.
+  // Other processes strip and read the same file at the same time. The rename makes it appear as a whole.
   const part = new URL(`${file.href}.${randomUUID()}`)
   await mkdir(kept, { recursive: true })
   await writeFile(part, code)
