@@ -7,6 +7,9 @@ import { AlreadyRegisteredError, DependencyError, NoAuthenticationError } from '
 import { Admission } from './handshake/admission.ts'
 import { authenticationFault, subscriptionTokenFault } from './handshake/authentication.ts'
 import { Gate } from './handshake/gate.ts'
+import { handshakeOf } from './handshake/handshake.ts'
+import { Places } from './handshake/places.ts'
+import { Refusals } from './handshake/refusal.ts'
 import { GuardedLog } from './input/guarded-log.ts'
 import type { Drainer } from './node/drain.ts'
 import { Node } from './node/node.ts'
@@ -36,32 +39,27 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const { broker, wheel, metrics, drainer, presence, dismissals } = node
   const removeMetrics = await exportMetrics(node, options)
   const handshakes = {
-    isOurs: (request: IncomingMessage) => gate.handshakeOf(request) !== undefined,
+    isOurs: (request: IncomingMessage) => handshakeOf(request) !== undefined,
     protocolOf: (offered: Set<string>, request: IncomingMessage, choose: unknown) =>
       gate.protocolOf(offered, request, choose)
   }
   const { server, listener, isShared } = await takeSockets(app, node.context, handshakes)
   const paths = new UpgradeRoutes(app)
 
-  const refusals = {
-    isDraining: () => drainer.draining,
+  const refusals = new Refusals({
+    server,
+    wheel,
+    log,
     retryAfter: () => 1 + Math.floor(Math.random() * MAX_RETRY_AFTER),
-    refused: (error: FastifyError) => metrics.refused(refusalReason(error))
-  }
-  const { upgradeTimeout, connections } = options.limits
+    refused: (error) => metrics.refused(refusalReason(error))
+  })
+  const { upgradeTimeout, connections: limits } = options.limits
+  const isDraining = () => drainer.draining
   const mark = () => dismissals.mark()
   const arrivals = { paths, listener, isShared, log, upgradeTimeout, mark }
-  const gate = new Gate(app.server as Server, { ...arrivals, ...refusals })
-  const admission = new Admission({
-    gate,
-    server,
-    broker,
-    wheel,
-    evict: (id) => node.evict(id),
-    limits: connections,
-    dismissals,
-    ...refusals
-  })
+  const gate = new Gate(app.server as Server, { ...arrivals, refusals, isDraining })
+  const places = new Places({ broker, wheel, limits, evict: (id) => node.evict(id) })
+  const admission = new Admission({ server, wheel, places, refusals, dismissals, isDraining })
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])
@@ -72,7 +70,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
   app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
-  prepareSocketRoutes(app, options, admission, paths)
+  prepareSocketRoutes(app, options, { admission, refusals, paths })
   watchOutside(app, () => paths.any)
   watchOrder(app, options.auth)
   drainBeforeClose(rootOf(app), drainer)

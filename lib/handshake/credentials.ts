@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { ResolvedAuth } from '../options/options.ts'
-import type { Handshake } from './gate.ts'
+import type { Handshake } from './handshake.ts'
 import { cookieToken } from './jwt.ts'
 import { RefusalReason } from './refusal-reason.ts'
 

@@ -1,40 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyError } from 'fastify'
 import type { ConnectionSettings } from '../connection/connection.ts'
 import { isInjected } from '../dependencies.ts'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
-import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
 import type { DismissalMark } from './dismissals.ts'
+import { Handshake, handshakeOf } from './handshake.ts'
 import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
 import { afterAnswers, detachResponse, passAsPlain } from './plain-request.ts'
-import { takeOffer, takeUrlTokens, type UrlToken } from './redaction.ts'
+import { takeOffer, takeUrlTokens } from './redaction.ts'
+import type { Refusals } from './refusal.ts'
 import { asksForWebSocket } from './upgrade-request.ts'
 
-/** One request for an upgrade, from its arrival to the 101. */
-export interface Handshake {
-  /** The connection's id, unique over all nodes. */
-  readonly id: string
-  readonly stream: Duplex
-  head: Buffer
-  /** When it came in, by the clock of `performance`. */
-  readonly begunAt: number
-  offer: SubprotocolOffer
-  /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
-  urlTokens: readonly UrlToken[]
-  /** Taken before any hook runs: a session that a hook loads may be ended before it is verified. */
-  readonly mark: DismissalMark
-  /** Set once the connection is admitted. */
-  settings?: ConnectionSettings
-  /** The 101 is written; the deadline is off. */
-  upgraded: boolean
-}
-
 /**
- * Whose a path is: a WebSocket route's of ours, another route's in our scope, a route's that this package does not know,
- * or nobody's.
+ * What a path belongs to: a WebSocket route of ours, another route in our scope, a route that this package does not
+ * know, or nothing.
  */
 export type PathOwner = 'ours' | 'plain' | 'unknown route' | 'nobody'
 
@@ -50,20 +31,14 @@ export interface GateOptions {
   readonly isShared: boolean
   readonly log: Log
   readonly upgradeTimeout: number
+  readonly refusals: Refusals
   /** What to remember when a handshake begins. */
   mark(): DismissalMark
   isDraining(): boolean
-  /** Seconds, for Retry-After. */
-  retryAfter(): number
-  refused(error: FastifyError, request: IncomingMessage): void
 }
 
 type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolean
 
-// For a handshake without bytes behind it: Node's own is a view of all that was read, and would keep it.
-const NO_BYTES = Buffer.alloc(0)
-const NO_OFFER: SubprotocolOffer = { protocols: [], offered: false }
-const NO_TOKENS: readonly UrlToken[] = []
 const UNREACHABLE = 'the route is declared before fastify-realtime is registered, or outside of its scope'
 
 /**
@@ -76,8 +51,6 @@ export class Gate {
   readonly #options: GateOptions
   readonly #others: OtherListeners
   readonly #emit: Emit
-  readonly #handshakes = new WeakMap<IncomingMessage, Handshake>()
-  readonly #byStream = new WeakMap<Duplex, Handshake>()
   readonly #deadlines = new WeakMap<Handshake, NodeJS.Timeout>()
   #closed = false
 
@@ -89,20 +62,10 @@ export class Gate {
     server.emit = this.#intercept as Server['emit']
   }
 
-  handshakeOf(request: IncomingMessage): Handshake | undefined {
-    return this.#handshakes.get(request)
-  }
-
-  /**
-   * What was settled for the connection that `ws` is just setting up on that stream. The connection keeps nothing of its
-   * handshake from here on: neither the token, nor the request, nor the bytes that they came in.
-   */
+  /** The settings of the connection that `ws` is just setting up on that stream: its handshake is complete. */
   settingsOf(stream: Duplex): ConnectionSettings {
-    const handshake = this.#byStream.get(stream) as Handshake
-    handshake.upgraded = true
-    handshake.offer = NO_OFFER
-    handshake.urlTokens = NO_TOKENS
-    handshake.head = NO_BYTES
+    const handshake = handshakeOf(stream) as Handshake
+    handshake.complete()
     clearTimeout(this.#deadlines.get(handshake))
     this.#deadlines.delete(handshake)
     detachResponse(stream)
@@ -114,7 +77,7 @@ export class Gate {
    * own `handleProtocols` chooses of them. That is for routes with `{ websocket: true }` only.
    */
   protocolOf(offered: Set<string>, request: IncomingMessage, choose: unknown): string | false {
-    const { settings } = this.#handshakes.get(request) as Handshake
+    const { settings } = handshakeOf(request) as Handshake
     const [first] = [...offered] as [string]
     if (settings?.kind !== 'raw' || typeof choose !== 'function') return first
     try {
@@ -152,10 +115,11 @@ export class Gate {
   }
 
   #receive(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { refusals } = this.#options
     // Node has taken its own listener off, and whoever is next may not have one yet.
     stream.on('error', destroy)
     if (this.#options.isDraining()) {
-      this.#refuse(request, stream, new DrainingError())
+      refusals.write(request, stream, new DrainingError())
       return
     }
     try {
@@ -166,25 +130,23 @@ export class Gate {
       })
     } catch (err) {
       this.#options.log.error({ err }, 'route of an upgrade not found')
-      this.#refuse(request, stream, new NotWebSocketRouteError())
+      refusals.write(request, stream, new NotWebSocketRouteError())
     }
   }
 
   #begin(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    const handshake: Handshake = {
+    const handshake = new Handshake({
       id: randomUUID(),
       stream,
-      head: head.length === 0 ? NO_BYTES : head,
+      head,
       begunAt: performance.now(),
       mark: this.#options.mark(),
       offer: takeOffer(request),
-      urlTokens: takeUrlTokens(request),
-      upgraded: false
-    }
+      urlTokens: takeUrlTokens(request)
+    })
     // ws takes no list.
     request.headers.upgrade = 'websocket'
-    this.#handshakes.set(request, handshake)
-    this.#byStream.set(stream, handshake)
+    handshake.note(request)
     this.#watch(handshake, request)
     stream.off('error', destroy)
     if (isInjected(request)) closeWhenEnded(stream)
@@ -192,34 +154,20 @@ export class Gate {
   }
 
   #watch(handshake: Handshake, request: IncomingMessage): void {
+    const { refusals, upgradeTimeout } = this.#options
     const timer = setTimeout(() => {
       if (!handshake.upgraded && !handshake.stream.destroyed) {
-        this.#refuse(request, handshake.stream, new HandshakeTimeoutError())
+        refusals.write(request, handshake.stream, new HandshakeTimeoutError())
       }
-    }, this.#options.upgradeTimeout)
+    }, upgradeTimeout)
     this.#deadlines.set(handshake, timer.unref())
   }
 
   #passOn(request: IncomingMessage, stream: Duplex, head: Buffer, hasRoute: boolean): void {
     this.#others.offer(request, stream, head, hasRoute, () => {
-      this.#refuse(request, stream, new NotWebSocketRouteError(), hasRoute ? UNREACHABLE : undefined)
+      const { refusals } = this.#options
+      refusals.write(request, stream, new NotWebSocketRouteError(), hasRoute ? UNREACHABLE : undefined)
     })
-  }
-
-  /** Writes a refusal past Fastify, whose own 503 during a close leaves the socket open, and the close waiting. */
-  #refuse(request: IncomingMessage, stream: Duplex, error: FastifyError, reason = error.message): void {
-    this.#options.refused(error, request)
-    const statusCode = error.statusCode as number
-    const { code, message } = error
-    this.#options.log.info({ code, reason }, 'handshake refused')
-    const body = JSON.stringify({ statusCode, code, error: STATUS_CODES[statusCode], message })
-    const retryAfter = statusCode === 503 ? `Retry-After: ${this.#options.retryAfter()}\r\n` : ''
-    stream.once('finish', destroy)
-    stream.end(
-      `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n` +
-        'Connection: close\r\nContent-Type: application/json; charset=utf-8\r\n' +
-        `Content-Length: ${Buffer.byteLength(body)}\r\n${retryAfter}\r\n${body}`
-    )
   }
 }
 

@@ -10,8 +10,10 @@ import type {
 } from 'fastify'
 import { ensureSerializerCompiler, ensureValidatorCompiler, isLimiter } from '../dependencies.ts'
 import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from '../errors.ts'
-import { type Admission, kRoute, type Route } from '../handshake/admission.ts'
+import type { Admission } from '../handshake/admission.ts'
+import { kRoute, type Route } from '../handshake/attempt.ts'
 import { authenticationFault } from '../handshake/authentication.ts'
+import type { Refusals } from '../handshake/refusal.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from '../options/options.ts'
 import { resolveRoute } from '../options/resolve-options.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
@@ -145,12 +147,18 @@ export function upgradeRequired(request: FastifyRequest, reply: FastifyReply): F
   return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
 }
 
+/** What handshakes at the routes go through. */
+export interface HandshakeParts {
+  readonly admission: Admission
+  readonly refusals: Refusals
+  readonly paths: UpgradeRoutes
+}
+
 /** Prepares every WebSocket route that is declared after this package was registered. */
 export function prepareSocketRoutes(
   app: FastifyInstance,
   settings: RouteSettings,
-  admission: Admission,
-  paths: UpgradeRoutes
+  { admission, refusals, paths }: HandshakeParts
 ): void {
   const pending: (() => void)[] = []
   // With a callback: not even a promise may come between what it checks and the 101.
@@ -158,12 +166,12 @@ export function prepareSocketRoutes(
     if (admission.complete(request, reply) === undefined) done()
   }
   const onError: onErrorHookHandler = (request, _reply, _error, done) => {
-    admission.failed(request)
+    refusals.failed(request)
     done()
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
-    const answer = admission.refusedByHook(request, reply, payload)
-    // Told by a close code: Fastify has nothing to send.
+    const answer = refusals.pass(request, reply, payload)
+    // Refused by a close code: Fastify has nothing to send.
     if (answer !== undefined) done(null, answer.payload)
   }
   // An app.ws route has no HEAD route. This gives HEAD the answer of GET; in other scopes than ours it is 404.
@@ -187,6 +195,7 @@ export function prepareSocketRoutes(
     const { [kSchemas]: schemas, ...others } = config
     const route: Route = {
       kind: config[kSessions] ? 'channels' : schemas === undefined ? 'raw' : 'messages',
+      url: options.url,
       settings: routeSettings(this, options.url, settings, config.realtime)
     }
     admission.declared(route)

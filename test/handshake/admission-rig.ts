@@ -1,10 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
-import { Admission, kRoute, type Route } from '../../lib/handshake/admission.ts'
+import { Admission } from '../../lib/handshake/admission.ts'
+import { kRoute, type Route } from '../../lib/handshake/attempt.ts'
 import { Dismissals } from '../../lib/handshake/dismissals.ts'
-import type { Handshake } from '../../lib/handshake/gate.ts'
+import { Handshake } from '../../lib/handshake/handshake.ts'
+import { Places } from '../../lib/handshake/places.ts'
 import { REDACTED } from '../../lib/handshake/redaction.ts'
+import { Refusals } from '../../lib/handshake/refusal.ts'
 import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
@@ -46,7 +49,7 @@ export async function rig(
   const refused: string[] = []
   const upgrades: unknown[] = []
   const logged: unknown[] = []
-  const handshakes = new Map<object, Handshake>()
+  let count = 0
   const server = {
     options: { maxPayload: 104_857_600 },
     handleUpgrade: (_raw: unknown, stream: unknown, _head: unknown, done: (socket: unknown) => void) => {
@@ -56,18 +59,21 @@ export async function rig(
   }
   const wheel = new TimerWheel(new FakeClock(5_000), 50)
   const dismissals = new Dismissals(() => wheel.now(), 60_000)
-  const admission = new Admission({
-    gate: { handshakeOf: (raw: object) => handshakes.get(raw) } as never,
+  const refusals = new Refusals({
     server: server as never,
-    broker,
     wheel,
-    evict: () => true,
-    limits: { total: NONE, perAddress: NONE, perUser: NONE, ...limits },
-    dismissals,
-    isDraining: () => state.draining,
+    log: { info: (...args: unknown[]) => void logged.push(args) } as never,
     retryAfter: () => 7,
     refused: (error) => refused.push(error.code)
   })
+  const places = new Places({
+    broker,
+    wheel,
+    evict: () => true,
+    limits: { total: NONE, perAddress: NONE, perUser: NONE, ...limits }
+  })
+  const isDraining = () => state.draining
+  const admission = new Admission({ server: server as never, wheel, places, refusals, dismissals, isDraining })
   const verified: string[] = []
   const verify = async (token: string) => {
     verified.push(token)
@@ -77,6 +83,7 @@ export async function rig(
   }
   const declared: Route = {
     kind: 'messages',
+    url: '/live',
     settings: {
       ...DEFAULTS,
       origins: undefined,
@@ -89,17 +96,16 @@ export async function rig(
     const all = { 'sec-websocket-version': '13', 'sec-websocket-key': `${'A'.repeat(22)}==`, ...headers }
     const raw = { headers: all }
     const stream = Object.assign(new EventEmitter(), { destroyed: false })
-    const handshake: Handshake = {
+    const handshake = new Handshake({
       begunAt: 0,
       mark: dismissals.mark(),
-      id: `socket-${handshakes.size + 1}`,
+      id: `socket-${++count}`,
       stream: stream as never,
       head: Buffer.alloc(0),
       offer: parseOffer(protocols === '' ? undefined : protocols),
-      urlTokens: urlToken === undefined ? [] : [{ name: 'access_token', value: urlToken }],
-      upgraded: false
-    }
-    if (!plain) handshakes.set(raw, handshake)
+      urlTokens: urlToken === undefined ? [] : [{ name: 'access_token', value: urlToken }]
+    })
+    if (!plain) handshake.note(raw as never)
     const request = {
       raw,
       headers: all,
@@ -108,7 +114,7 @@ export async function rig(
       query: urlToken === undefined ? {} : { access_token: REDACTED, other: 'x' },
       server: { hasRequestDecorator: () => false },
       log: { info: (...args: unknown[]) => void logged.push(args), debug() {} },
-      routeOptions: { url: '/live', config: route === false ? {} : { [kRoute]: declared } }
+      routeOptions: { config: route === false ? {} : { [kRoute]: declared } }
     }
     const answer = {
       headers: {} as Record<string, unknown>,
@@ -151,5 +157,19 @@ export async function rig(
       admit: () => admission.admit(asRequest, asReply)
     }
   }
-  return { admission, broker, declared, dismissals, knock, logged, refused, server, state, upgrades, verified, wheel }
+  return {
+    admission,
+    broker,
+    declared,
+    dismissals,
+    knock,
+    logged,
+    refusals,
+    refused,
+    server,
+    state,
+    upgrades,
+    verified,
+    wheel
+  }
 }

@@ -1,0 +1,166 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { WebSocketServer } from 'ws'
+import { GuardedLog, type Log } from '../input/guarded-log.ts'
+import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
+import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
+import type { TimerWheel } from '../timing/timer-wheel.ts'
+import { type Attempt, connectionSettings, routeOf } from './attempt.ts'
+import { isExpired } from './claim-rules.ts'
+import { handshakeOf } from './handshake.ts'
+import { loggedReason } from './refusal-reason.ts'
+import { BAD_VERSION } from './upgrade-request.ts'
+
+/*
+ * How a refused handshake is answered: over HTTP, with which status, headers and body, or by the 101 and a close with
+ * which code. The status of each error stands with it, in errors.ts.
+ */
+
+/** Refusals that a page can act on, with the code that tells a browser's page. All others are plain HTTP. */
+const CLOSE_FOR: Readonly<Record<string, CloseCode>> = {
+  FST_RT_SUBPROTOCOL: CLOSE.subprotocol,
+  FST_RT_UNAUTHORIZED: CLOSE.unauthorized,
+  FST_RT_USER_CAPACITY: CLOSE.tooManyConnections
+}
+/** The same for refusals of the route's own hooks and schemas, by their status. */
+const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
+  400: CLOSE.badRequest,
+  401: CLOSE.unauthorized,
+  403: CLOSE.forbidden
+}
+const RETRIABLE = new Set([429, 503])
+
+export interface RefusalsOptions {
+  /** Makes the sockets. */
+  readonly server: WebSocketServer
+  readonly wheel: TimerWheel
+  readonly log: Log
+  /** Seconds, for Retry-After. */
+  retryAfter(): number
+  /** Counts a refusal. */
+  refused(error: FastifyError, request: IncomingMessage): void
+}
+
+export class Refusals {
+  readonly #options: RefusalsOptions
+  /** Requests whose answer is the default one, which Fastify makes of the error. */
+  readonly #failed = new WeakSet<FastifyRequest>()
+
+  constructor(options: RefusalsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Answers an attempt that was refused by one of our errors. Throws any other error, for the application's error
+   * handler to answer.
+   */
+  answer(attempt: Attempt, error: FastifyError, dismissal?: Disconnect): FastifyReply {
+    const { request, reply } = attempt
+    this.#options.refused(error, request.raw)
+    // @fastify/rate-limit refused, or a callback of the application failed.
+    if (!isOurs(error)) throw error
+    const log = new GuardedLog(request.log)
+    log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
+    const close = closeFor(attempt, error, dismissal)
+    if (close !== undefined && refusesByClose(attempt)) return this.#acceptAndClose(attempt, close)
+    for (const [name, value] of Object.entries(this.#headersFor(error))) {
+      // A hook may have set it already.
+      if (name !== 'retry-after' || !reply.hasHeader(name)) reply.header(name, value)
+    }
+    return reply.code(error.statusCode as number).send(bodyOf(error))
+  }
+
+  /** Writes an answer past Fastify: before Fastify has the request, while it closes, or if its hooks do not come back. */
+  write(request: IncomingMessage, stream: Duplex, error: FastifyError, reason = error.message): void {
+    this.#options.refused(error, request)
+    this.#options.log.info({ code: error.code, reason }, 'handshake refused')
+    const statusCode = error.statusCode as number
+    const body = JSON.stringify(bodyOf(error))
+    const headers = {
+      ...this.#headersFor(error),
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(body)
+    }
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    stream.once('finish', () => stream.destroy())
+    stream.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`)
+  }
+
+  /** A hook, a schema or a handler of the route failed, and the error's answer is not sent yet. */
+  failed(request: FastifyRequest): void {
+    this.#failed.add(request)
+  }
+
+  /**
+   * Passes what a route is about to answer an upgrade with: its own hooks or schemas have refused it. Gives the payload
+   * to send, or undefined if the refusal has become a close code.
+   */
+  pass(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
+    const handshake = handshakeOf(request.raw)
+    if (handshake === undefined) return { payload }
+    const { statusCode } = reply
+    // The connection ends with the answer. A proxy that kept it for its next request would lose that request.
+    reply.header('connection', 'close')
+    const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
+    const close = CLOSE_FOR_STATUS[statusCode]
+    // Without settings it was refused here, and how is decided.
+    const isHooks = handshake.settings !== undefined && !handshake.stream.destroyed
+    if (isHooks && close !== undefined && refusesByClose(attempt)) {
+      const log = new GuardedLog(request.log)
+      log.info({ statusCode }, 'handshake refused')
+      this.#acceptAndClose(attempt, close)
+      return undefined
+    }
+    // Fastify's default answer quotes the error, and an unforeseen one may quote anything.
+    if (statusCode !== 500 || !this.#failed.has(request)) return { payload }
+    const error = STATUS_CODES[statusCode] as string
+    return { payload: JSON.stringify({ statusCode, error, message: error }) }
+  }
+
+  #headersFor({ statusCode, message }: FastifyError): Record<string, string | number> {
+    const headers: Record<string, string | number> = { connection: 'close' }
+    if (RETRIABLE.has(statusCode as number)) headers['retry-after'] = this.#options.retryAfter()
+    if (statusCode === 401) headers['www-authenticate'] = 'Bearer'
+    if (message.endsWith(BAD_VERSION)) headers['sec-websocket-version'] = '13'
+    return headers
+  }
+
+  /** A browser reports every refused handshake as 1006, and its page tries again for ever: the close code tells it why. */
+  #acceptAndClose(attempt: Attempt, { code, reason }: Disconnect): FastifyReply {
+    const { handshake, request, reply } = attempt
+    const { server, wheel } = this.#options
+    reply.hijack()
+    handshake.settings = connectionSettings({ ...attempt, claims: null }, 'refused', wheel)
+    server.handleUpgrade(request.raw, handshake.stream, handshake.head, (socket) => {
+      socket.close(code, reason)
+    })
+    return reply
+  }
+}
+
+function bodyOf({ statusCode, code, message }: FastifyError): object {
+  return { statusCode, code, error: STATUS_CODES[statusCode as number], message }
+}
+
+/** The close code in the protocol of the route: channels have their own. */
+function closeFor({ route }: Attempt, error: FastifyError, dismissal: Disconnect | undefined): Disconnect | undefined {
+  const close = dismissal ?? CLOSE_FOR[error.code]
+  if (close === undefined || route.kind !== 'channels') return close
+  return close === CLOSE.unauthorized && !isExpired(error) ? DISCONNECT.invalidToken : disconnectFor(close)
+}
+
+/** @fastify/rate-limit throws whatever the application has it throw. */
+function isOurs(error: unknown): error is FastifyError {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' && code.startsWith('FST_RT_')
+}
+
+function refusesByClose({ handshake, request, route }: Attempt): boolean {
+  const { auth } = route.settings
+  const { offered, protocols } = handshake.offer
+  // A browser that offered protocols fails a connection that selects none, and reports no close code then.
+  if (offered && protocols.length === 0) return false
+  const refuse = auth === false ? 'auto' : auth.refuse
+  return refuse === 'close' || (refuse === 'auto' && request.headers.origin !== undefined)
+}
