@@ -108,15 +108,17 @@ export class Channel {
     } catch (error) {
       if (this.#isCurrent(cursor)) this.unsubscribe(cursor.subscriber)
       throw error
-    } finally {
-      cursor.joined = undefined
     }
   }
 
   async #begin<Result>(cursor: StreamCursor, begin: () => Promise<Result>): Promise<Result> {
-    await this.open()
-    if (this.#isCurrent(cursor)) this.#joining.add(cursor)
-    return begin()
+    try {
+      await this.open()
+      if (this.#isCurrent(cursor)) this.#joining.add(cursor)
+      return await begin()
+    } finally {
+      cursor.joined = undefined
+    }
   }
 
   /** Resolves once a subscriber that is joining has joined; rejects if it could not. */
