@@ -8,6 +8,8 @@ import type { Position } from '../protocol/position.ts'
  *
  * - **Order.** Publications reach `listener.publication` in the order of their offsets. A broker may lose or repeat
  *   one (a dropped connection to Redis does); it never reorders. Whoever listens checks `offset === last + 1`.
+ * - **Order of the calls.** What one node publishes to one channel is added in the order in which it called `publish`,
+ *   whether it waits for the answers or not.
  * - **Offsets.** With a `history` policy, offsets are 1, 2, 3… per channel and epoch. Without one, `offset` is 0 and
  *   `epoch` is `''`: such a publication is delivered at most once and can't be recovered.
  * - **Epochs.** A history that was lost, trimmed of its counter or rolled back gets a new epoch. The same epoch and

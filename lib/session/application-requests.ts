@@ -36,7 +36,7 @@ export class ApplicationRequests {
     if (this.#waits(() => this.subscribe(channel)) || this.#state !== 'open') return
     const asked = Symbol()
     this.#subscribing.set(channel, asked)
-    this.#lanes.run(channel, 1, async () => {
+    this.#lanes.run({ name: channel, concurrency: 1 }, async () => {
       // Unsubscribed since, or asked for again: the order of the calls holds.
       if (this.#subscribing.get(channel) !== asked) return
       this.#subscribing.delete(channel)

@@ -1,68 +1,94 @@
-interface Job {
-  /** What the job holds until it is done. */
-  readonly bytes: number
-  run(): Promise<void>
+import { HELD_BY } from '../connection/reading.ts'
+import type { SessionConnection } from './services.ts'
+
+/** What a job needs of its lane. */
+export interface LaneRules {
+  readonly name: string
+  /** Jobs of the lane that hold a place at a time. */
+  readonly concurrency: number
+  /** The job may begin as soon as those before it have released their places; otherwise it waits until they are done. */
+  readonly pipelined?: boolean
+}
+
+/** A job's place in its lane. */
+export interface Place {
+  /** What the job does can't be overtaken any more, although it is not done: the next job of the lane may begin. */
+  release(): void
 }
 
 interface Lane {
-  running: number
+  readonly name: string
+  /** Jobs that hold a place. */
+  holding: number
+  /** Jobs that have released their place and are not done. */
+  finishing: number
   readonly waiting: Job[]
-}
-
-export interface LanesOptions {
-  /** Jobs, waiting and running, from which on `full` is called; `free` once there are half as many. */
-  readonly capacity: number
-  /** Bytes of these jobs, from which on `full` is called; `free` once there are fewer. */
-  readonly maxBytes: number
-  full(): void
-  free(): void
+  /** Its next jobs are being begun. */
+  isBeginning: boolean
 }
 
 /**
- * The work of one connection: what is in one lane is done in order, so many at a time; lanes don't wait for each other,
- * so that a slow answer for one channel holds up no other. Jobs don't reject.
+ * The work of one connection. Jobs of one lane begin in order; lanes don't wait for each other, so that a slow answer
+ * for one channel delays no other. Jobs don't reject. If too many jobs wait and run, or too many bytes, the connection
+ * is not read until there are half as many, and fewer bytes.
  */
 export class Lanes {
-  readonly #options: LanesOptions
-  readonly #lanes = new Map<string, Lane>()
+  readonly #connection: Pick<SessionConnection, 'settings' | 'intake'>
+  /** Those with a job. An idle connection has no map either: there are many of those. */
+  #lanes: Map<string, Lane> | undefined
   #size = 0
   #bytes = 0
   #full = false
-  #whenIdle: (() => void)[] = []
+  #whenIdle: (() => void)[] | undefined
 
-  constructor(options: LanesOptions) {
-    this.#options = options
+  constructor(connection: Pick<SessionConnection, 'settings' | 'intake'>) {
+    this.#connection = connection
   }
 
-  /** Jobs, waiting and running. */
+  /** Jobs that wait or run. */
   get size(): number {
     return this.#size
   }
 
-  run(name: string, concurrency: number, run: () => Promise<void>, bytes = 0): void {
-    const job = { bytes, run }
-    const lane = this.#lanes.get(name) ?? { running: 0, waiting: [] }
-    this.#lanes.set(name, lane)
+  /** @param bytes What the job holds until it is done. */
+  run(rules: LaneRules, work: (place: Place) => Promise<void>, bytes = 0): void {
+    this.#lanes ??= new Map()
+    let lane = this.#lanes.get(rules.name)
+    if (lane === undefined) {
+      lane = { name: rules.name, holding: 0, finishing: 0, waiting: [], isBeginning: false }
+      this.#lanes.set(rules.name, lane)
+    }
     this.#size++
     this.#bytes += bytes
-    if (lane.running < concurrency) void this.#start(name, lane, job)
-    else lane.waiting.push(job)
-    const { capacity, maxBytes } = this.#options
-    if (this.#full || (this.#size < capacity && this.#bytes < maxBytes)) return
+    lane.waiting.push(new Job(this, lane, rules, work, bytes))
+    this.#begin(lane)
+    const { maxQueue, maxPayload } = this.#connection.settings.limits
+    if (this.#full || (this.#size < maxQueue && this.#bytes < maxPayload)) return
     this.#full = true
-    this.#options.full()
+    this.#connection.intake.hold(HELD_BY.inbox)
   }
 
   /** Forgets what waits. What runs can't be stopped. */
   clear(): void {
-    for (const { waiting } of this.#lanes.values()) {
+    for (const { waiting } of this.#lanes?.values() ?? []) {
       for (const { bytes } of waiting.splice(0)) this.#left(bytes)
     }
   }
 
-  /** Resolves once nothing runs or waits; undefined where nothing does. */
+  /** Resolves once nothing runs or waits; undefined if nothing does. */
   idle(): Promise<void> | undefined {
-    return this.#size === 0 ? undefined : new Promise((resolve) => this.#whenIdle.push(resolve))
+    if (this.#size === 0) return undefined
+    return new Promise((resolve) => {
+      this.#whenIdle ??= []
+      this.#whenIdle.push(resolve)
+    })
+  }
+
+  /** @internal A job has released its place. */
+  released(lane: Lane): void {
+    lane.holding--
+    lane.finishing++
+    this.#begin(lane)
   }
 
   #left(bytes: number): void {
@@ -70,19 +96,61 @@ export class Lanes {
     this.#bytes -= bytes
   }
 
-  async #start(name: string, lane: Lane, job: Job): Promise<void> {
-    lane.running++
-    await job.run()
-    lane.running--
-    this.#left(job.bytes)
-    const next = lane.waiting.shift()
-    if (next !== undefined) void this.#start(name, lane, next)
-    else if (lane.running === 0) this.#lanes.delete(name)
-    const { capacity, maxBytes } = this.#options
-    if (this.#full && this.#size <= capacity / 2 && this.#bytes < maxBytes) {
-      this.#full = false
-      this.#options.free()
+  #begin(lane: Lane): void {
+    // A job that releases its place at once would begin the next within itself, and so on.
+    if (lane.isBeginning) return
+    lane.isBeginning = true
+    for (let job = lane.waiting[0]; job?.mayBegin; job = lane.waiting[0]) {
+      lane.waiting.shift()
+      lane.holding++
+      void this.#run(lane, job)
     }
-    if (this.#size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
+    lane.isBeginning = false
+  }
+
+  async #run(lane: Lane, job: Job): Promise<void> {
+    await job.work(job)
+    if (job.isReleased) lane.finishing--
+    else lane.holding--
+    this.#left(job.bytes)
+    this.#begin(lane)
+    if (lane.holding === 0 && lane.finishing === 0) this.#lanes?.delete(lane.name)
+    const { maxQueue, maxPayload } = this.#connection.settings.limits
+    if (this.#full && this.#size <= maxQueue / 2 && this.#bytes < maxPayload) {
+      this.#full = false
+      this.#connection.intake.release(HELD_BY.inbox)
+    }
+    if (this.#size > 0) return
+    this.#lanes = undefined
+    const whenIdle = this.#whenIdle ?? []
+    this.#whenIdle = undefined
+    for (const resolve of whenIdle) resolve()
+  }
+}
+
+class Job implements Place {
+  readonly #lanes: Lanes
+  readonly #lane: Lane
+  readonly #rules: LaneRules
+  readonly work: (place: Place) => Promise<void>
+  readonly bytes: number
+  isReleased = false
+
+  constructor(lanes: Lanes, lane: Lane, rules: LaneRules, work: (place: Place) => Promise<void>, bytes: number) {
+    this.#lanes = lanes
+    this.#lane = lane
+    this.#rules = rules
+    this.work = work
+    this.bytes = bytes
+  }
+
+  get mayBegin(): boolean {
+    const { holding, finishing } = this.#lane
+    return holding < this.#rules.concurrency && (finishing === 0 || this.#rules.pipelined === true)
+  }
+
+  release(): void {
+    this.isReleased = true
+    this.#lanes.released(this.#lane)
   }
 }

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { ConnectionSession } from '../connection/connection.ts'
 import type { Outbox } from '../connection/outbox.ts'
-import { HELD_BY } from '../connection/reading.ts'
 import type { Subscriber } from '../hub/cursor.ts'
 import { loggable } from '../input/loggable.ts'
 import { readable } from '../input/thrown.ts'
@@ -16,7 +15,7 @@ import type { Timed } from '../timing/timer-wheel.ts'
 import { ApplicationRequests } from './application-requests.ts'
 import type { ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
-import { Lanes } from './lanes.ts'
+import { type LaneRules, Lanes, type Place } from './lanes.ts'
 import { idIn, readLine } from './line.ts'
 import { ReplyBatch } from './reply-batch.ts'
 import type { SessionConnection, SessionServices } from './services.ts'
@@ -39,10 +38,13 @@ const MAX_LINES = 1_000
 
 /** What clients may command, and what the application may do for them, as functions of a session. */
 export interface SessionCommands {
-  /** Does what a command asks, and answers it; rejects with what it is refused with. `text` is the command as it came. */
-  run(session: Session, command: Command, text: string): Promise<void>
-  /** Which of the connection's lanes a command waits in, and how many of that lane run at a time. */
-  laneOf(command: Command, services: SessionServices): { readonly lane: string; readonly concurrency: number }
+  /**
+   * Does what a command asks, and answers it; rejects with what it is refused with. `text` is the command as it came,
+   * `place` its place in its lane.
+   */
+  run(session: Session, command: Command, text: string, place: Place): Promise<void>
+  /** Which of the connection's lanes a command waits in, and for what. */
+  laneOf(command: Command, services: SessionServices): LaneRules
   /** Subscribes the client to a channel for the application. Never rejects. */
   subscribe(session: Session, channel: string): Promise<void>
 }
@@ -83,12 +85,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.request = request
     this.services = services
     this.user = connection.user
-    this.#lanes = new Lanes({
-      capacity: connection.settings.limits.maxQueue,
-      maxBytes: connection.settings.limits.maxPayload,
-      full: () => connection.intake.hold(HELD_BY.inbox),
-      free: () => connection.intake.release(HELD_BY.inbox)
-    })
+    this.#lanes = new Lanes(connection)
     this.#asked = new ApplicationRequests(this, this.#lanes)
     connection.outbox.droppedNotice = laggingPush
     this.#replies = new ReplyBatch(services.turn, (text) => connection.sendText(text))
@@ -196,14 +193,14 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   }
 
   #run(command: Command, text: string): void {
-    const { lane, concurrency } = this.#commands.laneOf(command, this.services)
-    this.#lanes.run(lane, concurrency, () => this.#handle(command, text), text.length)
+    const rules = this.#commands.laneOf(command, this.services)
+    this.#lanes.run(rules, (place) => this.#handle(command, text, place), text.length)
   }
 
-  async #handle(command: Command, text: string): Promise<void> {
+  async #handle(command: Command, text: string, place: Place): Promise<void> {
     if (this.closed) return
     try {
-      await this.#commands.run(this, command, text)
+      await this.#commands.run(this, command, text, place)
     } catch (error) {
       this.fail(command, error)
     }

@@ -78,6 +78,27 @@ async function delivery(t: Test, open: OpenBenches): Promise<void> {
     t.equal(bench.heard.publications.length, data.length + 1, 'nothing of the other channel')
   })
 
+  await t.test('in the order of the calls, although nobody waits for an answer', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const numbers = Array.from({ length: 300 }, (_, n) => n)
+    // Every kind of publish takes another way through a broker.
+    const kinds = [{}, { history: KEEP }, { idempotencyKey: 'k' }, { history: { size: 5, ttl: 60_000 } }]
+    const results = await Promise.all(
+      numbers.map((n) => {
+        const { idempotencyKey, ...options } = kinds[n % kinds.length] as { idempotencyKey?: string }
+        const key = idempotencyKey === undefined ? {} : { idempotencyKey: `${idempotencyKey}${n}` }
+        return other.broker.publish('room', Buffer.from(`${n}`), { ...options, ...key })
+      })
+    )
+    await bench.heard.until(() => bench.heard.publications.length === numbers.length)
+    t.strictSame(bench.heard.data('room').map(Number), numbers)
+    t.strictSame(
+      results.flatMap(({ offset }) => (offset === 0 ? [] : [offset])),
+      numbers.slice(1, 151)
+    )
+  })
+
   await t.test('whom a publication is not for, live and in history', async (t) => {
     const { bench, other } = await open(t)
     await bench.broker.subscribe('room')

@@ -1,25 +1,36 @@
 import t from 'tap'
-import { Lanes } from '../../lib/session/lanes.ts'
+import { HELD_BY } from '../../lib/connection/reading.ts'
+import { DEFAULTS } from '../../lib/options/options.ts'
+import { Lanes, type Place } from '../../lib/session/lanes.ts'
 import { collect } from '../support/collect.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
 
-function rig(capacity = 100, maxBytes = 100) {
+function rig(maxQueue = 100, maxPayload = 100) {
   const log: string[] = []
-  const open = new Map<string, () => void>()
-  const lanes = new Lanes({ capacity, maxBytes, full: () => log.push('full'), free: () => log.push('free') })
-  const run = (lane: string, name: string, concurrency = 1, bytes = 0) => {
-    const job = () => {
-      log.push(name)
-      return new Promise<void>((resolve) => open.set(name, resolve))
+  const open = new Map<string, { place: Place; resolve(): void }>()
+  const connection = new FakeConnection({ limits: { ...DEFAULTS.limits, maxQueue, maxPayload } })
+  connection.intake.hold = (by) => void log.push(`hold ${by}`)
+  connection.intake.release = (by) => void log.push(`release ${by}`)
+  const lanes = new Lanes(connection)
+  const run = (name: string, job: string, { concurrency = 1, pipelined = false, bytes = 0 } = {}) => {
+    const work = (place: Place) => {
+      log.push(job)
+      return new Promise<void>((resolve) => open.set(job, { place, resolve }))
     }
-    lanes.run(lane, concurrency, job, bytes)
+    lanes.run({ name, concurrency, pipelined }, work, bytes)
   }
-  const end = async (name: string) => {
-    open.get(name)?.()
+  const release = (job: string) => open.get(job)?.place.release()
+  const end = async (job: string) => {
+    open.get(job)?.resolve()
+    open.delete(job)
     await idle()
   }
-  return { lanes, log, run, end }
+  return { lanes, log, run, release, end }
 }
+
+const FULL = `hold ${HELD_BY.inbox}`
+const FREE = `release ${HELD_BY.inbox}`
 
 t.test('one lane in order, lanes beside each other', async (t) => {
   const { lanes, log, run, end } = rig()
@@ -40,7 +51,7 @@ t.test('one lane in order, lanes beside each other', async (t) => {
 
 t.test('so many at a time', async (t) => {
   const { log, run, end } = rig()
-  for (const name of ['1', '2', '3', '4']) run('a', name, 2)
+  for (const name of ['1', '2', '3', '4']) run('a', name, { concurrency: 2 })
   t.same(log, ['1', '2'])
   await end('2')
   t.same(log, ['1', '2', '3'])
@@ -52,28 +63,89 @@ t.test('so many at a time', async (t) => {
 t.test('full, and free again at half', async (t) => {
   const { log, run, end } = rig(4)
   for (const name of ['1', '2', '3', '4', '5']) run(name, name)
-  t.same(log, ['1', '2', '3', '4', 'full', '5'])
+  t.same(log, ['1', '2', '3', '4', FULL, '5'])
   await end('1')
   await end('2')
-  t.notOk(log.includes('free'))
+  t.notOk(log.includes(FREE))
   await end('3')
-  t.equal(log.at(-1), 'free')
+  t.equal(log.at(-1), FREE)
 })
 
 t.test('few that are large are as full as many', async (t) => {
   const { lanes, log, run, end } = rig(100, 10)
-  run('a', '1', 1, 6)
-  run('b', '2', 1, 3)
+  run('a', '1', { bytes: 6 })
+  run('b', '2', { bytes: 3 })
   t.same(log, ['1', '2'])
-  run('a', '3', 1, 2)
-  t.same(log, ['1', '2', 'full'])
+  run('a', '3', { bytes: 2 })
+  t.same(log, ['1', '2', FULL])
   await end('2')
-  t.same(log, ['1', '2', 'full', 'free'])
-  run('b', '4', 1, 3)
-  t.equal(log.at(-1), 'full')
+  t.same(log, ['1', '2', FULL, FREE])
+  run('b', '4', { bytes: 3 })
+  t.equal(log.at(-1), FULL)
   lanes.clear()
   await end('4')
-  t.equal(log.at(-1), 'free', 'what was forgotten counts no more')
+  t.equal(log.at(-1), FREE, 'what was forgotten counts no more')
+})
+
+t.test('a job that has released its place lets pipelined ones begin, and others once it is done', async (t) => {
+  const { lanes, log, run, release, end } = rig()
+  const pipelined = { pipelined: true }
+  run('a', 'a1', pipelined)
+  run('a', 'a2', pipelined)
+  run('a', 'a3')
+  run('a', 'a4', pipelined)
+  t.same(log, ['a1'], 'its order is not settled')
+  release('a1')
+  t.same(log, ['a1', 'a2'])
+  release('a2')
+  await end('a2')
+  t.same(log, ['a1', 'a2'], 'the next one waits for both')
+  await end('a1')
+  t.same(log, ['a1', 'a2', 'a3'])
+  release('a3')
+  t.same(log, ['a1', 'a2', 'a3', 'a4'])
+  t.equal(lanes.size, 2)
+  const whenIdle = [lanes.idle(), lanes.idle()]
+  await end('a4')
+  t.equal(lanes.size, 1, 'one that has released its place is not done')
+  await end('a3')
+  await Promise.all(whenIdle)
+  t.equal(lanes.idle(), undefined)
+})
+
+t.test('what has released its place counts until it is done', async (t) => {
+  const { log, run, release, end } = rig(3)
+  for (const job of ['1', '2', '3']) {
+    run('a', job, { pipelined: true })
+    release(job)
+  }
+  t.same(log, ['1', '2', '3', FULL])
+  await end('3')
+  await end('1')
+  t.equal(log.at(-1), FREE)
+})
+
+t.test('jobs that release their places at once don’t begin within each other', async (t) => {
+  const { lanes, run, release, end } = rig()
+  const begun: number[] = []
+  let depth = 0
+  run('a', 'first', { pipelined: true })
+  for (let n = 0; n < 50; n++) {
+    const work = async (place: Place) => {
+      begun.push(n)
+      t.equal(++depth, 1)
+      place.release()
+      depth--
+    }
+    lanes.run({ name: 'a', concurrency: 1, pipelined: true }, work)
+  }
+  release('first')
+  t.same(
+    begun,
+    Array.from({ length: 50 }, (_, n) => n)
+  )
+  await end('first')
+  t.equal(lanes.idle(), undefined)
 })
 
 t.test('what waits can be forgotten', async (t) => {

@@ -1,4 +1,5 @@
 import type { Command, CommandName } from '../../protocol/commands.ts'
+import type { LaneRules, Place } from '../lanes.ts'
 import type { SessionServices } from '../services.ts'
 import type { Session, SessionCommands } from '../session.ts'
 import { rpc, send } from './calls.ts'
@@ -13,7 +14,8 @@ import { subRefresh, subscribe, unsubscribe } from './subscribe.ts'
 export type CommandHandler<Name extends CommandName> = (
   session: Session,
   command: CommandOf<Name>,
-  text: string
+  text: string,
+  place: Place
 ) => Promise<void>
 
 const HANDLERS: { readonly [Name in CommandName]: CommandHandler<Name> } = {
@@ -36,18 +38,19 @@ async function ping(session: Session, command: CommandOf<'ping'>): Promise<void>
 }
 
 /**
- * What a command waits for: those of one channel come one after another, so that publications keep their order and an
- * unsubscribe never overtakes its subscribe. Calls run beside each other, up to a bound.
+ * What a command waits for. Those of one channel come one after another, so that publications keep their order and an
+ * unsubscribe never overtakes its subscribe. Only a publish does not wait for the answers to the publishes before it.
+ * Calls run beside each other, up to a bound.
  */
-function laneOf(command: Command, { maxCalls }: SessionServices): { lane: string; concurrency: number } {
-  if ('channel' in command.request) return { lane: command.request.channel, concurrency: 1 }
+function laneOf({ name, request }: Command, { maxCalls }: SessionServices): LaneRules {
+  if ('channel' in request) return { name: request.channel, concurrency: 1, pipelined: name === 'publish' }
   // No channel has a control character in its name.
-  return { lane: `\n${command.name}`, concurrency: command.name === 'rpc' ? maxCalls : 1 }
+  return { name: `\n${name}`, concurrency: name === 'rpc' ? maxCalls : 1 }
 }
 
 /** The commands of the protocol, for a session. */
 export const COMMANDS: SessionCommands = {
-  run: (session, command, text) => HANDLERS[command.name](session, command as never, text),
+  run: (session, command, text, place) => HANDLERS[command.name](session, command as never, text, place),
   laneOf,
   subscribe: subscribeByRequest
 }

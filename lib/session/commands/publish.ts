@@ -4,6 +4,7 @@ import { userKey } from '../../input/user-key.ts'
 import { runValidator } from '../../input/validator.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
+import type { Place } from '../lanes.ts'
 import type { Session } from '../session.ts'
 import { describeClient } from './client-info.ts'
 import type { CommandOf } from './command.ts'
@@ -12,7 +13,12 @@ import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 
 /** `publish`: validated, allowed by the application, then published to all. */
-export async function publish(session: Session, command: CommandOf<'publish'>, text: string): Promise<void> {
+export async function publish(
+  session: Session,
+  command: CommandOf<'publish'>,
+  text: string,
+  place: Place
+): Promise<void> {
   const { channel } = command.request
   plainOnly(command.request)
   const { definition, params } = findDeclared(session, channel)
@@ -38,6 +44,10 @@ export async function publish(session: Session, command: CommandOf<'publish'>, t
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
-  await hub.publishText(channel, published, { idempotencyKey, except: echo ? undefined : session.connection.id }, info)
+  const options = { idempotencyKey, except: echo ? undefined : session.connection.id }
+  const publishing = hub.publishText(channel, published, options, info)
+  // A broker adds publications in the order of the calls, so the next publish need not wait for the answer to this one.
+  place.release()
+  await publishing
   session.reply(command, '{}')
 }

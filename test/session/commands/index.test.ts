@@ -16,16 +16,16 @@ function lane(command: object) {
 t.test('what concerns a channel waits for what concerned it before', async (t) => {
   const channel = 'rooms/1'
   for (const name of ['subscribe', 'unsubscribe', 'publish', 'presence', 'presence_stats', 'history', 'sub_refresh']) {
-    t.same(lane({ [name]: { channel } }), { lane: channel, concurrency: 1 }, name)
+    t.same(lane({ [name]: { channel } }), { name: channel, concurrency: 1, pipelined: name === 'publish' }, name)
   }
 })
 
 t.test('calls run beside each other, up to a bound; other commands by kind', async (t) => {
   t.equal(lane({ rpc: { method: 'a' } }).concurrency, 7)
   const lanes = [{ rpc: {} }, { send: {} }, { ping: {} }, { connect: {} }, { refresh: { token: 'x' } }].map(lane)
-  t.equal(new Set(lanes.map(({ lane }) => lane)).size, lanes.length)
+  t.equal(new Set(lanes.map(({ name }) => name)).size, lanes.length)
   for (const { concurrency } of lanes.slice(1)) t.equal(concurrency, 1)
-  t.not(lane({ rpc: {} }).lane, lane({ publish: { channel: 'rpc' } }).lane, 'no channel is called what a lane is')
+  t.not(lane({ rpc: {} }).name, lane({ publish: { channel: 'rpc' } }).name, 'no channel is called what a lane is')
 })
 
 t.test('a slow answer holds up its own channel and no other', async (t) => {

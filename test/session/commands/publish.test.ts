@@ -1,6 +1,8 @@
 import t from 'tap'
+import { UnavailableError } from '../../../lib/errors.ts'
 import { ChannelError, ERROR } from '../../../lib/protocol/channel-errors.ts'
-import { ADA, type Client, sessionRig } from '../session-rig.ts'
+import { pending } from '../../support/pending.ts'
+import { ADA, type Client, quiet, type SessionRig, sessionRig } from '../session-rig.ts'
 
 const ACCEPT = { onPublish: () => undefined }
 
@@ -173,4 +175,187 @@ t.test('a key that is none is the client’s fault: the hook hands on what it ha
   t.same(await publish('key'), { publish: {} })
   t.same(rig.logs, [])
   t.equal((await rig.broker.history('once', { limit: 10 })).publications.length, 1)
+})
+
+/** The broker answers publishes when the test says so, in whatever order. What it was given stands in `published`. */
+function answerLate({ broker }: SessionRig) {
+  const published: { data: string; done: ReturnType<typeof pending<void>> }[] = []
+  const { publish } = broker
+  broker.publish = async (channel, data, options) => {
+    const done = pending()
+    published.push({ data: data.toString(), done })
+    const result = await publish.call(broker, channel, data, options)
+    await done.promise
+    return result
+  }
+  return {
+    texts: () => published.map(({ data }) => data),
+    answer: async (at: number, error?: Error) => {
+      const { done } = published[at] as (typeof published)[0]
+      if (error === undefined) done.resolve()
+      else done.reject(error)
+      await quiet()
+    }
+  }
+}
+
+const publishes = (channel: string, ...ids: number[]) => ids.map((id) => ({ id, publish: { channel, data: id } }))
+
+t.test('publishes wait for no answer, and each is answered by itself', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('a', { history: true, ...ACCEPT })
+  const { texts, answer } = answerLate(rig)
+  const [client, reader] = [await rig.client(), await rig.client()]
+  await reader.call({ subscribe: { channel: 'a' } })
+  client.say(...publishes('a', 1, 2, 3))
+  await quiet()
+  t.same(texts(), ['1', '2', '3'])
+  t.match(await reader.heard(), [{ push: { pub: { data: 1 } } }, { push: { pub: { data: 2 } } }, { push: {} }])
+  t.same(await client.heard(), [])
+  await answer(2)
+  t.same(await client.heard(), [{ id: 3, publish: {} }])
+  await answer(0, new UnavailableError())
+  t.same(await client.heard(), [{ id: 1, error: ERROR.internal }])
+  await answer(1)
+  t.same(await client.heard(), [{ id: 2, publish: {} }])
+})
+
+t.test('other commands of the channel wait for the answers, and publishes for theirs', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('a', { history: true, ...ACCEPT })
+  rig.channel('b', ACCEPT)
+  const { texts, answer } = answerLate(rig)
+  const client = await rig.client()
+  await client.call({ subscribe: { channel: 'a' } })
+  rig.broker.calls.length = 0
+  const release = rig.broker.holdHistory()
+  const read = { id: 3, history: { channel: 'a', limit: -1 } }
+  client.say(...publishes('a', 1, 2), read, ...publishes('a', 4), ...publishes('b', 5))
+  await quiet()
+  t.same(texts(), ['1', '5', '2'], 'the one on another channel waits for nothing')
+  await answer(0)
+  t.notOk(rig.broker.calls.includes('position'))
+  await answer(2)
+  t.ok(rig.broker.calls.includes('position'))
+  t.equal(texts().length, 3, 'the history is not read yet')
+  release()
+  await quiet()
+  t.equal(texts().at(-1), '4')
+  for (const at of [1, 3]) await answer(at)
+  const answers = (await client.heard()).filter(({ id }) => id !== undefined)
+  t.match(answers, [
+    { id: 1 },
+    { id: 2 },
+    { id: 3, history: { publications: [{ data: 1 }, { data: 2 }] } },
+    { id: 5 },
+    { id: 4 }
+  ])
+})
+
+t.test('a publish whose hook takes its time is overtaken by none, refused or not', async (t) => {
+  const rig = await sessionRig(t)
+  const decisions = [pending(), pending(), pending()]
+  const asked: unknown[] = []
+  rig.channel('a', {
+    onPublish: async ({ data }) => {
+      asked.push(data)
+      await decisions[asked.length - 1]?.promise
+      if (data === 2) throw new ChannelError(455, 'not that')
+    }
+  })
+  const { texts, answer } = answerLate(rig)
+  const client = await rig.client()
+  client.say(...publishes('a', 1, 2, 3))
+  decisions[1]?.resolve()
+  decisions[2]?.resolve()
+  await quiet()
+  t.same([asked, texts()], [[1], []])
+  decisions[0]?.resolve()
+  await quiet()
+  t.same(
+    [asked, texts()],
+    [
+      [1, 2, 3],
+      ['1', '3']
+    ]
+  )
+  t.same(await client.heard(), [{ id: 2, error: { code: 455, message: 'not that' } }])
+  for (const at of [0, 1]) await answer(at)
+  t.same(await client.heard(), [
+    { id: 1, publish: {} },
+    { id: 3, publish: {} }
+  ])
+})
+
+t.test('publishes that are not answered count: the connection is not read past a number, nor past bytes', async (t) => {
+  for (const limits of [{ maxQueue: 4 }, { maxPayload: 200 }]) {
+    const rig = await sessionRig(t, { limits })
+    rig.channel('a', ACCEPT)
+    const { texts, answer } = answerLate(rig)
+    const client = await rig.client()
+    const calls = () => client.connection.calls.map(([call]) => call)
+    client.say(...publishes('a', 1, 2, 3))
+    await quiet()
+    t.same(calls(), [])
+    client.say(...publishes('a', 4, 5))
+    await quiet()
+    t.same(calls(), ['hold'])
+    t.equal(texts().length, 5, 'what was read is published')
+    for (const at of [3, 4, 1]) await answer(at)
+    t.same(calls(), ['hold', 'release'])
+  }
+})
+
+t.test('one key of two publishes that are on their way adds one publication', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('once', { history: true, onPublish: ({ data }) => ({ idempotencyKey: `${data}` }) })
+  const { answer } = answerLate(rig)
+  const client = await rig.client()
+  client.say(...[1, 2].map((id) => ({ id, publish: { channel: 'once', data: 'same' } })))
+  await quiet()
+  await answer(1)
+  await answer(0)
+  t.same(await client.heard(), [
+    { id: 2, publish: {} },
+    { id: 1, publish: {} }
+  ])
+  t.equal((await rig.broker.history('once', { limit: 10 })).publications.length, 1)
+})
+
+t.test('a drain waits for the answers to publishes', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('a', ACCEPT)
+  const { answer } = answerLate(rig)
+  const client = await rig.client()
+  client.say(...publishes('a', 1, 2))
+  await quiet()
+  let drained = false
+  const draining = client.session.drain()?.then(() => {
+    drained = true
+  })
+  await answer(0)
+  t.equal(drained, false)
+  await answer(1)
+  await draining
+  t.same(await client.heard(), [
+    { id: 1, publish: {} },
+    { id: 2, publish: {} }
+  ])
+})
+
+t.test('when the connection ends, what was not handed to the broker is not published', async (t) => {
+  const rig = await sessionRig(t)
+  const decided = pending()
+  rig.channel('a', { onPublish: ({ data }) => (data === 3 ? decided.promise : undefined) })
+  const { texts, answer } = answerLate(rig)
+  const client = await rig.client()
+  client.say(...publishes('a', 1, 2, 3, 4))
+  await quiet()
+  client.end()
+  decided.resolve()
+  await quiet()
+  t.same(texts(), ['1', '2', '3'], 'the third had begun, and its client left by itself')
+  for (const at of [0, 1, 2]) await answer(at)
+  t.same(await client.heard(), [], 'nobody is answered')
+  t.same(rig.logs, [])
 })
