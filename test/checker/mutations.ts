@@ -50,8 +50,8 @@ export const MUTATIONS = {
   },
   'lost answers taken for refusals': {
     file: 'lib/broker/redis/errors.ts',
-    find: 'writes && !UNSENT',
-    replace: 'false && !UNSENT'
+    find: 'writes && !isUnsent',
+    replace: 'false && !isUnsent'
   }
 } as const satisfies Record<string, Mutation>
 
