@@ -216,6 +216,11 @@ export const REDIS_OPTIONS_WITHOUT_DEFAULT = [
   ...['sentinelUsername', 'showFriendlyErrorStack', 'socketTimeout', 'tls']
 ]
 
+/** True for a client of ioredis 6 or newer. Before, there was no such option, and Redis answered in other forms. */
+export function isRedisOfThisVersion({ options }: { readonly options?: object }): boolean {
+  return options !== undefined && 'replyMapping' in options
+}
+
 /** True for the error of a command that was not sent. It has no code; redirections end if no server took the command. */
 export function isUnsent({ message }: Error): boolean {
   return /^(Stream isn't writeable|Too many Cluster redirections)/.test(message)

@@ -12,6 +12,7 @@ import { Places } from './handshake/places.ts'
 import { Refusals } from './handshake/refusal.ts'
 import { GuardedLog } from './input/guarded-log.ts'
 import type { Drainer } from './node/drain.ts'
+import { makeBroker } from './node/make-broker.ts'
 import { Node } from './node/node.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options/options.ts'
 import { resolveOptions } from './options/resolve-options.ts'
@@ -35,8 +36,9 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const log = new GuardedLog(app.log)
   const channels = new ChannelRoutes()
   const methods = new RpcRoutes()
-  const node = new Node(options, log, channels, (stream) => gate.settingsOf(stream))
-  const { broker, wheel, metrics, drainer, presence, dismissals } = node
+  const broker = await makeBroker(options, (cause) => node.refused(cause))
+  const node: Node = new Node(options, { broker, log, channels, settingsOf: (stream) => gate.settingsOf(stream) })
+  const { wheel, metrics, drainer, presence, dismissals } = node
   const removeMetrics = await exportMetrics(node, options)
   const handshakes = {
     isOurs: (request: IncomingMessage) => handshakeOf(request) !== undefined,

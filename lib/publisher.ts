@@ -1,7 +1,7 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { HistoryPolicy } from './broker/broker.ts'
 import { completeHistory, historyFault } from './broker/history-policy.ts'
-import { RedisBroker } from './broker/redis/redis-broker.ts'
+import { loadRedisBroker } from './broker/redis/load-redis-broker.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import { exceptedId } from './hub/excepted.ts'
 import type { PublishOptions, PublishResult } from './hub/publish-options.ts'
@@ -69,7 +69,7 @@ export interface Publisher {
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
   const { redis, prefix, history, limits, timeout = DEFAULT_TIMEOUT } = checked(options)
   const { publication: maxBytes = DEFAULTS.limits.publication } = limits ?? {}
-  const broker = new RedisBroker({ redis, prefix })
+  const broker = await loadRedisBroker({ redis, prefix })
   // A start that is closed under way rejects as unavailable.
   const deadline = setTimeout(() => void broker.close(), timeout)
   try {

@@ -298,6 +298,12 @@ t.test('ioredis: REDIS_OPTIONS_WITHOUT_DEFAULT', async (t) => {
   t.same(without.sort(), [...dependencies.REDIS_OPTIONS_WITHOUT_DEFAULT].sort())
 })
 
+t.test('ioredis: isRedisOfThisVersion', async (t) => {
+  t.equal(dependencies.isRedisOfThisVersion(new Redis({ lazyConnect: true })), true)
+  t.equal(dependencies.isRedisOfThisVersion({ options: { lazyConnect: true } }), false, 'as before version 6')
+  t.equal(dependencies.isRedisOfThisVersion({}), false)
+})
+
 t.test('ioredis: isUnsent, lastNodeError', async (t) => {
   const port = await unusedPort()
   const single = new Redis({ port, lazyConnect: true, enableOfflineQueue: false, retryStrategy: null })

@@ -1,7 +1,5 @@
 import type { Duplex } from 'node:stream'
 import type { Broker, BrokerListener, HistoryPolicy } from '../broker/broker.ts'
-import { MemoryBroker } from '../broker/memory/memory-broker.ts'
-import { RedisBroker } from '../broker/redis/redis-broker.ts'
 import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
 import { Registry } from '../connection/registry.ts'
 import { Turn } from '../connection/turn.ts'
@@ -47,6 +45,15 @@ export interface DeclaredChannels {
   historyOf(channel: string): HistoryPolicy | undefined
 }
 
+/** What a node is made of, besides what it makes by itself. */
+export interface NodeParts {
+  readonly broker: Broker
+  readonly log: Log
+  readonly channels: DeclaredChannels
+  /** The settings of the connection on a stream, as its handshake left them. */
+  settingsOf(stream: Duplex): ConnectionSettings
+}
+
 /** One process: its connections, its channels, and what they share. */
 export class Node implements ConnectionObserver {
   readonly #log: Log
@@ -72,14 +79,8 @@ export class Node implements ConnectionObserver {
   #wasAway = false
   #wasDeaf = false
 
-  /** @param settingsOf What the handshake settled for the connection on a stream. */
-  constructor(
-    options: ResolvedOptions,
-    log: Log,
-    channels: DeclaredChannels,
-    settingsOf: (stream: Duplex) => ConnectionSettings
-  ) {
-    const { redis, prefix, drain, limits, logConnections } = options
+  constructor(options: ResolvedOptions, { broker, log, channels, settingsOf }: NodeParts) {
+    const { redis, drain, limits, logConnections } = options
     const { wheel, registry } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
     const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
@@ -87,18 +88,11 @@ export class Node implements ConnectionObserver {
       // That the broker is away is said once; that everything then fails goes without saying.
       if (!AWAY.has((err as { code?: string }).code)) log.warn({ err, stage }, 'broker failed')
     }
-    const refused = (err: Error) => {
-      if (this.#refusals.count(wheel.now()) > 0) log.error({ err }, 'broker refuses this node')
-    }
     this.#log = log
     this.#logConnections = logConnections
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
-    const broker =
-      redis === undefined
-        ? new MemoryBroker({ maxBytes: limits.memoryHistory })
-        : new RedisBroker({ redis, prefix, refused })
     const historyOf = (channel: string) => channels.historyOf(channel)
     const metrics = new Metrics({
       registry,
@@ -192,6 +186,11 @@ export class Node implements ConnectionObserver {
       await Promise.all([this.control.reading, this.roster.join()])
     }
     await Promise.race([ready(), this.#firstFailure])
+  }
+
+  /** Redis turned this node away after the start, by its configuration. */
+  refused(err: Error): void {
+    if (this.#refusals.count(this.wheel.now()) > 0) this.#log.error({ err }, 'broker refuses this node')
   }
 
   opened(socket: Connection): void {

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { RedisBroker } from '../../lib/broker/redis/redis-broker.ts'
 import { HISTORY } from './server.ts'
 import { type Inject, single } from './single.ts'
@@ -34,7 +35,7 @@ const largePublication: Inject = async (arena, server, proxy) => {
   const { channels, prefix, pause } = arena
   const channel = channels[0] as string
   const data = { id: -1, padding: 'x'.repeat(LARGE) }
-  const broker = new RedisBroker({ redis: server.url, prefix, times: { commandTimeout: 10_000 } })
+  const broker = new RedisBroker({ redis: server.url, prefix, times: { commandTimeout: 10_000 } }, Redis)
   await broker.start()
   proxy.bytesPerSecond = NARROW
   try {

@@ -247,14 +247,17 @@ export async function readFinals(
   prefix: string,
   channels: readonly string[]
 ): Promise<Final[]> {
-  const { Cluster } = await import('ioredis')
-  const broker = new RedisBroker({
-    redis:
-      typeof redis === 'object' && 'cluster' in redis
-        ? new Cluster([...redis.cluster], { lazyConnect: true, shardedSubscribers: true })
-        : redis,
-    prefix
-  })
+  const { Cluster, Redis } = await import('ioredis')
+  const broker = new RedisBroker(
+    {
+      redis:
+        typeof redis === 'object' && 'cluster' in redis
+          ? new Cluster([...redis.cluster], { lazyConnect: true, shardedSubscribers: true })
+          : redis,
+      prefix
+    },
+    Redis
+  )
   const silent = { publication() {}, presence() {}, dropped() {}, control() {}, state() {}, audit() {} }
   try {
     await broker.start(silent)

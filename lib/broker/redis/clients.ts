@@ -1,5 +1,5 @@
-import { type Cluster, Redis, type RedisOptions } from 'ioredis'
-import { REDIS_OPTIONS_WITHOUT_DEFAULT } from '../../dependencies.ts'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { isRedisOfThisVersion, REDIS_OPTIONS_WITHOUT_DEFAULT } from '../../dependencies.ts'
 import { InvalidOptionError } from '../../errors.ts'
 import type { RedisBrokerOptions, RedisBrokerTimes, RedisClient } from './options.ts'
 
@@ -15,9 +15,30 @@ export interface RedisClients {
   create(node?: Redis): RedisClient
 }
 
-/** Throws `FST_RT_INVALID_OPTION` where `redis` is none of what it may be, or ioredis refuses it. */
-export function redisClients(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes): RedisClients {
-  const clients = clientsOf(redis, times)
+/** The class `Redis` of ioredis. */
+export type RedisDriver = typeof Redis
+
+/**
+ * Loads ioredis, which takes as long as the rest of this package. Undefined if `redis` is a client of ioredis, which can
+ * make others of its kind.
+ */
+export async function loadDriver(redis: unknown): Promise<RedisDriver | undefined> {
+  const isClient = typeof redis === 'object' && redis !== null && 'duplicate' in redis
+  if (isClient && (isCluster(redis as RedisClient) || isRedisOfThisVersion(redis as Redis))) return undefined
+  const ioredis = await import('ioredis')
+  return ioredis.Redis
+}
+
+/**
+ * Throws `FST_RT_INVALID_OPTION` if `redis` is none of what it may be, or if ioredis refuses it.
+ * @param driver As `loadDriver` gives it for `redis`.
+ */
+export function redisClients(
+  redis: RedisBrokerOptions['redis'],
+  times: RedisBrokerTimes,
+  driver: RedisDriver | undefined
+): RedisClients {
+  const clients = clientsOf(redis, times, driver)
   // What ioredis refuses, it refuses here: a client made later has the same options. This one never connects.
   try {
     clients.create().disconnect()
@@ -27,21 +48,29 @@ export function redisClients(redis: RedisBrokerOptions['redis'], times: RedisBro
   return clients
 }
 
-function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes): RedisClients {
+function clientsOf(
+  redis: RedisBrokerOptions['redis'],
+  times: RedisBrokerTimes,
+  driver: RedisDriver | undefined
+): RedisClients {
   const own = ownOptions(times)
-  if (typeof redis === 'string') return ofSingle({ ...urlOptions(redis), ...own })
+  // Without a driver, `redis` is a client.
+  const Driver = driver as RedisDriver
+  const make = (options: RedisOptions) =>
+    driver === undefined ? (redis as Redis).duplicate(options) : new Driver(options)
+  if (typeof redis === 'string') return ofSingle({ ...urlOptions(redis, Driver), ...own }, make)
   if (typeof redis !== 'object' || redis === null) {
     throw new InvalidOptionError('redis', 'give a URL, options of ioredis, or an instance of it')
   }
   if (!isInstance(redis)) {
-    const known = [...Object.keys(new Redis({ lazyConnect: true }).options), ...REDIS_OPTIONS_WITHOUT_DEFAULT]
+    const known = [...Object.keys(new Driver({ lazyConnect: true }).options), ...REDIS_OPTIONS_WITHOUT_DEFAULT]
     for (const name of Object.keys(redis)) {
       if (!known.includes(name))
         throw new InvalidOptionError(`redis.${name}`, 'ioredis has no such option; correct its name')
     }
-    return ofSingle({ ...checked(redis), ...own })
+    return ofSingle({ ...checked(redis), ...own }, make)
   }
-  if (!isCluster(redis)) return ofSingle({ ...checked(redis.options), ...own })
+  if (!isCluster(redis)) return ofSingle({ ...checked(redis.options), ...own }, make)
   checked(redis.options)
   if (redis.options.shardedSubscribers !== true) {
     throw new InvalidOptionError('redis', 'make the Cluster of ioredis 6 or newer, with shardedSubscribers: true')
@@ -51,10 +80,10 @@ function clientsOf(redis: RedisBrokerOptions['redis'], times: RedisBrokerTimes):
   return { isCluster: true, database: 0, create }
 }
 
-function urlOptions(url: string): RedisOptions {
+function urlOptions(url: string, Driver: RedisDriver): RedisOptions {
   if (!/^rediss?:\/\//.test(url)) throw new InvalidOptionError('redis', 'a URL begins with redis:// or rediss://')
-  // Not `new Redis(url, own)`: ioredis takes options from a URL's query before those.
-  const { options } = new Redis(url, { lazyConnect: true })
+  // Not `new Driver(url, own)`: ioredis takes options from a URL's query before those.
+  const { options } = new Driver(url, { lazyConnect: true })
   const database = url.replace(/[?#].*$/, '').match(/^rediss?:\/\/[^/]*\/(.*)$/)?.[1]
   return checked(database ? { ...options, db: Number(database) } : options)
 }
@@ -76,13 +105,13 @@ function checked<Options extends { keyPrefix?: string; db?: number }>(options: O
 
 // ioredis asks the sentinels in their order and takes the first answer. One that is out of date must not be asked
 // first for ever, so each client begins with another.
-function ofSingle(options: RedisOptions): RedisClients {
+function ofSingle(options: RedisOptions, make: (options: RedisOptions) => Redis): RedisClients {
   let made = 0
   const create = () => {
     const { sentinels } = options
-    if (!sentinels) return new Redis(options)
+    if (!sentinels) return make(options)
     const first = made++ % sentinels.length
-    return new Redis({ ...options, sentinels: [...sentinels.slice(first), ...sentinels.slice(0, first)] })
+    return make({ ...options, sentinels: [...sentinels.slice(first), ...sentinels.slice(0, first)] })
   }
   return { isCluster: false, database: options.db ?? 0, create }
 }

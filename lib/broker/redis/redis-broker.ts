@@ -13,7 +13,7 @@ import type {
 } from '../broker.ts'
 import { isOffset } from '../offset.ts'
 import { RedisAudits } from './audits.ts'
-import { redisClients } from './clients.ts'
+import { type RedisDriver, redisClients } from './clients.ts'
 import { RedisConnections } from './connections.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
 import { RedisKeys } from './keys.ts'
@@ -61,12 +61,12 @@ export class RedisBroker implements Broker {
   #epochs = 0
   #listener: BrokerListener | undefined
 
-  /** Throws `FST_RT_INVALID_OPTION`. */
-  constructor(options: RedisBrokerOptions) {
+  /** Throws `FST_RT_INVALID_OPTION`. The driver is the one that `loadDriver` gives for the option `redis`. */
+  constructor(options: RedisBrokerOptions, driver: RedisDriver | undefined) {
     const { redis, prefix = DEFAULT_PREFIX, maxPending = DEFAULT_MAX_PENDING, times, refused } = options
     assertPrefix(prefix)
     this.#times = { ...DEFAULT_TIMES, ...times }
-    const clients = redisClients(redis, this.#times)
+    const clients = redisClients(redis, this.#times, driver)
     this.#spublish = clients.isCluster
     this.#keys = new RedisKeys(prefix, clients.database)
     const checkKeys = new RedisKeys(`${prefix}:@check`, clients.database)

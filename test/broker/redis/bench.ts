@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import type { HistoryPage } from '../../../lib/broker/broker.ts'
 import { RedisBroker, type RedisBrokerOptions } from '../../../lib/broker/redis/redis-broker.ts'
@@ -21,7 +22,7 @@ export function freshPrefix(): string {
 
 /** A Redis broker with short times, and what it tells. It is closed with the test. */
 export function makeRedisBroker(t: Test, options: RedisBrokerOptions) {
-  const broker = new RedisBroker({ prefix: freshPrefix(), ...options, times: { ...QUICK, ...options.times } })
+  const broker = new RedisBroker({ prefix: freshPrefix(), ...options, times: { ...QUICK, ...options.times } }, Redis)
   const heard = new Recorder()
   t.teardown(() => broker.close())
   return { broker, heard }

@@ -1,4 +1,4 @@
-import type { RedisOptions } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import t from 'tap'
 import { RedisBroker } from '../../../lib/broker/redis/redis-broker.ts'
 import { RedisServer } from '../../support/redis-server.ts'
@@ -73,10 +73,13 @@ t.test('the boot check leaves nothing behind', async (t) => {
 t.test('wrong options throw', async (t) => {
   const wrong = { code: 'FST_RT_INVALID_OPTION' }
   for (const redis of ['localhost:6379', 'http://localhost', '', 5, null, undefined]) {
-    t.throws(() => new RedisBroker({ redis: redis as string }), wrong, `${redis}`)
+    t.throws(() => new RedisBroker({ redis: redis as string }, Redis), wrong, `${redis}`)
   }
-  t.throws(() => new RedisBroker({ redis: { sentinels: [{ port: 1 }] } }), { ...wrong, message: /name of master/ })
+  t.throws(() => new RedisBroker({ redis: { sentinels: [{ port: 1 }] } }, Redis), {
+    ...wrong,
+    message: /name of master/
+  })
   for (const prefix of ['', 'a{b', 'a}', 'a b', 'a*', 'x'.repeat(65), 5 as unknown as string]) {
-    t.throws(() => new RedisBroker({ redis: server.url, prefix }), wrong, `prefix ${prefix}`)
+    t.throws(() => new RedisBroker({ redis: server.url, prefix }, Redis), wrong, `prefix ${prefix}`)
   }
 })

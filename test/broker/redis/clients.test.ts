@@ -1,12 +1,12 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import t from 'tap'
-import { redisClients } from '../../../lib/broker/redis/clients.ts'
+import { loadDriver, redisClients } from '../../../lib/broker/redis/clients.ts'
 import { DEFAULT_TIMES, type RedisBrokerOptions } from '../../../lib/broker/redis/options.ts'
 
 /* ioredis itself, which connects to nothing here. */
 
 const times = { ...DEFAULT_TIMES, commandTimeout: 1_234, connectTimeout: 567 }
-const clientsFor = (redis: RedisBrokerOptions['redis']) => redisClients(redis, times)
+const clientsFor = (redis: RedisBrokerOptions['redis']) => redisClients(redis, times, Redis)
 
 function optionsFor(t: { teardown(fn: () => unknown): void }, redis: RedisBrokerOptions['redis']): RedisOptions {
   const client = clientsFor(redis).create() as Redis
@@ -71,6 +71,21 @@ t.test('an instance is copied, and left alone', async (t) => {
   t.match(options, { ...OURS, host: 'redis.example', db: 2, tls: { servername: 'x' } })
   t.equal(theirs.status, 'wait')
   t.equal(theirs.options.commandTimeout, 1)
+})
+
+t.test('an instance of this version makes the clients by itself; for anything else ioredis is loaded', async (t) => {
+  const theirs = new Redis({ ...THEIRS, lazyConnect: true, host: 'redis.example', db: 2 })
+  const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })
+  t.teardown(() => [theirs, cluster].map((one) => one.disconnect()))
+  t.equal(await loadDriver(theirs), undefined)
+  t.equal(await loadDriver(cluster), undefined)
+  const client = redisClients(theirs, times, undefined).create() as Redis
+  t.teardown(() => client.disconnect())
+  t.match(client.options, { ...OURS, host: 'redis.example', db: 2 })
+  // Before version 6 there was no replyMapping.
+  const { replyMapping: _, ...options } = theirs.options
+  const old = { options, duplicate: () => t.fail('of another version'), defineCommand: () => undefined }
+  for (const other of [old, 'redis://127.0.0.1', {}, null, undefined]) t.equal(await loadDriver(other), Redis)
 })
 
 t.test('a URL says where, who and which database, and no more', async (t) => {

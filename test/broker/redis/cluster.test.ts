@@ -232,7 +232,7 @@ t.test('case 151: a broker and a publisher start while a master is away', async 
   const [lost, other] = [rooms.find(isDead), rooms.find((room) => !isDead(room))] as [string, string]
   await dead.kill()
   const { broker, heard } = await openRedisBroker(t, { redis: connect(t), prefix })
-  const publisher = new RedisBroker({ redis: connect(t), prefix, times: QUICK })
+  const publisher = new RedisBroker({ redis: connect(t), prefix, times: QUICK }, undefined)
   t.teardown(() => publisher.close())
   await publisher.start()
   await broker.subscribe(other)
