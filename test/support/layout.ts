@@ -10,7 +10,7 @@ import { posix } from 'node:path'
  * What each part may import. A part may import only parts that stand above it here, so that arrows never go back; what
  * stands beside it in the list is what it needs.
  */
-const allowed: Readonly<Record<string, readonly string[]>> = {
+export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   'errors.ts': [],
   'dependencies.ts': ['errors.ts'],
@@ -76,7 +76,7 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
   const graph = new Map<string, string[]>()
   for (const [file, source] of sources) {
     const part = partOf(file)
-    if (allowed[part] === undefined) found.push(`${file}: no such place in the layout`)
+    if (ROOMS[part] === undefined) found.push(`${file}: no such place in the layout`)
     if (file.split('/').some((name) => vague.test(name.split('.', 1)[0] ?? ''))) {
       found.push(`${file}: name it for what it does`)
     }
@@ -102,7 +102,7 @@ export function unusedRows(sources: ReadonlyMap<string, string>): string[] {
       if (specifier.startsWith('.')) used.add(`${partOf(file)} → ${partOf(posix.join(posix.dirname(file), specifier))}`)
     }
   }
-  return Object.entries(allowed)
+  return Object.entries(ROOMS)
     .flatMap(([from, parts]) => parts.map((to) => `${from} → ${to}`))
     .filter((arrow) => !used.has(arrow))
 }
@@ -177,7 +177,7 @@ function partOf(file: string): string {
 }
 
 function isAllowed(from: string, to: string): boolean {
-  return from === to || (allowed[from] ?? []).includes(to)
+  return from === to || (ROOMS[from] ?? []).includes(to)
 }
 
 /** Cycles of modules: what is in a circle can be read, tested and changed as a whole only. */
