@@ -106,7 +106,11 @@ export interface ConnectionObserver {
   opened(connection: Connection): void
   /** Whose the connection is became known after it was opened. */
   identified(connection: Connection): void
-  closed(connection: Connection, code: number): void
+  /**
+   * @param code The code of the close frame that was sent; 1006 if there was none.
+   * @param isAnswered The client has answered it, or has sent its own.
+   */
+  closed(connection: Connection, code: number, isAnswered: boolean): void
   received(bytes: number): void
   rejected(reason: string): void
   roundTrip(milliseconds: number): void

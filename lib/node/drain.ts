@@ -72,11 +72,11 @@ export class Drainer {
     return this.#draining
   }
 
-  /** A connection has ended, with that code. */
-  ended(connection: Connection, code: number): void {
+  /** A connection has ended. `isAnswered`: its client has answered the close. */
+  ended(connection: Connection, isAnswered: boolean): void {
     if (!this.#ending.delete(connection)) return
-    if (code === CLOSE.abnormal.code) this.terminated++
-    else this.closed++
+    if (isAnswered) this.closed++
+    else this.terminated++
   }
 
   async #drain(): Promise<DrainSummary> {

@@ -202,8 +202,8 @@ export class Node implements ConnectionObserver {
     this.registry.identify(socket)
   }
 
-  closed(socket: Connection, code: number): void {
-    this.drainer.ended(socket, code)
+  closed(socket: Connection, code: number, isAnswered: boolean): void {
+    this.drainer.ended(socket, isAnswered)
     this.registry.delete(socket)
     this.metrics.closed(socket, code)
     if (this.#logConnections !== false) logEnd(socket, code, this.#logConnections)

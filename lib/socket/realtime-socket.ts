@@ -359,13 +359,14 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     this.outbox.close()
     this.#departing.end()
     if (this.#settings.kind === 'refused') return
+    // ws says 1006 if no close frame came, whatever was sent.
+    const isAnswered = eventCode !== CLOSE.abnormal.code
     try {
       if (this.session === undefined) streams.closed(this)
       else this.session.ended()
     } finally {
-      // A drain waits for this. After a fault of the peer's ws says 1006, whatever the close frame was that it answered
-      // with.
-      observer.closed(this, eventCode === CLOSE.abnormal.code ? (this.sentCode ?? eventCode) : eventCode)
+      // A drain waits for this.
+      observer.closed(this, isAnswered ? eventCode : (this.sentCode ?? eventCode), isAnswered)
     }
   }
 }

@@ -45,16 +45,16 @@ function rig(drain: { delay?: number; window?: number; timeout?: number } = {}, 
         if (socket.closed) return
         socket.closed = true
         note(`${id} closed ${code}`)
-        if (!deaf) setImmediate(() => socket.leave(code))
+        if (!deaf) setImmediate(() => socket.leave(true))
       },
       terminate() {
         note(`${id} cut`)
         socket.closed = true
-        setImmediate(() => socket.leave(1006))
+        setImmediate(() => socket.leave(false))
       },
-      leave(code: number) {
+      leave(isAnswered: boolean) {
         socket.closed = true
-        drainer.ended(socket as never as Connection, code)
+        drainer.ended(socket as never as Connection, isAnswered)
         registry.delete(socket as never as Connection)
       }
     })
@@ -168,7 +168,7 @@ t.test('it is over when all have gone by themselves', async (t) => {
   await clock.pass(2_000)
   const asked = events.length
   t.ok(asked > 100)
-  for (const socket of sockets) if (!socket.closed) socket.leave(1001)
+  for (const socket of sockets) if (!socket.closed) socket.leave(true)
   await clock.pass(20)
   t.match(await draining, { milliseconds: 2_010 })
   t.equal(events.length, asked, 'nobody is asked any more')
@@ -320,6 +320,6 @@ t.test('who is closing already is waited for, and not counted', async (t) => {
   const draining = drainer.drain()
   await clock.pass(100)
   t.same(events, [])
-  socket.leave(1000)
+  socket.leave(true)
   t.match(await draining, { closed: 0, terminated: 0 })
 })

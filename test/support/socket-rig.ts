@@ -67,7 +67,7 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
     observer: {
       opened: tell('opened'),
       identified: tell('identified'),
-      closed: tell('closed'),
+      closed: (_socket, code) => void events.push(['closed', code]),
       received: tell('received'),
       rejected: tell('rejected'),
       roundTrip: tell('round trip'),
