@@ -116,6 +116,11 @@ export type ServerSocketClass = new (address: null, protocols: undefined, option
 /** A server. It reads its options anew at each upgrade, so they can be changed later. */
 export type Sockets = WebSocketServer & { options: Record<string | symbol, unknown> }
 
+/** True once a server was closed while it tracked open sockets. It emits `close` after the last of them. */
+export function awaitsLastClose(server: Sockets): boolean {
+  return Reflect.get(server, '_shouldEmitClose') === true
+}
+
 /** True once a socket has received a close frame. `ws` answers it by calling the socket's own `close()`. */
 export function hasReceivedClose(socket: WebSocket): boolean {
   return Reflect.get(socket, '_closeFrameReceived') === true

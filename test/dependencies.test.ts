@@ -193,6 +193,17 @@ t.test('ws: Sockets, ServerSocketClass, ReceiverOptions, hasReceivedClose, buffe
   t.ok(Object.getOwnPropertyDescriptor(ws.WebSocket.prototype, 'bufferedAmount')?.get, 'an accessor')
 })
 
+t.test('ws: awaitsLastClose', async (t) => {
+  const sockets = new ws.WebSocketServer({ noServer: true }) as Sockets
+  sockets.clients.add({} as ws.WebSocket)
+  t.equal(dependencies.awaitsLastClose(sockets), false)
+  sockets.close()
+  t.equal(dependencies.awaitsLastClose(sockets), true)
+  const empty = new ws.WebSocketServer({ noServer: true }) as Sockets
+  empty.close()
+  t.equal(dependencies.awaitsLastClose(empty), false)
+})
+
 t.test('ws: extensionParsers', async (t) => {
   const { extension, PerMessageDeflate } = dependencies.extensionParsers(ws)
   const offers = extension.parse('permessage-deflate; server_max_window_bits=9')[PerMessageDeflate.extensionName]

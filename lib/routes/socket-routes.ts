@@ -17,6 +17,7 @@ import type { Refusals } from '../handshake/refusal.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from '../options/options.ts'
 import { resolveRoute } from '../options/resolve-options.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
+import type { ReceptionRules } from '../socket/reception.ts'
 import type { RequestRules } from '../socket/requests.ts'
 import { Resumption } from '../socket/resumption.ts'
 import { SchemaCompiler } from './schema-compiler.ts'
@@ -90,6 +91,12 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
   }
   const schemas: OwnSchemas = { message, request: requestSchema, reply }
   const run = runner(this, path, handler)
+  const hasRules = respond !== undefined || requests === true || queued === true
+  const rulesOf = (socket: RealtimeSocket, request: FastifyRequest): ReceptionRules => {
+    const { validator, serializer } = schemas
+    const answer = respond && ((data: unknown) => respond.call(this, data, socket, request))
+    return { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
+  }
   for (const part of ['body', 'response']) {
     if (part in parts)
       throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
@@ -114,9 +121,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
     config: { ...config, [kSchemas]: schemas },
     handler: upgradeRequired,
     wsHandler: (socket: RealtimeSocket, request: FastifyRequest) => {
-      const { validator, serializer } = schemas
-      const answer = respond && ((data: unknown) => respond.call(this, data, socket, request))
-      const rules = { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
+      const rules = hasRules ? rulesOf(socket, request) : undefined
       socket.begin(rules, Resumption.from(request.raw.url as string, socket.maxSubscriptions))
       run(socket, request)
     }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { WebSocketServer } from 'ws'
-import { isThroughFastify, type Sockets, WEBSOCKET_DECORATORS } from '../dependencies.ts'
+import { awaitsLastClose, isThroughFastify, type Sockets, WEBSOCKET_DECORATORS } from '../dependencies.ts'
 import { DependencyError } from '../errors.ts'
 import type { UpgradeListener } from '../handshake/other-listeners.ts'
 import { loggable } from '../input/loggable.ts'
@@ -53,13 +53,15 @@ export async function takeSockets(
   theirs.options.closeTimeout = CLOSE_TIMEOUT
   const options = Object.assign(Object.create(theirs.options), {
     WebSocket: RealtimeSocket,
-    [kContext]: context,
+    [kContext]: { ...context, clients: clientsOf(theirs) },
     maxPayload: theirs.options.maxPayload,
     handleProtocols: (offered: Set<string>, request: IncomingMessage) =>
       handshakes.protocolOf(offered, request, theirs.options.handleProtocols)
   })
   const server: Sockets = Object.create(theirs, {
     options: { value: options },
+    // Else `ws` would add a listener to each socket, to take it out again. Ours do that by themselves.
+    clients: { value: undefined },
     handleUpgrade: { value: WebSocketServer.prototype.handleUpgrade, configurable: true }
   })
   const { handleUpgrade } = theirs
@@ -68,6 +70,20 @@ export async function takeSockets(
     else handleUpgrade.call(theirs, request, stream, head, upgraded as never)
   }
   return { server, listener, isShared }
+}
+
+/** The sockets that a server tracks, for ours to add themselves. As `ws` does, the last one lets a server close. */
+function clientsOf(server: Sockets): SocketContext['clients'] {
+  const { clients } = server as { clients?: Sockets['clients'] }
+  if (clients === undefined) return undefined
+  return {
+    add: (socket) => clients.add(socket),
+    delete(socket) {
+      const isThere = clients.delete(socket)
+      if (clients.size === 0 && awaitsLastClose(server)) process.nextTick(() => server.emit('close'))
+      return isThere
+    }
+  }
 }
 
 async function register(app: FastifyInstance): Promise<UpgradeListener> {

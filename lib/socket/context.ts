@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
 import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
@@ -26,6 +27,8 @@ export interface SocketContext {
   readonly observer: ConnectionObserver
   /** Takes one of a user's tokens: 0, or the milliseconds until there may be one. */
   userRate(user: string, rate: Rate): number
+  /** The sockets that are open, as `ws` has them; undefined if its server does not track them. */
+  readonly clients?: Pick<Set<WebSocket>, 'add' | 'delete'> | undefined
   /** What the handshake settled for the connection on that stream. */
   settingsOf(stream: Duplex): ConnectionSettings
 }

@@ -4,6 +4,7 @@ import { guardedController } from './guarded-signal.ts'
 
 /** What the departure needs of its socket. */
 export interface DepartureOwner {
+  readonly reception: DepartureReception
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void
   listenerFailed(event: string, thrown: unknown): void
 }
@@ -21,15 +22,15 @@ export interface DepartureReception {
 /** How the handler of a connection learns that it has to end, and how the connection ends after it. */
 export class Departure {
   readonly #owner: DepartureOwner
-  readonly #reception: DepartureReception
   #abort: AbortController | undefined
-  #ended = false
+  #ended: boolean
   /** The connection's turn in a drain has come. */
   draining = false
 
-  constructor(owner: DepartureOwner, reception: DepartureReception) {
+  /** @param ended The connection is gone. */
+  constructor(owner: DepartureOwner, ended: boolean) {
     this.#owner = owner
-    this.#reception = reception
+    this.#ended = ended
   }
 
   /** Aborts when the connection ends, or when its turn comes in a drain. */
@@ -43,18 +44,19 @@ export class Departure {
 
   /** The connection's turn in a drain: the handler is asked to end. `handling` settles once it has. */
   drain(handling: Promise<void> | undefined): Ending {
-    const answered = this.#reception.answered()
+    const { reception } = this.#owner
+    const answered = reception.answered()
     const handled = answered === undefined ? handling : Promise.all([handling, answered])
-    const busy = answered !== undefined || (this.#reception.busy ?? handled !== undefined)
+    const busy = answered !== undefined || (reception.busy ?? handled !== undefined)
     this.draining = true
     this.end()
-    this.#reception.sayFarewell()
+    reception.sayFarewell()
     return { handled, busy }
   }
 
   /** The handler has returned: its connection is done. */
   finish(): void {
-    const answered = this.draining ? this.#reception.answered() : undefined
+    const answered = this.draining ? this.#owner.reception.answered() : undefined
     if (answered === undefined) this.#owner.closeWith(this.draining ? CLOSE.restart : CLOSE.done)
     else void answered.then(() => this.#owner.closeWith(CLOSE.restart))
   }

@@ -3,8 +3,38 @@ import { isRouteGuard, type ServerSocketClass } from '../dependencies.ts'
 
 const ServerSocket = WebSocket as unknown as ServerSocketClass
 
-/** A server's side of a connection as `ws` makes it, but that what its listeners throw does not end the process. */
+export interface ServerOptions {
+  /** @default true */
+  readonly autoPong?: boolean
+}
+
+// One for all sockets of a server.
+const optionsForSockets = new WeakMap<object, object>()
+
+/** They inherit from the options of the server: a spread would lose those that are inherited themselves. */
+function withoutAutoPong(options: object): object {
+  let copy = optionsForSockets.get(options)
+  if (copy === undefined) {
+    copy = Object.create(options, { autoPong: { value: false } }) as object
+    optionsForSockets.set(options, copy)
+  }
+  return copy
+}
+
+/**
+ * A server's side of a connection as `ws` makes it, but that an error of a listener does not end the process. It answers
+ * no pings by itself: `ws` answers as many as come, and ends a connection that sends sixty at once, without a close frame.
+ */
 export abstract class GuardedSocket extends ServerSocket {
+  /** @internal Whether the server is to answer pings. */
+  readonly answersPings: boolean
+
+  /** @internal */
+  constructor(address: null, protocols: undefined, options: ServerOptions) {
+    super(address, protocols, withoutAutoPong(options))
+    this.answersPings = options.autoPong !== false
+  }
+
   /** @internal What a listener threw or rejected with: unhandled, it would end the process. */
   abstract listenerFailed(event: string | symbol, error: unknown): void
 

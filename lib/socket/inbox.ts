@@ -15,10 +15,12 @@ const MAX_KEY_BYTES = 255
 const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
 
 export interface InboxOptions {
-  /** Messages that may wait, and their bytes; past either the socket is paused. */
-  readonly maxQueue: number
-  readonly maxBytes: number
-  readonly maxDepth: number
+  readonly limits: {
+    /** Messages that may wait, and their bytes; past either the socket is paused. */
+    readonly maxQueue: number
+    readonly maxPayload: number
+    readonly maxDepth: number
+  }
   readonly validator: CompiledValidator | undefined
 }
 
@@ -38,6 +40,11 @@ type Parsed = (
   | { readonly error: ErrorCode; readonly text: string; readonly cause?: unknown }
 ) & { readonly key?: string }
 
+type Queued = Buffer | typeof BINARY
+
+// The queue of most connections at most times. Nothing is ever added to it.
+const NONE: Queued[] = []
+
 type Waiting = (result: IteratorResult<unknown>) => void
 
 function refusal(error: ErrorCode, details?: ErrorDetails): Parsed {
@@ -51,27 +58,29 @@ function refusal(error: ErrorCode, details?: ErrorDetails): Parsed {
 export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #options: InboxOptions
   readonly #owner: InboxOwner
-  #queue: (Buffer | typeof BINARY)[] = []
+  #queue: Queued[] = NONE
   #start = 0
   #bytes = 0
-  /** Calls of `next()` that nothing has come for: one, unless somebody iterates by hand. */
-  readonly #waiting: Waiting[] = []
+  /** The call of `next()` that waits for a message, and those behind it, if the application iterates by hand. */
+  #waiting: Waiting | undefined
+  #waitingBehind: Waiting[] | undefined
   #paused = false
   #ended = false
   #key: string | undefined
-  /** The route takes keyed messages: `{"key":…,"message":…}`. */
-  takesKeys = false
+  readonly #takesKeys: boolean
   /** A loop over the messages is under way. */
   running = false
 
-  constructor(options: InboxOptions, owner: InboxOwner) {
+  /** @param takesKeys The route takes keyed messages: `{"key":…,"message":…}`. */
+  constructor(options: InboxOptions, takesKeys: boolean, owner: InboxOwner) {
     this.#options = options
+    this.#takesKeys = takesKeys
     this.#owner = owner
   }
 
   /** True between the handler's taking a message and its asking for the next. */
   get busy(): boolean {
-    return this.running && this.#waiting.length === 0
+    return this.running && this.#waiting === undefined
   }
 
   /** The key of the message that was handed out last. */
@@ -83,17 +92,18 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     return this.#queue.length - this.#start
   }
 
-  add(data: Buffer | typeof BINARY): void {
+  add(data: Queued): void {
     if (this.#ended) return
-    if (this.#waiting.length > 0) {
+    if (this.#waiting !== undefined) {
       const parsed = this.#accept(data)
-      if (parsed !== undefined) this.#waiting.shift()?.({ value: parsed.value, done: false })
+      if (parsed !== undefined) this.#nextWaiting()?.({ value: parsed.value, done: false })
       return
     }
+    if (this.#queue === NONE) this.#queue = []
     this.#queue.push(data)
     this.#bytes += bytesOf(data)
-    const { maxQueue, maxBytes } = this.#options
-    if (!this.#paused && (this.length >= maxQueue || this.#bytes >= maxBytes)) {
+    const { maxQueue, maxPayload } = this.#options.limits
+    if (!this.#paused && (this.length >= maxQueue || this.#bytes >= maxPayload)) {
       this.#paused = true
       this.#owner.pause()
     }
@@ -102,7 +112,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   /** No more messages come. Those that wait are still handed out. */
   end(): void {
     this.#ended = true
-    if (this.#waiting.length > 0) this.#finish()
+    if (this.#waiting !== undefined) this.#finish()
   }
 
   next(): Promise<IteratorResult<unknown>> {
@@ -113,7 +123,12 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     }
     if (this.#ended) return this.return()
     return new Promise((resolve) => {
-      this.#waiting.push(resolve)
+      if (this.#waiting === undefined) {
+        this.#waiting = resolve
+        return
+      }
+      this.#waitingBehind ??= []
+      this.#waitingBehind.push(resolve)
     })
   }
 
@@ -136,20 +151,26 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   #finish(): IteratorResult<unknown> {
     const done = { value: undefined, done: true } as const
     this.running = false
-    for (const resolve of this.#waiting.splice(0)) resolve(done)
+    for (let resolve = this.#nextWaiting(); resolve !== undefined; resolve = this.#nextWaiting()) resolve(done)
     return done
   }
 
-  #take(): Buffer | typeof BINARY {
-    const data = this.#queue[this.#start++] as Buffer | typeof BINARY
+  #nextWaiting(): Waiting | undefined {
+    const waiting = this.#waiting
+    this.#waiting = this.#waitingBehind?.shift()
+    return waiting
+  }
+
+  #take(): Queued {
+    const data = this.#queue[this.#start++] as Queued
     this.#bytes -= bytesOf(data)
     // Now and then, or what was taken would be kept for as long as anything waits.
     if (this.#start >= this.length) {
       this.#queue = this.#queue.slice(this.#start)
       this.#start = 0
     }
-    const { maxQueue, maxBytes } = this.#options
-    if (this.#paused && this.length <= maxQueue / 2 && this.#bytes <= maxBytes / 2) {
+    const { maxQueue, maxPayload } = this.#options.limits
+    if (this.#paused && this.length <= maxQueue / 2 && this.#bytes <= maxPayload / 2) {
       this.#paused = false
       this.#owner.resume()
     }
@@ -157,7 +178,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   /** The message's value, or undefined where it was refused and answered. */
-  #accept(data: Buffer | typeof BINARY): { readonly value: unknown } | undefined {
+  #accept(data: Queued): { readonly value: unknown } | undefined {
     const parsed = data === BINARY ? refusal('unsupported_data') : this.#parse(data.toString())
     const { key } = parsed
     if ('value' in parsed) {
@@ -171,7 +192,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   #parse(text: string): Parsed {
-    if (isDeeperThan(text, this.#options.maxDepth)) return refusal('too_deep')
+    if (isDeeperThan(text, this.#options.limits.maxDepth)) return refusal('too_deep')
     if (text.charCodeAt(0) === BYTE_ORDER_MARK) return refusal('invalid_json')
     let value: unknown
     try {
@@ -180,7 +201,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       return refusal((error as Error).message === FORBIDDEN_KEY ? 'invalid_message' : 'invalid_json')
     }
     if (isUnportable(text, value) || hasUnsafeInteger(text)) return refusal('invalid_message')
-    const keyed = this.takesKeys ? keyedOf(value) : undefined
+    const keyed = this.#takesKeys ? keyedOf(value) : undefined
     if (keyed === undefined) return this.#validate(value)
     const { key, message } = keyed
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) return refusal('invalid_message')
@@ -200,6 +221,6 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 }
 
-function bytesOf(data: Buffer | typeof BINARY): number {
+function bytesOf(data: Queued): number {
   return data === BINARY ? 0 : data.length
 }

@@ -24,30 +24,35 @@ export interface IntakeOptions {
 
 /** How much of what a peer sends is taken, and what becomes of the rest. */
 export class Intake {
+  readonly #options: IntakeOptions
   readonly #context: Pick<SocketContext, 'wheel' | 'userRate'>
   readonly #owner: IntakeOwner
-  readonly #rates: Rates
+  /** Made with the first message: until then nothing is used up. */
+  #rates: Rates | undefined
   #excess: Excess | undefined
   #allowance: Allowance | undefined
   /** Made once somebody wants the socket not to be read. */
   #reading: Reading | undefined
 
-  constructor(
-    { limits, heartbeat }: IntakeOptions,
-    context: Pick<SocketContext, 'wheel' | 'userRate'>,
-    owner: IntakeOwner
-  ) {
-    const { wheel, userRate } = context
+  constructor(options: IntakeOptions, context: Pick<SocketContext, 'wheel' | 'userRate'>, owner: IntakeOwner) {
+    this.#options = options
     this.#context = context
     this.#owner = owner
-    // A peer that owes more than that would go unjudged for longer than one that owes nothing.
-    this.#rates = new Rates(limits, userRate, wheel.now(), heartbeat.interval)
+  }
+
+  #ratesAt(now: number): Rates {
+    if (this.#rates === undefined) {
+      const { limits, heartbeat } = this.#options
+      // A peer that owes more than that would go unjudged for longer than one that owes nothing.
+      this.#rates = new Rates(limits, this.#context.userRate, now, heartbeat.interval)
+    }
+    return this.#rates
   }
 
   /** A message came that can be answered: false if it is dropped, which the client is told. `text`: it may be a request. */
   takeMessage(bytes: number, text?: Buffer): boolean {
     const now = this.#context.wheel.now()
-    const retryAfter = this.#rates.take(this.#owner.user, bytes, now)
+    const retryAfter = this.#ratesAt(now).take(this.#owner.user, bytes, now)
     if (retryAfter === 0) return true
     this.#owner.overRate()
     if (this.#isBearable(now)) this.#excess?.drop(retryAfter, now, text)
@@ -57,7 +62,7 @@ export class Intake {
   /** A command came: false if it is refused, which whoever answers commands says. */
   takeCommand(bytes: number): boolean {
     const now = this.#context.wheel.now()
-    if (this.#rates.take(this.#owner.user, bytes, now) === 0) return true
+    if (this.#ratesAt(now).take(this.#owner.user, bytes, now) === 0) return true
     this.#owner.overRate()
     this.#isBearable(now)
     return false
@@ -65,14 +70,15 @@ export class Intake {
 
   /** A message of an unknown protocol came. It is taken, and the next is read once this one is paid for. */
   charge(bytes: number): void {
-    const wait = this.#rates.charge(this.#owner.user, bytes, this.#context.wheel.now())
+    const now = this.#context.wheel.now()
+    const wait = this.#ratesAt(now).charge(this.#owner.user, bytes, now)
     if (wait > 0 && this.#made().holdFor(wait)) this.#owner.overRate()
   }
 
   /** A ping came, or a pong that nobody asked for; false if there are too many. */
   takeControl(): boolean {
     const now = this.#context.wheel.now()
-    if (this.#rates.takeControl(now)) return true
+    if (this.#ratesAt(now).takeControl(now)) return true
     this.#isBearable(now)
     return false
   }
@@ -84,16 +90,18 @@ export class Intake {
 
   liftAllowance(): void {
     this.#allowance?.lift()
+    this.#allowance = undefined
   }
 
   /** The client has caused so many bytes to be sent. */
   spend(bytes: number): void {
-    this.#rates.spend(bytes, this.#context.wheel.now())
+    const now = this.#context.wheel.now()
+    this.#ratesAt(now).spend(bytes, now)
   }
 
   /** True while there are bytes that are not paid for. */
   get indebted(): boolean {
-    return this.#rates.debt(this.#context.wheel.now()) > 0
+    return this.#rates !== undefined && this.#rates.debt(this.#context.wheel.now()) > 0
   }
 
   hold(by: Holder): void {

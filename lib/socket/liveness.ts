@@ -13,8 +13,9 @@ export interface LivenessOwner {
   readonly closed: boolean
   readonly isPaused: boolean
   readonly session: Pick<ConnectionSession, 'ping'> | undefined
+  readonly settings: Pick<ConnectionSettings, 'kind' | 'heartbeat' | 'expiresAt'>
   /** Counts the messages that were sent. */
-  readonly outbox: { readonly messages: number }
+  readonly sent: { readonly messages: number }
   sendText(text: string): void
   ping(payload: Buffer): void
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void
@@ -29,22 +30,19 @@ export class Liveness implements Timed {
   readonly #context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>
   readonly #owner: LivenessOwner
   readonly #heartbeat: Heartbeat
-  #expiresAt: number
-  #terminateAt = Number.POSITIVE_INFINITY
+  /** When the token expires, if that was moved since the handshake. */
+  #extendedTo: number | undefined
+  #terminateAt: number | undefined
   #sentAtLastPing = 0
   /** The client sees a ping as a message of its own, if nothing else was sent since the last. */
   showsPings: boolean
   wheelTick = -1
 
-  constructor(
-    { kind, heartbeat, expiresAt }: Pick<ConnectionSettings, 'kind' | 'heartbeat' | 'expiresAt'>,
-    context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>,
-    owner: LivenessOwner
-  ) {
+  constructor(context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>, owner: LivenessOwner) {
+    const { kind, heartbeat } = owner.settings
     this.#context = context
     this.#owner = owner
     this.#heartbeat = new Heartbeat(heartbeat, context.wheel.now(), context.random())
-    this.#expiresAt = expiresAt
     this.showsPings = kind === 'messages' && heartbeat.visible
   }
 
@@ -57,6 +55,10 @@ export class Liveness implements Timed {
     this.#context.wheel.set(this, Math.min(this.#heartbeat.first, this.#expiresAt))
   }
 
+  get #expiresAt(): number {
+    return this.#extendedTo ?? this.#owner.settings.expiresAt
+  }
+
   /** The connection is gone. */
   end(): void {
     this.#context.wheel.delete(this)
@@ -64,14 +66,15 @@ export class Liveness implements Timed {
 
   /** Moves the expiry of the token, by the wheel's clock. */
   extend(expiresAt: number): void {
-    this.#expiresAt = expiresAt
+    this.#extendedTo = expiresAt
     this.#context.wheel.set(this, this.#context.wheel.now())
   }
 
   /** The connection is closed, and its peer is not waited for: it is cut soon. */
   cutSoon(): void {
-    this.#terminateAt = this.#context.wheel.now() + CUT_OFF_GRACE
-    this.#context.wheel.set(this, this.#terminateAt)
+    const { wheel } = this.#context
+    this.#terminateAt = wheel.now() + CUT_OFF_GRACE
+    wheel.set(this, this.#terminateAt)
   }
 
   /** A frame other than a pong came. */
@@ -98,11 +101,12 @@ export class Liveness implements Timed {
   onDue(now: number): number {
     const { wheel, random, observer } = this.#context
     const owner = this.#owner
-    if (now >= this.#terminateAt) {
+    if (owner.closed) {
+      if (this.#terminateAt === undefined || now < this.#terminateAt)
+        return this.#terminateAt ?? Number.POSITIVE_INFINITY
       owner.terminate()
       return Number.POSITIVE_INFINITY
     }
-    if (owner.closed) return this.#terminateAt
     if (now >= this.#expiresAt) {
       owner.closeWith({ code: CLOSE.unauthorized.code, reason: 'token expired' })
       return Number.POSITIVE_INFINITY
@@ -116,13 +120,13 @@ export class Liveness implements Timed {
       return Number.POSITIVE_INFINITY
     }
     if (beat.action === 'ping') this.#ping(beat.payload)
-    return Math.min(beat.next, this.#expiresAt, this.#terminateAt)
+    return Math.min(beat.next, this.#expiresAt)
   }
 
   #ping(payload: Buffer): void {
     const owner = this.#owner
-    if (this.showsPings && owner.outbox.messages === this.#sentAtLastPing) owner.sendText(visiblePing(Date.now()))
-    this.#sentAtLastPing = owner.outbox.messages
+    if (this.showsPings && owner.sent.messages === this.#sentAtLastPing) owner.sendText(visiblePing(Date.now()))
+    this.#sentAtLastPing = owner.sent.messages
     if (owner.session?.ping() !== true) owner.ping(payload)
   }
 

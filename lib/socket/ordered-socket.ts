@@ -1,7 +1,6 @@
-import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Detour, Outbox } from '../connection/outbox.ts'
-import { bufferedByWs, hasReceivedClose, type ReceiverOptions } from '../dependencies.ts'
+import { bufferedByWs, hasReceivedClose } from '../dependencies.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
 import { framePayloads, textFrame } from '../protocol/frame.ts'
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
@@ -11,6 +10,11 @@ import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 /** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */
 export type EndedBy = 'server' | 'client' | 'network'
 
+/** Messages and bytes that were sent, and publications that were dropped because the reader was slow. */
+type Sent = Pick<Outbox, 'messages' | 'bytes' | 'dropped'>
+
+const NOTHING: Sent = { messages: 0, bytes: 0, dropped: 0 }
+
 type SendCallback = (error?: Error) => void
 
 /**
@@ -18,7 +22,7 @@ type SendCallback = (error?: Error) => void
  * outbox, or through `ws` itself. The close frame is the last.
  */
 export abstract class OrderedSocket extends GuardedSocket {
-  #outbox!: Outbox
+  #outbox: Outbox | undefined
   #sentCode: number | undefined
   #endedBy: EndedBy | undefined
 
@@ -26,21 +30,30 @@ export abstract class OrderedSocket extends GuardedSocket {
     // A property by the types of ws, which no accessor may override.
     Object.defineProperty(OrderedSocket.prototype, 'bufferedAmount', {
       get(this: OrderedSocket): number {
-        return this.#bufferedByWs + this.#outbox.waiting
+        return this.#bufferedByWs + (this.#outbox?.waiting ?? 0)
       }
     })
   }
 
-  /** @internal The stream is there, and the outbox that writes to it. */
-  attach(stream: Duplex, head: Buffer, options: ReceiverOptions, outbox: Outbox): void {
-    this.#outbox = outbox
-    super.setSocket(stream, head, options)
-    if (this.extensions !== '') outbox.detour = this.#makeDetour()
+  /** @internal Makes the outbox of this socket. */
+  abstract makeOutbox(): Outbox
+
+  /** @internal Where publications go. It is made on first use: a connection that was never sent anything has none. */
+  get outbox(): Outbox {
+    this.#outbox ??= this.#newOutbox()
+    return this.#outbox
   }
 
-  /** @internal Where publications go. */
-  get outbox(): Outbox {
-    return this.#outbox
+  #newOutbox(): Outbox {
+    const outbox = this.makeOutbox()
+    if (this.extensions !== '') outbox.detour = this.#makeDetour()
+    if (this.closed) outbox.close()
+    return outbox
+  }
+
+  /** @internal Counts what was sent. */
+  get sent(): Sent {
+    return this.#outbox ?? NOTHING
   }
 
   /** @internal True once nothing can be sent any more. */
@@ -69,22 +82,24 @@ export abstract class OrderedSocket extends GuardedSocket {
       super.send(data as Buffer, options as SendOptions, guarded)
       return
     }
-    const { detour, held } = this.#outbox
+    const { outbox } = this
+    const { detour, held } = outbox
     const direct = callback === undefined && detour === undefined && !held
     const frame = direct ? frameOf(data, options) : undefined
     if (frame === undefined) this.#sendPast(data, options, guarded)
-    else this.#outbox.send(frame)
+    else outbox.send(frame)
   }
 
   // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
   #sendPast(data: unknown, options: SendOptions | null | undefined, callback: SendCallback | undefined): void {
-    this.#outbox.bypass(sizeOf(data))
+    const { outbox } = this
+    outbox.bypass(sizeOf(data))
     // ws reads a Blob later and queues what it is given meanwhile: from here on everything takes that queue.
-    if (data instanceof Blob) this.#outbox.detour ??= this.#makeDetour()
+    if (data instanceof Blob) outbox.detour ??= this.#makeDetour()
     super.send(data as Buffer, options as SendOptions, callback)
     // What is sent without `fin: false` ends the fragmented message.
-    if (options?.fin === false) this.#outbox.hold()
-    else this.#outbox.release()
+    if (options?.fin === false) outbox.hold()
+    else outbox.release()
   }
 
   #makeDetour(): Detour {
@@ -105,7 +120,7 @@ export abstract class OrderedSocket extends GuardedSocket {
 
   /** @internal Queues a text message, whatever its size; nothing if the socket is closing. */
   sendText(text: string): void {
-    if (!this.closed) this.#outbox.send(textFrame(text))
+    if (!this.closed) this.outbox.send(textFrame(text))
   }
 
   /** @internal Sends an error message. */
@@ -114,12 +129,12 @@ export abstract class OrderedSocket extends GuardedSocket {
   }
 
   override ping(...args: unknown[]): void {
-    this.#outbox.flush()
+    this.#outbox?.flush()
     super.ping(...(args as []))
   }
 
   override pong(...args: unknown[]): void {
-    this.#outbox.flush()
+    this.#outbox?.flush()
     super.pong(...(args as []))
   }
 
@@ -130,16 +145,21 @@ export abstract class OrderedSocket extends GuardedSocket {
       this.#sentCode = code
       // ws answers the peer's close frame by this method too.
       this.#endedBy = hasReceivedClose(this) ? 'client' : 'server'
-      this.#outbox.finish()
+      this.#outbox?.finish()
     }
     super.close(code, typeof reason === 'string' ? truncateReason(reason) : reason)
     // Nothing may follow the close frame (RFC 6455 section 5.5.1).
-    if (wasOpen) this.#outbox.close()
+    if (wasOpen) this.#outbox?.close()
   }
 
   override terminate(): void {
     this.#endedBy ??= 'server'
-    this.#outbox.flush()
+    this.#outbox?.flush()
     super.terminate()
+  }
+
+  /** @internal The connection is gone: what still waits is dropped. */
+  endSending(): void {
+    this.#outbox?.close()
   }
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { WebSocket } from 'ws'
 import type { ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
 import { Outbox } from '../connection/outbox.ts'
 import { HELD_BY } from '../connection/reading.ts'
@@ -16,11 +17,12 @@ import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../proto
 import type { Position } from '../protocol/position.ts'
 import type { SocketContext } from './context.ts'
 import { Departure } from './departure.ts'
+import type { ServerOptions } from './guarded-socket.ts'
 import type { Intake } from './intake.ts'
 import { Linger } from './linger.ts'
 import { Liveness } from './liveness.ts'
 import { OrderedSocket } from './ordered-socket.ts'
-import { Reception, type ReceptionRules } from './reception.ts'
+import { NOTHING_RECEIVED, Reception, type ReceptionRules } from './reception.ts'
 import type { RequestOptions } from './requests.ts'
 import type { Resumption } from './resumption.ts'
 
@@ -31,14 +33,14 @@ export const kContext = Symbol('fastify-realtime.context')
 // It is a `Connection`, and cannot say so: the members that only this package may use are not in its declarations.
 export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   readonly #context: SocketContext
-  readonly #answersPings: boolean
   #settings!: ConnectionSettings
-  #stream: Duplex | undefined
-  #reception!: Reception
+  #stream!: Duplex
   #liveness!: Liveness
+  /** Made on first use: most connections are idle. */
+  #reception: Reception | undefined
   /** There if the client is one that resumes. */
   #resumption: Resumption | undefined
-  /** Made once the handler asks for its signal, or the connection ends. */
+  /** Made on first use. */
   #departure: Departure | undefined
   #hasSubscribed = false
   #openedAt = 0
@@ -49,40 +51,41 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   session: ConnectionSession | undefined
 
   /** @internal `ws` calls this. */
-  constructor(address: null, protocols: undefined, options: { [kContext]?: SocketContext; autoPong?: boolean }) {
-    // ws answers as many pings as come, and cuts off who sends sixty at once, without a close frame.
-    // Options are inherited from those of the server, so a spread would lose some.
-    super(address, protocols, Object.create(options, { autoPong: { value: false } }))
+  constructor(address: null, protocols: undefined, options: ServerOptions & { [kContext]?: SocketContext }) {
+    super(address, protocols, options)
     this.#context = options[kContext] as SocketContext
-    this.#answersPings = options.autoPong !== false
   }
 
   /** @internal `ws` calls this with the stream, once the 101 is written. */
   override setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void {
-    const { wheel, turn, observer } = this.#context
-    const settings = this.#context.settingsOf(stream)
-    const { maxPayload, maxFragments, maxBufferedChunks, buffered } = settings.limits
+    const context = this.#context
+    const settings = context.settingsOf(stream)
+    const { maxPayload, maxFragments, maxBufferedChunks } = settings.limits
     this.#settings = settings
     this.#user = settings.user
-    this.#openedAt = wheel.now()
-    this.#liveness = new Liveness(settings, this.#context, this)
-    this.#reception = new Reception(settings, this.#context, this)
+    // A whole number takes no memory of its own.
+    this.#openedAt = Math.trunc(context.wheel.now())
+    this.#liveness = new Liveness(context, this)
     this.#stream = stream
-    const limited = { ...options, maxPayload, maxFragments, maxBufferedChunks }
-    this.attach(stream, head, limited, new Outbox(stream, turn, buffered, this))
+    super.setSocket(stream, head, { ...options, maxPayload, maxFragments, maxBufferedChunks })
+    context.clients?.add(this)
     if (settings.kind === 'refused') return
     this.#liveness.start()
-    observer.opened(this)
+    context.observer.opened(this)
   }
 
-  /** @internal The handler of an `app.ws` route is about to run: what its route asked for, and its client offers. */
-  begin(rules: ReceptionRules, resumption: Resumption | undefined): void {
-    const resumes = resumption !== undefined
-    this.#reception.begin(rules, resumes)
+  /** @internal */
+  override makeOutbox(): Outbox {
+    return new Outbox(this.#stream, this.#context.turn, this.#settings.limits.buffered, this)
+  }
+
+  /** @internal The handler of an `app.ws` route is about to run. The route may have rules, the client may resume. */
+  begin(rules: ReceptionRules | undefined, resumption: Resumption | undefined): void {
+    if (rules !== undefined) this.reception.begin(rules, resumption !== undefined)
     this.#resumption = resumption
-    if (!resumes) return
+    if (resumption === undefined) return
     this.#liveness.showsPings = true
-    this.sendText(welcomeNotice(this.#settings.heartbeat.interval, rules.queued))
+    this.sendText(welcomeNotice(this.#settings.heartbeat.interval, rules?.queued === true))
   }
 
   /** The connection's id, unique over all nodes. */
@@ -106,8 +109,8 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   get stats(): ConnectionStats {
-    const { messages: messagesOut, bytes: bytesOut, dropped } = this.outbox
-    const { messages: messagesIn, bytes: bytesIn, refused: rejected, queued } = this.#reception
+    const { messages: messagesOut, bytes: bytesOut, dropped } = this.sent
+    const { messages: messagesIn, bytes: bytesIn, refused: rejected, queued } = this.#reception ?? NOTHING_RECEIVED
     const age = this.#context.wheel.now() - this.#openedAt
     return { messagesIn, messagesOut, bytesIn, bytesOut, dropped, rejected, queued, age }
   }
@@ -118,7 +121,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
    * listener was attached before the first call, messages up to that call are the listener's alone.
    */
   messages(): AsyncIterableIterator<Message> {
-    return this.#reception.iterate() as AsyncIterableIterator<Message>
+    return this.reception.iterate() as AsyncIterableIterator<Message>
   }
 
   /** Sends a value as JSON. Throws `FST_RT_INVALID_DATA` if it can't be written (a cycle, a BigInt, a function). */
@@ -133,7 +136,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
    * routes without `queued: true`.
    */
   get messageKey(): string | undefined {
-    const { key } = this.#reception
+    const key = this.#reception?.key
     return key && userKey(this.user?.sub, key)
   }
 
@@ -143,7 +146,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
    * `FST_RT_SOCKET_CLOSED` or `FST_RT_REQUESTS_OFF`.
    */
   request(data: unknown, options?: RequestOptions): Promise<unknown> {
-    return this.#reception.request(data, options)
+    return this.reception.request(data, options)
   }
 
   /**
@@ -176,7 +179,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     const wasOpen = !this.closed
     super.close(code, reason)
     if (!wasOpen) return
-    this.#reception.close()
+    this.#reception?.close()
     // Else the answer to the close frame would never be read.
     super.resume()
   }
@@ -186,7 +189,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   override resume(): void {
-    this.intake.release(HELD_BY.application)
+    this.#reception?.intake.release(HELD_BY.application)
   }
 
   /** @internal */
@@ -206,9 +209,15 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#settings
   }
 
+  /** @internal What comes from the peer. */
+  get reception(): Reception {
+    this.#reception ??= new Reception(this.#context, this)
+    return this.#reception
+  }
+
   /** @internal How much of what comes is taken. */
   get intake(): Intake {
-    return this.#reception.intake
+    return this.reception.intake
   }
 
   /** @internal Closes with one of our codes. */
@@ -219,7 +228,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   /** @internal True while its handler has listeners or subscriptions, but no loop that could have ended. */
   get isInUse(): boolean {
-    if (this.closed || this.#departure?.draining || this.#reception.isIterated) return false
+    if (this.closed || this.#departure?.draining || this.#reception?.isIterated) return false
     return this.#hasSubscribed || this.listenerCount('message') > 0
   }
 
@@ -263,16 +272,13 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return true
   }
 
-  /**
-   * @internal The connection's turn in the drain: the handler is asked to end. Gives what to wait for before the close,
-   * and whether the handler is in the middle of something.
-   */
+  /** @internal Its turn in the drain: the handler is asked to end. */
   drain(): Ending {
     return this.#departing.drain(this.handled ?? this.session?.drain())
   }
 
   get #departing(): Departure {
-    this.#departure ??= new Departure(this, this.#reception)
+    this.#departure ??= new Departure(this, this.readyState === WebSocket.CLOSED)
     return this.#departure
   }
 
@@ -291,7 +297,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     try {
       if (event === 'message') {
         this.#liveness.heard()
-        return this.#reception.receive(args[0], args[1] as boolean)
+        return this.reception.receive(args[0], args[1] as boolean)
       }
       if (event === 'ping') this.#onPing(args[0] as Buffer)
       else if (event === 'pong') this.#onPong(args[0] as Buffer)
@@ -320,7 +326,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   /** @internal From here on the peer may send so many bytes in all, until the intake lifts that. */
   allow(bytes: number, exceeded: () => void): void {
-    this.intake.allow(this.#stream as Duplex, bytes, exceeded)
+    this.intake.allow(this.#stream, bytes, exceeded)
   }
 
   /** @internal The session's ping was answered, or an answer came that nobody had asked for. */
@@ -330,34 +336,35 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   /** @internal The connection is closed, and nothing that its peer still sends is worth reading: it ends soon. */
   cutOff(): void {
-    this.#reception.ignore()
+    this.reception.ignore()
     super.pause()
     this.#liveness.cutSoon()
   }
 
   #onPing(payload: Buffer): void {
     this.#liveness.heard()
-    if (this.intake.takeControl() && this.#answersPings && !this.closed) this.pong(payload)
+    if (this.intake.takeControl() && this.answersPings && !this.closed) this.pong(payload)
   }
 
   #onPong(payload: Buffer): void {
-    if (this.#reception.ponged(payload)) return
+    if (this.#reception?.ponged(payload)) return
     if (!this.#liveness.ponged(payload)) this.intake.takeControl()
   }
 
   #onFault(error: NodeJS.ErrnoException): boolean {
     this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
-    new Linger(this.#stream as Duplex, this.#context.wheel)
+    new Linger(this.#stream, this.#context.wheel)
     this.callListeners('error', [error])
     return true
   }
 
   #onClose(eventCode: number): void {
-    const { streams, observer } = this.#context
+    const { streams, observer, clients } = this.#context
+    clients?.delete(this)
     this.#liveness.end()
-    this.#reception.end()
-    this.outbox.close()
-    this.#departing.end()
+    this.#reception?.end()
+    this.#departure?.end()
+    this.endSending()
     if (this.#settings.kind === 'refused') return
     // ws says 1006 if no close frame came, whatever was sent.
     const isAnswered = eventCode !== CLOSE.abnormal.code

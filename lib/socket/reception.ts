@@ -33,22 +33,27 @@ export interface ReceptionOwner {
 /** What a route asked for. */
 export type ReceptionRules = RequestRules & { readonly queued: boolean }
 
+/** The counts of a connection that has received nothing. */
+export const NOTHING_RECEIVED = { messages: 0, bytes: 0, refused: 0, queued: 0 }
+
 /**
  * What comes from the peer of one connection: it is counted and charged, and goes to the session, to the inbox, to the
  * requests or to the application's listeners.
  */
 export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
-  readonly #context: Pick<SocketContext, 'wheel' | 'observer'>
+  readonly #context: Pick<SocketContext, 'wheel' | 'observer' | 'userRate'>
   readonly #owner: ReceptionOwner
-  readonly #inbox: Inbox | undefined
-  /** There if the route asks for requests. */
+  /** What the route asked for, if anything. */
+  #rules: ReceptionRules | undefined
+  // Each of these is made on first use.
+  #intake: Intake | undefined
+  #inbox: Inbox | undefined
   #requests: Requests | undefined
   #farewell: Farewell | undefined
   #failureLog: BoundedLog | undefined
   #isIgnoring = false
   /** The client learns when the handler is done with a keyed message. */
   #acknowledges = false
-  readonly intake: Intake
   /** iterate() was called: the route reads by it, and not by a listener. */
   isIterated = false
   /** Messages that came, and their bytes. */
@@ -57,26 +62,47 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   /** Messages refused: rate, JSON, schema, depth. */
   refused = 0
 
-  constructor(
-    settings: ConnectionSettings,
-    context: Pick<SocketContext, 'wheel' | 'userRate' | 'observer'>,
-    owner: ReceptionOwner
-  ) {
-    const { kind, validator } = settings
-    const { maxQueue, maxPayload, maxDepth } = settings.limits
+  constructor(context: Pick<SocketContext, 'wheel' | 'userRate' | 'observer'>, owner: ReceptionOwner) {
     this.#context = context
     this.#owner = owner
-    this.intake = new Intake(settings, context, this)
-    if (kind === 'messages') this.#inbox = new Inbox({ maxQueue, maxBytes: maxPayload, maxDepth, validator }, this)
   }
 
-  /** The handler of an `app.ws` route is about to run. */
+  /** The handler of an `app.ws` route that asks for something is about to run. */
   begin(rules: ReceptionRules, acknowledges: boolean): void {
-    const inbox = this.#inbox as Inbox
-    inbox.takesKeys = rules.queued
+    this.#rules = rules
     this.#acknowledges = acknowledges
-    if (rules.respond === undefined && !rules.requests) return
-    this.#requests = new Requests(rules, this, this.#context.wheel, this.#owner.settings.limits)
+  }
+
+  /** How much of what comes is taken. */
+  get intake(): Intake {
+    this.#intake ??= new Intake(this.#owner.settings, this.#context, this)
+    return this.#intake
+  }
+
+  /** The messages that wait for the handler of an `app.ws` route. */
+  get #messages(): Inbox {
+    this.#inbox ??= this.#makeInbox()
+    return this.#inbox
+  }
+
+  #makeInbox(): Inbox {
+    const inbox = new Inbox(this.#owner.settings, this.#rules?.queued === true, this)
+    if (this.#owner.closed) inbox.end()
+    return inbox
+  }
+
+  /** The requests in both directions; undefined if the route has none. */
+  get #dialogue(): Requests | undefined {
+    const rules = this.#rules
+    if (this.#requests === undefined && rules !== undefined && (rules.requests || rules.respond !== undefined)) {
+      this.#requests = new Requests(rules, this, this.#context.wheel, this.#owner.settings.limits)
+    }
+    return this.#requests
+  }
+
+  /** Messages of an `app.ws` route go to its handler by a loop; those of the others have listeners only. */
+  get #hasInbox(): boolean {
+    return this.#owner.settings.kind === 'messages'
   }
 
   /** Messages that wait for the handler. */
@@ -91,8 +117,8 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
 
   /** The messages, for one loop at a time. */
   iterate(): AsyncIterableIterator<unknown> {
-    const inbox = this.#inbox
-    if (inbox === undefined || inbox.running) throw new MessagesTakenError()
+    if (!this.#hasInbox || this.#inbox?.running) throw new MessagesTakenError()
+    const inbox = this.#messages
     this.isIterated = true
     inbox.running = true
     return inbox
@@ -100,7 +126,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
 
   /** Asks the client; resolves with its reply. */
   request(data: unknown, options: RequestOptions | undefined): Promise<unknown> {
-    return this.#requests?.ask(data, options) ?? Promise.reject(new RequestsOffError())
+    return this.#dialogue?.ask(data, options) ?? Promise.reject(new RequestsOffError())
   }
 
   /** A message came. False if nobody listens to it. */
@@ -115,18 +141,17 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
       session.receive(data as Buffer, isBinary)
       return true
     }
-    const inbox = this.#inbox
-    if (inbox === undefined) {
+    if (!this.#hasInbox) {
       // The protocol of such a route is unknown: it is answered with TCP backpressure, and loses nothing.
       this.intake.charge(bytes)
       return this.#owner.callListeners('message', [data, isBinary])
     }
     const text = isBinary ? undefined : (data as Buffer)
     if (!this.intake.takeMessage(bytes, text)) return true
-    if (text !== undefined && this.#requests?.take(text)) return true
+    if (text !== undefined && this.#dialogue?.take(text)) return true
     const listeners = this.#owner.listenersFor('message')
     // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
-    if (this.isIterated || listeners.length === 0) inbox.add(text ?? BINARY)
+    if (this.isIterated || listeners.length === 0) this.#messages.add(text ?? BINARY)
     return this.#owner.callListeners('message', [data, isBinary], listeners)
   }
 
@@ -152,8 +177,8 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
 
   /** The connection's turn in a drain has come: what is on its way is taken, and nothing after it. */
   sayFarewell(): void {
-    const inbox = this.#inbox
-    if (inbox === undefined) return
+    if (!this.#hasInbox) return
+    const inbox = this.#messages
     this.#farewell = new Farewell(
       this.#context.wheel,
       (payload) => this.#owner.ping(payload),
@@ -164,12 +189,12 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   /** The close frame is sent: nothing that comes now can be answered. */
   close(): void {
     this.#inbox?.end()
-    this.intake.endReading()
+    this.#intake?.endReading()
   }
 
   /** The connection is gone. */
   end(): void {
-    this.intake.end()
+    this.#intake?.end()
     this.#farewell?.cancel()
     this.#inbox?.end()
     this.#requests?.end()
@@ -197,7 +222,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   }
 
   resume(): void {
-    this.intake.release(HELD_BY.inbox)
+    this.#intake?.release(HELD_BY.inbox)
   }
 
   pauseReading(): void {
@@ -228,7 +253,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   }
 
   tellDropped(dropped: number, retryAfter: number, only: Buffer | undefined): void {
-    if (only !== undefined && this.#requests?.refuse(only, retryAfter)) return
+    if (only !== undefined && this.#dialogue?.refuse(only, retryAfter)) return
     this.#owner.sendError('rate_limited', { retryAfter, dropped })
   }
 

@@ -38,6 +38,14 @@ export interface RequestRules {
   serializer?: ((data: unknown) => string) | undefined
 }
 
+export interface RequestLimits {
+  /** Requests that may wait for their reply, in each direction. */
+  readonly maxQueue: number
+  /** The bytes of the client's requests that wait; past them no more are taken. */
+  readonly maxPayload: number
+  readonly maxDepth: number
+}
+
 /** What requests need of their socket. */
 export interface RequestsOwner {
   isClosed(): boolean
@@ -57,35 +65,29 @@ export class Requests {
   readonly #rules: RequestRules
   readonly #owner: RequestsOwner
   readonly #wheel: TimerWheel
-  readonly #limit: number
-  readonly #maxDepth: number
-  readonly #maxBytes: number
-  readonly #asked = new Map<number, Question>()
+  readonly #limits: RequestLimits
+  /** Those of the server, once it has asked. */
+  #asked: Map<number, Question> | undefined
   #lastId = 0
   #failureLog: BoundedLog | undefined
   #answering = 0
   #answeringBytes = 0
-  #whenAnswered: (() => void)[] = []
+  #whenAnswered: (() => void)[] | undefined
 
-  /** @param limits How many may wait in each direction, the bytes from which on no more do, and how deep one may be nested. */
-  constructor(
-    rules: RequestRules,
-    owner: RequestsOwner,
-    wheel: TimerWheel,
-    limits: { maxQueue: number; maxDepth: number; maxPayload: number }
-  ) {
+  constructor(rules: RequestRules, owner: RequestsOwner, wheel: TimerWheel, limits: RequestLimits) {
     this.#rules = rules
     this.#owner = owner
     this.#wheel = wheel
-    this.#limit = limits.maxQueue
-    this.#maxDepth = limits.maxDepth
-    this.#maxBytes = limits.maxPayload
+    this.#limits = limits
   }
 
   /** Resolves once the requests that the client has made are answered; undefined if there are none. */
   answered(): Promise<void> | undefined {
     if (this.#answering === 0) return undefined
-    return new Promise((resolve) => this.#whenAnswered.push(resolve))
+    return new Promise((resolve) => {
+      this.#whenAnswered ??= []
+      this.#whenAnswered.push(resolve)
+    })
   }
 
   /** Sends a request, and resolves with the client's reply. */
@@ -102,18 +104,20 @@ export class Requests {
       throw new InvalidArgumentError('timeout', 'give milliseconds, 1 to 600000')
     }
     if (this.#owner.isClosed()) throw new SocketClosedError()
-    if (this.#asked.size >= this.#limit) throw new RequestLimitError()
+    this.#asked ??= new Map()
+    const asked = this.#asked
+    if (asked.size >= this.#limits.maxQueue) throw new RequestLimitError()
     const text = stringify(data)
     const id = ++this.#lastId
     return await new Promise((resolve, reject) => {
       const settle = (outcome: RequestOutcome) => {
-        this.#asked.delete(id)
+        asked.delete(id)
         this.#wheel.delete(question)
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome.reply)
       }
       const question = new Question(settle)
-      this.#asked.set(id, question)
+      asked.set(id, question)
       this.#wheel.set(question, this.#wheel.now() + timeout)
       this.#owner.sendText(requestMessage(id, text))
     })
@@ -131,7 +135,7 @@ export class Requests {
     if (!this.#rules.requests) return false
     // A reply that nobody waits for any more is dropped.
     const error = 'error' in message ? Object.assign(new RequestRefusedError(), { cause: message.error }) : undefined
-    this.#asked.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
+    this.#asked?.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
     return true
   }
 
@@ -145,7 +149,7 @@ export class Requests {
 
   /** The connection is gone. */
   end(): void {
-    for (const question of [...this.#asked.values()]) question.settle({ error: new SocketClosedError() })
+    for (const question of [...(this.#asked?.values() ?? [])]) question.settle({ error: new SocketClosedError() })
   }
 
   #read(data: Buffer): Dialogue | undefined {
@@ -161,7 +165,7 @@ export class Requests {
 
   /** Undefined if it can't be parsed: the inbox answers with what is wrong, in the order of the messages. */
   #parse(text: string): unknown {
-    if (isDeeperThan(text, this.#maxDepth)) return undefined
+    if (isDeeperThan(text, this.#limits.maxDepth)) return undefined
     try {
       const value: unknown = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
       return isUnportable(text, value) || hasUnsafeInteger(text) ? undefined : value
@@ -171,7 +175,8 @@ export class Requests {
   }
 
   async #answer(id: number, data: unknown, respond: (data: unknown) => unknown, bytes: number): Promise<void> {
-    if (this.#answering >= this.#limit || this.#answeringBytes >= this.#maxBytes) {
+    const { maxQueue, maxPayload } = this.#limits
+    if (this.#answering >= maxQueue || this.#answeringBytes >= maxPayload) {
       this.#refuse(id, 'rate_limited')
       return
     }
@@ -184,7 +189,7 @@ export class Requests {
       this.#fail(id, readable(thrown))
     }
     this.#answeringBytes -= bytes
-    if (--this.#answering === 0) for (const resolve of this.#whenAnswered.splice(0)) resolve()
+    if (--this.#answering === 0) for (const resolve of this.#whenAnswered?.splice(0) ?? []) resolve()
   }
 
   #validate(id: number, data: unknown): { readonly value: unknown } | undefined {

@@ -11,7 +11,7 @@ import { kContext, RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 
 /* What becomes of @fastify/websocket. How an application with it behaves: test/plugin.test.ts. */
 
-const context = {} as SocketContext
+const context = { random: () => 0.5 } as SocketContext
 const handshakes: Handshakes = { isOurs: () => true, protocolOf: () => 'a protocol' }
 
 t.test('registered here, it makes our sockets, and has none of its defaults that hurt', async (t) => {
@@ -21,7 +21,7 @@ t.test('registered here, it makes our sockets, and has none of its defaults that
   t.same(app.server.listeners('upgrade'), [listener])
   const { options } = server
   t.equal(options.WebSocket, RealtimeSocket)
-  t.equal(options[kContext], context)
+  t.match(options[kContext], context)
   t.equal(options.perMessageDeflate, false)
   t.equal(options.closeTimeout, 2_000, 'a client that answers no close holds up the end for no longer')
   t.equal((options.handleProtocols as () => string)(), 'a protocol')
@@ -38,7 +38,6 @@ t.test('registered by the application, its server makes our sockets for our hand
   t.equal(app.server.listeners('upgrade')[1], listener, 'its listener is known among others')
   t.match(server.options, { WebSocket: RealtimeSocket, closeTimeout: 2_000, perMessageDeflate: {}, maxPayload: 5 })
   t.equal(theirs.options.WebSocket, WebSocket)
-  t.equal(server.clients, theirs.clients)
   theirs.options.skipUTF8Validation = true
   t.equal(server.options.skipUTF8Validation, true, 'what is set later holds too')
 
@@ -50,6 +49,35 @@ t.test('registered by the application, its server makes our sockets for our hand
   ours.add(request)
   theirs.handleUpgrade(request as never, stream as never, Buffer.alloc(0), () => undefined)
   t.same(refusals, ['HTTP/1.1 405', 'ours'])
+})
+
+t.test('our sockets are among the clients of its server, which closes after the last of them', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const { server } = await takeSockets(app, context, handshakes)
+  t.equal(server.clients, undefined, 'ws adds no listener to a socket for that')
+  const { clients } = server.options[kContext] as { clients: Set<WebSocket> }
+  const [one, two] = [{}, {}] as WebSocket[]
+  clients.add(one as WebSocket)
+  clients.add(two as WebSocket)
+  t.same([...app.websocketServer.clients], [one, two])
+  clients.delete(one as WebSocket)
+  app.websocketServer.close()
+  let closed = 0
+  app.websocketServer.on('close', () => closed++)
+  await new Promise(setImmediate)
+  t.equal(closed, 0)
+  t.ok(clients.delete(two as WebSocket))
+  await new Promise(setImmediate)
+  t.equal(closed, 1)
+})
+
+t.test('a server of the application that tracks no clients still tracks none', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(websocket, { options: { clientTracking: false } })
+  const { server } = await takeSockets(app, context, handshakes)
+  t.match(server.options[kContext], { clients: undefined })
 })
 
 t.test('registered by the application for another server, it says what to do', async (t) => {

@@ -1,25 +1,31 @@
 import t from 'tap'
 import type { CompiledValidator } from '../../lib/input/validator.ts'
-import { BINARY, Inbox, type InboxOptions } from '../../lib/socket/inbox.ts'
+import { BINARY, Inbox } from '../../lib/socket/inbox.ts'
 import { cpuTime } from '../support/cpu-time.ts'
 
-function make(options: Partial<InboxOptions> = {}) {
+interface Options {
+  maxQueue?: number
+  maxPayload?: number
+  maxDepth?: number
+  validator?: CompiledValidator
+  takesKeys?: boolean
+}
+
+function make(options: Options = {}) {
+  const { maxQueue = 64, maxPayload = 1_048_576, maxDepth = 64, validator, takesKeys = false } = options
   const calls: string[] = []
   const sent: { error: { code: string; message: string; issues?: unknown } }[] = []
   const causes: unknown[] = []
-  const inbox = new Inbox(
-    { maxQueue: 64, maxBytes: 1_048_576, maxDepth: 64, validator: undefined, ...options },
-    {
-      sendText: (text) => void sent.push(JSON.parse(text)),
-      pause: () => void calls.push('pause'),
-      resume: () => void calls.push('resume'),
-      rejected(code, cause) {
-        calls.push(code)
-        if (cause !== undefined) causes.push(cause)
-      },
-      taken: (key) => void calls.push(`taken ${key}`)
-    }
-  )
+  const inbox = new Inbox({ limits: { maxQueue, maxPayload, maxDepth }, validator }, takesKeys, {
+    sendText: (text) => void sent.push(JSON.parse(text)),
+    pause: () => void calls.push('pause'),
+    resume: () => void calls.push('resume'),
+    rejected(code, cause) {
+      calls.push(code)
+      if (cause !== undefined) causes.push(cause)
+    },
+    taken: (key) => void calls.push(`taken ${key}`)
+  })
   inbox.running = true
   const add = (...texts: string[]) => {
     for (const text of texts) inbox.add(Buffer.from(text))
@@ -30,7 +36,7 @@ function make(options: Partial<InboxOptions> = {}) {
 }
 
 /** The error that a text is answered with, or its value. */
-async function answerTo(text: string, options?: Partial<InboxOptions>): Promise<unknown> {
+async function answerTo(text: string, options?: Options): Promise<unknown> {
   const { inbox, add, codes } = make(options)
   add(text)
   inbox.end()
@@ -195,7 +201,7 @@ t.test('the socket is paused while the queue is full, and read again when half i
 })
 
 t.test('so it is while the messages that wait are as large as one may be', async (t) => {
-  const { add, next, calls } = make({ maxBytes: 10 })
+  const { add, next, calls } = make({ maxPayload: 10 })
   add('"12345"')
   t.same(calls, [])
   add('"12345"')
@@ -268,8 +274,7 @@ t.test('it is busy between a message and the request for the next', async (t) =>
 })
 
 t.test('keyed messages are handed out as what is in them, and taken when the handler asks for the next', async (t) => {
-  const { inbox, add, next, calls } = make()
-  inbox.takesKeys = true
+  const { inbox, add, next, calls } = make({ takesKeys: true })
   add('{"key":"k1","message":{"a":1}}', '{"message":2,"key":"k2"}', '{"key":"k3","text":3}')
   t.equal(inbox.key, undefined)
   t.same(await next(), { a: 1 })
@@ -290,8 +295,7 @@ t.test('keyed messages are handed out as what is in them, and taken when the han
 
 t.test('a keyed message that is refused is answered, and taken', async (t) => {
   const validator = Object.assign((data: unknown) => data === 1, { errors: [] })
-  const { inbox, add, next, calls, codes } = make({ validator })
-  inbox.takesKeys = true
+  const { add, next, calls, codes } = make({ validator, takesKeys: true })
   add('{"key":"k1","message":2}', '{"key":"","message":1}', `{"key":"${'k'.repeat(256)}","message":1}`)
   add('{"key":"k2","message":1}')
   t.equal(await next(), 1)

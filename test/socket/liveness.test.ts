@@ -188,7 +188,7 @@ t.test('an answer counts once, be it a pong or the session’s', async (t) => {
 })
 
 /** A liveness alone, with what it asks of its socket in `calls`. */
-function make(settings: Partial<ConstructorParameters<typeof Liveness>[0]> = {}) {
+function make(settings: Partial<LivenessOwner['settings']> = {}) {
   const clock = new FakeClock(0)
   const wheel = new TimerWheel(clock, 50)
   const calls: string[] = []
@@ -198,14 +198,18 @@ function make(settings: Partial<ConstructorParameters<typeof Liveness>[0]> = {})
     closed: false,
     isPaused: false,
     session: undefined as LivenessOwner['session'],
-    outbox: { messages: 0 },
+    settings: {
+      kind: 'messages',
+      heartbeat: DEFAULTS.heartbeat,
+      expiresAt: Number.POSITIVE_INFINITY,
+      ...settings
+    } as const,
+    sent: { messages: 0 },
     sendText: tell('send'),
     ping: () => calls.push('ping'),
     closeWith: ({ code }: { code: number }) => calls.push(`close ${code}`),
     terminate: tell('terminate')
   }
   const observer = { roundTrip: tell('round trip'), heartbeatTimeout: tell('heartbeat timeout') } as never
-  const { heartbeat } = DEFAULTS
-  const all = { kind: 'messages', heartbeat, expiresAt: Number.POSITIVE_INFINITY, ...settings } as const
-  return { clock, wheel, owner, calls, liveness: new Liveness(all, { wheel, random: () => 0.5, observer }, owner) }
+  return { clock, wheel, owner, calls, liveness: new Liveness({ wheel, random: () => 0.5, observer }, owner) }
 }
