@@ -102,6 +102,23 @@ async function main() {
 main()
 `
 
+/** What a process has loaded after its imports, and after a registration without Redis. */
+const loadingApp = `
+import { createRequire } from 'node:module'
+import Fastify from 'fastify'
+import { createPublisher } from 'fastify-realtime/publisher'
+
+const { cache } = createRequire(import.meta.url)
+const hasLoaded = (name) => Object.keys(cache).some((file) => file.includes('/' + name + '/'))
+console.log(typeof createPublisher, hasLoaded('ws'), hasLoaded('ioredis'))
+const { default: realtime } = await import('fastify-realtime')
+const app = Fastify()
+await app.register(realtime, { auth: false })
+await app.ready()
+console.log(hasLoaded('ws'), hasLoaded('ioredis'))
+await app.close()
+`
+
 test('the packed package', async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const packed = await pack()
@@ -126,7 +143,22 @@ test('the packed package', async (t) => {
     )
   })
 
+  await t.test(
+    'is a few files of JavaScript, and only the declarations that an application can refer to',
+    async (t) => {
+      const scripts = packed.files.filter((name) => /\.c?js$/.test(name))
+      t.ok(scripts.length <= 12, scripts.join(' '))
+      t.ok(packed.files.includes('dist/index.d.ts'))
+      t.notOk(packed.files.includes('dist/handshake/gate.d.ts'))
+    }
+  )
+
   await install(packed.tarball)
+
+  await t.test('loads ioredis for Redis only, and no ws for a publisher', async (t) => {
+    writeFileSync(join(app, 'loading.js'), loadingApp)
+    t.equal(await run(process.execPath, ['loading.js']), 'function false false\ntrue false\n')
+  })
 
   await t.test('compiles with `exactOptionalPropertyTypes`', async () => {
     await compile({ 'exact.ts': exactApp }, ['--exactOptionalPropertyTypes', '--noEmit'])
