@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -206,6 +207,14 @@ export function isLimiter(app: FastifyInstance, hook: unknown): boolean {
 }
 
 // --- node 20.20.2
+
+/**
+ * Takes the empty table of listeners out of an emitter: with 184 bytes it is a twentieth of an idle connection. Node
+ * makes another one for the first listener.
+ */
+export function dropListenerTable(emitter: EventEmitter): void {
+  Reflect.set(emitter, '_events', undefined)
+}
 
 /** The response that Node is writing to a connection. */
 export function responseOn(stream: Duplex): ServerResponse | undefined {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { type AddressInfo, connect, Socket } from 'node:net'
@@ -272,6 +272,20 @@ t.test('@fastify/rate-limit: isLimiter', async (t) => {
   await app.ready()
   t.equal(dependencies.isLimiter(application(t), own), false)
   t.plan(2)
+})
+
+t.test('node: dropListenerTable', async (t) => {
+  const emitter = new EventEmitter()
+  t.equal(typeof Reflect.get(emitter, '_events'), 'object', 'there is one by default')
+  dependencies.dropListenerTable(emitter)
+  t.equal(Reflect.get(emitter, '_events'), undefined)
+  t.equal(emitter.emit('a'), false)
+  t.throws(() => emitter.emit('error', new Error('not handled')), { message: 'not handled' })
+  t.same([emitter.listenerCount('a'), emitter.rawListeners('a'), emitter.eventNames()], [0, [], []])
+  const listener = () => undefined
+  emitter.off('a', listener).removeAllListeners()
+  t.equal(emitter.on('a', listener).emit('a'), true)
+  t.same(emitter.listeners('a'), [listener])
 })
 
 t.test('node: responseOn', async (t) => {

@@ -3,7 +3,8 @@ import type { Connection } from './connection.ts'
 /** The connections of this node, and which are whose. */
 export class Registry {
   readonly #sockets = new Map<string, Connection>()
-  readonly #users = new Map<string, Set<Connection>>()
+  /** Most users have one connection, for which a set would be larger than all else here. */
+  readonly #users = new Map<string, Connection | Set<Connection>>()
   #whenEmpty: (() => void)[] = []
 
   get size(): number {
@@ -20,18 +21,26 @@ export class Registry {
     const user = socket.user?.sub
     if (user === undefined) return
     const theirs = this.#users.get(user)
-    if (theirs === undefined) this.#users.set(user, new Set([socket]))
-    else theirs.add(socket)
+    if (theirs instanceof Set) theirs.add(socket)
+    else if (theirs === undefined) this.#users.set(user, socket)
+    else if (theirs !== socket) this.#users.set(user, new Set([theirs, socket]))
   }
 
   delete(socket: Connection): void {
     this.#sockets.delete(socket.id)
     const user = socket.user?.sub
-    const theirs = user === undefined ? undefined : this.#users.get(user)
-    theirs?.delete(socket)
-    if (theirs?.size === 0) this.#users.delete(user as string)
+    if (user !== undefined) this.#forget(user, socket)
     if (this.#sockets.size > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
+  }
+
+  #forget(user: string, socket: Connection): void {
+    const theirs = this.#users.get(user)
+    if (theirs instanceof Set) {
+      theirs.delete(socket)
+      if (theirs.size > 0) return
+    } else if (theirs !== socket) return
+    this.#users.delete(user)
   }
 
   get(connection: string): Connection | undefined {
@@ -48,7 +57,9 @@ export class Registry {
       const socket = this.#sockets.get(connection)
       return socket !== undefined && (user === undefined || socket.user?.sub === user) ? [socket] : []
     }
-    return user === undefined ? [] : [...(this.#users.get(user) ?? [])]
+    const theirs = user === undefined ? undefined : this.#users.get(user)
+    if (theirs instanceof Set) return [...theirs]
+    return theirs === undefined ? [] : [theirs]
   }
 
   /** Resolves once there is no connection. */

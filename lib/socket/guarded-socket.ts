@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws'
-import { isRouteGuard, type ServerSocketClass } from '../dependencies.ts'
+import { dropListenerTable, isRouteGuard, type ServerSocketClass } from '../dependencies.ts'
 
 const ServerSocket = WebSocket as unknown as ServerSocketClass
 
@@ -33,6 +33,7 @@ export abstract class GuardedSocket extends ServerSocket {
   constructor(address: null, protocols: undefined, options: ServerOptions) {
     super(address, protocols, withoutAutoPong(options))
     this.answersPings = options.autoPong !== false
+    dropListenerTable(this)
   }
 
   /** @internal What a listener threw or rejected with: unhandled, it would end the process. */

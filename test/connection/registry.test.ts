@@ -43,6 +43,16 @@ t.test('what is gone is not found, and leaves nothing', async (t) => {
   t.equal(registry.size, 0)
 })
 
+t.test('a connection whose user is named twice is there once', async (t) => {
+  const registry = new Registry()
+  const [first, second] = [socketOf('1', 'ada'), socketOf('2', 'ada')]
+  registry.add(first)
+  registry.identify(first)
+  t.same(registry.find({ user: 'ada' }), [first])
+  registry.delete(second)
+  t.same(registry.find({ user: 'ada' }), [first], 'one that was not added takes nothing with it')
+})
+
 t.test('empty() waits for the last to go', async (t) => {
   const registry = new Registry()
   await registry.empty()
