@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { textFrame } from '../protocol/frame.ts'
 import { laggingNotice } from '../protocol/messages.ts'
-import type { Batch, Flushable, Turn } from './turn.ts'
+import type { Batch, Flushable, Moment, Turn } from './turn.ts'
 
 // Written before the end of the turn past this: joining larger pieces saves nothing and costs memory.
 const JOIN_LIMIT = 65_536
@@ -26,6 +26,12 @@ export interface Detour {
   readonly buffered: number
 }
 
+/** Frames gathered for one outbox. */
+export interface PrivateBatch extends Batch {
+  /** True while it has something to hand out. */
+  readonly pending: boolean
+}
+
 interface Delivery {
   readonly chunk: Buffer
   readonly count: number
@@ -44,8 +50,10 @@ export class Outbox implements Flushable {
   readonly #turn: Turn
   readonly #owner: OutboxOwner
   readonly #limits: OutboxLimits
-  /** What gathers frames for this outbox; none for most of those that only ever answer. */
+  /** What gathers frames for this outbox and others: the feeds of the channels that its client is subscribed to. */
   #sources: Set<Batch> | undefined
+  /** What gathers frames for this outbox alone: the replies to its client, if it speaks the channel protocol. */
+  replies: PrivateBatch | undefined
   /** This turn's frames. */
   #chunks: Buffer[] = []
   #chunkBytes = 0
@@ -100,17 +108,19 @@ export class Outbox implements Flushable {
 
   /** Queues a frame that must not be dropped. */
   send(frame: Buffer): void {
-    this.#handOutSources()
+    this.#handOutBatches()
     this.#append(frame, 1)
   }
 
   /**
-   * Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader.
+   * Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader. It is
+   * written at once if nothing else can join it in this turn: to queue it would only cost time.
    * @param source What may be withdrawn together.
    */
-  deliver(chunk: Buffer, count: number, source?: object): void {
+  deliver(chunk: Buffer, count: number, source?: object, moment: Moment = 'during'): void {
     if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count, source })
-    else this.#append(chunk, count)
+    else if (moment === 'during' || !this.#isAlone(moment)) this.#append(chunk, count)
+    else this.#writeAlone(chunk, count)
   }
 
   /** Forgets what is kept back of a source: its subscription is over. */
@@ -122,7 +132,7 @@ export class Outbox implements Flushable {
 
   /** Accounts for a message that is written past the outbox, after having written what stands before it. */
   bypass(bytes: number): void {
-    this.#handOutSources()
+    this.#handOutBatches()
     this.flush()
     this.messages++
     this.bytes += bytes
@@ -154,7 +164,7 @@ export class Outbox implements Flushable {
 
   /** Writes all that waits, publications for a slow reader included: what comes next is the close frame. */
   finish(): void {
-    this.#handOutSources()
+    this.#handOutBatches()
     this.flush()
     this.#writeBacklog()
   }
@@ -175,9 +185,24 @@ export class Outbox implements Flushable {
   }
 
   /** Takes what was gathered so far, so that what is sent next stands behind what was published before. */
-  #handOutSources(): void {
-    if (this.#sources === undefined || !this.#turn.hasBatches) return
-    for (const source of this.#sources) this.#turn.handOut(source)
+  #handOutBatches(): void {
+    if (!this.#turn.hasBatches) return
+    if (this.replies !== undefined) this.#turn.handOut(this.replies, 'during')
+    if (this.#sources === undefined) return
+    for (const source of this.#sources) this.#turn.handOut(source, 'during')
+  }
+
+  /** True if what is delivered at the end of a turn is all that this outbox gets in that turn. */
+  #isAlone(moment: 'end' | 'last'): boolean {
+    if (this.#chunks.length > 0 || this.#held || this.replies?.pending) return false
+    return moment === 'last' || this.#sources?.size === 1
+  }
+
+  #writeAlone(chunk: Buffer, count: number): void {
+    this.#checkHard()
+    if (this.#closed) return
+    this.messages += count
+    this.#write(chunk)
   }
 
   #append(chunk: Buffer, count: number): void {
@@ -194,7 +219,7 @@ export class Outbox implements Flushable {
     if (!this.#stream.writable) return
     this.bytes += chunk.length
     if (this.detour !== undefined) this.detour.send(chunk)
-    else this.#stream.write(chunk)
+    else if (this.#stream.write(chunk)) return
     if (this.#stream.writableNeedDrain && this.#stream.writableLength >= this.#limits.soft) this.#awaitDrain()
   }
 

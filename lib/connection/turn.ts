@@ -1,9 +1,17 @@
 import { rethrow } from '../input/thrown.ts'
 
-/** Frames for one outbox or many (a channel's subscribers), gathered during one turn of the event loop. */
+/**
+ * When a batch is handed out: during the turn, because something else has to stand behind it; at the end of the turn;
+ * or as the last shared one at the end of the turn, after which nothing is gathered for many outboxes.
+ */
+export type Moment = 'during' | 'end' | 'last'
+
+/** Frames gathered during one turn of the event loop: shared by many outboxes (a channel's subscribers), or for one. */
 export interface Batch {
+  /** True if the frames are for one outbox alone. */
+  readonly isPrivate?: boolean
   /** Hands what was gathered to each outbox, and starts anew. */
-  handOut(): void
+  handOut(moment: Moment): void
 }
 
 /** Frames that wait to be written to one connection: an outbox. */
@@ -51,17 +59,20 @@ export class Turn {
   flush(): void {
     const batches = this.#batches
     this.#batches = []
-    for (const batch of batches) this.handOut(batch)
+    const last = batches.findLastIndex(({ isPrivate }) => !isPrivate)
+    for (const [at, batch] of batches.entries()) this.handOut(batch, at === last ? 'last' : 'end')
     const outboxes = this.#outboxes
     this.#outboxes = []
     this.#armed = false
+    // What was gathered while the batches were handed out belongs to the next turn.
+    if (this.#batches.length > 0) this.#arm()
     for (const outbox of outboxes) this.#write(outbox)
   }
 
-  /** Seals a batch. An error in it is reported: what else is handed out in this turn must not be lost for it. */
-  handOut(batch: Batch): void {
+  /** Hands out a batch. An error in it is reported: the other batches of this turn must not be lost for it. */
+  handOut(batch: Batch, moment: Moment): void {
     try {
-      batch.handOut()
+      batch.handOut(moment)
     } catch (error) {
       this.report(error)
     }

@@ -297,7 +297,7 @@ export class Channel {
   /** Nobody can be given what lies before this position any more. */
   #declareHole(position: Position): void {
     for (const feed of this.#feeds.values()) {
-      feed.handOut()
+      feed.handOut('during')
       feed.skipTo(position.offset)
     }
     for (const cursor of this.#cursors.values()) {

@@ -1,6 +1,6 @@
 import type { PresenceEventKind, Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
-import type { Batch, Turn } from '../connection/turn.ts'
+import type { Batch, Moment, Turn } from '../connection/turn.ts'
 import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { CursorFeed, StreamCursor } from './cursor.ts'
@@ -65,7 +65,7 @@ export class Feed implements Batch, CursorFeed {
   /** From here on the subscription gets what is added, and nothing of what was added before. */
   join(cursor: StreamCursor): void {
     const { outbox } = cursor.subscriber
-    this.handOut()
+    this.handOut('during')
     this.#live.set(outbox, cursor)
     outbox.addSource(this)
   }
@@ -73,7 +73,7 @@ export class Feed implements Batch, CursorFeed {
   /** The subscription gets what was added up to here, but for what its slow reader has not been given yet. */
   leave(cursor: StreamCursor): void {
     const { outbox } = cursor.subscriber
-    this.handOut()
+    this.handOut('during')
     this.drop(cursor)
     outbox.withdraw(this)
   }
@@ -87,7 +87,7 @@ export class Feed implements Batch, CursorFeed {
     if (this.#frames.push(frame) === 1) this.#options.turn.addBatch(this)
   }
 
-  handOut(): void {
+  handOut(moment: Moment): void {
     const frames = this.#frames
     const count = frames.length
     const before = this.#handedOut
@@ -101,10 +101,10 @@ export class Feed implements Batch, CursorFeed {
     const exceptions = this.#exceptions
     for (const [outbox, cursor] of this.#live) {
       const places = exceptions.size === 0 ? undefined : exceptions.get(outbox)
-      if (places === undefined) this.#hand(chunk, count, before, outbox, cursor)
+      if (places === undefined) this.#hand(chunk, count, before, moment, outbox, cursor)
       else {
         const rest = frames.filter((_, at) => !places.has(at))
-        this.#hand(Buffer.concat(rest), rest.length, before, outbox, cursor)
+        this.#hand(Buffer.concat(rest), rest.length, before, moment, outbox, cursor)
       }
     }
     exceptions.clear()
@@ -116,11 +116,11 @@ export class Feed implements Batch, CursorFeed {
     else places.add(place)
   }
 
-  #hand(chunk: Buffer, count: number, before: number, outbox: Outbox, cursor: StreamCursor): void {
+  #hand(chunk: Buffer, count: number, before: number, moment: Moment, outbox: Outbox, cursor: StreamCursor): void {
     const { fellBehind, turn } = this.#options
     try {
       if (outbox.lagging && fellBehind !== undefined) fellBehind(cursor, before)
-      else if (count > 0) outbox.deliver(chunk, count, this)
+      else if (count > 0) outbox.deliver(chunk, count, this, moment)
     } catch (error) {
       turn.report(error)
       outbox.fail()

@@ -1,4 +1,5 @@
-import type { Batch, Turn } from '../connection/turn.ts'
+import type { PrivateBatch } from '../connection/outbox.ts'
+import type { Turn } from '../connection/turn.ts'
 
 // Characters of replies that are joined.
 const MAX_JOINED = 16_384
@@ -7,7 +8,7 @@ const MAX_JOINED = 16_384
  * The replies to one client of one turn. They leave in one frame, or in several where they are large: the outbox's limit
  * is on what waits behind a frame, whatever the size of that.
  */
-export class ReplyBatch implements Batch {
+export class ReplyBatch implements PrivateBatch {
   readonly #turn: Turn
   readonly #send: (text: string) => void
   #replies: string[] = []
@@ -22,6 +23,14 @@ export class ReplyBatch implements Batch {
     if (this.#replies.push(text) === 1) this.#turn.addBatch(this)
     this.#length += text.length
     if (this.#length >= MAX_JOINED) this.handOut()
+  }
+
+  get isPrivate(): boolean {
+    return true
+  }
+
+  get pending(): boolean {
+    return this.#replies.length > 0
   }
 
   /** Sends them. */

@@ -89,7 +89,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.#asked = new ApplicationRequests(this, this.#lanes)
     connection.outbox.droppedNotice = laggingPush
     this.#replies = new ReplyBatch(services.turn, (text) => connection.sendText(text))
-    connection.outbox.addSource(this.#replies)
+    connection.outbox.replies = this.#replies
     connection.allow(MAX_FRAMED, () => this.#tooMuch())
     services.wheel.set(this, services.wheel.now() + services.authTimeout)
   }

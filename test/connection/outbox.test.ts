@@ -301,3 +301,80 @@ t.test('case 129: an error once the reader reads again is reported, and doesn’
   await stream.drain()
   t.same(failures, [error])
 })
+
+/** Replies of which there may be some. */
+function replies(outbox: Outbox) {
+  const batch = { isPrivate: true, pending: false, handOut: (moment: string) => void moments.push(moment) }
+  const moments: string[] = []
+  outbox.replies = batch
+  return { batch, moments }
+}
+
+t.test('what is all that comes in a turn is written at once at its end', async (t) => {
+  const rig = make()
+  const { stream, turn, outbox } = rig
+  let queued = 0
+  const { addOutbox } = turn
+  turn.addOutbox = (one) => {
+    queued++
+    addOutbox.call(turn, one)
+  }
+  const feed = { handOut() {} }
+  outbox.addSource(feed)
+  outbox.deliver(frameOf('1'), 1, feed, 'end')
+  await stream.drain()
+  outbox.addSource({ handOut() {} })
+  outbox.deliver(frameOf('2'), 1, feed, 'last')
+  await stream.drain()
+  t.same(texts(stream), ['1', '2'])
+  t.equal(queued, 0)
+  t.match({ ...outbox }, { messages: 2, bytes: 6 })
+  outbox.deliver(frameOf('3'), 1, feed, 'end')
+  t.equal(queued, 1, 'another feed may have something for it')
+  outbox.deliver(frameOf('4'), 1, feed, 'last')
+  t.equal(outbox.waiting, 6, 'what stands before it is written with it')
+  turn.flush()
+  await stream.drain()
+  t.same(texts(stream), ['1', '2', '3', '4'])
+})
+
+t.test('replies that were gathered leave with what is delivered, in order', async (t) => {
+  const { stream, turn, outbox } = make()
+  const { batch, moments } = replies(outbox)
+  batch.pending = true
+  outbox.deliver(frameOf('1'), 1, undefined, 'last')
+  t.same(stream.taken, [])
+  turn.flush()
+  await stream.drain()
+  batch.pending = false
+  outbox.deliver(frameOf('2'), 1, undefined, 'last')
+  await stream.drain()
+  t.same(texts(stream), ['1', '2'])
+  t.same(moments, [], 'nobody gathers')
+  turn.addBatch(batch)
+  outbox.send(frameOf('3'))
+  t.same(moments, ['during'], 'what is sent stands behind them')
+})
+
+t.test('at the end of a turn, too: a slow reader, a fragmented message, the hard limit, the end', async (t) => {
+  const rig = make()
+  const { stream, outbox, events } = rig
+  const deliver = (text: string, size = 0) => outbox.deliver(frameOf(text, size), 1, undefined, 'last')
+  outbox.hold()
+  deliver('1')
+  outbox.release()
+  t.same(texts(stream), ['1'], 'nothing goes between fragments')
+  await stream.drain()
+  deliver('2', SOFT)
+  t.ok(outbox.lagging)
+  deliver('3')
+  await stream.drain()
+  t.same(events, ['caught up'])
+  await stream.drain()
+  t.same(texts(stream), ['1', '2', '3'])
+  stream.write(Buffer.alloc(HARD + 1))
+  deliver('4')
+  t.same(events, ['caught up', 'overflowed'])
+  deliver('5')
+  t.equal(outbox.messages, 3)
+})

@@ -136,3 +136,32 @@ t.test('case 129: what nobody waits for is reported, or thrown if nobody takes r
   t.same(failures, [error])
   t.throws(() => new Turn().attempt(fail), error)
 })
+
+t.test('at the end of a turn the last batch that is for many is handed out as such', async (t) => {
+  const { turn } = make()
+  const moments: string[] = []
+  const batch = (name: string, isPrivate: boolean | undefined): Batch => ({
+    isPrivate,
+    handOut: (moment) => void moments.push(`${name} ${moment}`)
+  })
+  turn.addBatch(batch('replies', true))
+  turn.addBatch(batch('feed', undefined))
+  turn.addBatch(batch('other feed', false))
+  turn.addBatch(batch('other replies', true))
+  await endOfTurn()
+  t.same(moments, ['replies end', 'feed end', 'other feed last', 'other replies end'])
+  turn.addBatch(batch('replies', true))
+  await endOfTurn()
+  t.same(moments.slice(4), ['replies end'])
+})
+
+t.test('what is gathered while batches are handed out is handed out in the next turn', async (t) => {
+  // It waited until something else was sent.
+  const { turn, batchOf, outbox, written } = make()
+  const late = batchOf(outbox)
+  turn.addBatch({ handOut: () => late.add('late') })
+  await endOfTurn()
+  t.same(written(), [])
+  await endOfTurn()
+  t.same(written(), ['late'])
+})
