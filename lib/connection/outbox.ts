@@ -26,6 +26,13 @@ export interface Detour {
   readonly buffered: number
 }
 
+/** The batches that gather frames for an outbox and others. */
+export interface SharedBatches {
+  readonly size: number
+  /** Hands out those that have gathered something, during the turn. */
+  handOut(turn: Turn): void
+}
+
 /** Frames gathered for one outbox. */
 export interface PrivateBatch extends Batch {
   /** True while it has something to hand out. */
@@ -51,7 +58,7 @@ export class Outbox implements Flushable {
   readonly #owner: OutboxOwner
   readonly #limits: OutboxLimits
   /** What gathers frames for this outbox and others: the feeds of the channels that its client is subscribed to. */
-  #sources: Set<Batch> | undefined
+  feeds: SharedBatches | undefined
   /** What gathers frames for this outbox alone: the replies to its client, if it speaks the channel protocol. */
   replies: PrivateBatch | undefined
   /** This turn's frames. */
@@ -94,16 +101,6 @@ export class Outbox implements Flushable {
   /** True within a fragmented message, while everything is kept back. */
   get held(): boolean {
     return this.#held
-  }
-
-  /** The batch gathers frames for this outbox from here on. */
-  addSource(batch: Batch): void {
-    this.#sources ??= new Set()
-    this.#sources.add(batch)
-  }
-
-  removeSource(batch: Batch): void {
-    this.#sources?.delete(batch)
   }
 
   /** Queues a frame that must not be dropped. */
@@ -188,14 +185,13 @@ export class Outbox implements Flushable {
   #handOutBatches(): void {
     if (!this.#turn.hasBatches) return
     if (this.replies !== undefined) this.#turn.handOut(this.replies, 'during')
-    if (this.#sources === undefined) return
-    for (const source of this.#sources) this.#turn.handOut(source, 'during')
+    this.feeds?.handOut(this.#turn)
   }
 
   /** True if what is delivered at the end of a turn is all that this outbox gets in that turn. */
   #isAlone(moment: 'end' | 'last'): boolean {
     if (this.#chunks.length > 0 || this.#held || this.replies?.pending) return false
-    return moment === 'last' || this.#sources?.size === 1
+    return moment === 'last' || this.feeds?.size === 1
   }
 
   #writeAlone(chunk: Buffer, count: number): void {

@@ -3,31 +3,31 @@ import type { Outbox } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
+import type { Timed } from '../timing/timer-wheel.ts'
 import { StreamCursor, type Subscriber } from './cursor.ts'
 import { Feed, type Format } from './feed.ts'
-import { continuityOf, type PreparedStream, Recovery, type StartingPoint } from './recovery.ts'
+import { continuityOf, type PreparedStream, type Recovery, type StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
-export interface ChannelParts {
-  readonly name: string
+/** What all channels of a node share. */
+export interface ChannelServices {
   readonly broker: Broker
   readonly turn: Turn
   /** Bounds how many ask the broker at a time. */
   readonly limiter: Limiter
+  readonly recovery: Recovery
   /** Where the publications for a connection of this node go. */
   outboxOf(connection: string): Outbox | undefined
-  /** Undefined: publications have no position, and what is missed is missed. */
-  readonly history: HistoryPolicy | undefined
-  /** The broker could not be asked. The channel tries again when it is told to audit. */
+  /** The broker could not be asked. The channel tries again with the next audit. */
   failed(stage: string, error: unknown): void
   /** Positions were repaired, or could not be. */
   repaired(complete: boolean): void
   /** Publications go to their subscribers, the oldest so many milliseconds after it was published. */
   delivered(lag: number): void
-  /** A subscriber that gave its position was given all that it had missed, or was told that it could not be. */
-  recovered(complete: boolean): void
   /** A publication without a position came, though this node keeps a history of the channel. */
   unpositioned(channel: string): void
+  /** The channel has had no subscriber for a while. */
+  unused(channel: Channel): void
 }
 
 // Publications kept while the channel's own position is being repaired; beyond it they are read from history.
@@ -37,207 +37,224 @@ const MAX_HELD = 4_096
  * One channel on this node: its subscribers, and how far they are. Every subscriber that is live has been given
  * everything up to the channel's own position, so one check (`offset === last + 1`) and one repair serve them all.
  */
-export class Channel {
+export class Channel implements Timed {
   readonly name: string
-  readonly #options: ChannelParts
-  readonly #feeds = new Map<Format, Feed>()
-  readonly #cursors = new Map<Subscriber, StreamCursor>()
-  /** Subscriptions that are not live. */
-  readonly #joining = new Set<StreamCursor>()
-  #opened: Promise<void> | undefined
-  readonly #recovery: Recovery
+  /** Undefined: publications have no position, and what is missed is missed. */
+  readonly history: HistoryPolicy | undefined
+  readonly services: ChannelServices
+  /** One for each format in use. */
+  #feeds: readonly Feed[] = []
+  /** Cursors that are not live; no set if there are none. */
+  #aside: Set<StreamCursor> | undefined
+  #size = 0
+  #isOpen = false
+  #opening: Promise<void> | undefined
   #offset = 0
   #epoch = ''
-  /** What arrives while the position is being found out. */
+  /** What arrives while the node's own position is not known. */
   #held: Publication[] | undefined
   #repairing: Promise<void> | undefined
-  /** Told to audit while the position was being found out: what was read may be from before the loss. */
-  #unsure = false
+  /** An audit was due while the position was not known. What was read then may be from before the loss. */
+  #auditDue = false
   #closed = false
+  wheelTick = -1
 
-  constructor(options: ChannelParts) {
-    this.name = options.name
-    this.#options = options
-    this.#recovery = new Recovery(options, {
-      position: () => this.position,
-      isCurrent: (cursor) => this.#isCurrent(cursor),
-      repair: () => this.#repair(),
-      attempt: (action) => options.turn.attempt(action),
-      promote: () => this.#promote()
-    })
+  constructor(name: string, history: HistoryPolicy | undefined, services: ChannelServices) {
+    this.name = name
+    this.history = history
+    this.services = services
   }
 
+  /** Cursors, live or not. */
   get size(): number {
-    return this.#cursors.size
-  }
-
-  has(subscriber: Subscriber): boolean {
-    return this.#cursors.has(subscriber)
+    return this.#size
   }
 
   get position(): Position {
     return { offset: this.#offset, epoch: this.#epoch }
   }
 
+  /** Makes a subscriber's cursor. `subscribe` or `prepare` starts it. */
+  add(subscriber: Subscriber, format: Format): StreamCursor {
+    this.#size++
+    return new StreamCursor(subscriber, this.#feed(format))
+  }
+
   /**
-   * Adds a subscriber. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
-   * await this have had their turn. Rejects where the broker can't be reached; then it is not subscribed.
+   * Starts a cursor. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
+   * await this have had their turn. Rejects if the broker can't be reached.
    */
-  subscribe(subscriber: Subscriber, format: Format, since: StartingPoint | undefined): Promise<SubscribeResult> {
-    const cursor = this.#add(subscriber, format)
-    return this.#join(cursor, () => this.#recovery.deliver(cursor, this.#options.history && since))
+  subscribe(cursor: StreamCursor, since: StartingPoint | undefined): Promise<SubscribeResult> {
+    return this.#start(cursor, () => this.services.recovery.deliver(this, cursor, this.history && since))
   }
 
-  /** As `subscribe`, but the subscriber takes what it missed, and is given nothing until it says so. */
-  prepare(subscriber: Subscriber, format: Format, since: StartingPoint | undefined): Promise<PreparedStream> {
-    const cursor = this.#add(subscriber, format)
-    return this.#join(cursor, () => this.#recovery.prepare(cursor, this.#options.history && since))
+  /** As `subscribe`, but the subscriber takes what it missed, and is given nothing until it calls `begin`. */
+  prepare(cursor: StreamCursor, since: StartingPoint | undefined): Promise<PreparedStream> {
+    return this.#start(cursor, () => this.services.recovery.prepare(this, cursor, this.history && since))
   }
 
-  #add(subscriber: Subscriber, format: Format): StreamCursor {
-    const cursor = new StreamCursor(subscriber, this.#feed(format))
-    this.#cursors.set(subscriber, cursor)
-    return cursor
-  }
-
-  async #join<Result extends SubscribeResult>(cursor: StreamCursor, begin: () => Promise<Result>): Promise<Result> {
-    const joined = this.#begin(cursor, begin)
+  #start<Result extends SubscribeResult>(cursor: StreamCursor, start: () => Promise<Result>): Promise<Result> {
+    const joined = this.#join(cursor, start)
     cursor.joined = joined
-    try {
-      return await joined
-    } catch (error) {
-      if (this.#isCurrent(cursor)) this.unsubscribe(cursor.subscriber)
-      throw error
-    }
+    return joined
   }
 
-  async #begin<Result>(cursor: StreamCursor, begin: () => Promise<Result>): Promise<Result> {
+  async #join<Result>(cursor: StreamCursor, start: () => Promise<Result>): Promise<Result> {
     try {
-      await this.open()
-      if (this.#isCurrent(cursor)) this.#joining.add(cursor)
-      return await begin()
+      if (!this.#isOpen) await this.#open()
+      if (!cursor.ended) this.#putAside(cursor)
+      return await start()
     } finally {
       cursor.joined = undefined
     }
   }
 
-  /** Resolves once a subscriber that is joining has joined; rejects if it could not. */
-  async joined(subscriber: Subscriber): Promise<void> {
-    await this.#cursors.get(subscriber)?.joined
+  unsubscribe(cursor: StreamCursor): void {
+    this.#size--
+    cursor.end()
+    this.#takeBack(cursor)
   }
 
-  unsubscribe(subscriber: Subscriber): void {
-    const cursor = this.#cursors.get(subscriber)
-    if (cursor === undefined) return
-    this.#cursors.delete(subscriber)
-    this.#joining.delete(cursor)
-    cursor.feed.leave(cursor)
-  }
-
-  /** Subscribes this node to the channel. */
-  open(): Promise<void> {
-    this.#opened ??= this.#open().catch((error) => {
-      this.#opened = undefined
-      this.#held = undefined
-      throw error
-    })
-    return this.#opened
+  /** The wheel calls this when the channel has had no subscriber for a while. */
+  onDue(): number {
+    this.services.unused(this)
+    return Number.POSITIVE_INFINITY
   }
 
   close(): void {
     this.#closed = true
-    this.#options.broker.unsubscribe(this.name).catch((error) => this.#options.failed('unsubscribe', error))
+    this.services.broker.unsubscribe(this.name).catch((error) => this.services.failed('unsubscribe', error))
   }
 
   /** A publication came from the broker. */
   receive(publication: Publication): void {
     const { offset, epoch } = publication
-    const { history, unpositioned } = this.#options
-    if (offset === 0 && history !== undefined) unpositioned(this.name)
+    const { history } = this
+    if (offset === 0 && history !== undefined) this.services.unpositioned(this.name)
     if (history === undefined || offset === 0) this.#spread(publication)
     else if (this.#held !== undefined) this.#hold(this.#held, publication)
-    // Not open: it could not be, and nobody is subscribed.
+    // It could not be opened, and nobody is subscribed.
     else if (this.#epoch === '') return
     else if (epoch === this.#epoch && offset <= this.#offset) return
     else if (epoch === this.#epoch && offset === this.#offset + 1) {
       this.#offset = offset
       this.#spread(publication)
     } else {
-      void this.#repair()
+      void this.repair()
     }
   }
 
-  /** Tells the live subscribers who came or went, in the formats that have words for it. */
+  /** Sends a join or a leave to the live subscribers, in the formats that have a message for it. */
   announce(kind: PresenceEventKind, info: Buffer): void {
-    for (const [format, feed] of this.#feeds) {
-      if (format.presence !== undefined && feed.size > 0) feed.add(format.presence(this.name, kind, info), 0)
+    for (const feed of this.#feeds) {
+      const { format, size } = feed
+      if (format.presence !== undefined && size > 0) feed.add(format.presence(this.name, kind, info), 0)
     }
   }
 
-  /** How many are told that. */
+  /** How many subscribers receive joins and leaves. */
   get audience(): number {
-    let size = 0
-    for (const [format, feed] of this.#feeds) if (format.presence !== undefined) size += feed.size
-    return size
+    return this.#feeds.reduce((sum, { format, size }) => sum + (format.presence === undefined ? 0 : size), 0)
   }
 
-  /** Compares the position with the broker's, and repairs it where publications were missed. */
+  /** Compares the position with the broker's, and repairs it if publications were missed. */
   async audit(): Promise<void> {
-    if (this.#options.history === undefined) return
+    if (this.history === undefined) return
     if (this.#repairing !== undefined || this.#epoch === '') {
-      this.#unsure = true
+      this.#auditDue = true
       return
     }
-    if (this.#held !== undefined) return this.#repair()
-    for (const cursor of this.#joining) if (cursor.behind) this.caughtUp(cursor.subscriber)
-    const { broker, limiter } = this.#options
+    if (this.#held !== undefined) return this.repair()
+    for (const cursor of this.#aside ?? []) this.caughtUp(cursor)
+    const { broker, limiter, failed } = this.services
     const { offset, epoch } = this.position
     try {
       const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
       // What came meanwhile has moved our own position past the one that was asked for.
       const missed = position.epoch !== this.#epoch || position.offset > this.#offset || position.offset < offset
-      if (missed && epoch === this.#epoch && this.#held === undefined && !this.#closed) await this.#repair()
+      if (missed && epoch === this.#epoch && this.#held === undefined && !this.#closed) await this.repair()
     } catch (error) {
-      this.#options.failed('audit', error)
+      failed('audit', error)
     }
   }
 
-  /** The subscriber's reader has caught up: what it missed meanwhile comes from history. */
-  caughtUp(subscriber: Subscriber): void {
-    const cursor = this.#cursors.get(subscriber)
-    if (cursor?.behind && !subscriber.outbox.lagging) void this.#recovery.catchUp(cursor)
+  /** The cursor's reader may have caught up: if it has, what the cursor missed meanwhile comes from history. */
+  caughtUp(cursor: StreamCursor): void {
+    const { behind, buffer, subscriber } = cursor
+    // With a buffer its joining is not over, and ends with this.
+    if (behind && buffer === undefined && !subscriber.outbox.lagging) void this.services.recovery.catchUp(this, cursor)
+  }
+
+  /** Finds out how far the history is, and whether it is still the same. Never rejects. */
+  repair(): Promise<void> {
+    this.#repairing ??= this.#readMissed()
+    return this.#repairing
+  }
+
+  /** Makes those live that stand beside a feed and have come level with it. */
+  promote(): void {
+    if (this.#aside === undefined || this.#held !== undefined) return
+    for (const cursor of this.#aside) {
+      const { buffer, behind, offset, feed } = cursor
+      // One that is further than this node waits for the publications that it already has.
+      if (buffer !== undefined || behind || offset !== this.#offset) continue
+      this.#takeBack(cursor)
+      feed.join(cursor)
+    }
+  }
+
+  /** A live cursor's reader is slow. It has been given everything up to `offset`. */
+  fallBehind(cursor: StreamCursor, offset: number): void {
+    cursor.feed.drop(cursor)
+    cursor.moveTo({ offset, epoch: this.#epoch })
+    cursor.behind = true
+    this.#putAside(cursor)
+  }
+
+  #putAside(cursor: StreamCursor): void {
+    this.#aside ??= new Set()
+    this.#aside.add(cursor)
+  }
+
+  #takeBack(cursor: StreamCursor): void {
+    this.#aside?.delete(cursor)
+    if (this.#aside?.size === 0) this.#aside = undefined
   }
 
   #feed(format: Format): Feed {
-    let feed = this.#feeds.get(format)
+    let feed = this.#feeds.find((one) => one.format === format)
     if (feed === undefined) {
-      const { history, turn, delivered } = this.#options
-      feed = new Feed({
-        format,
-        channel: this.name,
-        turn,
-        fellBehind: history && ((cursor, offset) => this.#fallBehind(cursor, offset)),
-        delivered
-      })
+      feed = new Feed(format, this)
       feed.skipTo(this.#offset)
-      this.#feeds.set(format, feed)
+      this.#feeds = [...this.#feeds, feed]
     }
     return feed
   }
 
-  #isCurrent(cursor: StreamCursor): boolean {
-    return this.#cursors.get(cursor.subscriber) === cursor
+  /** Subscribes this node to the channel. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#findPosition().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
   }
 
-  async #open(): Promise<void> {
-    const { broker, history, limiter } = this.#options
-    if (history !== undefined) this.#held = []
-    await broker.subscribe(this.name)
-    if (history === undefined) return
-    const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
-    // Nothing was published to a feed yet: whoever falls behind at once has been given all before this.
-    for (const feed of this.#feeds.values()) feed.skipTo(position.offset)
-    this.#goOnFrom(position)
+  async #findPosition(): Promise<void> {
+    const { broker, limiter } = this.services
+    if (this.history !== undefined) this.#held = []
+    try {
+      await broker.subscribe(this.name)
+      if (this.history !== undefined) {
+        const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
+        // Nothing was published to a feed yet: a cursor that falls behind at once has been given all before this.
+        for (const feed of this.#feeds) feed.skipTo(position.offset)
+        this.#goOnFrom(position)
+      }
+      this.#isOpen = true
+    } catch (error) {
+      this.#held = undefined
+      throw error
+    }
   }
 
   /** Takes a position for this node's, and with it what was held. */
@@ -247,33 +264,29 @@ export class Channel {
     this.#offset = offset
     this.#epoch = epoch
     for (const publication of held) this.receive(publication)
-    this.#promote()
-    if (!this.#unsure) return
-    this.#unsure = false
+    this.promote()
+    if (!this.#auditDue) return
+    this.#auditDue = false
     void this.audit()
   }
 
   #hold(held: Publication[], publication: Publication): void {
     // What is dropped here is in history, and found missing by the next repair.
     if (held.length < MAX_HELD) held.push(publication)
-    // A repair has failed. While the broker is away each publication would fail another; once it is back, it says so.
-    if (this.#repairing === undefined && this.#epoch !== '' && this.#options.broker.up) void this.#repair()
-  }
-
-  #repair(): Promise<void> {
-    this.#repairing ??= this.#readMissed()
-    return this.#repairing
+    // A repair has failed. While the broker is away, one with each publication would fail too; when it is back, it asks
+    // for an audit.
+    if (this.#repairing === undefined && this.#epoch !== '' && this.services.broker.up) void this.repair()
   }
 
   /** Reads what was missed from history, page by page, once for all subscribers. */
   async #readMissed(): Promise<void> {
-    const { failed, repaired } = this.#options
+    const { failed, repaired, recovery } = this.services
     try {
       for (;;) {
         // What was held so far is in history by now; what comes from here on may not be in what is read.
         this.#held = []
         const since = this.position
-        const page = await this.#recovery.read(since)
+        const page = await recovery.read(this.name, since)
         const continuity = continuityOf(since, page)
         if (continuity === 'hole') this.#declareHole(page.position)
         else for (const publication of page.publications) this.#step(publication)
@@ -294,61 +307,44 @@ export class Channel {
     this.#spread(publication)
   }
 
-  /** Nobody can be given what lies before this position any more. */
+  /** What lies before this position is no longer available. */
   #declareHole(position: Position): void {
-    for (const feed of this.#feeds.values()) {
+    for (const feed of this.#feeds) {
       feed.handOut('during')
       feed.skipTo(position.offset)
     }
-    for (const cursor of this.#cursors.values()) {
+    const cursors = [...this.#feeds.flatMap((feed) => feed.cursors), ...(this.#aside ?? [])]
+    for (const cursor of cursors) {
+      // Another one's subscriber may have ended it because of the hole.
+      if (cursor.ended) continue
       if (cursor.buffer !== undefined) {
         cursor.buffer = []
         cursor.hole = position
-      } else if (!this.#isPast(cursor, position)) cursor.tellHole(this.name, position)
+      } else if (!this.#isPast(cursor, position)) cursor.declareHole(position)
     }
   }
 
   /** True for one that has read further from history than this node has. */
   #isPast(cursor: StreamCursor, { offset, epoch }: Position): boolean {
-    return this.#joining.has(cursor) && epoch === this.#epoch && cursor.offset >= offset
+    return !cursor.live && epoch === this.#epoch && cursor.offset >= offset
   }
 
   #spread(publication: Publication): void {
     const { offset, except } = publication
-    const excepted = except === undefined ? undefined : this.#options.outboxOf(except)
-    for (const feed of this.#feeds.values()) {
-      if (feed.size === 0 && this.#joining.size === 0) {
+    const excepted = except === undefined ? undefined : this.services.outboxOf(except)
+    for (const feed of this.#feeds) {
+      if (feed.size === 0 && this.#aside === undefined) {
         // A publication without a position moves nobody's.
         if (offset > 0) feed.skipTo(offset)
         continue
       }
       const frame = feed.encode(publication)
       feed.add(frame, offset, publication.time, excepted)
-      for (const cursor of this.#joining) {
+      for (const cursor of this.#aside ?? []) {
         if (cursor.feed !== feed) continue
         cursor.take({ offset, frame: cursor.subscriber.outbox === excepted ? undefined : frame })
       }
     }
-    this.#promote()
-  }
-
-  /** Those beside the feed that have come level with it go live. */
-  #promote(): void {
-    if (this.#joining.size === 0 || this.#held !== undefined) return
-    for (const cursor of this.#joining) {
-      const { buffer, behind, offset, feed } = cursor
-      if (buffer !== undefined || behind || offset < this.#offset) continue
-      // Further than this node: it waits for the publications that it already has.
-      if (offset > this.#offset) continue
-      this.#joining.delete(cursor)
-      feed.join(cursor)
-    }
-  }
-
-  #fallBehind(cursor: StreamCursor, offset: number): void {
-    cursor.feed.drop(cursor)
-    cursor.moveTo({ offset, epoch: this.#epoch })
-    cursor.behind = true
-    this.#joining.add(cursor)
+    this.promote()
   }
 }

@@ -8,14 +8,15 @@ import { stringify } from '../input/stringify.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
-import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
-import { Channel } from './channel.ts'
-import type { Subscriber } from './cursor.ts'
+import type { TimerWheel } from '../timing/timer-wheel.ts'
+import { Channel, type ChannelServices } from './channel.ts'
+import type { StreamCursor, Subscriber } from './cursor.ts'
+import { Cursors } from './cursors.ts'
 import { exceptedId } from './excepted.ts'
 import type { Format } from './feed.ts'
 import type { PublishOptions, PublishResult } from './publish-options.ts'
 import { checkPublishOptions } from './publish-options.ts'
-import type { PreparedStream, StartingPoint } from './recovery.ts'
+import { type PreparedStream, Recovery, type StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
 export interface HubOptions {
@@ -31,7 +32,7 @@ export interface HubOptions {
   historyOf(channel: string): HistoryPolicy | undefined
   /** Something is published to a channel without history that nobody on this node is subscribed to. */
   unheard?(channel: string): void
-  /** A failure of the broker that nobody waits for. */
+  /** A call to the broker failed that nobody waits for. */
   failed(stage: string, error: unknown): void
   repaired(complete: boolean): void
   delivered(lag: number): void
@@ -43,90 +44,108 @@ export interface HubOptions {
 // A channel that loses its last subscriber stays subscribed for a moment: people come and go.
 const GRACE = 1_000
 
-interface OpenChannel extends Timed {
-  readonly channel: Channel
-}
-
-/** This node's registry: which of its sockets are subscribed to which channel, and what the broker is asked for it. */
+/** The channels of this node, and their subscribers. The broker is asked for a channel once, however many these are. */
 export class Hub {
   readonly #options: HubOptions
-  readonly #entries = new Map<string, OpenChannel>()
-  readonly #memberships = new Map<Subscriber, Set<string>>()
+  readonly #services: ChannelServices
+  readonly #channels = new Map<string, Channel>()
+  readonly #subscribers = new Map<Subscriber, Cursors>()
 
   constructor(options: HubOptions) {
     this.#options = options
+    this.#services = {
+      ...options,
+      recovery: new Recovery(options),
+      unused: (channel) => {
+        this.#channels.delete(channel.name)
+        channel.close()
+      }
+    }
   }
 
   /** Channels that this node is subscribed to. */
   get channels(): number {
-    return this.#entries.size
+    return this.#channels.size
   }
 
-  channelsOf(member: Subscriber): string[] {
-    return [...(this.#memberships.get(member) ?? [])]
+  channelsOf(subscriber: Subscriber): string[] {
+    return [...(this.#subscribers.get(subscriber) ?? [])].map(({ feed }) => feed.channel)
   }
 
-  /** Whether the member is subscribed to a channel, or is about to be. */
-  isOn(member: Subscriber, name: string): boolean {
-    return this.#memberships.get(member)?.has(name) ?? false
+  /** Whether the subscriber is on a channel, or is about to be. */
+  isOn(subscriber: Subscriber, name: string): boolean {
+    return this.#subscribers.get(subscriber)?.get(name) !== undefined
   }
 
   async subscribe(
-    member: Subscriber,
+    subscriber: Subscriber,
     name: string,
     format: Format,
     options: { readonly since?: StartingPoint } | undefined
   ): Promise<SubscribeResult> {
-    const channel = this.#enter(member, name)
-    if (!this.isOn(member, name)) {
-      return this.#add(member, name, () => channel.subscribe(member, format, options?.since))
+    const channel = this.#enter(subscriber, name)
+    const cursor = this.#subscribers.get(subscriber)?.get(name)
+    if (cursor === undefined) {
+      return this.#add(subscriber, channel, format, (added) => channel.subscribe(added, options?.since))
     }
     // Two calls hold together, or fail together.
-    await channel.joined(member)
-    if (member.closed) throw new SocketClosedError()
+    await cursor.joined
+    if (subscriber.closed) throw new SocketClosedError()
     return { recovered: false, ...channel.position }
   }
 
   /**
-   * As `subscribe`, for a member that answers its client before it is given anything: with what it missed, and then it
-   * calls `begin`. It must not be subscribed to the channel already.
+   * As `subscribe`, for a subscriber that answers its client before it is given anything: with what it missed, and then
+   * it calls `begin`. It must not be on the channel already.
    */
   async prepare(
-    member: Subscriber,
+    subscriber: Subscriber,
     name: string,
     format: Format,
     since: StartingPoint | undefined
   ): Promise<PreparedStream> {
-    const channel = this.#enter(member, name)
-    return this.#add(member, name, () => channel.prepare(member, format, since))
+    const channel = this.#enter(subscriber, name)
+    return this.#add(subscriber, channel, format, (added) => channel.prepare(added, since))
   }
 
-  /** Enters the membership, which is given up if the subscription fails. */
-  async #add<Result>(member: Subscriber, name: string, subscribe: () => Promise<Result>): Promise<Result> {
-    const names = this.#memberships.get(member)
-    if (names === undefined) this.#memberships.set(member, new Set([name]))
-    else names.add(name)
+  /** Enters a cursor, which is taken out again if it can't be started. */
+  async #add<Result>(
+    subscriber: Subscriber,
+    channel: Channel,
+    format: Format,
+    start: (cursor: StreamCursor) => Promise<Result>
+  ): Promise<Result> {
+    const cursor = channel.add(subscriber, format)
+    const cursors = this.#subscribers.get(subscriber) ?? new Cursors()
+    cursors.add(cursor)
+    this.#subscribers.set(subscriber, cursors)
+    subscriber.outbox.feeds = cursors
     try {
-      const result = await subscribe()
-      if (member.closed) throw new SocketClosedError()
+      const result = await start(cursor)
+      if (subscriber.closed) throw new SocketClosedError()
       return result
     } catch (error) {
-      // Unsubscribed and subscribed again meanwhile, it is subscribed.
-      if (!this.#entries.get(name)?.channel.has(member)) this.unsubscribe(member, name)
+      if (!cursor.ended) this.unsubscribe(subscriber, channel.name)
       throw error
     }
   }
 
-  unsubscribe(member: Subscriber, name: string): void {
-    const names = this.#memberships.get(member)
-    if (names === undefined || !names.delete(name)) return
-    if (names.size === 0) this.#memberships.delete(member)
-    this.#entries.get(name)?.channel.unsubscribe(member)
-    this.#leaveIfEmpty(name)
+  unsubscribe(subscriber: Subscriber, name: string): void {
+    const cursors = this.#subscribers.get(subscriber)
+    const cursor = cursors?.take(name)
+    if (cursors === undefined || cursor === undefined) return
+    const channel = this.#channelOf(cursor)
+    channel.unsubscribe(cursor)
+    if (cursors.size === 0) {
+      this.#subscribers.delete(subscriber)
+      subscriber.outbox.feeds = undefined
+    }
+    const { wheel } = this.#options
+    if (channel.size === 0) wheel.set(channel, wheel.now() + GRACE)
   }
 
-  unsubscribeAll(member: Subscriber): void {
-    for (const name of this.channelsOf(member)) this.unsubscribe(member, name)
+  unsubscribeAll(subscriber: Subscriber): void {
+    for (const name of this.channelsOf(subscriber)) this.unsubscribe(subscriber, name)
   }
 
   async publish(name: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
@@ -145,7 +164,7 @@ export class Hub {
     const { broker, maxPublication, historyOf, unheard } = this.#options
     const data = publicationData(text, maxPublication)
     const history = historyOf(name)
-    if (history === undefined && !this.#entries.get(name)?.channel.size) unheard?.(name)
+    if (history === undefined && !this.#channels.get(name)?.size) unheard?.(name)
     const { offset, epoch } = await broker.publish(name, data, {
       history,
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
@@ -157,65 +176,52 @@ export class Hub {
 
   /** A publication came from the broker. */
   receive(name: string, publication: Publication): void {
-    this.#entries.get(name)?.channel.receive(publication)
+    this.#channels.get(name)?.receive(publication)
   }
 
-  /** Someone came to a channel or left it. */
+  /** A join or a leave came from the broker. */
   receivePresence(name: string, kind: PresenceEventKind, info: Buffer): void {
-    this.#entries.get(name)?.channel.announce(kind, info)
+    this.#channels.get(name)?.announce(kind, info)
   }
 
-  /** How many of this node's subscribers are told who comes to a channel and who leaves it. */
+  /** How many of this node's subscribers receive the joins and leaves of a channel. */
   audienceOf(name: string): number {
-    return this.#entries.get(name)?.channel.audience ?? 0
+    return this.#channels.get(name)?.audience ?? 0
   }
 
   /** Publications of these channels may have been missed. */
   audit(names: Iterable<string>): void {
-    for (const name of names) void this.#entries.get(name)?.channel.audit()
+    for (const name of names) void this.#channels.get(name)?.audit()
   }
 
-  caughtUp(member: Subscriber): void {
-    for (const name of this.#memberships.get(member) ?? []) this.#entries.get(name)?.channel.caughtUp(member)
+  /** The subscriber's reader takes again what it is sent. */
+  caughtUp(subscriber: Subscriber): void {
+    for (const cursor of this.#subscribers.get(subscriber) ?? []) {
+      this.#channelOf(cursor).caughtUp(cursor)
+    }
+  }
+
+  #channelOf({ feed }: StreamCursor): Channel {
+    return this.#channels.get(feed.channel) as Channel
   }
 
   /** The channel's position on this node. */
   positionOf(name: string): Position | undefined {
-    return this.#entries.get(name)?.channel.position
+    return this.#channels.get(name)?.position
   }
 
-  /** Finds or makes the channel that a member asks for. Throws if it may not have it. */
-  #enter(member: Subscriber, name: string): Channel {
+  /** Finds or makes the channel that a subscriber asks for. Throws if the subscriber may not have it. */
+  #enter(subscriber: Subscriber, name: string): Channel {
     if (!isChannelName(name)) throw new InvalidChannelError()
-    if (member.closed) throw new SocketClosedError()
-    const count = this.#memberships.get(member)?.size ?? 0
-    if (!this.isOn(member, name) && count >= member.maxSubscriptions) throw new SubscriptionLimitError()
-    return this.#open(name)
-  }
-
-  #open(name: string): Channel {
-    const { wheel, historyOf, ...shared } = this.#options
-    let entry = this.#entries.get(name)
-    if (entry === undefined) {
-      const history = historyOf(name)
-      const channel = new Channel({ ...shared, name, history })
-      entry = { channel, wheelTick: -1, onDue: () => this.#leave(name) }
-      this.#entries.set(name, entry)
+    if (subscriber.closed) throw new SocketClosedError()
+    const count = this.#subscribers.get(subscriber)?.size ?? 0
+    if (count >= subscriber.maxSubscriptions && !this.isOn(subscriber, name)) throw new SubscriptionLimitError()
+    let channel = this.#channels.get(name)
+    if (channel === undefined) {
+      channel = new Channel(name, this.#options.historyOf(name), this.#services)
+      this.#channels.set(name, channel)
     }
-    wheel.delete(entry)
-    return entry.channel
-  }
-
-  #leaveIfEmpty(name: string): void {
-    const entry = this.#entries.get(name)
-    const { wheel } = this.#options
-    if (entry?.channel.size === 0) wheel.set(entry, wheel.now() + GRACE)
-  }
-
-  #leave(name: string): number {
-    const entry = this.#entries.get(name) as OpenChannel
-    this.#entries.delete(name)
-    entry.channel.close()
-    return Number.POSITIVE_INFINITY
+    this.#options.wheel.delete(channel)
+    return channel
   }
 }

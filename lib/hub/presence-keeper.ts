@@ -12,7 +12,7 @@ export interface PresenceKeeperOptions {
 export interface KeptEntryOptions {
   readonly channel: string
   readonly entry: PresenceEntry
-  /** Milliseconds after which the broker drops an entry that is not refreshed; undefined for a channel without presence. */
+  /** Milliseconds after which the broker drops an entry that is not refreshed; undefined if there is no presence. */
   readonly ttl: number | undefined
   /** Whether the channel's subscribers are sent joins and leaves. */
   readonly joinLeave: boolean
@@ -27,7 +27,7 @@ const REFRESHES = 3
 export class PresenceKeeper {
   readonly #options: PresenceKeeperOptions
   readonly #pending = new Set<Promise<void>>()
-  /** What is under way, by connection and channel: an entry that is removed and added again must not be removed last. */
+  /** Calls under way, by connection and channel: if an entry is removed and added again, that must be the order. */
   readonly #latest = new Map<string, Promise<void>>()
 
   constructor(options: PresenceKeeperOptions) {

@@ -1,5 +1,6 @@
 import type { Broker, HistoryPage, Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
+import type { Turn } from '../connection/turn.ts'
 import { UnavailableError } from '../errors.ts'
 import type { Position } from '../protocol/position.ts'
 import type { Limiter } from '../timing/limiter.ts'
@@ -40,26 +41,24 @@ interface Located extends Omit<PreparedStream, 'begin'> {
 }
 
 export interface RecoveryOptions {
-  readonly name: string
   readonly broker: Broker
+  readonly turn: Turn
   readonly limiter: Limiter
   /** Where the publications for a connection of this node go. */
   outboxOf(connection: string): Outbox | undefined
   failed(stage: string, error: unknown): void
+  /** A subscriber that gave its position was given all that it had missed, or learned that this is not possible. */
   recovered(complete: boolean): void
 }
 
-/** What a recovery needs of its channel. */
+/** A channel, as its subscribers' recoveries need it. */
 export interface RecoveringChannel {
+  readonly name: string
   /** How far this node is. */
-  position(): Position
-  /** Whether the subscription is still wanted. */
-  isCurrent(cursor: StreamCursor): boolean
+  readonly position: Position
   /** Finds out how far the history is, and whether it is still the same. */
   repair(): Promise<void>
-  /** Runs what nobody waits for. */
-  attempt(action: () => void): void
-  /** Lets those go live that have come level with this node. */
+  /** Makes those live that have come level with this node. */
   promote(): void
 }
 
@@ -69,27 +68,26 @@ const PAGE = { limit: 1_000, maxBytes: 262_144 }
 // Reads of history that may meet another epoch than the channel's before the broker counts as unusable.
 const MAX_READS = 4
 
-/** Brings subscribers of one channel level with it: those who were away, and those whose reader was slow. */
+/** Brings subscribers level with their channels: those that were away, and those whose reader was slow. */
 export class Recovery {
   readonly #options: RecoveryOptions
-  readonly #channel: RecoveringChannel
-  /** Reads under way, by the offset that they go on from. */
-  readonly #reads = new Map<number, Promise<HistoryPage>>()
+  /** Reads under way, by the channel and the position that they go on from. */
+  readonly #reads = new Map<string, Promise<HistoryPage>>()
 
-  constructor(options: RecoveryOptions, channel: RecoveringChannel) {
+  constructor(options: RecoveryOptions) {
     this.#options = options
-    this.#channel = channel
   }
 
-  /** Reads the next page after a position. */
-  async read({ offset, epoch }: Position): Promise<HistoryPage> {
-    const { name, broker, limiter } = this.#options
-    const read = limiter.run(() => broker.history(name, { since: { offset, epoch }, ...PAGE }))
-    this.#reads.set(offset, read)
+  /** Reads the next page of a channel after a position. */
+  async read(channel: string, { offset, epoch }: Position): Promise<HistoryPage> {
+    const { broker, limiter } = this.#options
+    const key = keyOf(channel, { offset, epoch })
+    const read = limiter.run(() => broker.history(channel, { since: { offset, epoch }, ...PAGE }))
+    this.#reads.set(key, read)
     try {
       return await read
     } finally {
-      if (this.#reads.get(offset) === read) this.#reads.delete(offset)
+      if (this.#reads.get(key) === read) this.#reads.delete(key)
     }
   }
 
@@ -97,42 +95,49 @@ export class Recovery {
    * Gives a new subscriber what it missed, page by page unless the reader is slow: then the rest comes as it reads.
    * Resolves once that is queued; what is newer is queued after those who await this have had their turn.
    */
-  async deliver(cursor: StreamCursor, since: StartingPoint | undefined): Promise<SubscribeResult> {
-    const { missed, continuity, ...first } = await this.#locate(cursor, since)
-    if (!this.#channel.isCurrent(cursor)) return { ...first, recovered: false }
+  async deliver(
+    channel: RecoveringChannel,
+    cursor: StreamCursor,
+    since: StartingPoint | undefined
+  ): Promise<SubscribeResult> {
+    const { missed, continuity, ...first } = await this.#locate(channel, cursor, since)
+    if (cursor.ended) return { ...first, recovered: false }
     let result: SubscribeResult = first
     this.#give(cursor, missed)
     if (continuity === 'partial' && !cursor.behind) {
-      const rest = await this.#readOn(cursor)
+      const rest = await this.#readOn(channel, cursor)
       result = { recovered: rest.continuity !== 'hole', ...rest.position }
       if (!result.recovered) cursor.moveTo(result)
     }
     if (continuity !== undefined) this.#options.recovered(result.recovered)
-    this.#goLiveAfter(cursor)
+    this.#goOnAfter(channel, cursor)
     return result
   }
 
-  /** Finds out what a new subscriber missed, and keeps what is newer until the subscriber has taken that. */
-  async prepare(cursor: StreamCursor, since: StartingPoint | undefined): Promise<PreparedStream> {
-    const { missed, continuity, ...result } = await this.#locate(cursor, since)
-    if (continuity !== undefined && this.#channel.isCurrent(cursor)) this.#options.recovered(result.recovered)
+  /** Finds out what a new subscriber missed, and buffers what is newer until the subscriber has taken that. */
+  async prepare(
+    channel: RecoveringChannel,
+    cursor: StreamCursor,
+    since: StartingPoint | undefined
+  ): Promise<PreparedStream> {
+    const { missed, continuity, ...result } = await this.#locate(channel, cursor, since)
+    if (continuity !== undefined && !cursor.ended) this.#options.recovered(result.recovered)
     const begin = (taken: number) => {
       cursor.offset += taken
-      // Not before: one that is behind is given what it missed as soon as its reader is ready.
       cursor.behind = continuity === 'partial' || taken < missed.length
-      this.#goLive(cursor)
+      this.#goOn(channel, cursor)
     }
     return { ...result, missed, begin }
   }
 
-  /** The subscriber's reader takes again what it is sent: gives what it missed meanwhile. */
-  async catchUp(cursor: StreamCursor): Promise<void> {
+  /** The reader of a subscriber that is behind takes again what it is sent: gives what it missed meanwhile. */
+  async catchUp(channel: RecoveringChannel, cursor: StreamCursor): Promise<void> {
     try {
-      const { continuity, position } = await this.#readOn(cursor)
-      if (!this.#channel.isCurrent(cursor)) return
-      if (continuity === 'hole') cursor.tellHole(this.#options.name, position)
+      const { continuity, position } = await this.#readOn(channel, cursor)
+      if (cursor.ended) return
+      if (continuity === 'hole') cursor.declareHole(position)
       if (continuity !== 'partial') {
-        this.#goLive(cursor)
+        this.#goOn(channel, cursor)
         return
       }
     } catch (error) {
@@ -143,16 +148,16 @@ export class Recovery {
   }
 
   /** Finds a new subscriber's place, and moves its cursor there. What is published from here on is buffered for it. */
-  async #locate(cursor: StreamCursor, since: StartingPoint | undefined): Promise<Located> {
-    const position = this.#channel.position()
+  async #locate(channel: RecoveringChannel, cursor: StreamCursor, since: StartingPoint | undefined): Promise<Located> {
+    const { position } = channel
     const from = since === 'start' ? { ...position, offset: 0 } : since
     // It may have left while the channel was opened.
-    if (!isPosition(from) || !this.#channel.isCurrent(cursor)) {
+    if (!isPosition(from) || cursor.ended) {
       cursor.moveTo(position)
       cursor.buffer = []
       return { recovered: false, ...position, missed: [] }
     }
-    const page = await this.#readFor(cursor, from)
+    const page = await this.#readFor(channel, cursor, from)
     const continuity = continuityOf(from, page)
     const recovered = continuity !== 'hole'
     const result = { recovered, ...positionOf(page) }
@@ -161,15 +166,18 @@ export class Recovery {
   }
 
   /** Gives page after page, until all is given (`complete`), the reader is slow (`partial`), or there is a hole. */
-  async #readOn(cursor: StreamCursor): Promise<{ continuity: Continuity; position: Position }> {
-    let position = this.#channel.position()
+  async #readOn(
+    channel: RecoveringChannel,
+    cursor: StreamCursor
+  ): Promise<{ continuity: Continuity; position: Position }> {
+    let { position } = channel
     while (!cursor.subscriber.outbox.lagging) {
       const since = { offset: cursor.offset, epoch: cursor.epoch }
       cursor.behind = false
-      const page = await this.#readFor(cursor, since)
+      const page = await this.#readFor(channel, cursor, since)
       const continuity = continuityOf(since, page)
       position = positionOf(page)
-      if (!this.#channel.isCurrent(cursor) || continuity === 'hole') return { continuity, position }
+      if (cursor.ended || continuity === 'hole') return { continuity, position }
       this.#give(cursor, page.publications)
       if (continuity === 'complete' && !cursor.behind) return { continuity, position }
     }
@@ -177,17 +185,18 @@ export class Recovery {
   }
 
   /**
-   * Reads history for a subscription, and buffers what is published meanwhile. Both are of the channel's epoch then:
-   * a page that knows of a new one before the node does, or not yet, can't be joined to what the node is given.
+   * Reads history for a cursor, and buffers what is published meanwhile. Both are of the channel's epoch then: a page
+   * that is of a newer epoch than the node's, or of an older one, can't be joined to what the node is given.
    */
-  async #readFor(cursor: StreamCursor, since: Position): Promise<HistoryPage> {
+  async #readFor(channel: RecoveringChannel, cursor: StreamCursor, since: Position): Promise<HistoryPage> {
     for (let reads = 0; reads < MAX_READS; reads++) {
       cursor.buffer = []
       cursor.hole = undefined
-      const { offset } = this.#channel.position()
-      // Those who come back together have missed the same, and share the answer.
-      const page = await ((reads === 0 ? this.#reads.get(since.offset) : undefined) ?? this.read(since))
-      if (page.position.epoch !== this.#channel.position().epoch) await this.#channel.repair()
+      const { offset } = channel.position
+      // Clients that come back together have missed the same, and share the answer.
+      const shared = reads === 0 ? this.#reads.get(keyOf(channel.name, since)) : undefined
+      const page = await (shared ?? this.read(channel.name, since))
+      if (page.position.epoch !== channel.position.epoch) await channel.repair()
       // One that was asked for earlier may know less than this node has given to others since.
       else if (cursor.hole === undefined && page.position.offset >= offset) return page
     }
@@ -213,21 +222,27 @@ export class Recovery {
     }
   }
 
-  /** Newer ones only once the caller has had its turn: it may have to say where it stands before them. */
-  #goLiveAfter(cursor: StreamCursor): void {
-    setImmediate(() => this.#channel.attempt(() => this.#goLive(cursor)))
+  /** Newer ones only once the caller has had its turn: it may have to send where it stands before them. */
+  #goOnAfter(channel: RecoveringChannel, cursor: StreamCursor): void {
+    setImmediate(() => this.#options.turn.attempt(() => this.#goOn(channel, cursor)))
   }
 
-  #goLive(cursor: StreamCursor): void {
-    if (!this.#channel.isCurrent(cursor)) return
-    if (cursor.hole !== undefined) cursor.tellHole(this.#options.name, cursor.hole)
-    // Whoever has no use for a stream with a hole in it has left.
-    if (!this.#channel.isCurrent(cursor)) return
+  /** Its joining is over: it is beside the feed, or behind. */
+  #goOn(channel: RecoveringChannel, cursor: StreamCursor): void {
+    if (cursor.ended) return
+    if (cursor.hole !== undefined) cursor.declareHole(cursor.hole)
+    // A subscriber that can't use a stream with a hole has left.
+    if (cursor.ended) return
     if (cursor.behind) cursor.buffer = undefined
     else cursor.release()
-    this.#channel.promote()
-    if (cursor.behind) void this.catchUp(cursor)
+    channel.promote()
+    if (cursor.behind) void this.catchUp(channel, cursor)
   }
+}
+
+/** No channel's name has a line feed. */
+function keyOf(channel: string, { offset, epoch }: Position): string {
+  return `${channel}\n${offset}\n${epoch}`
 }
 
 function positionOf({ position: { offset, epoch } }: HistoryPage): Position {

@@ -18,6 +18,6 @@ export interface SubscribeOptions {
 }
 
 export interface SubscribeResult extends Position {
-  /** True where `since` was given and everything after it has been delivered. */
+  /** True if `since` was given and everything after it has been delivered. */
   readonly recovered: boolean
 }

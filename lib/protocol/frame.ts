@@ -45,14 +45,13 @@ export function dataFrame(payload: Uint8Array, binary: boolean): Buffer {
 }
 
 /** One text frame around `before` + `data` + `after`, with one copy of each. */
-export function wrappedTextFrame(before: Buffer, data: Buffer, after: Buffer): Buffer {
-  const length = before.length + data.length + after.length
+export function wrappedTextFrame(before: string, data: Buffer, after: string): Buffer {
+  const length = Buffer.byteLength(before) + data.length + Buffer.byteLength(after)
   const frame = Buffer.allocUnsafe(headerLength(length) + length)
   let at = writeHeader(frame, FIN_TEXT, length)
-  frame.set(before, at)
-  at += before.length
+  at += frame.write(before, at)
   frame.set(data, at)
-  frame.set(after, at + data.length)
+  frame.write(after, at + data.length)
   return frame
 }
 

@@ -159,14 +159,14 @@ function push(channel: string, kind: string, body: string): string {
   return `{"push":{"channel":${JSON.stringify(channel)},"${kind}":${body}}}`
 }
 
-/** Makes the frames of one channel's publications. */
-export function publicationFrames(channel: string): (publication: ReplyPublication) => Buffer {
-  const before = Buffer.from(`{"push":{"channel":${JSON.stringify(channel)},"pub":{"data":`)
-  const plain = Buffer.from('}}}')
-  return ({ data, offset, info }) => {
-    if (offset === 0 && info === undefined) return wrappedTextFrame(before, data, plain)
-    return wrappedTextFrame(before, data, Buffer.from(`${publicationTail(offset, info)}}}`))
-  }
+/** What the frame of each publication of a channel begins with. */
+export function publicationHead(channel: string): string {
+  return `{"push":{"channel":${JSON.stringify(channel)},"pub":{"data":`
+}
+
+/** The frame of one publication. */
+export function publicationFrame(head: string, { data, offset, info }: ReplyPublication): Buffer {
+  return wrappedTextFrame(head, data, `${publicationTail(offset, info)}}}`)
 }
 
 function publicationList(publications: readonly ReplyPublication[]): string {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { type Detour, Outbox } from '../../lib/connection/outbox.ts'
 import { Turn } from '../../lib/connection/turn.ts'
 import { textFrame } from '../../lib/protocol/frame.ts'
+import { addFeeds } from '../support/feeds.ts'
 import { parseFrame } from '../support/raw-frames.ts'
 import { SlowStream } from '../support/slow-stream.ts'
 
@@ -119,7 +120,7 @@ t.test('publications of the turn in which the reader catches up stand behind tho
   outbox.deliver(frameOf('old'), 1)
   const fresh = frameOf('new', 70_000)
   const batch = { handOut: () => outbox.deliver(fresh, 1) }
-  outbox.addSource(batch)
+  addFeeds(outbox, batch)
   turn.addBatch(batch)
   stream.once('drain', () => turn.flush())
   await stream.drain()
@@ -320,10 +321,10 @@ t.test('what is all that comes in a turn is written at once at its end', async (
     addOutbox.call(turn, one)
   }
   const feed = { handOut() {} }
-  outbox.addSource(feed)
+  addFeeds(outbox, feed)
   outbox.deliver(frameOf('1'), 1, feed, 'end')
   await stream.drain()
-  outbox.addSource({ handOut() {} })
+  addFeeds(outbox, { handOut() {} })
   outbox.deliver(frameOf('2'), 1, feed, 'last')
   await stream.drain()
   t.same(texts(stream), ['1', '2'])

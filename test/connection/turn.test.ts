@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Outbox } from '../../lib/connection/outbox.ts'
 import { type Batch, Turn } from '../../lib/connection/turn.ts'
+import { addFeeds } from '../support/feeds.ts'
 import { SlowStream } from '../support/slow-stream.ts'
 
 const endOfTurn = () => new Promise(setImmediate)
@@ -22,7 +23,7 @@ function make(report?: (error: unknown) => void) {
         for (const one of outboxes) one.deliver(chunk, count)
       }
     }
-    for (const one of outboxes) one.addSource(batch)
+    for (const one of outboxes) addFeeds(one, batch)
     return batch
   }
   return { turn, stream, outbox, batchOf, written: () => stream.taken.map(String) }
@@ -62,10 +63,9 @@ t.test('a batch of another outbox goes on gathering, as does one that has been t
   const other = make()
   let handOuts = 0
   const batch = { handOut: () => void handOuts++ }
-  other.outbox.addSource(batch)
-  outbox.addSource(batch)
-  outbox.removeSource(batch)
-  outbox.removeSource(batch)
+  addFeeds(other.outbox, batch)
+  addFeeds(outbox, batch)
+  outbox.feeds = undefined
   turn.addBatch(batch)
   outbox.send(Buffer.from('a'))
   t.equal(handOuts, 0)
@@ -100,7 +100,7 @@ t.test('case 129: an error in one batch is reported, and the others are handed o
   await endOfTurn()
   t.same(written(), ['1'])
   await stream.drain()
-  outbox.addSource(failing)
+  addFeeds(outbox, failing)
   turn.addBatch(failing)
   batch.add('2')
   outbox.send(Buffer.from('3'))

@@ -316,6 +316,22 @@ t.test('recovery stops where the reader is slow, and goes on when it reads', asy
   t.strictSame(slow.offsets, range(1, 501))
 })
 
+t.test('a reader that is ready again before its recovery is over gets everything once, in order', async (t) => {
+  // It was read for twice at the same time.
+  const rig = await makeRig(t, { size: 1000, ttl: 60_000 })
+  const { epoch } = await rig.subscribe(rig.reader(), 'h')
+  for (let i = 0; i < 500; i++) await rig.publish('h', 'x'.repeat(600))
+  const slow = rig.reader()
+  slow.slow = true
+  await rig.subscribe(slow, 'h', { offset: 0, epoch })
+  slow.read()
+  await new Promise(process.nextTick)
+  t.notOk(slow.outbox.lagging)
+  await rig.publish('h', 'new')
+  for (let i = 0; i < 5; i++) await rig.written()
+  t.strictSame(slow.offsets, range(1, 501))
+})
+
 t.test('a subscriber that is gone meanwhile gets nothing', async (t) => {
   const rig = await makeRig(t)
   const first = rig.reader()
@@ -377,6 +393,38 @@ t.test('a subscriber that leaves when it is told of a hole is not joined', async
   await rig.written()
   t.strictSame(rig.hub.channelsOf(second), [])
   t.notOk(second.data.includes(4))
+})
+
+t.test('one that another has ended because of a hole is not told of it', async (t) => {
+  const rig = await makeRig(t)
+  const [first, second] = [rig.reader(), rig.reader()]
+  for (const reader of [first, second]) await rig.subscribe(reader, 'h')
+  await rig.written()
+  first.insufficientState = (channel) => rig.hub.unsubscribe(second, channel)
+  await rig.broker.removeHistory('h')
+  await rig.written()
+  t.strictSame(second.holes, [])
+  t.strictSame(rig.hub.channelsOf(second), [])
+})
+
+t.test('a slow reader that leaves with its last batch leaves nothing behind', async (t) => {
+  // It was put beside the feed as one that is behind, and stayed there.
+  const rig = await makeRig(t)
+  const [slow, other] = [rig.reader(), rig.reader()]
+  for (const reader of [slow, other]) await rig.subscribe(reader, 'h')
+  await rig.written()
+  slow.slow = true
+  await rig.publish('h', 'x'.repeat(2_000))
+  await rig.written()
+  await rig.publish('h', 'x')
+  rig.hub.unsubscribe(slow, 'h')
+  slow.read()
+  await rig.written()
+  const calls = rig.broker.calls.length
+  rig.hub.audit(['h'])
+  await rig.written()
+  t.strictSame(rig.broker.calls.slice(calls), ['position'], 'nothing is read for it')
+  t.strictSame([slow.offsets, other.offsets], [[1], [1, 2]])
 })
 
 t.test('a slow reader that leaves while it catches up gets nothing more', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
+import type { CursorFeed } from '../../lib/hub/cursor.ts'
 import { StreamCursor } from '../../lib/hub/cursor.ts'
-import type { Feed } from '../../lib/hub/feed.ts'
 
 function rig() {
   const given: string[] = []
@@ -10,7 +10,7 @@ function rig() {
     maxSubscriptions: 1,
     insufficientState() {}
   }
-  const cursor = new StreamCursor(subscriber, {} as Feed)
+  const cursor = new StreamCursor(subscriber, {} as CursorFeed)
   const take = (...offsets: number[]) => {
     for (const offset of offsets) cursor.take({ offset, frame: Buffer.from(`${offset}`) })
   }
@@ -21,7 +21,7 @@ function rig() {
 
 t.test('what comes is given once, and moves its place', async (t) => {
   const { cursor, take, news } = rig()
-  t.match(cursor, { offset: 0, behind: false, buffer: undefined, hole: undefined })
+  t.match(cursor, { offset: 0, live: false, ended: false, behind: false, buffer: undefined, hole: undefined })
   cursor.offset = 5
   take(4, 5, 6, 6, 7)
   t.same(news(), ['6', '7'])

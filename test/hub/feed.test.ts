@@ -1,7 +1,8 @@
 import t from 'tap'
+import type { Publication } from '../../lib/broker/broker.ts'
 import { Turn } from '../../lib/connection/turn.ts'
 import { StreamCursor } from '../../lib/hub/cursor.ts'
-import { Feed, type FellBehind, socketFormat } from '../../lib/hub/feed.ts'
+import { Feed, type FeedChannel, socketFormat } from '../../lib/hub/feed.ts'
 import type { Hub } from '../../lib/hub/hub.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
 import { idle } from '../support/idle.ts'
@@ -10,10 +11,21 @@ import { Reader } from './rig.ts'
 const text = (frame: Buffer) => [...framePayloads(frame)].map(({ payload }) => `${payload}`).join()
 const publication = (offset: number) => ({ offset, epoch: offset === 0 ? '' : 'e', data: Buffer.from(`${offset}`) })
 
-function rig({ fellBehind, report }: { fellBehind?: FellBehind; report?: (error: unknown) => void } = {}) {
+interface RigOptions {
+  /** The channel has a history then. */
+  readonly fallBehind?: FeedChannel['fallBehind']
+  readonly report?: (error: unknown) => void
+}
+
+function rig({ fallBehind, report }: RigOptions = {}) {
   const turn = new Turn(report)
   const lags: number[] = []
-  const feed = new Feed({ format: socketFormat, channel: 'room', turn, fellBehind, delivered: (lag) => lags.push(lag) })
+  const feed = new Feed(socketFormat, {
+    name: 'room',
+    history: fallBehind && { size: 10, ttl: 60_000 },
+    services: { turn, delivered: (lag) => lags.push(lag) },
+    fallBehind: fallBehind ?? (() => undefined)
+  })
   const caughtUp = { caughtUp() {} } as unknown as Hub
   const reader = () => {
     const one = new Reader(turn, caughtUp)
@@ -26,7 +38,8 @@ function rig({ fellBehind, report }: { fellBehind?: FellBehind; report?: (error:
 }
 
 t.test('as app.ws routes get it: the payload as it came, with its position where it has one', async (t) => {
-  const encode = socketFormat.encoder('rooms/"1"')
+  const head = socketFormat.head('rooms/"1"')
+  const encode = (one: Publication) => socketFormat.encode(head, one)
   const data = Buffer.from('{"z": 1.0}')
   t.equal(text(encode({ offset: 0, epoch: '', data })), '{"channel":"rooms/\\"1\\"","data":{"z": 1.0}}')
   t.equal(
@@ -52,7 +65,7 @@ t.test('what is added in one turn goes to all in one write, the same bytes', asy
 })
 
 t.test('nothing to hand out is handed to nobody', async (t) => {
-  const { reader, feed, turn, lags } = rig({ fellBehind: () => t.fail('it missed nothing') })
+  const { reader, feed, turn, lags } = rig({ fallBehind: () => t.fail('it missed nothing') })
   const { one, subscription } = reader()
   feed.join(subscription)
   await makeSlow(one, turn)
@@ -105,7 +118,7 @@ t.test('one that was dropped is not given even what was added before', async (t)
 
 t.test('without live subscribers nothing is kept, and the offset goes on', async (t) => {
   const behind: number[] = []
-  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  const { reader, feed, turn, add } = rig({ fallBehind: (_subscription, offset) => behind.push(offset) })
   let batches = 0
   const { addBatch } = turn
   turn.addBatch = (batch) => {
@@ -125,7 +138,7 @@ t.test('without live subscribers nothing is kept, and the offset goes on', async
 t.test('a slow reader is handed to who can serve it later, with the place up to which it was given all', async (t) => {
   const behind: [StreamCursor, number][] = []
   const { reader, feed, turn, add } = rig({
-    fellBehind: (subscription, offset) => {
+    fallBehind: (subscription, offset) => {
       behind.push([subscription, offset])
       feed.drop(subscription)
     }
@@ -146,7 +159,7 @@ t.test('a slow reader is handed to who can serve it later, with the place up to 
 
 t.test('nobody is given what lies before a hole', async (t) => {
   const behind: number[] = []
-  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  const { reader, feed, turn, add } = rig({ fallBehind: (_subscription, offset) => behind.push(offset) })
   const { one, subscription } = reader()
   feed.join(subscription)
   await makeSlow(one, turn)
@@ -162,7 +175,7 @@ t.test('nobody is given what lies before a hole', async (t) => {
 
 t.test('a publication without a position leaves the offset alone', async (t) => {
   const behind: number[] = []
-  const { reader, feed, turn, add } = rig({ fellBehind: (_subscription, offset) => behind.push(offset) })
+  const { reader, feed, turn, add } = rig({ fallBehind: (_subscription, offset) => behind.push(offset) })
   const { one, subscription } = reader()
   feed.join(subscription)
   add(7, 0)
@@ -200,6 +213,31 @@ async function makeSlow(one: Reader, turn: Turn): Promise<void> {
   turn.flush()
   await idle()
 }
+
+t.test('those that come, leave or fall behind while a batch is given change nothing for the others', async (t) => {
+  const { reader, feed, turn, add } = rig({ fallBehind: (cursor) => feed.drop(cursor) })
+  const [first, slow, second, ended, third, late] = [reader(), reader(), reader(), reader(), reader(), reader()]
+  for (const { subscription } of [first, slow, second, ended, third]) feed.join(subscription)
+  await makeSlow(slow.one, turn)
+  const { outbox } = first.one
+  const { deliver } = outbox
+  outbox.deliver = (...args) => {
+    deliver.apply(outbox, args)
+    feed.drop(ended.subscription)
+    if (!late.subscription.live) feed.join(late.subscription)
+  }
+  add(1)
+  await idle()
+  add(2)
+  await idle()
+  for (const { one } of [first, second, third]) t.same(one.offsets, [1, 2])
+  t.same(ended.one.offsets, [])
+  t.same(late.one.offsets, [2])
+  t.equal(slow.one.writes, 1)
+  t.same(new Set(feed.cursors), new Set([first, second, third, late].map(({ subscription }) => subscription)))
+  for (const cursor of [...feed.cursors]) feed.leave(cursor)
+  t.equal(feed.size, 0)
+})
 
 t.test('case 129: one subscriber who can’t be given a batch is ended, the others are given it', async (t) => {
   const failures: unknown[] = []

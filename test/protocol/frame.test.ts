@@ -25,8 +25,8 @@ t.test('a length is counted in bytes, not in characters', async (t) => {
 t.test('a frame around data is one around the whole text', async (t) => {
   for (const length of LENGTHS) {
     const data = Buffer.alloc(length, 'd')
-    const wrapped = wrappedTextFrame(Buffer.from('{"data":'), data, Buffer.from('}'))
-    t.ok(wrapped.equals(unmasked(`{"data":${data}}`)), `${length} bytes`)
+    const wrapped = wrappedTextFrame('{"channel":"é","data":', data, ',"epoch":"è"}')
+    t.ok(wrapped.equals(unmasked(`{"channel":"é","data":${data},"epoch":"è"}`)), `${length} bytes`)
   }
 })
 

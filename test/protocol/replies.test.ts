@@ -85,9 +85,9 @@ t.test('pushes', async (t) => {
 })
 
 t.test('publications are frames, their data as it is', async (t) => {
-  const frames = replies.publicationFrames('a"')
+  const head = replies.publicationHead('a"')
   const text = (publication: replies.ReplyPublication) =>
-    Array.from(framePayloads(frames(publication)), ({ payload }) => payload.toString())
+    Array.from(framePayloads(replies.publicationFrame(head, publication)), ({ payload }) => payload.toString())
   const data = Buffer.from('{"n":1.0}')
   t.same(text({ data, offset: 0 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0}}}}'])
   t.same(text({ data, offset: 7 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"offset":7}}}'])

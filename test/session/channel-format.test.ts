@@ -5,12 +5,12 @@ import { attendedChannelFormat, channelFormat } from '../../lib/session/channel-
 const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
 
 t.test('publications as clients of the channel protocol get them, with the payload as it came', async (t) => {
-  const encode = channelFormat.encoder('rooms/"1"')
+  const { head, encode } = channelFormat
   const data = Buffer.from('{"z": 1.0}')
-  t.same(texts(encode({ offset: 3, epoch: 'e', data, info: Buffer.from('{"user":"u"}') })), [
+  t.same(texts(encode(head('rooms/"1"'), { offset: 3, epoch: 'e', data, info: Buffer.from('{"user":"u"}') })), [
     '{"push":{"channel":"rooms/\\"1\\"","pub":{"data":{"z": 1.0},"offset":3,"info":{"user":"u"}}}}'
   ])
-  t.same(texts(encode({ offset: 0, epoch: '', data })), [
+  t.same(texts(encode(head('rooms/"1"'), { offset: 0, epoch: '', data })), [
     '{"push":{"channel":"rooms/\\"1\\"","pub":{"data":{"z": 1.0}}}}'
   ])
 })
