@@ -6,8 +6,9 @@ import { code, read, table } from './pages.ts'
 
 /** Every line that a file logs: a level, and a message in single quotes, as Biome formats it. */
 function logged(source: string): string[] {
-  const calls = source.matchAll(/\b(?:log|\w+Log)\.(error|warn|info|debug)\([^']*?'([^']+)'\s*\)/g)
-  return Array.from(calls, ([, level, message]) => `${level} ${message}`)
+  const calls = source.matchAll(/(?:\b(?:log|\w+Log)|#denials)\.(error|warn|info|debug|failed)\([^']*?'([^']+)'\s*\)/g)
+  // `failed` is the session log's word for what is an error of the application.
+  return Array.from(calls, ([, level, message]) => `${level === 'failed' ? 'error' : level} ${message}`)
 }
 
 t.test('every message stands there with its level, and no other', async (t) => {

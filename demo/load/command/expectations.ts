@@ -42,8 +42,8 @@ const connectTime = (name: keyof Percentiles) => (result: LoadResult) => time(re
 
 /** What conditions can be about, by name. */
 export const FIGURES: Readonly<Record<string, Figure>> = {
-  lost: { meaning: 'deliveries that were due and never came', read: ({ messages }) => messages.lost },
-  duplicated: { meaning: 'deliveries that came once more', read: ({ messages }) => messages.duplicated },
+  lost: { meaning: 'deliveries that were due and never arrived', read: ({ messages }) => messages.lost },
+  duplicated: { meaning: 'deliveries that arrived again', read: ({ messages }) => messages.duplicated },
   'out-of-order': { meaning: 'deliveries after a later one', read: ({ messages }) => messages.outOfOrder },
   misdirected: { meaning: 'deliveries on a wrong channel', read: ({ messages }) => messages.misdirected },
   delivered: { meaning: 'deliveries', read: ({ messages }) => messages.delivered },
@@ -55,10 +55,10 @@ export const FIGURES: Readonly<Record<string, Figure>> = {
   refused: { meaning: 'handshakes answered with a status', read: ({ connections }) => sum(connections.refused) },
   failed: { meaning: 'attempts to connect without an answer', read: ({ connections }) => sum(connections.failed) },
   closes: { meaning: 'connections not ended by this side', read: ({ connections }) => sum(connections.closes) },
-  recovered: { meaning: 'recoveries with all that was missed', read: ({ recoveries }) => recoveries.recovered },
+  recovered: { meaning: 'recoveries with all missed messages', read: ({ recoveries }) => recoveries.recovered },
   'not-recovered': { meaning: 'recoveries that were refused', read: ({ recoveries }) => recoveries.notRecovered },
   storm: {
-    meaning: 'ms until all were back after the storm',
+    meaning: 'ms until all were connected again after the storm',
     read: ({ storm }) => (storm === null ? 'there was no storm' : (storm.milliseconds ?? 'not all came back'))
   },
   mean: { meaning: 'latency in ms: the mean', read: latency('mean') },

@@ -10,10 +10,10 @@ export function helpText(): string {
   return [
     'Usage: npm run load -- [options]',
     '',
-    'Opens connections to a server of fastify-realtime, publishes at a fixed rate, and says what',
-    'came of it: how long it took, and what was lost, doubled or out of order.',
+    'Opens connections to a server of fastify-realtime, publishes at a fixed rate, and reports',
+    'latencies, and messages that were lost, duplicated or out of order.',
     '',
-    'What is spoken:',
+    'Protocol:',
     ...TARGET_RULE.map((rule) => `  ${rule}`),
     '',
     'Options (a TIME is in seconds, or has a unit: 500ms, 30s, 2m):',

@@ -6,7 +6,7 @@ export interface OptionEntry {
   readonly value?: string
   /** May be given more than once. */
   readonly repeats?: true
-  /** As a sentence says it; none where there is nothing to tell. */
+  /** The default in words; undefined if there is none. */
   readonly fallback?: string
   readonly meaning: string
 }
@@ -22,8 +22,8 @@ export const OPTION_TABLE: readonly OptionEntry[] = [
   {
     name: 'channels',
     value: 'N',
-    fallback: '10, where the URL has no path',
-    meaning: 'speak the channel protocol; connections are spread over so many channels'
+    fallback: '10, if the URL has no path',
+    meaning: 'use the channel protocol; connections are spread over this number of channels'
   },
   {
     name: 'channel-name',
@@ -40,17 +40,17 @@ export const OPTION_TABLE: readonly OptionEntry[] = [
   {
     name: 'rooms',
     value: 'N',
-    meaning: 'speak to app.ws rooms, so many; path /ws/rooms/load-{run}-{n} unless the URL has one'
+    meaning: 'use this number of app.ws rooms; path /ws/rooms/load-{run}-{n} unless the URL has one'
   },
   {
     name: 'echo',
-    meaning: 'each connection gets back what it sends; understood where the path ends in /echo or /json'
+    meaning: 'each connection gets its messages back; implied if the path ends in /echo or /json'
   },
   { name: 'connections', value: 'N', fallback: '100', meaning: 'connections to open' },
   { name: 'ramp', value: 'TIME', fallback: '1 s for 1,000 connections', meaning: 'time over which they are opened' },
-  { name: 'duration', value: 'TIME', fallback: '10', meaning: 'how long messages are sent' },
+  { name: 'duration', value: 'TIME', fallback: '10', meaning: 'time over which messages are sent' },
   { name: 'rate', value: 'N', fallback: '100', meaning: 'messages published a second, all publishers together' },
-  { name: 'messages', value: 'N', fallback: 'no end', meaning: 'stop once so many messages are published' },
+  { name: 'messages', value: 'N', fallback: 'no end', meaning: 'stop after this number of published messages' },
   {
     name: 'publishers',
     value: 'N',
@@ -62,7 +62,7 @@ export const OPTION_TABLE: readonly OptionEntry[] = [
     name: 'message',
     value: 'JSON',
     fallback: '{"text":"xxx…"}',
-    meaning: 'object to publish, where the route has a schema; the key "load" is added to it'
+    meaning: 'object to publish, if the route has a schema; the key "load" is added to it'
   },
   {
     name: 'slow-readers',
@@ -70,7 +70,7 @@ export const OPTION_TABLE: readonly OptionEntry[] = [
     fallback: '0',
     meaning: 'connections that stop reading a quarter into the sending'
   },
-  { name: 'slow-for', value: 'TIME', fallback: 'half of the duration', meaning: 'how long they do not read' },
+  { name: 'slow-for', value: 'TIME', fallback: 'half of the duration', meaning: 'time for which they do not read' },
   {
     name: 'reconnect-storm',
     meaning: 'cut all connections at once in the middle; they come back with full jitter, and recover'
@@ -89,7 +89,7 @@ export const OPTION_TABLE: readonly OptionEntry[] = [
     name: 'expect',
     value: 'CONDITION',
     repeats: true,
-    meaning: "a condition such as 'lost=0' or 'p99<250'; the exit status is 1 where one does not hold"
+    meaning: "a condition such as 'lost=0' or 'p99<250'; the exit status is 1 if it does not hold"
   },
   { name: 'report', value: 'FILE', meaning: 'write the figures and plots to this HTML file' },
   { name: 'json', meaning: 'print one JSON object instead of the table' },
