@@ -1,12 +1,11 @@
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import type { TapSettings } from './scripts/tap-settings.ts'
 
 // The one place for tap's settings, by tap's names (https://node-tap.org/config/); scripts/test.ts reads it.
 
 // tap resolves paths against the file that it reads, which is a copy of this one in another folder.
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
-const settings: TapSettings = {
+const settings: Readonly<Record<string, string | number | boolean | readonly string[]>> = {
   // tap's TypeScript plugin needs the compiler's JavaScript API, which TypeScript 7 does not have. The plugin for mocks
   // adds hooks to every import of every test, a tenth of a start, and no test uses it.
   plugin: ['!@tapjs/typescript', '!@tapjs/mock'],

@@ -5,9 +5,6 @@ import { join } from 'node:path'
 import tapConfig from '../tap.config.ts'
 import { root } from './run.ts'
 
-/** tap's settings, by tap's names. */
-export type TapSettings = Readonly<Record<string, string | number | boolean | readonly string[]>>
-
 /** Writes the settings to a file of JSON, which is YAML too. Returns its path, for TAP_RCFILE. */
 export function writeSettings(): string {
   const file = join(root, '.tap/taprc')

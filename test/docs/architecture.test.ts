@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ROOMS } from '../support/layout.ts'
-import { code, read, root } from './pages.ts'
+import { code, pages, read, root } from './pages.ts'
 
 /* docs/architecture.md against the layout that is checked, and against the files that it names. */
 
@@ -35,7 +35,15 @@ t.test('each step of the call chains names a file and a function in it', async (
   }
 })
 
-t.test('every file that it names exists', async (t) => {
+t.test('every file of the repository that a page names exists', async (t) => {
+  for (const page of pages()) {
+    for (const [path] of read(page).matchAll(/\b(?:lib|test|scripts|demo)\/[\w./-]+\.(?:ts|js|json|lua)\b/g)) {
+      t.ok(existsSync(join(root, path)), `${page}: ${path}`)
+    }
+  }
+})
+
+t.test('every file that the architecture names exists', async (t) => {
   const named = [...read(PAGE).matchAll(/`((?:[\w-]+\/)+[\w.-]+\.(?:ts|lua))`/g)].map(([, path = '']) => path)
   t.ok(named.length > 30)
   for (const path of named) t.ok(existsSync(join(root, path.startsWith('test/') ? '' : 'lib', path)), path)
