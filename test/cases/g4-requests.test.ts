@@ -46,7 +46,7 @@ t.test('case 130: strangers on the control channel are dropped and counted', asy
   )
   strange.push('{}', 'null', '"ping"')
   for (const [n, text] of strange.entries()) {
-    await server.admin.publish(keys.wire(CONTROL_CHANNEL), `1p${n + 1},${position.epoch},1:${text}`)
+    await server.admin.publish(keys.channel(CONTROL_CHANNEL).topic, `1p${n + 1},${position.epoch},1:${text}`)
   }
   client.send('fine')
   t.strictSame(await client.next(), { echo: 'fine' })
@@ -60,21 +60,21 @@ t.test('case 130: strangers on the control channel are dropped and counted', asy
 })
 
 async function historyOf(keys: RedisKeys) {
-  const epoch = (await server.admin.hget(keys.meta(CONTROL_CHANNEL), 'epoch')) as string
+  const epoch = (await server.admin.hget(keys.channel(CONTROL_CHANNEL).meta, 'epoch')) as string
   return { position: { epoch } }
 }
 
 t.test('case 147: the control channel answers an error while a node starts', async (t) => {
   const prefix = freshPrefix()
   const keys = new RedisKeys(prefix, 0)
-  await server.admin.set(keys.meta(CONTROL_CHANNEL), 'no hash')
+  await server.admin.set(keys.channel(CONTROL_CHANNEL).meta, 'no hash')
   const { app, logs, open } = await makeNode(t, { prefix })
   await app.ready()
   t.equal(app.realtime.ready(), false)
   const client = await open('ada')
   await until(() => linesOf(logs, 'requests of other nodes cannot be read').length > 0)
   t.equal(app.realtime.ready(), false)
-  await server.admin.del(keys.meta(CONTROL_CHANNEL))
+  await server.admin.del(keys.channel(CONTROL_CHANNEL).meta)
   await until(() => app.realtime.ready())
   t.equal(linesOf(logs, 'requests of other nodes cannot be read').length, 1)
   t.equal(linesOf(logs, 'requests of other nodes can be read').length, 1)
@@ -159,7 +159,7 @@ t.test('case 153: a Redis that lost its data meanwhile', async (t) => {
   const before = Date.now()
   proxy.redirect(NOBODY)
   await until(() => !app.realtime.ready())
-  await server.admin.del(keys.meta(CONTROL_CHANNEL), keys.stream(CONTROL_CHANNEL))
+  await server.admin.del(keys.channel(CONTROL_CHANNEL).meta, keys.channel(CONTROL_CHANNEL).stream)
   proxy.redirect(server.port)
   await until(() => app.realtime.ready())
   const lines = linesOf(logs, 'requests of other nodes may be missing')

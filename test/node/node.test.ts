@@ -75,7 +75,7 @@ t.test('case 151: one master of a cluster is away', async (t) => {
   await app.ready()
   const keys = new RedisKeys('realtime')
   const ownerOf = (channel: string) =>
-    nodes[Math.floor((redisSlot(keys.wire(channel)) * nodes.length) / 16_384)] as RedisServer
+    nodes[Math.floor((redisSlot(keys.channel(channel).topic) * nodes.length) / 16_384)] as RedisServer
   const carrier = ownerOf(CONTROL_CHANNEL)
   const [dead, living] = nodes.filter((node) => node !== carrier) as [RedisServer, RedisServer]
   const roomOf = (node: RedisServer) =>

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../../errors.ts'
 import { isLate, RedisDeadlines } from './deadlines.ts'
@@ -21,10 +22,8 @@ export class RedisCommands {
   readonly #options: RedisCommandsOptions
   readonly #link: RedisLink
   readonly #deadlines: RedisDeadlines
-  #pending = 0
   /** Why Redis turned the latest attempt to connect away, if a second attempt does not help. */
   #refusal: Error | undefined
-  #idle: (() => void) | undefined
   #corked: Array<{ uncork(): void }> | undefined
 
   constructor(options: RedisCommandsOptions) {
@@ -57,46 +56,29 @@ export class RedisCommands {
   }
 
   /** `writes`: without an answer, the command may have been done. */
-  async run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
     const client = this.#link.client
-    if (!client) throw this.#unavailable()
-    if (this.#pending >= this.#options.maxPending) throw new UnavailableError()
+    if (!client) return Promise.reject(this.#unavailable())
+    if (this.#deadlines.waiting >= this.#options.maxPending) return Promise.reject(new UnavailableError())
     this.#cork(client)
-    this.#pending++
-    let reply: Reply
-    try {
-      reply = await this.#deadlines.within(command(client as ScriptedClient))
-    } catch (error) {
-      this.#release()
+    return this.#deadlines.within(command(client as ScriptedClient), (error) => {
       this.#refused(client, error)
-      throw callerError(error, writes)
-    }
-    this.#release()
-    return reply
+      return callerError(error, writes)
+    })
   }
 
   /** Waits for what was sent, so many milliseconds at most. */
   async close(timeout: number): Promise<void> {
     this.#uncork()
-    if (this.#pending > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeout)
-        this.#idle = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    const waiting = new AbortController()
+    const late = delay(timeout, undefined, { signal: waiting.signal }).catch(() => {})
+    await Promise.race([this.#deadlines.idle(), late])
+    waiting.abort()
     this.#link.close()
   }
 
   #unavailable(): Error {
     return this.#refusal === undefined ? new UnavailableError() : new UnavailableError({ cause: this.#refusal })
-  }
-
-  #release(): void {
-    this.#pending--
-    if (this.#pending === 0) this.#idle?.()
   }
 
   #refused(client: RedisClient, error: unknown): void {

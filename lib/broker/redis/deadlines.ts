@@ -1,8 +1,15 @@
-interface Waiting {
-  /** When its time began. */
-  at: number
-  done: boolean
+interface Command {
+  /** Answered, or too late. */
+  isSettled: boolean
   readonly late: () => void
+}
+
+/** The commands of one turn. Their time begins together. */
+interface Batch {
+  at: number
+  readonly commands: Command[]
+  /** How many of them wait for their answer. */
+  waiting: number
 }
 
 /** What a command without an answer is rejected with, as ioredis does it. */
@@ -23,11 +30,13 @@ const LOOKS = 4
 export class RedisDeadlines {
   readonly #timeout: number
   readonly #received: () => number
-  /** Given in this turn. */
-  #fresh: Waiting[] = []
+  /** What was given in this turn. */
+  #fresh: Batch | undefined
   /** Given before, in order; those before `#start` are done. All have as long, so the first is the first to be late. */
-  #waiting: Waiting[] = []
+  #batches: Batch[] = []
   #start = 0
+  #waiting = 0
+  #idle: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   /** What had come in when it was last looked at, and when that was another than before. */
   #bytes = 0
@@ -42,33 +51,70 @@ export class RedisDeadlines {
     this.#received = received
   }
 
-  /** The answer; rejects where it does not come in time. */
-  within<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  /** Commands that wait for their answer. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /**
+   * The answer to a command.
+   * @param failed Called if the answer is an error or does not come in time. Returns the error to reject with.
+   */
+  within<Answer>(answer: Promise<Answer>, failed = (error: unknown) => error): Promise<Answer> {
     return new Promise<Answer>((resolve, reject) => {
-      const waiting = { at: 0, done: false, late: () => reject(new Error(MESSAGE)) }
-      const settled = () => {
-        waiting.done = true
-      }
-      answer.then(resolve, reject).then(settled)
-      if (this.#fresh.push(waiting) === 1) setImmediate(() => this.#begin())
+      const batch = this.#fresh ?? this.#open()
+      const command = { isSettled: false, late: () => reject(failed(new Error(MESSAGE))) }
+      batch.commands.push(command)
+      batch.waiting++
+      this.#waiting++
+      answer.then(
+        (reply) => {
+          if (this.#settle(batch, command)) resolve(reply)
+        },
+        (error) => {
+          if (this.#settle(batch, command)) reject(failed(error))
+        }
+      )
     })
   }
 
-  #begin(): void {
-    const at = performance.now()
-    for (const waiting of this.#fresh) {
-      waiting.at = at
-      this.#waiting.push(waiting)
-    }
-    this.#fresh = []
+  /** Resolves once no command waits. */
+  async idle(): Promise<void> {
+    if (this.#waiting === 0) return
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+    })
+  }
+
+  /** False if the command was settled before. */
+  #settle(batch: Batch, command: Command): boolean {
+    if (command.isSettled) return false
+    command.isSettled = true
+    batch.waiting--
+    this.#waiting--
+    if (this.#waiting === 0) this.#idle?.()
+    return true
+  }
+
+  #open(): Batch {
+    const batch = { at: 0, commands: [], waiting: 0 }
+    this.#fresh = batch
+    setImmediate(() => this.#begin(batch))
+    return batch
+  }
+
+  #begin(batch: Batch): void {
+    batch.at = performance.now()
+    this.#fresh = undefined
+    this.#batches.push(batch)
     if (this.#timer === undefined) this.#bytes = this.#received()
     this.#arm()
   }
 
   #arm(): void {
-    while (this.#first?.done) this.#start++
-    if (this.#start * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#start)
+    while (this.#first?.waiting === 0) this.#start++
+    if (this.#start * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#start)
       this.#start = 0
     }
     const first = this.#first
@@ -80,8 +126,8 @@ export class RedisDeadlines {
     this.#timer = setTimeout(judge, Math.max(1, Math.min(due, this.#timeout / LOOKS))).unref()
   }
 
-  get #first(): Waiting | undefined {
-    return this.#waiting[this.#start]
+  get #first(): Batch | undefined {
+    return this.#batches[this.#start]
   }
 
   #judge(): void {
@@ -98,8 +144,7 @@ export class RedisDeadlines {
       return
     }
     for (let first = this.#first; first !== undefined && first.at <= latest; first = this.#first) {
-      // A promise that is settled already takes no second answer.
-      first.late()
+      for (const command of first.commands) if (this.#settle(first, command)) command.late()
       this.#start++
     }
     this.#arm()

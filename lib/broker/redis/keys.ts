@@ -1,6 +1,19 @@
 // In braces stands what Redis Cluster hashes. A name can't close them, and what it holds instead can be told from what
 // stood in it before: a percent sign is always escaped.
+const MAX_RECENT = 1_000
 const ESCAPED = /[%{}]/g
+
+/** The names of one channel in Redis, all in one hash slot. */
+export interface ChannelKeys {
+  /** The pub/sub channel that carries the channel's messages. */
+  readonly topic: string
+  readonly meta: string
+  readonly stream: string
+  /** What was answered to the channel's idempotency keys. */
+  readonly answers: string
+  /** When each idempotency key is forgotten. */
+  readonly expiries: string
+}
 
 /**
  * The name of every key and pub/sub channel in Redis, from one place.
@@ -12,6 +25,7 @@ const ESCAPED = /[%{}]/g
 export class RedisKeys {
   readonly #keys: string
   readonly #wire: string
+  readonly #recent = new Map<string, ChannelKeys>()
 
   constructor(prefix: string, database = 0) {
     this.#keys = `${prefix}:{`
@@ -38,18 +52,27 @@ export class RedisKeys {
     return `${this.#keys}${escapeName(name)}}`
   }
 
-  meta(channel: string): string {
-    return `${this.#keys}${escapeName(channel)}}:meta`
+  /** What the scripts of a channel's position and history use. The name is escaped once. */
+  channel(channel: string): ChannelKeys {
+    let keys = this.#recent.get(channel)
+    if (keys === undefined) {
+      if (this.#recent.size === MAX_RECENT) this.#recent.clear()
+      keys = this.#make(channel)
+      this.#recent.set(channel, keys)
+    }
+    return keys
   }
 
-  stream(channel: string): string {
-    return `${this.#keys}${escapeName(channel)}}:stream`
-  }
-
-  /** What was answered to the channel's idempotency keys, and when each is forgotten. */
-  idempotency(channel: string): [answers: string, expiries: string] {
-    const base = `${this.#keys}${escapeName(channel)}}`
-    return [`${base}:once`, `${base}:onces`]
+  #make(channel: string): ChannelKeys {
+    const name = escapeName(channel)
+    const base = `${this.#keys}${name}}`
+    return {
+      topic: `${this.#wire}${name}}`,
+      meta: `${base}:meta`,
+      stream: `${base}:stream`,
+      answers: `${base}:once`,
+      expiries: `${base}:onces`
+    }
   }
 
   presence(channel: string): [expiries: string, users: string, infos: string] {

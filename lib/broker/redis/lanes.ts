@@ -69,24 +69,28 @@ export class RedisLanes {
 
   /** Sends what was published in this turn. */
   flush(): void {
-    for (const channel of this.#fresh.splice(0)) void this.#serve(channel, this.#lanes.get(channel) as Waiting[])
+    for (const channel of this.#fresh.splice(0)) this.#serve(channel, this.#lanes.get(channel) as Waiting[])
   }
 
-  async #serve(channel: string, lane: Waiting[]): Promise<void> {
-    while (lane.length > 0) {
-      const batch = lane.splice(0, batchLength(lane))
-      try {
-        const replies = await this.#options.send(
-          channel,
-          batch.map(({ message }) => message)
-        )
-        for (const [at, waiting] of batch.entries()) settle(waiting, replies[at] as PublishReply)
-      } catch (error) {
+  #serve(channel: string, lane: Waiting[]): void {
+    const batch = lane.splice(0, batchLength(lane))
+    const messages = batch.map(({ message }) => message)
+    this.#options.send(channel, messages).then(
+      (replies) => {
+        for (let at = 0; at < batch.length; at++) settle(batch[at] as Waiting, replies[at] as PublishReply)
+        this.#done(channel, lane, batch.length)
+      },
+      (error) => {
         for (const { reject } of batch) reject(error)
+        this.#done(channel, lane, batch.length)
       }
-      this.#pending -= batch.length
-    }
-    this.#lanes.delete(channel)
+    )
+  }
+
+  #done(channel: string, lane: Waiting[], count: number): void {
+    this.#pending -= count
+    if (lane.length > 0) this.#serve(channel, lane)
+    else this.#lanes.delete(channel)
   }
 }
 

@@ -15,8 +15,9 @@ import { isOffset } from '../offset.ts'
 import { RedisAudits } from './audits.ts'
 import { type RedisDriver, redisClients } from './clients.ts'
 import { RedisConnections } from './connections.ts'
+import { EncodedCommand, type RedisArgument } from './encoded-command.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
-import { RedisKeys } from './keys.ts'
+import { type ChannelKeys, RedisKeys } from './keys.ts'
 import { type QueuedCall, RedisLanes } from './lanes.ts'
 import {
   DEFAULT_MAX_PENDING,
@@ -26,12 +27,13 @@ import {
   type RedisBrokerTimes
 } from './options.ts'
 import { checkPermissions } from './permissions.ts'
-import type { PublishReply, RedisEntry, ScriptedClient } from './scripts.ts'
+import { type PublishReply, type RedisEntry, runPublish, type ScriptedClient } from './scripts.ts'
 import { NOTHING, RedisWitness, type StreamMark } from './witness.ts'
 
 export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
 
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
+const WITHOUT_POSITION: Published = { offset: 0, epoch: '', duplicate: false }
 // Names to try permissions with, until one is in a slot whose server is connected.
 const MAX_NAMES = 1_000
 
@@ -136,12 +138,12 @@ export class RedisBroker implements Broker {
     const most = isEmpty ? 0 : Math.max(0, limit)
     const witness = this.#channels.get(this.#keys.wire(channel))?.witness
     const known = witness?.mark ?? NOTHING
-    const meta = this.#keys.meta(channel)
+    const { meta, stream } = this.#keys.channel(channel)
     try {
       const read = (client: ScriptedClient) =>
         client.rtHistoryBuffer(
           meta,
-          this.#keys.stream(channel),
+          stream,
           most,
           isEmpty ? '' : (since?.offset ?? ''),
           reverse ? 1 : 0,
@@ -168,18 +170,18 @@ export class RedisBroker implements Broker {
   }
 
   async removeHistory(channel: string): Promise<void> {
-    const wire = this.#keys.wire(channel)
+    const { meta, stream, topic } = this.#keys.channel(channel)
     const remove = (client: ScriptedClient) =>
       client.rtHistoryRemove(
-        this.#keys.meta(channel),
-        this.#keys.stream(channel),
-        wire,
+        meta,
+        stream,
+        topic,
         this.#spublish ? 'SPUBLISH' : 'PUBLISH',
         this.#times.positionTtl,
         this.#freshEpoch(),
         REMOVAL
       )
-    await this.#connections.run(true, remove, wire)
+    await this.#connections.run(true, remove, topic)
   }
 
   async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
@@ -253,53 +255,51 @@ export class RedisBroker implements Broker {
     return this.#sendAlone(channel, message)
   }
 
-  async #sendAlone(channel: string, message: Buffer): Promise<Published> {
-    const wire = this.#keys.wire(channel)
-    const send = (client: ScriptedClient) =>
-      this.#spublish ? client.spublish(wire, message) : client.publish(wire, message)
-    await this.#connections.run(true, send, wire)
-    return { offset: 0, epoch: '', duplicate: false }
+  #sendAlone(channel: string, message: Buffer): Promise<Published> {
+    const { topic } = this.#keys.channel(channel)
+    const send = (client: ScriptedClient) => {
+      const command = new EncodedCommand(this.#spublish ? 'spublish' : 'publish', [topic, message], [topic])
+      client.sendCommand(command)
+      return command.promise
+    }
+    return this.#connections.run(true, send, topic).then(() => WITHOUT_POSITION)
   }
 
-  async #sendAll(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]> {
+  #sendAll(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]> {
     const [first] = messages as [QueuedCall]
-    if (messages.length === 1 && first.keyTtl < 0) {
-      await this.#sendAlone(channel, first.data)
-      return [[0, 0, '']]
-    }
-    const publish = (client: ScriptedClient) => this.#publish(client, this.#keys, channel, messages)
-    return this.#connections.run(true, publish, this.#keys.wire(channel))
+    if (messages.length === 1 && first.keyTtl < 0) return this.#sendAlone(channel, first.data).then(() => [[0, 0, '']])
+    const keys = this.#keys.channel(channel)
+    return this.#connections.run(true, (client) => this.#publish(client, keys, messages), keys.topic)
   }
 
   #publish(
     client: ScriptedClient,
-    keys: RedisKeys,
-    channel: string,
+    keys: ChannelKeys,
     messages: readonly QueuedCall[]
   ): Promise<readonly PublishReply[]> {
     const [{ history }] = messages as [QueuedCall]
-    const wire = keys.wire(channel)
-    return client.rtPublish(
-      keys.meta(channel),
-      keys.stream(channel),
-      ...keys.idempotency(channel),
-      wire,
+    const { epoch, offset, at } = this.#channels.get(keys.topic)?.witness.mark ?? NOTHING
+    const args: RedisArgument[] = [
+      keys.meta,
+      keys.stream,
+      keys.answers,
+      keys.expiries,
+      keys.topic,
       this.#spublish ? 'SPUBLISH' : 'PUBLISH',
       history?.size ?? 0,
       history?.ttl ?? 0,
       history?.maxBytes ?? Number.MAX_SAFE_INTEGER,
       Math.max(this.#times.positionTtl, history?.ttl ?? 0),
       this.#freshEpoch(),
-      ...markArguments(this.#channels.get(wire)?.witness.mark ?? NOTHING),
-      Date.now(),
-      ...messages.flatMap(({ data, info = '', except = '', idempotencyKey = '', keyTtl }) => [
-        data,
-        info,
-        except,
-        idempotencyKey,
-        keyTtl
-      ])
-    )
+      epoch,
+      offset,
+      at,
+      Date.now()
+    ]
+    for (const { data, info = '', except = '', idempotencyKey = '', keyTtl } of messages) {
+      args.push(data, info, except, idempotencyKey, keyTtl)
+    }
+    return runPublish(client, args)
   }
 
   #freshEpoch(): string {
@@ -314,17 +314,18 @@ export class RedisBroker implements Broker {
     const onlyPublishes = this.#listener === undefined
     await checkPermissions(client, keys.check(name), onlyPublishes)
     const history = { size: 1, ttl: 1000 }
-    const meta = keys.meta(name)
-    await this.#publish(client, keys, name, [{ data: Buffer.from('0'), history, idempotencyKey: name, keyTtl: 1000 }])
+    const names = keys.channel(name)
+    const { meta, stream, answers, expiries } = names
+    await this.#publish(client, names, [{ data: Buffer.from('0'), history, idempotencyKey: name, keyTtl: 1000 }])
     if (!onlyPublishes) {
-      await client.rtHistoryBuffer(meta, keys.stream(name), 1, '', 0, 1000, name, ...markArguments(NOTHING), 0)
+      await client.rtHistoryBuffer(meta, stream, 1, '', 0, 1000, name, ...markArguments(NOTHING), 0)
       await client.rtPresenceAdd(...keys.presence(name), name, name, name, 1000)
       await client.rtPresenceRemove(...keys.presence(name), name)
       await client.rtLeaseAcquire(keys.lease(name), name, 1, 1000)
       await client.rtTokensTake(keys.tokens(name), 1, 1, 1)
       await client.zrem(keys.lease(name), name)
     }
-    await client.del(meta, keys.stream(name), ...keys.idempotency(name), keys.lease(name), keys.tokens(name))
+    await client.del(meta, stream, answers, expiries, keys.lease(name), keys.tokens(name))
   }
 
   #heard(wire: string, message: Buffer): void {

@@ -1,19 +1,20 @@
+import { createHash } from 'node:crypto'
 import { luaSource as read } from '../lua-source.ts'
+import { EncodedCommand, type RedisArgument } from './encoded-command.ts'
+import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
-
-type Argument = string | number | Buffer
 
 /** Replies as ioredis gives them: whole numbers as numbers, strings as strings, of the Buffer variants as Buffers. */
 export interface RedisScripts {
-  rtPublish(...keysAndArguments: Argument[]): Promise<PublishReply[]>
-  rtHistoryBuffer(...keysAndArguments: Argument[]): Promise<HistoryReply>
-  rtHistoryRemove(...keysAndArguments: Argument[]): Promise<number>
-  rtPresenceAdd(...keysAndArguments: Argument[]): Promise<number>
-  rtPresenceRemove(...keysAndArguments: Argument[]): Promise<number>
-  rtPresenceListBuffer(...keysAndArguments: Argument[]): Promise<[users: Buffer[], infos: Buffer[]]>
-  rtPresenceStats(...keysAndArguments: Argument[]): Promise<[connections: number, users: number]>
-  rtLeaseAcquire(...keysAndArguments: Argument[]): Promise<0 | 1>
-  rtTokensTake(...keysAndArguments: Argument[]): Promise<[granted: number, retryAfter: number]>
+  rtPublish(...keysAndArguments: RedisArgument[]): Promise<PublishReply[]>
+  rtHistoryBuffer(...keysAndArguments: RedisArgument[]): Promise<HistoryReply>
+  rtHistoryRemove(...keysAndArguments: RedisArgument[]): Promise<number>
+  rtPresenceAdd(...keysAndArguments: RedisArgument[]): Promise<number>
+  rtPresenceRemove(...keysAndArguments: RedisArgument[]): Promise<number>
+  rtPresenceListBuffer(...keysAndArguments: RedisArgument[]): Promise<[users: Buffer[], infos: Buffer[]]>
+  rtPresenceStats(...keysAndArguments: RedisArgument[]): Promise<[connections: number, users: number]>
+  rtLeaseAcquire(...keysAndArguments: RedisArgument[]): Promise<0 | 1>
+  rtTokensTake(...keysAndArguments: RedisArgument[]): Promise<[granted: number, retryAfter: number]>
 }
 
 /** 0 added, 1 the key had been used for the same data, 2 for other data, 3 nobody knows. */
@@ -42,4 +43,18 @@ export type ScriptedClient = RedisClient & RedisScripts
 /** Gives a client the scripts as methods. A server that doesn't know one (or was flushed) is sent it in full. */
 export function defineScripts(client: RedisClient): asserts client is ScriptedClient {
   for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script)
+}
+
+const { numberOfKeys: PUBLISH_KEYS, lua: publishLua } = SCRIPTS.rtPublish
+const PUBLISH_DIGEST = createHash('sha1').update(publishLua).digest('hex')
+
+/** As `rtPublish`, in half the time. */
+export function runPublish(client: ScriptedClient, args: readonly RedisArgument[]): Promise<PublishReply[]> {
+  const routing = [PUBLISH_DIGEST, 1, args[0] as string]
+  const command = new EncodedCommand('evalsha', [PUBLISH_DIGEST, PUBLISH_KEYS, ...args], routing)
+  client.sendCommand(command)
+  return command.promise.catch((error: unknown) => {
+    if (errorWord(error) === 'NOSCRIPT') return client.rtPublish(...args)
+    throw error
+  })
 }

@@ -45,6 +45,37 @@ t.test('one that does not come is given up, and those after it in their turn', a
   await t.rejects(deadlines.within(pending().promise), { message: 'Command timed out' })
 })
 
+t.test('commands of one turn are late together, except those that were answered', async (t) => {
+  const deadlines = new RedisDeadlines(20)
+  const failures: string[] = []
+  const failed = (name: string) => (error: unknown) => {
+    failures.push(`${name}: ${(error as Error).message}`)
+    return new Error(name)
+  }
+  const answer = pending<string>()
+  const refusal = pending()
+  const late = pending()
+  const results = Promise.allSettled([
+    deadlines.within(answer.promise, failed('answered')),
+    deadlines.within(refusal.promise, failed('refused')),
+    deadlines.within(late.promise, failed('late'))
+  ])
+  t.equal(deadlines.waiting, 3)
+  const idling = deadlines.idle()
+  answer.resolve('in time')
+  refusal.reject(new Error('no'))
+  await idle()
+  t.equal(deadlines.waiting, 1)
+  t.match(await results, [{ value: 'in time' }, { reason: { message: 'refused' } }, { reason: { message: 'late' } }])
+  await idling
+  t.equal(deadlines.waiting, 0)
+  await deadlines.idle()
+  late.reject(new Error('closed'))
+  await idle()
+  t.strictSame(failures, ['refused: no', 'late: Command timed out'], 'each is settled once')
+  t.equal(deadlines.waiting, 0)
+})
+
 t.test('what has arrived while the process was busy is in time', async (t) => {
   const deadlines = new RedisDeadlines(20)
   const found = pending<string>()

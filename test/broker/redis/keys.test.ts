@@ -6,15 +6,7 @@ import { redisSlot } from '../../../lib/broker/redis/slot.ts'
 const name = fc.oneof(fc.string({ minLength: 1 }), fc.stringMatching(/^[{}%:a*]{1,6}$/))
 
 function everyKey(keys: RedisKeys, name: string): string[] {
-  return [
-    keys.wire(name),
-    keys.meta(name),
-    keys.stream(name),
-    ...keys.idempotency(name),
-    ...keys.presence(name),
-    keys.lease(name),
-    keys.tokens(name)
-  ]
+  return [...Object.values(keys.channel(name)), ...keys.presence(name), keys.lease(name), keys.tokens(name)]
 }
 
 t.test('no two names share a key, nor a key and a channel (case 73)', async () => {
@@ -35,6 +27,21 @@ t.test('all of a name is in one slot', async () => {
 
 t.test('how they read', async (t) => {
   const keys = new RedisKeys('realtime', 2)
-  t.equal(keys.meta('boards/{1}'), 'realtime:{boards/%7B1%7D}:meta')
-  t.equal(keys.wire('a%b'), 'realtime:@2:{a%25b}', 'pub/sub knows no databases')
+  t.strictSame(keys.channel('boards/{1}'), {
+    topic: 'realtime:@2:{boards/%7B1%7D}',
+    meta: 'realtime:{boards/%7B1%7D}:meta',
+    stream: 'realtime:{boards/%7B1%7D}:stream',
+    answers: 'realtime:{boards/%7B1%7D}:once',
+    expiries: 'realtime:{boards/%7B1%7D}:onces'
+  })
+  t.equal(keys.channel('a%b').topic, 'realtime:@2:{a%25b}', 'pub/sub knows no databases')
+})
+
+t.test('the names of a channel are made once, as long as few other channels are used', async (t) => {
+  const keys = new RedisKeys('realtime')
+  const names = keys.channel('a')
+  t.equal(keys.channel('a'), names)
+  for (let n = 0; n < 1_000; n++) keys.channel(`${n}`)
+  t.not(keys.channel('a'), names, 'the number of channels that are remembered is bounded')
+  t.strictSame(keys.channel('a'), names)
 })

@@ -95,6 +95,25 @@ t.test('publishes of one turn leave in one write', async (t) => {
   t.equal(proxy.chunks - before, 1)
 })
 
+t.test('payloads and publishers arrive byte for byte', async (t) => {
+  const { broker, heard } = await openRedisBroker(t, { redis: server.url })
+  await broker.subscribe('kept')
+  await broker.subscribe('passing')
+  const info = '{"name":"Zoë"}'
+  for (const text of ['"\r"', '"é ℝ 😀"', `"\uFEFF${'€'.repeat(100_000)}"`, `"${'x'.repeat(300_000)}"`]) {
+    await broker.publish('kept', bytes(text), { history: KEEP, info: bytes(info) })
+    await broker.publish('passing', bytes(text), { info: bytes(info) })
+    await heard.until(() => heard.publications.length === 2)
+    const arrived = heard.publications.splice(0).map((one) => one.data === text && one.info === info)
+    t.strictSame(arrived, [true, true], text.slice(0, 9))
+  }
+  // The broker carries bytes: whether they are text is checked where they are read.
+  const invalid = Buffer.from([0x22, 0xff, 0xc3, 0x22])
+  await broker.publish('kept', invalid, { history: KEEP })
+  const { publications } = await broker.history('kept', { limit: 1, reverse: true })
+  t.strictSame(publications[0]?.data, invalid)
+})
+
 t.test('case 95: a server that forgot the scripts is sent them again', async (t) => {
   const { broker } = await openRedisBroker(t, { redis: server.url })
   await broker.publish('room', bytes(1), { history: KEEP })
