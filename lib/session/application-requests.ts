@@ -1,44 +1,45 @@
-import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
+import { UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { refreshPush } from '../protocol/replies.ts'
 import { timeToLive } from '../timing/time-to-live.ts'
-import type { Lanes } from './lanes.ts'
+import type { LaneRules } from './lanes.ts'
 import type { Subscription } from './subscription.ts'
+
+/**
+ * - `pending`: the client is not connected, so it is not known yet what there is to change.
+ * - `ready`.
+ * - `over`: the connection ends, and nothing is begun any more.
+ */
+export type Readiness = 'pending' | 'ready' | 'over'
 
 /** What the requests need of their session. */
 export interface RequestedSession {
+  readonly readiness: Readiness
   readonly subscriptions: ReadonlyMap<string, Subscription>
+  /** Runs a job in order with the client's commands of the same lane. */
+  runInLane(rules: LaneRules, work: () => Promise<void>): void
   /** Subscribes the client to a channel. Never rejects. */
   subscribeNow(channel: string): Promise<void>
-  end(subscription: Subscription, reason: Disconnect): void
   push(text: string): void
 }
 
-/**
- * What the application asks for one client, in the order of its calls. Until the client has connected it is not settled
- * what there is to change, so requests wait.
- */
+/** What the application asks for one client, in the order of its calls. Requests wait until the client is connected. */
 export class ApplicationRequests {
   readonly #session: RequestedSession
-  readonly #lanes: Lanes
-  /** `over`: nothing is begun any more. */
-  #state: 'waiting' | 'open' | 'over' = 'waiting'
-  #waiting: (() => void)[] = []
-  /** Subscriptions that wait for other commands, by channel. */
+  #pending: (() => void)[] = []
+  /** The latest request to subscribe to each channel, if it waits for commands of the client. */
   readonly #subscribing = new Map<string, symbol>()
 
-  /** @param lanes Where the client's commands run. */
-  constructor(session: RequestedSession, lanes: Lanes) {
+  constructor(session: RequestedSession) {
     this.#session = session
-    this.#lanes = lanes
   }
 
   subscribe(channel: string): void {
-    if (this.#waits(() => this.subscribe(channel)) || this.#state !== 'open') return
-    const asked = Symbol()
-    this.#subscribing.set(channel, asked)
-    this.#lanes.run({ name: channel, concurrency: 1 }, async () => {
-      // Unsubscribed since, or asked for again: the order of the calls holds.
-      if (this.#subscribing.get(channel) !== asked) return
+    if (this.#waits(() => this.subscribe(channel)) || this.#session.readiness === 'over') return
+    const request = Symbol()
+    this.#subscribing.set(channel, request)
+    this.#session.runInLane({ name: channel, concurrency: 1 }, async () => {
+      // The application may have unsubscribed it since, or asked again: the order of the calls holds.
+      if (this.#subscribing.get(channel) !== request) return
       this.#subscribing.delete(channel)
       await this.#session.subscribeNow(channel)
     })
@@ -47,8 +48,7 @@ export class ApplicationRequests {
   unsubscribe(channel: string): void {
     if (this.#waits(() => this.unsubscribe(channel))) return
     this.#subscribing.delete(channel)
-    const subscription = this.#session.subscriptions.get(channel)
-    if (subscription !== undefined) this.#session.end(subscription, UNSUBSCRIBE.byServer)
+    this.#session.subscriptions.get(channel)?.end(UNSUBSCRIBE.byServer)
   }
 
   /** Whether a subscription to a channel waits for other commands. */
@@ -58,25 +58,23 @@ export class ApplicationRequests {
 
   /** The expiry of the connection was moved, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
-    if (this.#waits(() => this.extended(expiresAt)) || this.#state !== 'open') return
+    if (this.#waits(() => this.extended(expiresAt)) || this.#session.readiness === 'over') return
     this.#session.push(refreshPush(timeToLive(expiresAt)))
   }
 
-  /** The client has connected: what waited is done. `isOpen` is false if the node drains meanwhile. */
-  settle(isOpen: boolean): void {
-    this.#state = isOpen ? 'open' : 'over'
-    for (const request of this.#waiting.splice(0)) request()
+  /** The client is connected: does what was requested before. */
+  settle(): void {
+    for (const request of this.#pending.splice(0)) request()
   }
 
-  /** The connection ends, or the node drains and the client does not connect any more. */
+  /** The client will not be connected: forgets what was requested. */
   end(): void {
-    this.#state = 'over'
-    this.#waiting = []
+    this.#pending = []
   }
 
   #waits(request: () => void): boolean {
-    if (this.#state !== 'waiting') return false
-    this.#waiting.push(request)
+    if (this.#session.readiness !== 'pending') return false
+    this.#pending.push(request)
     return true
   }
 }

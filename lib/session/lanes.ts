@@ -27,22 +27,29 @@ interface Lane {
   isBeginning: boolean
 }
 
+/** What the lanes need of their session. */
+export interface LanesSession {
+  readonly connection: Pick<SessionConnection, 'settings' | 'intake'>
+  /** Nothing runs or waits any more. */
+  lanesIdle(): void
+}
+
 /**
  * The work of one connection. Jobs of one lane begin in order; lanes don't wait for each other, so that a slow answer
  * for one channel delays no other. Jobs don't reject. If too many jobs wait and run, or too many bytes, the connection
  * is not read until there are half as many, and fewer bytes.
  */
 export class Lanes {
-  readonly #connection: Pick<SessionConnection, 'settings' | 'intake'>
-  /** Those with a job. An idle connection has no map either: there are many of those. */
-  #lanes: Map<string, Lane> | undefined
+  readonly #session: LanesSession
+  /** Lanes with a job. */
+  readonly #lanes = new Map<string, Lane>()
   #size = 0
   #bytes = 0
   #full = false
-  #whenIdle: (() => void)[] | undefined
+  #whenIdle: (() => void)[] = []
 
-  constructor(connection: Pick<SessionConnection, 'settings' | 'intake'>) {
-    this.#connection = connection
+  constructor(session: LanesSession) {
+    this.#session = session
   }
 
   /** Jobs that wait or run. */
@@ -52,7 +59,6 @@ export class Lanes {
 
   /** @param bytes What the job holds until it is done. */
   run(rules: LaneRules, work: (place: Place) => Promise<void>, bytes = 0): void {
-    this.#lanes ??= new Map()
     let lane = this.#lanes.get(rules.name)
     if (lane === undefined) {
       lane = { name: rules.name, holding: 0, finishing: 0, waiting: [], isBeginning: false }
@@ -62,15 +68,15 @@ export class Lanes {
     this.#bytes += bytes
     lane.waiting.push(new Job(this, lane, rules, work, bytes))
     this.#begin(lane)
-    const { maxQueue, maxPayload } = this.#connection.settings.limits
+    const { maxQueue, maxPayload } = this.#session.connection.settings.limits
     if (this.#full || (this.#size < maxQueue && this.#bytes < maxPayload)) return
     this.#full = true
-    this.#connection.intake.hold(HELD_BY.inbox)
+    this.#session.connection.intake.hold(HELD_BY.inbox)
   }
 
   /** Forgets what waits. What runs can't be stopped. */
   clear(): void {
-    for (const { waiting } of this.#lanes?.values() ?? []) {
+    for (const { waiting } of this.#lanes.values()) {
       for (const { bytes } of waiting.splice(0)) this.#left(bytes)
     }
   }
@@ -78,10 +84,7 @@ export class Lanes {
   /** Resolves once nothing runs or waits; undefined if nothing does. */
   idle(): Promise<void> | undefined {
     if (this.#size === 0) return undefined
-    return new Promise((resolve) => {
-      this.#whenIdle ??= []
-      this.#whenIdle.push(resolve)
-    })
+    return new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
   /** @internal A job has released its place. */
@@ -114,17 +117,15 @@ export class Lanes {
     else lane.holding--
     this.#left(job.bytes)
     this.#begin(lane)
-    if (lane.holding === 0 && lane.finishing === 0) this.#lanes?.delete(lane.name)
-    const { maxQueue, maxPayload } = this.#connection.settings.limits
+    if (lane.holding === 0 && lane.finishing === 0) this.#lanes.delete(lane.name)
+    const { maxQueue, maxPayload } = this.#session.connection.settings.limits
     if (this.#full && this.#size <= maxQueue / 2 && this.#bytes < maxPayload) {
       this.#full = false
-      this.#connection.intake.release(HELD_BY.inbox)
+      this.#session.connection.intake.release(HELD_BY.inbox)
     }
     if (this.#size > 0) return
-    this.#lanes = undefined
-    const whenIdle = this.#whenIdle ?? []
-    this.#whenIdle = undefined
-    for (const resolve of whenIdle) resolve()
+    this.#session.lanesIdle()
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }
 

@@ -1,43 +1,58 @@
 import secureJson from 'secure-json-parse'
+import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
-import { type Command, type ParsedLine, parseCommand } from '../protocol/commands.ts'
+import { type Command, idOf, parseCommand } from '../protocol/commands.ts'
 import { isDeeperThan, isUnportable } from '../protocol/json.ts'
+import type { SessionConnection } from './services.ts'
+
+/** What a line of a frame is: a command, the answer to a ping, a command that is refused, or none of the protocol's. */
+export type Line = Command | 'pong' | 'malformed' | RefusedLine
+
+export interface RefusedLine {
+  /** Of the command; 0 if it has none. */
+  readonly id: number
+  readonly error: ErrorReply
+}
 
 const BYTE_ORDER_MARK = 0xfeff
+// A longer line is parsed only if its client may send it: to find its id costs less. In bytes.
+const LARGE = 4_096
 
-/** What a line of a frame says; `refused` for a command whose payload nothing may be done with. */
-export type Line = { readonly parsed: ParsedLine } | { readonly refused: number }
-
-/** The id of a command, whatever is to become of it. */
-export function idIn(line: Line): number {
-  if ('refused' in line) return line.refused
-  return typeof line.parsed === 'string' ? 0 : line.parsed.id
+/** Reads a line that came on a connection, and takes it from the rate of that connection. */
+export function readLine(text: string, { intake, settings }: Pick<SessionConnection, 'intake' | 'settings'>): Line {
+  const bytes = Buffer.byteLength(text)
+  const isLarge = bytes > LARGE
+  if (isLarge && !intake.takeCommand(bytes)) return { id: idOf(text), error: ERROR.tooManyRequests }
+  const line = parseLine(text, settings.limits.maxDepth)
+  // The answer to a ping is no command, and takes nothing.
+  if (isLarge || typeof line === 'string' || intake.takeCommand(bytes)) return line
+  return { id: line.id, error: ERROR.tooManyRequests }
 }
 
-/** Reads one line of a frame, which comes from a client and may be anything. */
-export function readLine(line: string, maxDepth: number): Line {
-  if (line.charCodeAt(0) === BYTE_ORDER_MARK || isDeeperThan(line, maxDepth)) return { parsed: 'malformed' }
+/** It comes from a client, and may be anything. */
+function parseLine(text: string, maxDepth: number): Line {
+  if (text.charCodeAt(0) === BYTE_ORDER_MARK || isDeeperThan(text, maxDepth)) return 'malformed'
   let value: unknown
   try {
-    value = JSON.parse(line)
+    value = JSON.parse(text)
   } catch {
-    return { parsed: 'malformed' } // that it is no JSON is the answer
+    return 'malformed' // that it is no JSON is the answer
   }
   const parsed = parseCommand(value)
-  if (typeof parsed === 'string' || isUsable(parsed, line, value)) return { parsed }
-  return { refused: parsed.id }
+  if (typeof parsed === 'string' || isUsable(parsed, text, value)) return parsed
+  return { id: parsed.id, error: ERROR.badRequest }
 }
 
-/** What is no name is refused before anything is looked up by it, or logged: it may be as long as a message. */
-function isUsable({ request }: Command, line: string, value: unknown): boolean {
+/** An invalid channel name is refused before it is looked up or logged: it may be as long as a message. */
+function isUsable({ request }: Command, text: string, value: unknown): boolean {
   if ('channel' in request && !isChannelName(request.channel)) return false
-  return !holdsPrototype(line, value) && !isUnportable(line, value)
+  return !hasPrototypeKey(text, value) && !isUnportable(text, value)
 }
 
-// Without one of these no key can be of the kind; a key may be spelt with escapes.
+// Without one of these, a text has no such key; a key may be written with escapes.
 const SUSPECT = /__proto__|constructor|\\u/
 
-/** True where a key could change what objects inherit, once someone copies or merges the value. */
-function holdsPrototype(line: string, value: unknown): boolean {
-  return SUSPECT.test(line) && secureJson.scan(value as object, { safe: true }) === null
+/** True if a key could change what objects inherit, if the value is copied or merged. */
+function hasPrototypeKey(text: string, value: unknown): boolean {
+  return SUSPECT.test(text) && secureJson.scan(value as object, { safe: true }) === null
 }

@@ -1,44 +1,45 @@
-import type { PrivateBatch } from '../connection/outbox.ts'
-import type { Turn } from '../connection/turn.ts'
+import type { Outbox } from '../connection/outbox.ts'
+import type { Batch, Turn } from '../connection/turn.ts'
 
 // Characters of replies that are joined.
 const MAX_JOINED = 16_384
 
+/** What a batch needs of its session. */
+export interface BatchSession {
+  readonly outbox: Pick<Outbox, 'replies'>
+  /** Sends the replies, as one text. The next reply begins a batch of its own. */
+  sendBatch(text: string): void
+}
+
 /**
- * The replies to one client of one turn. They leave in one frame, or in several where they are large: the outbox's limit
- * is on what waits behind a frame, whatever the size of that.
+ * The replies to one client of one turn. They leave in one frame, or in several if they are large: the outbox limits what
+ * waits behind a frame, whatever the size of that frame.
  */
-export class ReplyBatch implements PrivateBatch {
-  readonly #turn: Turn
-  readonly #send: (text: string) => void
-  #replies: string[] = []
+export class ReplyBatch implements Batch {
+  readonly #session: BatchSession
+  readonly #replies: string[] = []
   #length = 0
 
-  constructor(turn: Turn, send: (text: string) => void) {
-    this.#turn = turn
-    this.#send = send
-  }
-
-  add(text: string): void {
-    if (this.#replies.push(text) === 1) this.#turn.addBatch(this)
-    this.#length += text.length
-    if (this.#length >= MAX_JOINED) this.handOut()
+  constructor(turn: Turn, session: BatchSession) {
+    this.#session = session
+    session.outbox.replies = this
+    turn.addBatch(this)
   }
 
   get isPrivate(): boolean {
     return true
   }
 
-  get pending(): boolean {
-    return this.#replies.length > 0
+  add(text: string): void {
+    this.#replies.push(text)
+    this.#length += text.length
+    if (this.#length >= MAX_JOINED) this.handOut()
   }
 
-  /** Sends them. */
+  /** Sends them, once. */
   handOut(): void {
-    const replies = this.#replies
-    if (replies.length === 0) return
-    this.#replies = []
-    this.#length = 0
-    this.#send(replies.join('\n'))
+    if (this.#replies.length === 0) return
+    this.#session.outbox.replies = undefined
+    this.#session.sendBatch(this.#replies.splice(0).join('\n'))
   }
 }

@@ -7,34 +7,35 @@ import { readable } from '../input/thrown.ts'
 import type { ClientContext } from '../options/hooks.ts'
 import type { Claims } from '../options/options.ts'
 import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
-import { type Command, idOf, splitFrame } from '../protocol/commands.ts'
+import { type Command, splitFrame } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
-import { errorReply, laggingPush, PING, reply, unsubscribePush } from '../protocol/replies.ts'
+import { errorReply, laggingPush, PING, reply } from '../protocol/replies.ts'
 import { Limiter } from '../timing/limiter.ts'
-import type { Timed } from '../timing/timer-wheel.ts'
-import { ApplicationRequests } from './application-requests.ts'
+import { ApplicationRequests, type Readiness } from './application-requests.ts'
+import { describeClient } from './client-info.ts'
 import type { ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
 import { type LaneRules, Lanes, type Place } from './lanes.ts'
-import { idIn, readLine } from './line.ts'
+import { type RefusedLine, readLine } from './line.ts'
+import { Opening } from './opening.ts'
 import { ReplyBatch } from './reply-batch.ts'
 import type { SessionConnection, SessionServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
 import type { Subscription } from './subscription.ts'
 
 /**
- * `new` until the client sends `connect`, which makes it `connected` or, where it is refused, leaves it to hang up
- * (`refused`); `ended` once nothing the client sends matters any more.
+ * - `new`: the client has not sent `connect`.
+ * - `connecting`: its `connect` is not answered yet.
+ * - `connected`.
+ * - `refused`: its `connect` was refused, and it is expected to close the connection.
+ * - `draining`: the node drains, and nothing new is begun.
+ * - `ended`: the connection is closed, and nothing that the client sends has an effect.
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
-// Bytes that a client may send until its `connect` is answered: in messages, and on the wire with all that frames them.
-const MAX_UNKNOWN = 65_536
-const MAX_FRAMED = MAX_UNKNOWN + 4_096
-// Bytes of a line that is not parsed if its client may not send it: to find its id costs less.
-const LARGE = 4_096
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
+const NO_SUBSCRIPTIONS: ReadonlyMap<string, Subscription> = new Map()
 
 /** What clients may command, and what the application may do for them, as functions of a session. */
 export interface SessionCommands {
@@ -50,29 +51,26 @@ export interface SessionCommands {
 }
 
 /** One connection that speaks the channel protocol. */
-export class Session implements Subscriber, ConnectionSession, Timed {
+export class Session implements Subscriber, ConnectionSession {
   readonly connection: SessionConnection
   readonly request: FastifyRequest
   readonly services: SessionServices
-  readonly subscriptions = new Map<string, Subscription>()
-  /** Its questions whose answers may be large are asked one after another. */
-  readonly lookups = new Limiter(1)
-  user: Claims | null
-  /** Describes the client to others; JSON text. */
+  /** Describes the client to others on all channels, if `onConnect` or its token says so; JSON text. */
   info: string | undefined
-  wheelTick = -1
   readonly #commands: SessionCommands
-  readonly #lanes: Lanes
   #state: State = 'new'
   /** The node drains; `connect` may still be under way. */
-  #draining = false
-  /** What came while `connect` was under way. */
-  #early: { readonly command: Command; readonly text: string }[] = []
-  readonly #replies: ReplyBatch
+  #isDraining = false
+  /** There until the client is connected. */
+  #opening: Opening | undefined
+  // What follows is there while it is used. Most connections are idle, and there are many of them.
+  #subscriptions: Map<string, Subscription> | undefined
+  #lanes: Lanes | undefined
+  #replies: ReplyBatch | undefined
+  #requests: ApplicationRequests | undefined
+  #lookups: Limiter | undefined
   #log: SessionLog | undefined
-  readonly #asked: ApplicationRequests
-  /** Bytes that it has sent while nobody knows it. */
-  #unknownBytes = 0
+  #description: Buffer | undefined
 
   constructor(
     connection: SessionConnection,
@@ -84,18 +82,16 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.connection = connection
     this.request = request
     this.services = services
-    this.user = connection.user
-    this.#lanes = new Lanes(connection)
-    this.#asked = new ApplicationRequests(this, this.#lanes)
+    this.#opening = new Opening(this)
     connection.outbox.droppedNotice = laggingPush
-    this.#replies = new ReplyBatch(services.turn, (text) => connection.sendText(text))
-    connection.outbox.replies = this.#replies
-    connection.allow(MAX_FRAMED, () => this.#tooMuch())
-    services.wheel.set(this, services.wheel.now() + services.authTimeout)
   }
 
   get outbox(): Outbox {
     return this.connection.outbox
+  }
+
+  get user(): Claims | null {
+    return this.connection.user
   }
 
   get closed(): boolean {
@@ -106,20 +102,33 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     return this.connection.maxSubscriptions
   }
 
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.#subscriptions ?? NO_SUBSCRIPTIONS
+  }
+
   get channels(): string[] {
     return [...this.subscriptions.keys()]
   }
 
   isOn(channel: string): boolean {
-    return this.subscriptions.has(channel) || this.#asked.asksFor(channel)
+    return this.subscriptions.has(channel) || this.#requests?.asksFor(channel) === true
   }
 
-  /** The wheel calls this: the client has not said in time who it is, or has not hung up. */
-  onDue(now: number): number {
-    const { graceUntil } = this.services.wheel
-    if (now < graceUntil) return graceUntil
-    this.disconnect(DISCONNECT.stale)
-    return Number.POSITIVE_INFINITY
+  /** Describes the client to others; JSON text. Asked for once it is connected. */
+  get description(): Buffer {
+    this.#description ??= describeClient(this)
+    return this.#description
+  }
+
+  /** Its questions that may have large answers are asked one after another. */
+  get lookups(): Limiter {
+    this.#lookups ??= new Limiter(1)
+    return this.#lookups
+  }
+
+  get log(): SessionLog {
+    this.#log ??= new SessionLog(this.connection.id, this.connection.settings.log, this.services.wheel)
+    return this.#log
   }
 
   receive(data: Buffer, isBinary: boolean): void {
@@ -128,52 +137,35 @@ export class Session implements Subscriber, ConnectionSession, Timed {
       this.disconnect(DISCONNECT.inappropriateProtocol)
       return
     }
-    if (this.#state !== 'connected') this.#unknownBytes += data.length
-    if (this.#unknownBytes > MAX_UNKNOWN) {
-      this.#tooMuch()
-      return
-    }
+    if (this.#opening?.accepts(data.length) === false) return
     const lines = splitFrame(data.toString(), MAX_LINES + this.maxSubscriptions)
     if (lines === undefined) {
       this.disconnect(DISCONNECT.badRequest)
       return
     }
-    for (const line of lines) if (this.#listens) this.#take(line)
-  }
-
-  /** Nobody knows it yet, and it sends more than anybody needs to be known. */
-  #tooMuch(): void {
-    this.disconnect(DISCONNECT.badRequest)
-    this.connection.cutOff()
+    for (const line of lines) if (this.#listens) this.#receiveLine(line)
   }
 
   get #listens(): boolean {
-    return !this.connection.closed && !this.#draining && this.#state !== 'ended' && this.#state !== 'refused'
+    return !this.connection.closed && !this.#isDraining && this.#state !== 'ended' && this.#state !== 'refused'
   }
 
-  #take(text: string): void {
-    const bytes = Buffer.byteLength(text)
-    const isLarge = bytes > LARGE
-    if (isLarge && !this.connection.intake.takeCommand(bytes)) {
-      this.#answer(idOf(text), ERROR.tooManyRequests)
-      return
-    }
-    const line = readLine(text, this.connection.settings.limits.maxDepth)
-    if ('parsed' in line && line.parsed === 'malformed') this.disconnect(DISCONNECT.badRequest)
-    else if ('parsed' in line && line.parsed === 'pong') this.#pong()
-    else if (!isLarge && !this.connection.intake.takeCommand(bytes)) this.#answer(idIn(line), ERROR.tooManyRequests)
-    else if ('refused' in line) this.#refuseLine(line.refused)
-    else this.#accept(line.parsed as Command, text)
+  #receiveLine(text: string): void {
+    const line = readLine(text, this.connection)
+    if (line === 'malformed') this.disconnect(DISCONNECT.badRequest)
+    else if (line === 'pong') this.#receivePong()
+    else if ('error' in line) this.#refuseLine(line)
+    else this.#accept(line, text)
   }
 
-  #refuseLine(id: number): void {
-    this.#answer(id, ERROR.badRequest)
-    // Who begins like this has not connected, and won't.
-    if (this.#state === 'new') this.#refuse()
+  #refuseLine({ id, error }: RefusedLine): void {
+    this.#answer(id, error)
+    // A client that begins with such a command is not connected, and will not be.
+    if (this.#state === 'new' && error === ERROR.badRequest) this.#refuse()
   }
 
-  #pong(): void {
-    // One that nobody asked for is harmless; before connect it can't be one.
+  #receivePong(): void {
+    // A pong without a ping is harmless, but before `connect` no client has been sent a ping.
     if (this.#state === 'connected') this.connection.pingAnswered()
     else this.disconnect(DISCONNECT.badRequest)
   }
@@ -181,12 +173,11 @@ export class Session implements Subscriber, ConnectionSession, Timed {
   #accept(command: Command, text: string): void {
     const isConnect = command.name === 'connect'
     if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
-    else if (this.#state === 'connecting') this.#early.push({ command, text })
+    else if (this.#state === 'connecting') this.#opening?.keep(command, text)
     else {
-      // From here on it is the application's time, which has bounds of its own.
       if (isConnect) {
         this.#state = 'connecting'
-        this.services.wheel.delete(this)
+        this.#opening?.awaitApplication()
       }
       this.#run(command, text)
     }
@@ -194,7 +185,18 @@ export class Session implements Subscriber, ConnectionSession, Timed {
 
   #run(command: Command, text: string): void {
     const rules = this.#commands.laneOf(command, this.services)
-    this.#lanes.run(rules, (place) => this.#handle(command, text, place), text.length)
+    this.runInLane(rules, (place) => this.#handle(command, text, place), text.length)
+  }
+
+  /** @internal Runs a job in order with the commands of its lane. */
+  runInLane(rules: LaneRules, work: (place: Place) => Promise<void>, bytes?: number): void {
+    this.#lanes ??= new Lanes(this)
+    this.#lanes.run(rules, work, bytes)
+  }
+
+  /** @internal Nothing runs in the lanes any more. */
+  lanesIdle(): void {
+    this.#lanes = undefined
   }
 
   async #handle(command: Command, text: string, place: Place): Promise<void> {
@@ -206,7 +208,7 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     }
   }
 
-  /** Answers a command with what became of it. */
+  /** Answers a command that failed. */
   fail(command: Command, thrown: unknown): void {
     const { id, name } = command
     const error = readable(thrown)
@@ -222,26 +224,27 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     if (name === 'connect' && this.#state === 'connecting') this.#refuse()
   }
 
-  get log(): SessionLog {
-    this.#log ??= new SessionLog(this.connection.id, this.connection.settings.log, this.services.wheel)
-    return this.#log
-  }
-
   #answer(id: number, error: ErrorReply): void {
-    // Id 0 is a message, which nobody waits for.
-    if (id > 0) this.#replies.add(errorReply(id, error))
+    // A command without an id is a message, and has no answer.
+    if (id > 0) this.#batch.add(errorReply(id, error))
   }
 
   reply({ id, name }: Pick<Command, 'id' | 'name'>, result: string): void {
-    this.#replies.add(reply(id, name, result))
+    this.#batch.add(reply(id, name, result))
   }
 
-  /** The client has caused so many bytes to be sent. */
-  spend(bytes: number): void {
-    this.connection.intake.spend(bytes)
+  get #batch(): ReplyBatch {
+    this.#replies ??= new ReplyBatch(this.services.turn, this)
+    return this.#replies
   }
 
-  /** Sends what stands by itself, behind the replies before it. */
+  /** @internal The replies of this turn, as one text. */
+  sendBatch(text: string): void {
+    this.#replies = undefined
+    this.connection.sendText(text)
+  }
+
+  /** Sends a message of its own, after the replies before it. */
   push(text: string): void {
     this.sendReplies()
     this.connection.sendText(text)
@@ -249,29 +252,12 @@ export class Session implements Subscriber, ConnectionSession, Timed {
 
   /** Sends the replies of this turn. */
   sendReplies(): void {
-    this.#replies.handOut()
+    this.#replies?.handOut()
   }
 
-  /** The client has connected, and been told so. */
-  connected(): void {
-    this.#state = this.#draining ? 'draining' : 'connected'
-    this.connection.intake.liftAllowance()
-    this.#asked.settle(this.#state === 'connected')
-    for (const { command, text } of this.#early.splice(0)) this.#run(command, text)
-  }
-
-  /** The client couldn't connect: it hangs up, or is hung up on once its time is over. */
-  #refuse(): void {
-    const { wheel, authTimeout } = this.services
-    this.#state = 'refused'
-    this.#early = []
-    wheel.set(this, wheel.now() + authTimeout)
-  }
-
-  disconnect({ code, reason }: Disconnect): void {
-    this.sendReplies()
-    this.connection.close(code, reason)
-    this.ended()
+  /** The client has caused so many bytes to be sent. */
+  spend(bytes: number): void {
+    this.connection.intake.spend(bytes)
   }
 
   ping(): boolean {
@@ -284,75 +270,93 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     this.services.hub.caughtUp(this)
   }
 
+  /** The client has been sent that it is connected. */
+  connected(): void {
+    const early = this.#opening?.take() ?? []
+    this.#opening = undefined
+    this.#state = this.#isDraining ? 'draining' : 'connected'
+    this.connection.intake.liftAllowance()
+    this.#requests?.settle()
+    for (const { command, text } of early) this.#run(command, text)
+  }
+
+  /** The client is not connected: it closes the connection, or is disconnected once its time is over. */
+  #refuse(): void {
+    this.#state = 'refused'
+    this.#opening?.take()
+    this.#opening?.awaitClient()
+  }
+
+  disconnect({ code, reason }: Disconnect): void {
+    this.sendReplies()
+    this.connection.close(code, reason)
+    this.ended()
+  }
+
   drain(): Promise<void> | undefined {
-    this.#draining = true
-    // What came behind `connect` is not begun any more: the client sends it to the next node.
-    this.#early = []
+    this.#isDraining = true
+    // Commands that came behind `connect` are not begun any more: the client sends them to the next node.
+    this.#opening?.take()
     if (this.#state === 'connected' || this.#state === 'new') {
       this.#state = 'draining'
-      this.#asked.end()
+      this.#requests?.end()
     }
-    return this.#lanes.idle()
+    return this.#lanes?.idle()
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   ended(): void {
     this.#state = 'ended'
-    this.#early = []
-    this.#asked.end()
-    this.#lanes.clear()
-    this.services.wheel.delete(this)
-    for (const subscription of [...this.subscriptions.values()]) this.drop(subscription, UNSUBSCRIBE.disconnected)
+    this.#opening?.end()
+    this.#opening = undefined
+    this.#requests?.end()
+    this.#lanes?.clear()
+    for (const subscription of [...this.subscriptions.values()]) subscription.drop(UNSUBSCRIBE.disconnected)
   }
 
-  /** Ends a subscription, without a word to the client. */
-  drop(subscription: Subscription, { code, reason }: Disconnect): void {
-    const { channel, definition, params, live } = subscription
-    if (!this.holds(subscription)) return
-    this.subscriptions.delete(channel)
-    this.services.wheel.delete(subscription)
-    this.services.hub.unsubscribe(this, channel)
-    subscription.presence?.remove()
-    if (!live || definition.hooks.onUnsubscribe === undefined) return
-    const context = { ...this.client(), channel, params, code, reason }
-    void this.#runHook('onUnsubscribe', definition.hooks.onUnsubscribe, context)
+  /** Enters a subscription that is being made. */
+  enter(subscription: Subscription): void {
+    this.#subscriptions ??= new Map()
+    this.#subscriptions.set(subscription.channel, subscription)
   }
 
-  /** Whether that subscription is still wanted. */
-  holds(subscription: Subscription): boolean {
-    return this.subscriptions.get(subscription.channel) === subscription
+  /** Takes out a subscription that has ended. */
+  remove({ channel }: Subscription): void {
+    if (this.subscriptions.size === 1) this.#subscriptions = undefined
+    else this.#subscriptions?.delete(channel)
   }
 
-  /** Runs a hook that nobody waits for. */
-  async #runHook<Context>(hook: string, call: (context: Context) => unknown, context: Context): Promise<void> {
-    try {
-      await call(context)
-    } catch (thrown) {
-      this.log.failed({ err: loggable(thrown), hook }, 'channel hook failed')
-    }
-  }
-
-  /** Ends a subscription and tells the client, if it knows of it. */
-  end(subscription: Subscription, reason: Disconnect): void {
-    const { channel, live } = subscription
-    this.drop(subscription, reason)
-    if (live) this.push(unsubscribePush(channel, reason))
-  }
-
-  /** What was published can't be had any more: the client subscribes anew, and learns that it did not recover. */
+  /**
+   * Publications were lost. A client subscribes again and learns that it did not recover; for a subscription of the
+   * server it has to connect again.
+   */
   insufficientState(channel: string): void {
     const subscription = this.subscriptions.get(channel)
     if (subscription?.byServer) this.disconnect(DISCONNECT.insufficientState)
-    else if (subscription !== undefined) this.end(subscription, UNSUBSCRIBE.insufficientState)
+    else subscription?.end(UNSUBSCRIBE.insufficientState)
   }
 
-  /** The application ends a subscription, or begins one. */
-  unsubscribe(channel: string): void {
-    this.#asked.unsubscribe(channel)
+  /** @internal Whether what the application asks for can be done now. */
+  get readiness(): Readiness {
+    if (this.#state === 'connected') return 'ready'
+    return this.#state === 'draining' || this.#state === 'ended' ? 'over' : 'pending'
+  }
+
+  get #asked(): ApplicationRequests {
+    this.#requests ??= new ApplicationRequests(this)
+    return this.#requests
   }
 
   subscribe(channel: string): void {
     this.#asked.subscribe(channel)
+  }
+
+  unsubscribe(channel: string): void {
+    this.#asked.unsubscribe(channel)
+  }
+
+  extended(expiresAt: number): void {
+    this.#asked.extended(expiresAt)
   }
 
   /** @internal */
@@ -360,17 +364,12 @@ export class Session implements Subscriber, ConnectionSession, Timed {
     return this.#commands.subscribe(this, channel)
   }
 
-  /** The application moved the expiry of the connection, to a time in seconds since 1970. */
-  extended(expiresAt: number): void {
-    this.#asked.extended(expiresAt)
-  }
-
   /** Runs the hooks of the scope that declared something. Throws if they refuse the client's command. */
   runGuard({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
     return guard && this.services.deadline.wait(guard(this.request))
   }
 
-  /** Which client hooks are told that it is. */
+  /** What every hook is given: which client it is about. */
   client(): ClientContext {
     return { user: this.user, connection: this.connection.id, request: this.request }
   }

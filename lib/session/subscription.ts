@@ -1,43 +1,88 @@
+import type { Subscriber } from '../hub/cursor.ts'
+import type { Hub } from '../hub/hub.ts'
 import type { KeptEntry } from '../hub/presence-keeper.ts'
-import type { Timed } from '../timing/timer-wheel.ts'
-import type { ChannelDefinition } from './definition.ts'
+import { loggable } from '../input/loggable.ts'
+import type { ClientContext, UnsubscribeContext } from '../options/hooks.ts'
+import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
+import { unsubscribePush } from '../protocol/replies.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
+import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
+import type { SessionLog } from './session-log.ts'
 
-export interface SessionSubscriptionOptions {
-  readonly channel: string
-  readonly definition: ChannelDefinition
-  readonly params: Readonly<Record<string, string>>
-  /** The server subscribed the client: it doesn't resubscribe by itself where the stream breaks. */
-  readonly byServer: boolean
-  expired(): void
+/** What a subscription needs of its session. */
+export interface SubscribedSession extends Subscriber {
+  readonly services: { readonly hub: Hub; readonly wheel: TimerWheel }
+  readonly subscriptions: ReadonlyMap<string, Subscription>
+  readonly log: SessionLog
+  /** Takes a subscription out of `subscriptions`. */
+  remove(subscription: Subscription): void
+  push(text: string): void
+  client(): ClientContext
 }
 
-/** One client's subscription to one channel, from the first wish for it to its end. */
+/** One client's subscription to one channel, from the command or request that asks for it to its end. */
 export class Subscription implements Timed {
+  readonly #session: SubscribedSession
   readonly channel: string
   readonly definition: ChannelDefinition
   readonly params: Readonly<Record<string, string>>
+  /** The server subscribed the client, which does not subscribe again by itself if publications are lost. */
   readonly byServer: boolean
-  readonly #expired: () => void
-  /** Describes the client on this channel; JSON text, once the subscription is granted. */
+  /** Describes the client on this channel, if the application describes it differently here; JSON text. */
   info: Buffer | undefined
   presence: KeptEntry | undefined
   /** When it ends, in seconds since 1970. */
   expiresAt: number | undefined
-  /** True once the client has been told of it. */
+  /** True once the client has been sent that it is subscribed. */
   live = false
   wheelTick = -1
 
-  constructor({ channel, definition, params, byServer, expired }: SessionSubscriptionOptions) {
+  constructor(session: SubscribedSession, channel: string, { definition, params }: DeclaredChannel, byServer: boolean) {
+    this.#session = session
     this.channel = channel
     this.definition = definition
     this.params = params
     this.byServer = byServer
-    this.#expired = expired
+  }
+
+  /** False once it has ended, even if it was never live. */
+  get isHeld(): boolean {
+    return this.#session.subscriptions.get(this.channel) === this
+  }
+
+  /** Ends it. Sends the client its end, if the client was sent its beginning. */
+  end(reason: Disconnect): void {
+    if (!this.isHeld) return
+    this.drop(reason)
+    if (this.live) this.#session.push(unsubscribePush(this.channel, reason))
+  }
+
+  /** Ends it. Sends the client nothing. */
+  drop({ code, reason }: Disconnect): void {
+    if (!this.isHeld) return
+    const { hub, wheel } = this.#session.services
+    const { channel, params, definition } = this
+    this.#session.remove(this)
+    wheel.delete(this)
+    hub.unsubscribe(this.#session, channel)
+    this.presence?.remove()
+    const { onUnsubscribe } = definition.hooks
+    if (!this.live || onUnsubscribe === undefined) return
+    void this.#runHook(onUnsubscribe, { ...this.#session.client(), channel, params, code, reason })
+  }
+
+  /** Nobody waits for the hook. */
+  async #runHook(onUnsubscribe: (context: UnsubscribeContext) => unknown, context: UnsubscribeContext): Promise<void> {
+    try {
+      await onUnsubscribe(context)
+    } catch (thrown) {
+      this.#session.log.failed({ err: loggable(thrown), hook: 'onUnsubscribe' }, 'channel hook failed')
+    }
   }
 
   /** The wheel calls this once the subscription's time is over. */
   onDue(): number {
-    this.#expired()
+    this.end(UNSUBSCRIBE.expired)
     return Number.POSITIVE_INFINITY
   }
 }

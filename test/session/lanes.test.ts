@@ -12,7 +12,7 @@ function rig(maxQueue = 100, maxPayload = 100) {
   const connection = new FakeConnection({ limits: { ...DEFAULTS.limits, maxQueue, maxPayload } })
   connection.intake.hold = (by) => void log.push(`hold ${by}`)
   connection.intake.release = (by) => void log.push(`release ${by}`)
-  const lanes = new Lanes(connection)
+  const lanes = new Lanes({ connection, lanesIdle: () => log.push('idle') })
   const run = (name: string, job: string, { concurrency = 1, pipelined = false, bytes = 0 } = {}) => {
     const work = (place: Place) => {
       log.push(job)
@@ -155,7 +155,7 @@ t.test('what waits can be forgotten', async (t) => {
   lanes.clear()
   t.equal(lanes.size, 1)
   await end('1')
-  t.same(log, ['1'])
+  t.same(log, ['1', 'idle'])
 })
 
 t.test('a lane is forgotten with its last job: a client may name as many as it likes', async (t) => {

@@ -1,21 +1,34 @@
 import t from 'tap'
 import { Turn } from '../../lib/connection/turn.ts'
 import { ReplyBatch } from '../../lib/session/reply-batch.ts'
+import { FakeConnection } from '../support/fake-connection.ts'
 
-t.test('replies of one turn are one text, and large ones are several', async (t) => {
+function rig() {
+  const turn = new Turn()
+  const { outbox } = new FakeConnection({ turn })
   const sent: string[] = []
-  const batch = new ReplyBatch(new Turn(), (text) => void sent.push(text))
+  const make = () => new ReplyBatch(turn, { outbox, sendBatch: (text) => sent.push(text) })
+  return { turn, outbox, sent, make }
+}
+
+t.test('replies of one turn are sent together, large ones at once', async (t) => {
+  const { turn, sent, make } = rig()
+  const batch = make()
+  batch.add('one')
+  batch.add('two')
+  t.same(sent, [])
+  turn.flush()
+  t.same(sent.splice(0), ['one\ntwo'])
   batch.handOut()
-  t.same(sent, [], 'there is none yet')
-  batch.add('a')
-  batch.add('b')
-  await new Promise(setImmediate)
-  t.same(sent.splice(0), ['a\nb'])
-  for (const letter of ['x', 'y', 'z']) batch.add(letter.repeat(9_000))
-  t.equal(sent.length, 1, 'at once, when it is enough')
-  await new Promise(setImmediate)
-  t.same(
-    sent.map((text) => text.length),
-    [18_001, 9_000]
-  )
+  turn.flush()
+  t.same(sent, [], 'once')
+  make().add('x'.repeat(20_000))
+  t.equal(sent[0]?.length, 20_000)
+})
+
+t.test('they are sent before a message that is sent in the same turn', async (t) => {
+  const { outbox, sent, make } = rig()
+  make().add('reply')
+  outbox.send(Buffer.from('message'))
+  t.same(sent, ['reply'])
 })

@@ -1,28 +1,65 @@
 import t from 'tap'
-import { Subscription } from '../../lib/session/subscription.ts'
-import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
-import { FakeClock } from '../support/clock.ts'
+import { UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
+import { openSubscription } from '../../lib/session/commands/prepared-subscription.ts'
+import { sessionRig } from './session-rig.ts'
 
-t.test('it begins unknown to its client, and expires once', async (t) => {
-  const clock = new FakeClock(1_000)
-  const wheel = new TimerWheel(clock, 50)
-  let expired = 0
-  const params = { room: '1' }
-  const subscription = new Subscription({
-    channel: 'rooms/1',
-    definition: { joinLeave: true } as never,
-    params,
-    byServer: true,
-    expired: () => expired++
-  })
-  t.match(subscription, { channel: 'rooms/1', definition: { joinLeave: true }, params, byServer: true, live: false })
-  t.equal(subscription.info, undefined)
-  wheel.set(subscription, 3_000)
+async function rig(t: { teardown(fn: () => unknown): void }) {
+  const rig = await sessionRig(t)
+  const ends: unknown[] = []
+  rig.channel('rooms/:room', { onUnsubscribe: ({ params, code }) => ends.push([params.room, code]) })
+  const client = await rig.client()
+  const open = (channel: string) => openSubscription(client.session, channel, false)
+  return { ...rig, client, ends, open }
+}
+
+t.test('a subscription of which the client knows nothing ends without a word', async (t) => {
+  const { client, ends, open } = await rig(t)
+  const subscription = open('rooms/1')
+  t.match(subscription, { channel: 'rooms/1', params: { room: '1' }, byServer: false, live: false, isHeld: true })
+  subscription.end(UNSUBSCRIBE.byServer)
+  t.equal(subscription.isHeld, false)
+  t.same(client.session.channels, [])
+  t.same(await client.heard(), [])
+  t.same(ends, [])
+})
+
+t.test('one that is live ends once, for its client and for the application', async (t) => {
+  const { client, ends, open } = await rig(t)
+  const [first, second] = [open('rooms/1'), open('rooms/2')]
+  for (const subscription of [first, second]) subscription.live = true
+  first.end(UNSUBSCRIBE.byServer)
+  first.drop(UNSUBSCRIBE.byClient)
+  first.end(UNSUBSCRIBE.byServer)
+  second.drop(UNSUBSCRIBE.byClient)
+  t.same(await client.heard(), [{ push: { channel: 'rooms/1', unsubscribe: UNSUBSCRIBE.byServer } }])
+  t.same(ends, [
+    ['1', UNSUBSCRIBE.byServer.code],
+    ['2', UNSUBSCRIBE.byClient.code]
+  ])
+})
+
+t.test('it does not end another subscription to its channel', async (t) => {
+  const { client, open } = await rig(t)
+  const former = open('rooms/1')
+  former.drop(UNSUBSCRIBE.byClient)
+  const present = open('rooms/1')
+  former.drop(UNSUBSCRIBE.byServer)
+  t.equal(former.isHeld, false)
+  t.equal(present.isHeld, true)
+  t.same(client.session.channels, ['rooms/1'])
+})
+
+t.test('it expires once', async (t) => {
+  const { client, clock, wheel, ends, open } = await rig(t)
+  const subscription = open('rooms/1')
+  subscription.live = true
+  wheel.set(subscription, wheel.now() + 2_000)
   clock.advance(1_900)
-  t.equal(expired, 0)
+  t.equal(subscription.isHeld, true)
   clock.advance(200)
-  t.equal(expired, 1)
+  t.equal(subscription.isHeld, false)
   clock.advance(600_000)
-  t.equal(expired, 1)
+  t.same(await client.heard(), [{ push: { channel: 'rooms/1', unsubscribe: UNSUBSCRIBE.expired } }])
+  t.same(ends, [['1', UNSUBSCRIBE.expired.code]])
   t.equal(wheel.size, 0)
 })

@@ -48,7 +48,6 @@ export class FakeConnection implements SessionConnection {
     hold: this.#noting('hold'),
     release: this.#noting('release')
   }
-  readonly identify = this.#noting('identify')
   readonly cutOff = this.#noting('cutOff')
   readonly pingAnswered = this.#noting('pingAnswered')
   extend: Connection['extend'] = this.#noting('extend')
@@ -108,6 +107,11 @@ export class FakeConnection implements SessionConnection {
 
   caughtUp(): void {
     this.session?.caughtUp()
+  }
+
+  identify(user: Claims, expiresAt: number): void {
+    this.user = user
+    this.calls.push(['identify', user, expiresAt])
   }
 
   allow(bytes: number, exceeded: () => void): void {

@@ -80,7 +80,6 @@ async function become(session: Session, verified: Verified): Promise<void> {
 function identify(session: Session, { claims, adopt }: Verified): void {
   const dismissal = adopt(session.user === null ? session.connection.id : undefined)
   if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
-  session.user = claims
   session.connection.identify(claims, expiryOf(session, claims))
 }
 

@@ -73,8 +73,8 @@ export function stillAllowed(session: Session, channel: string, { publishers }: 
 }
 
 /** Throws 103 if a subscription that is being made or changed has ended meanwhile. */
-export function stillHeld(session: Session, subscription: Subscription): void {
-  if (!session.holds(subscription)) throw new ChannelError(ERROR.permissionDenied.code)
+export function stillHeld(subscription: Subscription): void {
+  if (!subscription.isHeld) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
 /** Throws 107 for a filter by tags, a map or a shared poll: no channel offers them. */

@@ -8,10 +8,10 @@ import type { Position } from '../../protocol/position.ts'
 import { subscribeResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
+import { describeClient } from '../client-info.ts'
 import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
-import { describeClient } from './client-info.ts'
 import { findDeclared } from './declared-channel.ts'
 import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
 
@@ -20,18 +20,12 @@ const LEAST_ANNOUNCED = 1_024
 
 /** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
-  const { definition, params } = findDeclared(session, channel)
+  const declared = findDeclared(session, channel)
   const { subscriptions } = session
   if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
-  const subscription = new Subscription({
-    channel,
-    definition,
-    params,
-    byServer,
-    expired: () => session.end(subscription, UNSUBSCRIBE.expired)
-  })
-  subscriptions.set(channel, subscription)
+  const subscription = new Subscription(session, channel, declared, byServer)
+  session.enter(subscription)
   return subscription
 }
 
@@ -57,14 +51,14 @@ export async function prepareSubscription(
   try {
     const recoverable = await mayRecover(session, subscription, since)
     const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? attendedChannelFormat : channelFormat
-    stillHeld(session, subscription)
+    stillHeld(subscription)
     await enterPresence(session, subscription, options.info)
-    stillHeld(session, subscription)
+    stillHeld(subscription)
     const start = since !== undefined && recoverable ? startOf(since) : undefined
     const stream = await session.services.hub.prepare(session, subscription.channel, format, start)
     return new PreparedSubscription(session, subscription, stream, recoverable, options)
   } catch (error) {
-    session.drop(subscription, UNSUBSCRIBE.byServer)
+    subscription.drop(UNSUBSCRIBE.byServer)
     throw error
   }
 }
@@ -106,7 +100,7 @@ export class PreparedSubscription {
    */
   result(): string {
     const { missed, recovered } = this.#stream
-    stillHeld(this.#session, this.#subscription)
+    stillHeld(this.#subscription)
     if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
     this.#taken = fitting(this.#session, missed)
     // A connection that is excepted from a publication goes on behind it, as if it had been given it.
@@ -122,7 +116,7 @@ export class PreparedSubscription {
     this.#subscription.live = true
     this.#stream.begin(this.#taken)
     // If publications were lost in the meantime, that has ended it.
-    if (this.#session.holds(this.#subscription)) this.#subscription.presence?.announce()
+    if (this.#subscription.isHeld) this.#subscription.presence?.announce()
   }
 
   #textWith(publications: readonly Publication[]): string {
@@ -144,10 +138,10 @@ export class PreparedSubscription {
 async function enterPresence(session: Session, subscription: Subscription, info: unknown): Promise<void> {
   const { connection, services, user } = session
   const { channel, definition } = subscription
-  subscription.info = describeClient(session, info)
+  if (info !== undefined) subscription.info = describeClient(session, info)
   const { presenceTtl: ttl, joinLeave } = definition
   if (ttl === undefined && !joinLeave) return
-  const entry = { connection: connection.id, user: user?.sub ?? '', info: subscription.info }
+  const entry = { connection: connection.id, user: user?.sub ?? '', info: subscription.info ?? session.description }
   const announcing = () =>
     session.spend(services.hub.audienceOf(channel) * Math.max(LEAST_ANNOUNCED, entry.info.length))
   subscription.presence = services.presence.keep({ channel, entry, ttl, joinLeave: joinLeave !== false, announcing })

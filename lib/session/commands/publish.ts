@@ -6,7 +6,6 @@ import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import type { Place } from '../lanes.ts'
 import type { Session } from '../session.ts'
-import { describeClient } from './client-info.ts'
 import type { CommandOf } from './command.ts'
 import { findDeclared } from './declared-channel.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
@@ -39,7 +38,7 @@ export async function publish(
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed it; without one it goes out as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
-  const info = session.subscriptions.get(channel)?.info ?? describeClient(session)
+  const info = session.subscriptions.get(channel)?.info ?? session.description
   const key = checkIdempotencyKey(grant.idempotencyKey)
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo

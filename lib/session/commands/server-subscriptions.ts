@@ -26,7 +26,7 @@ export async function prepareAtConnect(
   try {
     return await Promise.all(subscriptions.map(prepare))
   } catch (error) {
-    for (const subscription of subscriptions) session.drop(subscription, UNSUBSCRIBE.byServer)
+    for (const subscription of subscriptions) subscription.drop(UNSUBSCRIBE.byServer)
     throw error
   }
 }
@@ -38,7 +38,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
     for (const channel of channels) opened.push(openSubscription(session, channel, true))
     return opened
   } catch (cause) {
-    for (const subscription of opened) session.drop(subscription, UNSUBSCRIBE.byServer)
+    for (const subscription of opened) subscription.drop(UNSUBSCRIBE.byServer)
     throw new Error('onConnect names a channel that is not declared', { cause })
   }
 }

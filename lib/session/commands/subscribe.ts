@@ -30,7 +30,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     const context = { ...session.client(), channel, params, data, token, claims }
     const { deadline } = session.services
     const grant = (onSubscribe === true ? undefined : answerOf(await deadline.wait(onSubscribe(context)))) ?? {}
-    stillHeld(session, subscription)
+    stillHeld(subscription)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)
     const options = {
@@ -47,7 +47,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     prepared.begin()
     expireAt(session, subscription, expiresAt)
   } catch (error) {
-    session.drop(subscription, UNSUBSCRIBE.byServer)
+    subscription.drop(UNSUBSCRIBE.byServer)
     throw error
   }
 }
@@ -55,7 +55,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
 /** `unsubscribe`: what isn't subscribed is none afterwards either. */
 export async function unsubscribe(session: Session, command: CommandOf<'unsubscribe'>): Promise<void> {
   const subscription = session.subscriptions.get(command.request.channel)
-  if (subscription !== undefined) session.drop(subscription, UNSUBSCRIBE.byClient)
+  if (subscription !== undefined) subscription.drop(UNSUBSCRIBE.byClient)
   session.reply(command, '{}')
 }
 
@@ -81,7 +81,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   // A hook that only checks gives no time: the end stays as it was.
   const { expiresAt = claims === undefined ? subscription.expiresAt : claims.exp } = grant
   checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, AGAIN)
-  stillHeld(session, subscription)
+  stillHeld(subscription)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
 }
@@ -117,5 +117,5 @@ function expireAt(session: Session, subscription: Subscription, expiresAt: numbe
   subscription.expiresAt = expiresAt
   if (expiresAt === undefined) wheel.delete(subscription)
   // It may have ended in the moment in which it was made.
-  else if (session.holds(subscription)) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
+  else if (subscription.isHeld) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
 }

@@ -53,7 +53,7 @@ t.test('presence first, then the stream, then the client’s answer, then the ot
   t.equal(subscription.live, true)
   const info = { user: 'ada', client: client.connection.id }
   t.same(await watcher.heard(), [{ push: { channel: 'room', join: { info } } }])
-  client.session.drop(subscription, { code: 0, reason: '' })
+  subscription.drop({ code: 0, reason: '' })
   t.same(await watcher.heard(), [{ push: { channel: 'room', leave: { info } } }])
 })
 
@@ -206,7 +206,7 @@ t.test('if it can’t be made, nothing is left of it', async (t) => {
       t.equal(subscription.live, false)
       t.same(await rig.broker.presence('room'), [])
       t.same(ends, [], 'it had never begun')
-      client.session.drop(subscription, ended)
+      subscription.drop(ended)
       rig.broker.away = false
       await rig.publish('room', 1)
       t.same(await client.heard(), [])
@@ -226,7 +226,7 @@ t.test('a subscription that is ended while it is made is refused, at whichever s
     rig.broker.addPresence = () => entered.promise
     const subscription = openSubscription(client.session, 'room', false)
     const preparing = t.rejects(prepareSubscription(client.session, subscription, {}), refused)
-    client.session.drop(subscription, ended)
+    subscription.drop(ended)
     entered.resolve()
     await preparing
     t.notOk(rig.broker.calls.includes('subscribe room'), 'nor is the broker asked for the channel')
@@ -240,7 +240,7 @@ t.test('a subscription that is ended while it is made is refused, at whichever s
     await watcher.heard()
     const client = await rig.client()
     const prepared = await prepare(client, 'room')
-    client.session.drop(client.session.subscriptions.get('room') as Subscription, ended)
+    client.session.subscriptions.get('room')?.drop(ended)
     t.throws(() => prepared.result(), refused)
     await rig.publish('room', 1)
     t.same(await client.heard(), [])

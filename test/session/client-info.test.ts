@@ -1,6 +1,6 @@
 import t from 'tap'
-import { describeClient } from '../../../lib/session/commands/client-info.ts'
-import { type Client, sessionRig } from '../session-rig.ts'
+import { describeClient } from '../../lib/session/client-info.ts'
+import { type Client, sessionRig } from './session-rig.ts'
 
 t.test('a client is described by its user, its connection, and what the application says of both', async (t) => {
   const rig = await sessionRig(t, { authenticated: false })
