@@ -14,7 +14,7 @@ export type Readiness = 'pending' | 'ready' | 'over'
 /** What the requests need of their session. */
 export interface RequestedSession {
   readonly readiness: Readiness
-  readonly subscriptions: ReadonlyMap<string, Subscription>
+  readonly subscriptions: { get(channel: string): Subscription | undefined }
   /** Runs a job in order with the client's commands of the same lane. */
   runInLane(rules: LaneRules, work: () => Promise<void>): void
   /** Subscribes the client to a channel. Never rejects. */

@@ -22,6 +22,7 @@ import { ReplyBatch } from './reply-batch.ts'
 import type { SessionConnection, SessionServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
 import type { Subscription } from './subscription.ts'
+import { Subscriptions, type SubscriptionsView } from './subscriptions.ts'
 
 /**
  * - `new`: the client has not sent `connect`.
@@ -35,7 +36,7 @@ type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ende
 
 // Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
 const MAX_LINES = 1_000
-const NO_SUBSCRIPTIONS: ReadonlyMap<string, Subscription> = new Map()
+const NO_SUBSCRIPTIONS: SubscriptionsView = new Subscriptions()
 
 /** What clients may command, and what the application may do for them, as functions of a session. */
 export interface SessionCommands {
@@ -64,7 +65,7 @@ export class Session implements Subscriber, ConnectionSession {
   /** There until the client is connected. */
   #opening: Opening | undefined
   // What follows is there while it is used. Most connections are idle, and there are many of them.
-  #subscriptions: Map<string, Subscription> | undefined
+  #subscriptions: Subscriptions | undefined
   #lanes: Lanes | undefined
   #replies: ReplyBatch | undefined
   #requests: ApplicationRequests | undefined
@@ -102,16 +103,16 @@ export class Session implements Subscriber, ConnectionSession {
     return this.connection.maxSubscriptions
   }
 
-  get subscriptions(): ReadonlyMap<string, Subscription> {
+  get subscriptions(): SubscriptionsView {
     return this.#subscriptions ?? NO_SUBSCRIPTIONS
   }
 
   get channels(): string[] {
-    return [...this.subscriptions.keys()]
+    return Array.from(this.subscriptions, ({ channel }) => channel)
   }
 
   isOn(channel: string): boolean {
-    return this.subscriptions.has(channel) || this.#requests?.asksFor(channel) === true
+    return this.subscriptions.get(channel) !== undefined || this.#requests?.asksFor(channel) === true
   }
 
   /** Describes the client to others; JSON text. Asked for once it is connected. */
@@ -311,19 +312,19 @@ export class Session implements Subscriber, ConnectionSession {
     this.#opening = undefined
     this.#requests?.end()
     this.#lanes?.clear()
-    for (const subscription of [...this.subscriptions.values()]) subscription.drop(UNSUBSCRIBE.disconnected)
+    for (const subscription of this.subscriptions) subscription.drop(UNSUBSCRIBE.disconnected)
   }
 
   /** Enters a subscription that is being made. */
   enter(subscription: Subscription): void {
-    this.#subscriptions ??= new Map()
-    this.#subscriptions.set(subscription.channel, subscription)
+    this.#subscriptions ??= new Subscriptions()
+    this.#subscriptions.add(subscription)
   }
 
   /** Takes out a subscription that has ended. */
-  remove({ channel }: Subscription): void {
-    if (this.subscriptions.size === 1) this.#subscriptions = undefined
-    else this.#subscriptions?.delete(channel)
+  remove(subscription: Subscription): void {
+    this.#subscriptions?.delete(subscription)
+    if (this.subscriptions.size === 0) this.#subscriptions = undefined
   }
 
   /**

@@ -6,13 +6,18 @@ import type { ClientContext, UnsubscribeContext } from '../options/hooks.ts'
 import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import { unsubscribePush } from '../protocol/replies.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
+import { findDeclared } from './declared-channel.ts'
 import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
 import type { SessionLog } from './session-log.ts'
 
 /** What a subscription needs of its session. */
 export interface SubscribedSession extends Subscriber {
-  readonly services: { readonly hub: Hub; readonly wheel: TimerWheel }
-  readonly subscriptions: ReadonlyMap<string, Subscription>
+  readonly services: {
+    readonly hub: Hub
+    readonly wheel: TimerWheel
+    findChannel(name: string): DeclaredChannel | undefined
+  }
+  readonly subscriptions: { get(channel: string): Subscription | undefined }
   readonly log: SessionLog
   /** Takes a subscription out of `subscriptions`. */
   remove(subscription: Subscription): void
@@ -25,7 +30,6 @@ export class Subscription implements Timed {
   readonly #session: SubscribedSession
   readonly channel: string
   readonly definition: ChannelDefinition
-  readonly params: Readonly<Record<string, string>>
   /** The server subscribed the client, which does not subscribe again by itself if publications are lost. */
   readonly byServer: boolean
   /** Describes the client on this channel, if the application describes it differently here; JSON text. */
@@ -37,12 +41,16 @@ export class Subscription implements Timed {
   live = false
   wheelTick = -1
 
-  constructor(session: SubscribedSession, channel: string, { definition, params }: DeclaredChannel, byServer: boolean) {
+  constructor(session: SubscribedSession, channel: string, definition: ChannelDefinition, byServer: boolean) {
     this.#session = session
     this.channel = channel
     this.definition = definition
-    this.params = params
     this.byServer = byServer
+  }
+
+  /** What stands in the channel's name for the parameters of its pattern. Found anew: a copy would be kept for each. */
+  get params(): DeclaredChannel['params'] {
+    return findDeclared(this.#session.services, this.channel).params
   }
 
   /** False once it has ended, even if it was never live. */
@@ -61,20 +69,20 @@ export class Subscription implements Timed {
   drop({ code, reason }: Disconnect): void {
     if (!this.isHeld) return
     const { hub, wheel } = this.#session.services
-    const { channel, params, definition } = this
+    const { channel, definition } = this
     this.#session.remove(this)
     wheel.delete(this)
     hub.unsubscribe(this.#session, channel)
     this.presence?.remove()
     const { onUnsubscribe } = definition.hooks
     if (!this.live || onUnsubscribe === undefined) return
-    void this.#runHook(onUnsubscribe, { ...this.#session.client(), channel, params, code, reason })
+    void this.#runHook(onUnsubscribe, { code, reason })
   }
 
   /** Nobody waits for the hook. */
-  async #runHook(onUnsubscribe: (context: UnsubscribeContext) => unknown, context: UnsubscribeContext): Promise<void> {
+  async #runHook(onUnsubscribe: (context: UnsubscribeContext) => unknown, end: Disconnect): Promise<void> {
     try {
-      await onUnsubscribe(context)
+      await onUnsubscribe({ ...this.#session.client(), channel: this.channel, params: this.params, ...end })
     } catch (thrown) {
       this.#session.log.failed({ err: loggable(thrown), hook: 'onUnsubscribe' }, 'channel hook failed')
     }

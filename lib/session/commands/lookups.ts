@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
+import { findDeclared } from '../declared-channel.ts'
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
-import { findDeclared } from './declared-channel.ts'
 import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.
@@ -15,7 +15,7 @@ const LARGE = 16_384
 /** `history`: a page of what is kept, or the newest position alone. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
-  const target = findDeclared(session, channel)
+  const target = findDeclared(session.services, channel)
   if (target.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
   await allowHistory(session, channel, target, { limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
@@ -72,7 +72,7 @@ export async function presenceStats(session: Session, command: CommandOf<'presen
 }
 
 function findPresent(session: Session, channel: string): DeclaredChannel {
-  const target = findDeclared(session, channel)
+  const target = findDeclared(session.services, channel)
   if (target.definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
   return target
 }

@@ -119,25 +119,29 @@ export async function mayRecover(
   subscription: Subscription,
   since: Position | undefined
 ): Promise<boolean> {
-  const { channel, params, definition, byServer } = subscription
+  const { channel, definition, byServer } = subscription
   const { onHistory } = definition.hooks
   if (since === undefined || definition.history === undefined) return true
   return isAllowed(async () => {
     // For the client's own command the scope's hooks have run already.
     if (byServer) await session.runGuard(definition)
+    if (onHistory === undefined) return
     const query = { limit: -1, since, reverse: false }
-    answerOf(await session.services.deadline.wait(onHistory?.({ ...session.client(), channel, params, ...query })))
+    const context = { ...session.client(), channel, params: subscription.params, ...query }
+    answerOf(await session.services.deadline.wait(onHistory(context)))
   })
 }
 
 /** Whether a subscription that is being made is sent who joins and who leaves; `asked` if the client asked for it. */
 export async function mayReceiveJoins(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
-  const { channel, params, definition, byServer } = subscription
+  const { channel, definition, byServer } = subscription
   const { joinLeave, hooks } = definition
   if (!joinLeave || !(asked || joinLeave === 'always')) return false
   return isAllowed(async () => {
     if (byServer) await session.runGuard(definition)
-    answerOf(await session.services.deadline.wait(hooks.onPresence?.({ ...session.client(), channel, params })))
+    if (hooks.onPresence === undefined) return
+    const context = { ...session.client(), channel, params: subscription.params }
+    answerOf(await session.services.deadline.wait(hooks.onPresence(context)))
   })
 }
 

@@ -9,10 +9,10 @@ import { subscribeResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
 import { describeClient } from '../client-info.ts'
+import { findDeclared } from '../declared-channel.ts'
 import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
-import { findDeclared } from './declared-channel.ts'
 import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
 
 // A join or leave costs its sender at least so many bytes for each receiver: to write it costs as much as many bytes do.
@@ -20,11 +20,11 @@ const LEAST_ANNOUNCED = 1_024
 
 /** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
-  const declared = findDeclared(session, channel)
+  const { definition } = findDeclared(session.services, channel)
   const { subscriptions } = session
-  if (subscriptions.has(channel)) throw new ChannelError(ERROR.alreadySubscribed.code)
+  if (subscriptions.get(channel) !== undefined) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
-  const subscription = new Subscription(session, channel, declared, byServer)
+  const subscription = new Subscription(session, channel, definition, byServer)
   session.enter(subscription)
   return subscription
 }

@@ -4,10 +4,10 @@ import { userKey } from '../../input/user-key.ts'
 import { runValidator } from '../../input/validator.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
+import { findDeclared } from '../declared-channel.ts'
 import type { Place } from '../lanes.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
-import { findDeclared } from './declared-channel.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 
@@ -20,7 +20,7 @@ export async function publish(
 ): Promise<void> {
   const { channel } = command.request
   plainOnly(command.request)
-  const { definition, params } = findDeclared(session, channel)
+  const { definition, params } = findDeclared(session.services, channel)
   const onPublish = publishHook(session, definition)
   if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
   await session.runGuard(definition)

@@ -45,7 +45,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
 
 /** The application subscribes a client that is connected already. */
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
-  if (session.subscriptions.has(channel)) return
+  if (session.subscriptions.get(channel) !== undefined) return
   const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
   session.push(subscribePush(channel, prepared.result()))
   prepared.begin()

@@ -1,3 +1,4 @@
+import type { SubscribeGrant } from '../../options/hooks.ts'
 import type { Claims } from '../../options/options.ts'
 import { ChannelError, ERROR, type ErrorReply } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
@@ -22,14 +23,16 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   plainOnly(command.request)
   refuseUnsafeIntegers(text, 'subscribe')
   const subscription = openSubscription(session, channel, false)
-  const { definition, params } = subscription
+  const { definition } = subscription
   try {
     const onSubscribe = subscribeHook(session, definition)
     await session.runGuard(definition)
     const claims = definition.token ? await verifySubscription(session, subscription, token, ONCE) : undefined
-    const context = { ...session.client(), channel, params, data, token, claims }
-    const { deadline } = session.services
-    const grant = (onSubscribe === true ? undefined : answerOf(await deadline.wait(onSubscribe(context)))) ?? {}
+    let grant: SubscribeGrant = {}
+    if (onSubscribe !== true) {
+      const context = { ...session.client(), channel, params: subscription.params, data, token, claims }
+      grant = answerOf(await session.services.deadline.wait(onSubscribe(context))) ?? {}
+    }
     stillHeld(subscription)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)

@@ -44,7 +44,7 @@ t.test('the subscriptions are made together, and nothing of them comes before th
   })
   t.match(await client.heard(), [{ push: { channel: 'a', pub: { data: 3, offset: 3 } } }])
   t.same(client.session.channels, ['a', 'b'], 'one that is named twice is one')
-  t.ok([...client.session.subscriptions.values()].every(({ byServer, live }) => byServer && live))
+  t.ok([...client.session.subscriptions].every(({ byServer, live }) => byServer && live))
 })
 
 t.test('the others have heard of it when it is done', async (t) => {

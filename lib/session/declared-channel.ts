@@ -1,13 +1,17 @@
-import { runValidator } from '../../input/validator.ts'
-import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import { isChannelName } from '../../protocol/channel-name.ts'
-import type { DeclaredChannel } from '../definition.ts'
-import type { Session } from '../session.ts'
+import { runValidator } from '../input/validator.ts'
+import { ChannelError, ERROR } from '../protocol/channel-errors.ts'
+import { isChannelName } from '../protocol/channel-name.ts'
+import type { DeclaredChannel } from './definition.ts'
+
+/** Finds the pattern that a channel's name matches. */
+interface Patterns {
+  findChannel(name: string): DeclaredChannel | undefined
+}
 
 /** Finds what was declared for a channel. Throws 107 if the name is not valid, and 102 if no pattern matches it. */
-export function findDeclared({ services }: Session, channel: string): DeclaredChannel {
+export function findDeclared(patterns: Patterns, channel: string): DeclaredChannel {
   if (!isChannelName(channel)) throw new ChannelError(ERROR.badRequest.code)
-  const match = services.findChannel(channel)
+  const match = patterns.findChannel(channel)
   if (match === undefined) throw new ChannelError(ERROR.unknownChannel.code)
   const { definition, params } = match
   const validator = definition.validators.params
