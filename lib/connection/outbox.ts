@@ -33,12 +33,6 @@ export interface SharedBatches {
   handOut(turn: Turn): void
 }
 
-/** Frames gathered for one outbox. */
-export interface PrivateBatch extends Batch {
-  /** True while it has something to hand out. */
-  readonly pending: boolean
-}
-
 interface Delivery {
   readonly chunk: Buffer
   readonly count: number
@@ -59,8 +53,8 @@ export class Outbox implements Flushable {
   readonly #limits: OutboxLimits
   /** What gathers frames for this outbox and others: the feeds of the channels that its client is subscribed to. */
   feeds: SharedBatches | undefined
-  /** What gathers frames for this outbox alone: the replies to its client, if it speaks the channel protocol. */
-  replies: PrivateBatch | undefined
+  /** What is gathered for this outbox alone, while something is: the replies to a client of the channel protocol. */
+  replies: Batch | undefined
   /** This turn's frames. */
   #chunks: Buffer[] = []
   #chunkBytes = 0
@@ -190,7 +184,7 @@ export class Outbox implements Flushable {
 
   /** True if what is delivered at the end of a turn is all that this outbox gets in that turn. */
   #isAlone(moment: 'end' | 'last'): boolean {
-    if (this.#chunks.length > 0 || this.#held || this.replies?.pending) return false
+    if (this.#chunks.length > 0 || this.#held || this.replies !== undefined) return false
     return moment === 'last' || this.feeds?.size === 1
   }
 

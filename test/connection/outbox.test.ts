@@ -304,10 +304,9 @@ t.test('case 129: an error once the reader reads again is reported, and doesn’
 })
 
 /** Replies of which there may be some. */
-function replies(outbox: Outbox) {
-  const batch = { isPrivate: true, pending: false, handOut: (moment: string) => void moments.push(moment) }
+function replies() {
+  const batch = { isPrivate: true, handOut: (moment: string) => void moments.push(moment) }
   const moments: string[] = []
-  outbox.replies = batch
   return { batch, moments }
 }
 
@@ -341,17 +340,18 @@ t.test('what is all that comes in a turn is written at once at its end', async (
 
 t.test('replies that were gathered leave with what is delivered, in order', async (t) => {
   const { stream, turn, outbox } = make()
-  const { batch, moments } = replies(outbox)
-  batch.pending = true
+  const { batch, moments } = replies()
+  outbox.replies = batch
   outbox.deliver(frameOf('1'), 1, undefined, 'last')
   t.same(stream.taken, [])
   turn.flush()
   await stream.drain()
-  batch.pending = false
+  outbox.replies = undefined
   outbox.deliver(frameOf('2'), 1, undefined, 'last')
   await stream.drain()
   t.same(texts(stream), ['1', '2'])
   t.same(moments, [], 'nobody gathers')
+  outbox.replies = batch
   turn.addBatch(batch)
   outbox.send(frameOf('3'))
   t.same(moments, ['during'], 'what is sent stands behind them')
