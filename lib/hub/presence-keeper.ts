@@ -9,15 +9,20 @@ export interface PresenceKeeperOptions {
   failed(stage: string, error: unknown): void
 }
 
+/** Who causes joins and leaves to be sent. */
+export interface Announcer {
+  /** Called before each join or leave is sent. */
+  announcing(info: Buffer): void
+}
+
 export interface KeptEntryOptions {
   readonly channel: string
   readonly entry: PresenceEntry
-  /** Milliseconds after which the broker drops an entry that is not refreshed; undefined if there is no presence. */
+  /** Milliseconds after which the broker drops an entry that is not refreshed; undefined for a channel without presence. */
   readonly ttl: number | undefined
   /** Whether the channel's subscribers are sent joins and leaves. */
   readonly joinLeave: boolean
-  /** Called before each join or leave that is sent. */
-  announcing?(): void
+  readonly announcer?: Announcer
 }
 
 // An entry is refreshed so many times within its life: one refresh may fail.
@@ -26,9 +31,8 @@ const REFRESHES = 3
 /** Keeps this node's presence entries in the broker for as long as their subscriptions last. */
 export class PresenceKeeper {
   readonly #options: PresenceKeeperOptions
-  readonly #pending = new Set<Promise<void>>()
-  /** Calls under way, by connection and channel: if an entry is removed and added again, that must be the order. */
-  readonly #latest = new Map<string, Promise<void>>()
+  /** The latest call that is under way for each connection and channel. It settles after those before it. */
+  readonly #calls = new Map<string, Promise<void>>()
 
   constructor(options: PresenceKeeperOptions) {
     this.#options = options
@@ -36,98 +40,104 @@ export class PresenceKeeper {
 
   /** Makes the entry of one subscription. `add()` adds it. */
   keep(options: KeptEntryOptions): KeptEntry {
-    const name = `${options.entry.connection}\n${options.channel}`
-    return new KeptEntry(options, this.#options, this.#latest.get(name), (pending) => this.#track(name, pending))
+    return new KeptEntry(options, this.#options, this.#calls)
   }
 
   /** Resolves once the calls to the broker that were under way are done. */
   async settled(): Promise<void> {
-    await Promise.all(this.#pending)
-  }
-
-  #track(name: string, pending: Promise<void>): void {
-    this.#pending.add(pending)
-    this.#latest.set(name, pending)
-    void pending.then(() => {
-      this.#pending.delete(pending)
-      if (this.#latest.get(name) === pending) this.#latest.delete(name)
-    })
+    await Promise.all(this.#calls.values())
   }
 }
 
 /** One subscription's presence entry. The broker is called for it in order: a leave never overtakes its join. */
 export class KeptEntry implements Timed {
-  readonly #options: KeptEntryOptions
+  // Its members stand side by side, and what belongs to a call is there during the call: each subscriber has an entry.
   readonly #keeper: PresenceKeeperOptions
-  readonly #before: Promise<void> | undefined
-  readonly #track: (pending: Promise<void>) => void
-  #tail: Promise<void> = Promise.resolve()
-  #added = false
-  #announced = false
-  #removed = false
+  readonly #calls: Map<string, Promise<void>>
+  readonly #channel: string
+  readonly #entry: PresenceEntry
+  readonly #ttl: number | undefined
+  readonly #joinLeave: boolean
+  readonly #announcer: Announcer | undefined
+  #isAdded = false
+  #isAnnounced = false
+  #isRemoved = false
   wheelTick = -1
 
-  /** @param before Calls that are still under way for the connection's previous entry on this channel. */
+  /** @param calls The latest call that is under way for each connection and channel. */
   constructor(
-    options: KeptEntryOptions,
+    { channel, entry, ttl, joinLeave, announcer }: KeptEntryOptions,
     keeper: PresenceKeeperOptions,
-    before: Promise<void> | undefined,
-    track: (pending: Promise<void>) => void
+    calls: Map<string, Promise<void>>
   ) {
-    this.#before = before
-    this.#options = options
     this.#keeper = keeper
-    this.#track = track
+    this.#calls = calls
+    this.#channel = channel
+    this.#entry = entry
+    this.#ttl = ttl
+    this.#joinLeave = joinLeave
+    this.#announcer = announcer
   }
 
   /** Adds the entry. Rejects if the broker cannot. */
   async add(): Promise<void> {
-    const { channel, entry, ttl } = this.#options
+    const ttl = this.#ttl
     if (ttl === undefined) return
-    this.#added = true
-    const { broker, limiter } = this.#keeper
-    const add = () => limiter.run(() => broker.addPresence(channel, entry, ttl))
-    const added = this.#before === undefined ? add() : this.#before.then(add)
-    // Later calls wait for it, whether it succeeds or not.
-    this.#tail = added.catch(() => undefined)
-    await added
-    if (!this.#removed) this.#keeper.wheel.set(this, this.#keeper.wheel.now() + ttl / REFRESHES)
+    this.#isAdded = true
+    const { broker, wheel } = this.#keeper
+    await this.#call(() => broker.addPresence(this.#channel, this.#entry, ttl))
+    if (!this.#isRemoved) wheel.set(this, wheel.now() + ttl / REFRESHES)
   }
 
   /** The subscription is made: sends the join. */
   announce(): void {
-    if (!this.#options.joinLeave || this.#announced || this.#removed) return
-    this.#announced = true
+    if (!this.#joinLeave || this.#isAnnounced || this.#isRemoved) return
+    this.#isAnnounced = true
     this.#send('join')
   }
 
   /** The subscription has ended: removes the entry, and sends the leave if the join was sent. */
   remove(): void {
-    if (this.#removed) return
-    this.#removed = true
+    if (this.#isRemoved) return
+    this.#isRemoved = true
     const { broker, wheel } = this.#keeper
-    const { channel, entry } = this.#options
     wheel.delete(this)
-    if (this.#added) this.#queue(() => broker.removePresence(channel, entry.connection))
-    if (this.#announced) this.#send('leave')
+    if (this.#isAdded) this.#queue(() => broker.removePresence(this.#channel, this.#entry.connection))
+    if (this.#isAnnounced) this.#send('leave')
   }
 
   /** The wheel calls this when the entry has to be refreshed. */
   onDue(now: number): number {
-    const { channel, entry, ttl } = this.#options
-    this.#queue(() => this.#keeper.broker.addPresence(channel, entry, ttl as number))
-    return now + (ttl as number) / REFRESHES
+    const ttl = this.#ttl as number
+    this.#queue(() => this.#keeper.broker.addPresence(this.#channel, this.#entry, ttl))
+    return now + ttl / REFRESHES
   }
 
   #send(kind: 'join' | 'leave'): void {
-    const { channel, entry, announcing } = this.#options
-    announcing?.()
-    this.#queue(() => this.#keeper.broker.publishPresence(channel, kind, entry.info))
+    this.#announcer?.announcing(this.#entry.info)
+    this.#queue(() => this.#keeper.broker.publishPresence(this.#channel, kind, this.#entry.info))
   }
 
+  /** Calls the broker, without anybody who waits for it. */
   #queue(job: () => Promise<void>): void {
-    const { limiter } = this.#keeper
-    this.#tail = this.#tail.then(() => limiter.run(job)).catch((error) => this.#keeper.failed('presence', error))
-    this.#track(this.#tail)
+    this.#call(job).catch((error) => this.#keeper.failed('presence', error))
+  }
+
+  /**
+   * Calls the broker once the calls before are done, whether they have succeeded or not. They may be those of the entry
+   * that the connection had on the channel before: one that is removed and added again must not be removed last.
+   */
+  #call(job: () => Promise<void>): Promise<void> {
+    const name = `${this.#entry.connection}\n${this.#channel}`
+    const before = this.#calls.get(name)
+    const run = () => this.#keeper.limiter.run(job)
+    const call = before === undefined ? run() : before.then(run)
+    const settled: Promise<void> = call
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#calls.get(name) === settled) this.#calls.delete(name)
+      })
+    this.#calls.set(name, settled)
+    return call
   }
 }

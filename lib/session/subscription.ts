@@ -1,6 +1,6 @@
 import type { Subscriber } from '../hub/cursor.ts'
 import type { Hub } from '../hub/hub.ts'
-import type { KeptEntry } from '../hub/presence-keeper.ts'
+import type { Announcer, KeptEntry } from '../hub/presence-keeper.ts'
 import { loggable } from '../input/loggable.ts'
 import type { ClientContext, UnsubscribeContext } from '../options/hooks.ts'
 import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
@@ -9,6 +9,9 @@ import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { findDeclared } from './declared-channel.ts'
 import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
 import type { SessionLog } from './session-log.ts'
+
+// A join or leave costs its sender at least so many bytes for each receiver: to write it costs as much as many bytes do.
+const LEAST_ANNOUNCED = 1_024
 
 /** What a subscription needs of its session. */
 export interface SubscribedSession extends Subscriber {
@@ -22,11 +25,12 @@ export interface SubscribedSession extends Subscriber {
   /** Takes a subscription out of `subscriptions`. */
   remove(subscription: Subscription): void
   push(text: string): void
+  spend(bytes: number): void
   client(): ClientContext
 }
 
 /** One client's subscription to one channel, from the command or request that asks for it to its end. */
-export class Subscription implements Timed {
+export class Subscription implements Announcer, Timed {
   readonly #session: SubscribedSession
   readonly channel: string
   readonly definition: ChannelDefinition
@@ -86,6 +90,12 @@ export class Subscription implements Timed {
     } catch (thrown) {
       this.#session.log.failed({ err: loggable(thrown), hook: 'onUnsubscribe' }, 'channel hook failed')
     }
+  }
+
+  /** A join or leave of the client is sent to all subscribers of the channel that receive those. */
+  announcing(info: Buffer): void {
+    const { hub } = this.#session.services
+    this.#session.spend(hub.audienceOf(this.channel) * Math.max(LEAST_ANNOUNCED, info.length))
   }
 
   /** The wheel calls this once the subscription's time is over. */

@@ -4,6 +4,8 @@ import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
+import { idle } from '../support/idle.ts'
+import { pending } from '../support/pending.ts'
 
 class Scribe extends MemoryBroker {
   readonly calls: string[] = []
@@ -39,7 +41,7 @@ function rig() {
       entry: { connection: 'c', user: 'u', info: Buffer.from('{}') },
       ttl: options.ttl,
       joinLeave: options.joinLeave ?? false,
-      announcing: () => broker.calls.push('announcing')
+      announcer: { announcing: (info) => broker.calls.push(`announcing ${info}`) }
     })
   return { clock, broker, failures, presence, keep }
 }
@@ -57,10 +59,10 @@ t.test('comes, is refreshed thrice in its life, goes', async (t) => {
   await presence.settled()
   clock.advance(5_000)
   t.same(
-    broker.calls.filter((call) => call !== 'announcing'),
+    broker.calls.filter((call) => !call.startsWith('announcing')),
     ['add', 'join', 'add', 'add', 'remove', 'leave']
   )
-  t.equal(broker.calls.filter((call) => call === 'announcing').length, 2)
+  t.equal(broker.calls.filter((call) => call === 'announcing {}').length, 2)
 })
 
 t.test('nothing to do where a channel wants neither', async (t) => {
@@ -92,4 +94,28 @@ t.test('a broker that is away', async (t) => {
   entry.remove()
   await presence.settled()
   t.same(failures, ['presence'])
+})
+
+t.test('an entry that takes the place of another is not removed by what the other has yet to do', async (t) => {
+  const { broker, presence, keep } = rig()
+  const release = pending()
+  const { removePresence } = broker
+  broker.removePresence = async () => {
+    await release.promise
+    await removePresence.call(broker)
+  }
+  const former = keep({ ttl: 3_000, joinLeave: true })
+  await former.add()
+  former.announce()
+  former.remove()
+  const present = keep({ ttl: 3_000, joinLeave: true })
+  const added = present.add()
+  present.announce()
+  await idle()
+  const made = () => broker.calls.filter((call) => !call.startsWith('announcing'))
+  t.same(made(), ['add', 'join'])
+  release.resolve()
+  await added
+  await presence.settled()
+  t.same(made(), ['add', 'join', 'remove', 'leave', 'add', 'join'])
 })

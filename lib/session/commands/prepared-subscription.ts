@@ -15,9 +15,6 @@ import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
 import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
 
-// A join or leave costs its sender at least so many bytes for each receiver: to write it costs as much as many bytes do.
-const LEAST_ANNOUNCED = 1_024
-
 /** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
   const { definition } = findDeclared(session.services, channel)
@@ -142,9 +139,8 @@ async function enterPresence(session: Session, subscription: Subscription, info:
   const { presenceTtl: ttl, joinLeave } = definition
   if (ttl === undefined && !joinLeave) return
   const entry = { connection: connection.id, user: user?.sub ?? '', info: subscription.info ?? session.description }
-  const announcing = () =>
-    session.spend(services.hub.audienceOf(channel) * Math.max(LEAST_ANNOUNCED, entry.info.length))
-  subscription.presence = services.presence.keep({ channel, entry, ttl, joinLeave: joinLeave !== false, announcing })
+  const options = { channel, entry, ttl, joinLeave: joinLeave !== false, announcer: subscription }
+  subscription.presence = services.presence.keep(options)
   await subscription.presence.add()
 }
 
