@@ -74,7 +74,7 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
     socket.closeWith(CLOSE.tryAgainLater)
     return
   }
-  // What a handler was doing for a client that has gone meanwhile is no fault of the handler's.
+  // If the connection has ended meanwhile, an error that follows from it is not the handler's fault.
   if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
   else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
   socket.sendError('internal')

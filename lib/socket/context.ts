@@ -12,7 +12,7 @@ export interface Streams {
   subscribe(socket: Connection, channel: string, options: SubscribeOptions | undefined): Promise<SubscribeResult>
   unsubscribe(socket: Connection, channel: string): void
   publish(channel: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult>
-  /** The socket is gone: drop its subscriptions. */
+  /** The socket has ended: its subscriptions are removed. */
   closed(socket: Connection): void
   /** The socket's reader took what waited for it. */
   caughtUp(socket: Connection): void

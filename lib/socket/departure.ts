@@ -19,25 +19,25 @@ export interface DepartureReception {
   sayFarewell(): void
 }
 
-/** How the handler of a connection learns that it has to end, and how the connection ends after it. */
+/** Asks the handler of a connection to end, and closes the connection after it. */
 export class Departure {
   readonly #owner: DepartureOwner
   #abort: AbortController | undefined
-  #ended: boolean
+  #isAborted: boolean
   /** The connection's turn in a drain has come. */
   draining = false
 
-  /** @param ended The connection is gone. */
-  constructor(owner: DepartureOwner, ended: boolean) {
+  /** @param isClosed The connection has ended, so the signal is aborted from the start. */
+  constructor(owner: DepartureOwner, isClosed: boolean) {
     this.#owner = owner
-    this.#ended = ended
+    this.#isAborted = isClosed
   }
 
   /** Aborts when the connection ends, or when its turn comes in a drain. */
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = guardedController((thrown) => this.#owner.listenerFailed('abort', thrown))
-      if (this.#ended) this.#abort.abort()
+      if (this.#isAborted) this.#abort.abort()
     }
     return this.#abort.signal
   }
@@ -61,9 +61,9 @@ export class Departure {
     else void answered.then(() => this.#owner.closeWith(CLOSE.restart))
   }
 
-  /** The connection is gone, or goes now. */
+  /** The handler is to end: the connection has ended, or its turn in a drain has come. */
   end(): void {
-    this.#ended = true
+    this.#isAborted = true
     this.#abort?.abort()
   }
 }

@@ -34,7 +34,7 @@ export class Farewell implements Timed {
     return Number.POSITIVE_INFINITY
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   cancel(): void {
     this.#wheel.delete(this)
   }

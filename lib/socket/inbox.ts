@@ -6,7 +6,7 @@ import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.t
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
-/** Stands for a binary message, whose bytes nobody wants. */
+/** Stands for a binary message. It is refused, so its bytes are not kept. */
 export const BINARY = Symbol('binary')
 
 // As long as an idempotency key may be.

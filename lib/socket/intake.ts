@@ -31,7 +31,7 @@ export class Intake {
   #rates: Rates | undefined
   #excess: Excess | undefined
   #allowance: Allowance | undefined
-  /** Made once somebody wants the socket not to be read. */
+  /** Made when reading is paused for the first time. */
   #reading: Reading | undefined
 
   constructor(options: IntakeOptions, context: Pick<SocketContext, 'wheel' | 'userRate'>, owner: IntakeOwner) {
@@ -49,7 +49,7 @@ export class Intake {
     return this.#rates
   }
 
-  /** A message came that can be answered: false if it is dropped, which the client is told. `text`: it may be a request. */
+  /** A message came. False if it is dropped; the client gets a notice. `text`: the message may be a request. */
   takeMessage(bytes: number, text?: Buffer): boolean {
     const now = this.#context.wheel.now()
     const retryAfter = this.#ratesAt(now).take(this.#owner.user, bytes, now)
@@ -59,7 +59,7 @@ export class Intake {
     return false
   }
 
-  /** A command came: false if it is refused, which whoever answers commands says. */
+  /** A command came. False if it is refused; the caller answers it. */
   takeCommand(bytes: number): boolean {
     const now = this.#context.wheel.now()
     if (this.#ratesAt(now).take(this.#owner.user, bytes, now) === 0) return true
@@ -75,7 +75,7 @@ export class Intake {
     if (wait > 0 && this.#made().holdFor(wait)) this.#owner.overRate()
   }
 
-  /** A ping came, or a pong that nobody asked for; false if there are too many. */
+  /** A ping or an unsolicited pong came. False if there are too many. */
   takeControl(): boolean {
     const now = this.#context.wheel.now()
     if (this.#ratesAt(now).takeControl(now)) return true
@@ -117,7 +117,7 @@ export class Intake {
     this.#reading?.end()
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   end(): void {
     this.#reading?.end()
     this.#excess?.end()

@@ -59,7 +59,7 @@ export class Liveness implements Timed {
     return this.#extendedTo ?? this.#owner.settings.expiresAt
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   end(): void {
     this.#context.wheel.delete(this)
   }
@@ -82,12 +82,12 @@ export class Liveness implements Timed {
     this.#heartbeat.heard()
   }
 
-  /** A pong came; false if nobody asked for it. */
+  /** A pong came. False if it is unsolicited. */
   ponged(payload: Buffer): boolean {
     return this.#measure(this.#heartbeat.ponged(payload, this.#context.wheel.now()))
   }
 
-  /** The session's ping was answered; false if nobody had asked for that. */
+  /** The session's ping was answered. False if the answer is unsolicited. */
   answered(): boolean {
     return this.#measure(this.#heartbeat.answered(this.#context.wheel.now()))
   }

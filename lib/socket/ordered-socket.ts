@@ -158,7 +158,7 @@ export abstract class OrderedSocket extends GuardedSocket {
     super.terminate()
   }
 
-  /** @internal The connection is gone: what still waits is dropped. */
+  /** @internal The connection has ended: what still waits is dropped. */
   endSending(): void {
     this.#outbox?.close()
   }

@@ -329,7 +329,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     this.intake.allow(this.#stream, bytes, exceeded)
   }
 
-  /** @internal The session's ping was answered, or an answer came that nobody had asked for. */
+  /** @internal The session's ping was answered, or an unsolicited answer came. */
   pingAnswered(): void {
     if (!this.#liveness.answered()) this.intake.takeControl()
   }

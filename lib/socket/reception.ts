@@ -129,7 +129,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     return this.#dialogue?.ask(data, options) ?? Promise.reject(new RequestsOffError())
   }
 
-  /** A message came. False if nobody listens to it. */
+  /** A message came. False if the application has no listener for it. */
   receive(data: unknown, isBinary: boolean): boolean {
     if (this.#isIgnoring) return true
     const { session } = this.#owner
@@ -192,7 +192,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     this.#intake?.endReading()
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   end(): void {
     this.#intake?.end()
     this.#farewell?.cancel()

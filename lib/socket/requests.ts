@@ -28,7 +28,7 @@ export interface RequestOptions {
   timeout?: number | undefined
 }
 
-/** What a route said about requests. */
+/** What a route declares about requests. */
 export interface RequestRules {
   /** Answers the client's requests. */
   respond?: ((data: unknown) => unknown) | undefined
@@ -133,7 +133,7 @@ export class Requests {
       return true
     }
     if (!this.#rules.requests) return false
-    // A reply that nobody waits for any more is dropped.
+    // A reply that came too late is dropped.
     const error = 'error' in message ? Object.assign(new RequestRefusedError(), { cause: message.error }) : undefined
     this.#asked?.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
     return true
@@ -147,7 +147,7 @@ export class Requests {
     return true
   }
 
-  /** The connection is gone. */
+  /** The connection has ended. */
   end(): void {
     for (const question of [...(this.#asked?.values() ?? [])]) question.settle({ error: new SocketClosedError() })
   }
@@ -207,7 +207,7 @@ export class Requests {
     this.#owner.sendText(replyMessage(id, serializer === undefined ? stringify(data ?? null) : serializer(data)))
   }
 
-  /** The client is told the code of an error that is meant for it, and of anything else only that it was. */
+  /** If the error is meant for the client, it gets its code; otherwise it gets `internal`, or `unavailable`. */
   #fail(id: number, error: unknown): void {
     if (isChannelError(error)) {
       const { code, message } = error

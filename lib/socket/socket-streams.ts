@@ -19,7 +19,7 @@ export interface PresenceRules {
 export interface SocketStreamsOptions {
   readonly hub: Hub
   readonly presence: PresenceKeeper
-  /** What the channel was declared with; undefined for one that nobody declared. */
+  /** What the channel was declared with; undefined if it is not declared. */
   findChannel(name: string): PresenceRules | undefined
 }
 
