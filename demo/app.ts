@@ -13,7 +13,7 @@ import sockets from './routes/sockets.ts'
 import tokens from './routes/tokens.ts'
 import type { Settings } from './settings.ts'
 
-// A request's head that comes in drops ends with a 408 this long after it began, within the interval of the checks.
+// If a request's head arrives in drops, it ends with a 408 this long after it began, within the interval of the checks.
 const HEADERS_TIMEOUT = 15_000
 const REQUEST_TIMEOUT = 30_000
 const CHECK_INTERVAL = 5_000
@@ -26,12 +26,12 @@ export async function buildApp(
 ): Promise<FastifyInstance> {
   const app = Fastify({
     logger,
-    // A client that keeps its connection for a next request doesn't hold up the close.
+    // A client that keeps its connection for a next request must not delay the close.
     forceCloseConnections: 'idle',
     requestTimeout: REQUEST_TIMEOUT,
     http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_INTERVAL },
     bodyLimit: BODY_LIMIT,
-    // Left to itself the validator takes 5 for '5': what does not match is to be told, not mended.
+    // By default the validator converts '5' to 5. Here a wrong type is reported instead.
     ajv: { customOptions: { coerceTypes: false } }
   })
   const registry = new Registry()

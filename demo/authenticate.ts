@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 
 const UnauthorizedError = createError('UNAUTHORIZED', 'Unauthorized', 401)
 
-/** An `onRequest` hook of HTTP routes. However a token is wrong, the answer is the same: it helps nobody to guess. */
+/** An `onRequest` hook of HTTP routes. Every fault of a token gets the same answer, so that it helps no attacker. */
 export async function authenticate(request: FastifyRequest): Promise<void> {
   try {
     await request.jwtVerify()
@@ -14,13 +14,13 @@ export async function authenticate(request: FastifyRequest): Promise<void> {
   if (userOf(request) === undefined) throw new UnauthorizedError()
 }
 
-/** The user a verified token was made out to. */
+/** The user of a verified token. */
 export function userOf({ user }: FastifyRequest): string | undefined {
   const { sub } = user as { sub?: unknown }
   return typeof sub === 'string' && sub !== '' ? sub : undefined
 }
 
-/** True if a verified token was given for the administrator key. */
+/** True if the demo gave a verified token for the administrator key. */
 export function isAdmin({ user }: FastifyRequest): boolean {
   return (user as { admin?: unknown }).admin === true
 }

@@ -3,40 +3,40 @@ import type { FastifyInstance } from 'fastify'
 import type { RealtimeSocket } from 'fastify-realtime'
 import { Peer } from './peer.ts'
 
-/** What the page's panel "Break it" can ask for. */
+/** The actions of the page's panel "Break it". */
 export type BreakAction = 'restart' | 'kill' | 'redis' | 'cut'
 
 export interface BreakState {
-  /** How many processes serve the demo beside the primary one; 0 where there is but one process. */
+  /** How many processes serve the demo besides the primary process; 0 if there is only one process. */
   readonly workers: number
-  /** What is being done now, asked for by whomever. */
+  /** The action in progress, on request of any page. */
   readonly running: BreakAction | null
-  /** Why what was done last did not end well; null where it did. */
+  /** Why the last action failed; null if it succeeded. */
   readonly failure: string | null
-  /** Of each action null where it may be asked for, else a sentence that says why not. */
+  /** For each action: null if it may be requested, otherwise a sentence with the reason. */
   readonly refusals: Readonly<Record<BreakAction, string | null>>
 }
 
-/** What a worker asks the primary process. */
+/** A worker's question to the primary process. */
 export interface BreakQuestion {
-  /** Undefined to only know the state. */
+  /** Undefined: only the state is requested. */
   readonly action?: BreakAction
-  /** The page's own, which `cut` cuts and whose worker `kill` kills. */
+  /** The page's own connection: `cut` cuts it, and `kill` kills its worker. */
   readonly connection?: string
   readonly user: string
 }
 
 export interface BreakAnswer {
-  /** Undefined where it is done, or has begun; else why not. */
+  /** Undefined if the action is done or has begun, otherwise the reason why not. */
   readonly refusal: string | undefined
   readonly state: BreakState
 }
 
-/** What the primary process asks its workers: whether a user's connection is theirs. */
+/** The primary process asks its workers whether they have a user's connection. */
 export interface FindQuestion {
   readonly connection: string
   readonly user: string
-  /** Whether it is to be cut, too. */
+  /** Whether to cut it, too. */
   readonly cut: boolean
 }
 
@@ -45,7 +45,7 @@ export interface FindAnswer {
 }
 
 export interface Breaker {
-  /** Undefined where the primary process does not answer. */
+  /** Undefined if the primary process does not answer. */
   ask(question: BreakQuestion): Promise<BreakAnswer | undefined>
 }
 
@@ -58,10 +58,10 @@ const ALONE: BreakState = {
   refusals: { restart: NO_WORKERS, kill: NO_WORKERS, redis: NO_REDIS, cut: null }
 }
 
-/** The sentence for a connection that nobody has. */
+/** The sentence for a connection that no process has. */
 export const NO_CONNECTION = 'There is no such connection'
 
-/** Breaks what a process that serves the demo can; a worker leaves it to the primary process. */
+/** Breaks what a serving process can break; a worker asks the primary process for the rest. */
 export function createBreaker(app: FastifyInstance): Breaker {
   if (!cluster.isWorker) return { ask: async (question) => askAlone(app, question) }
   const primary = new Peer<BreakQuestion, BreakAnswer>(process, (question) => find(app, question as FindQuestion))
@@ -76,7 +76,7 @@ function askAlone(app: FastifyInstance, { action, connection = '', user }: Break
   return { refusal: found ? undefined : NO_CONNECTION, state }
 }
 
-/** A connection is its user's own to cut, and ends as if a cable were pulled: without a close frame. */
+/** Users may cut their own connections. They end as if a cable were pulled: without a close frame. */
 function find(app: FastifyInstance, { connection, user, cut }: FindQuestion): FindAnswer {
   for (const socket of app.websocketServer.clients as Set<RealtimeSocket>) {
     if (socket.id !== connection || socket.user?.sub !== user) continue

@@ -2,7 +2,7 @@ import type { Position, Realtime } from 'fastify-realtime'
 
 const PAGE = 1_000
 
-/** What stands on a board's channel, one of the three. */
+/** One publication of a board's channel. */
 interface Publication {
   readonly id?: string
   readonly points?: readonly number[]
@@ -11,7 +11,7 @@ interface Publication {
   readonly user?: string
 }
 
-/** How many strokes a clear at this position took away: those since the last one, but for what was undone. */
+/** How many strokes a clear at this position removed: those since the last clear, without those that were undone. */
 export async function countStrokes(realtime: Realtime, channel: string, position: Position): Promise<number> {
   const undone = new Set<string>()
   const lines = new Map<string, string>()
@@ -37,7 +37,7 @@ function lineOf(id: string): string {
   return id.split('.', 1)[0] as string
 }
 
-// A line that somebody else takes back stays where it is.
+// Only the owner of a line can take it back.
 function keyOf(line: string, user: string | undefined): string {
   return JSON.stringify([line, user])
 }

@@ -6,23 +6,24 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
-// Each try asks another free port: between asking and listening somebody else may have taken it.
+// Each try asks for another free port: another process may take a port before Redis listens.
 const TRIES = 3
 const START_TIMEOUT = 10_000
 const STOP_TIMEOUT = 3_000
 const ASK_INTERVAL = 20
-// A Redis that dies of itself is started again, but not in a tight circle.
+// If Redis dies by itself it is started again, but not in a tight loop.
 const REVIVE_DELAY = 1_000
-// As long as a supervisor takes to notice; less, and clients would not.
+// As long as a supervisor needs to notice. With less, clients would not notice.
 const KILLED_FOR = 1_000
 
 /*
- * A shell that outlives us, by a moment: it is told each Redis's process id, and when the pipe to us ends, however we
- * do, it ends the last one and removes its directory. An empty line says that there is none any more.
+ * A shell that outlives this process by a moment. It receives each Redis's process id. When the pipe to this process
+ * ends, for whatever reason, it ends the last Redis and removes its directory. An empty line says that there is no
+ * Redis any more.
  */
 const WATCHDOG = 'while read -r line; do pid=$line; done; test -n "$pid" && kill -9 "$pid"; rm -rf "$0"'
 
-/** The path of `redis-server`: REDIS_SERVER_PATH, or what is on PATH. */
+/** The path of `redis-server`: REDIS_SERVER_PATH, or the program on PATH. */
 export function findRedisServer({ PATH = '', REDIS_SERVER_PATH }: NodeJS.ProcessEnv): string | undefined {
   const places = REDIS_SERVER_PATH
     ? [REDIS_SERVER_PATH]
@@ -30,10 +31,7 @@ export function findRedisServer({ PATH = '', REDIS_SERVER_PATH }: NodeJS.Process
   return places.find(isExecutable)
 }
 
-/**
- * A Redis of the demo's own, on a free port of 127.0.0.1 and with a temporary directory. It lives as long as this
- * process, and no longer.
- */
+/** The demo's own Redis, on a free port of 127.0.0.1 and with a temporary directory. It ends with this process. */
 export class OwnRedis {
   readonly #path: string
   readonly #directory = mkdtempSync(join(tmpdir(), 'whiteboard-redis-'))
@@ -43,7 +41,11 @@ export class OwnRedis {
   #port = 0
   #state: 'running' | 'restarting' | 'stopped' = 'running'
 
-  /** @param died Is told when it ended of itself; it is started again. Rejects where it doesn't start. */
+  /**
+   * Rejects if it does not start.
+   *
+   * @param died Called when Redis ended by itself; it is started again.
+   */
   static async start(path: string, died: () => void): Promise<OwnRedis> {
     const redis = new OwnRedis(path, died)
     for (let left = TRIES; ; left--) {
@@ -62,12 +64,12 @@ export class OwnRedis {
   private constructor(path: string, died: () => void) {
     this.#path = path
     this.#died = died
-    // In a session of its own: Ctrl-C in a terminal is for us, who end the workers first and then this.
+    // In a session of its own: Ctrl-C in a terminal is for this process, which ends the workers first and then Redis.
     this.#watchdog = spawn('/bin/sh', ['-c', WATCHDOG, this.#directory], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true
     })
-    this.#watchdog.stdin?.on('error', () => undefined) // it was ended by somebody: then there is nobody to tell
+    this.#watchdog.stdin?.on('error', () => undefined) // another program ended it: nothing is left to do
   }
 
   get url(): string {
@@ -127,8 +129,8 @@ export class OwnRedis {
       dir: this.#directory,
       save: '',
       appendonly: 'yes',
-      // What it has written before it answers outlives its kill. With `everysec` it holds back writes while the disk
-      // is busy with the last second's: that is for machines that may lose their power, and this one's end is ours.
+      // Data that Redis has written before it answers survives its kill. `everysec` holds back writes while the disk is
+      // busy with those of the last second. That is for machines that may lose power, and here only the process ends.
       appendfsync: 'no',
       loglevel: 'warning'
     }
@@ -163,7 +165,7 @@ export class OwnRedis {
   }
 }
 
-/** Whether it is this process that answers on a port, and has read its file. */
+/** Whether this process answers on a port, and has read its file. */
 function isUp(port: number, pid: number | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = ''
@@ -173,7 +175,7 @@ function isUp(port: number, pid: number | undefined): Promise<boolean> {
       answer += data
       if (/process_id:\d+\r/.test(answer)) socket.destroy()
     })
-    socket.on('error', () => undefined) // as good as no answer: the close that follows says so
+    socket.on('error', () => undefined) // the same as no answer: the close that follows reports it
     socket.once('close', () => resolve(answer.startsWith('+PONG') && answer.includes(`process_id:${pid}\r`)))
   })
 }

@@ -1,6 +1,6 @@
 const TIMEOUT = 5_000
 
-/** A worker, as its primary process sees it, or the primary process, as its workers do. */
+/** A worker from the view of its primary process, or the primary process from the view of a worker. */
 export interface Port {
   send?(message: object, callback: (error: Error | null) => void): boolean
   on(event: 'message', listener: (message: unknown) => void): unknown
@@ -29,7 +29,7 @@ export class Peer<Question, Answer> {
     })
   }
 
-  /** Resolves with undefined where no answer comes: the other side has ended, or hangs. */
+  /** Resolves with undefined if no answer arrives: the other side has ended, or hangs. */
   ask(question: Question): Promise<Answer | undefined> {
     return new Promise((resolve) => {
       const id = ++this.#lastId
@@ -44,7 +44,7 @@ export class Peer<Question, Answer> {
 
   async #reply(id: number, answer: unknown): Promise<void> {
     const body = await answer
-    // Who is not there any more needs no answer.
+    // If the other side has ended, it needs no answer.
     this.#send({ peer: 'answer', id, body }, () => undefined)
   }
 

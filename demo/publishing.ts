@@ -2,7 +2,10 @@ import type { RealtimeSocket } from 'fastify-realtime'
 
 const UNCONFIRMED = new Set(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
 
-/** Publishes what a client sent. While the broker is away the client is told so, and keeps its connection. */
+/**
+ * Publishes a message of a client. While the broker is not available the client gets an error, and keeps its
+ * connection.
+ */
 export async function publishOrExplain(socket: RealtimeSocket, channel: string, data: unknown): Promise<void> {
   try {
     await socket.publish(channel, data)

@@ -15,8 +15,9 @@ const drawn = {
 }
 
 /**
- * A piece of a line: what a pen drew within a quarter of a second or so. Its id is made up by whoever drew it: by it a
- * client knows its own stroke, and one that came twice. Of a line's pieces it is the line's, a dot and a number.
+ * A piece of a line: what a pen drew within a quarter of a second or so. The client that draws it makes up its id. By
+ * the id a client recognises its own stroke, and a stroke that arrives twice. The pieces of one line have the id of the
+ * line, a dot and a number.
  */
 export const Stroke = Type.Object({ id: Type.Optional(Id), ...drawn })
 export type Stroke = Static<typeof Stroke>
@@ -25,7 +26,7 @@ export type Stroke = Static<typeof Stroke>
 export const BoardPublication = Type.Union([Type.Object({ id: Id, ...drawn }), Type.Object({ undo: Id })])
 export type BoardPublication = Static<typeof BoardPublication>
 
-/** What `board.clear` is called with; two calls of one id clear a board once. */
+/** The argument of `board.clear`; two calls with one id clear a board once. */
 export const Clear = Type.Object({ board: BoardParams.properties.board, id: Id })
 
 /** How many strokes were on the board. */
@@ -33,16 +34,16 @@ export const Cleared = Type.Object({ cleared: Type.Integer() })
 
 const Part = Type.Number({ minimum: 0, maximum: 1 })
 
-/** Where a client's pointer is, across and down the board; null once it has left. */
+/** The place of a client's pointer, across and down the board; null once it has left. */
 export const Cursor = Type.Object({ at: Type.Union([Type.Tuple([Part, Part]), Type.Null()]) })
 
-/** The name of an experiment's channel, made up by the page that makes it. */
+/** The name of an experiment's channel, made up by the page that runs it. */
 export const PulseParams = Type.Object({ experiment: Type.String({ pattern: '^[\\w-]{8,64}$' }) })
 
 /** One of the marks that a page publishes while it breaks something, numbered from 0. */
 export const Pulse = Type.Object({ id: Type.String({ pattern: '^\\d{1,6}$' }) })
 
-/** What to break, and the connection that is the page's own. */
+/** What to break, and the page's own connection. */
 export const Breakage = Type.Object({
   action: Type.Enum(['restart', 'kill', 'redis', 'cut']),
   connection: Type.Optional(Type.String({ minLength: 1, maxLength: 128 }))
@@ -51,7 +52,7 @@ export const Breakage = Type.Object({
 /** The name in a room's address. */
 export const RoomParams = Type.Object({ room: Type.String({ minLength: 1, maxLength: 100 }) })
 
-/** `<epoch>:<offset>`, where the client was before. */
+/** `<epoch>:<offset>`, the last position of the client. */
 export const RoomQuery = Type.Object({ since: Type.Optional(Type.String({ maxLength: 4_096 })) })
 
 /** Any JSON object. */

@@ -9,12 +9,13 @@ import { endOnFaults, endOnSignals } from './shutdown.ts'
 import { runWorkers } from './workers.ts'
 
 /*
- * Runs the demo: `npm start`. It logs JSON lines to stdout; Fastify's own says "Server listening at" and the address.
+ * Runs the demo: `npm start`. It logs JSON lines to stdout. The line "Server listening at" with the address is
+ * Fastify's.
  */
 
-// HMAC-SHA256 wants a key as long as its output (RFC 7518 section 3.2).
+// HMAC-SHA256 requires a key as long as its output (RFC 7518 section 3.2).
 const MIN_SECRET_BYTES = 32
-// Node's own is 511. When thousands come back at once, those who find the queue full try again after 1, 3, 7… seconds.
+// Node's default is 511. If thousands come back at once and the queue is full, they try again after 1, 3, 7… seconds.
 const BACKLOG = 4096
 // At most one line in this many milliseconds about connections that could not be accepted.
 const ACCEPT_LOG_INTERVAL = 10_000
@@ -46,7 +47,7 @@ function readWorkers(args: string[]): number {
     if (values.workers === undefined) return 0
     if (/^[1-9]\d?$/.test(values.workers)) return Number(values.workers)
   } catch {
-    // Said below: it is the only option there is.
+    // Reported below: this is the only option.
   }
   throw new SettingsError('the only option is --workers N, with N from 1 to 99')
 }
@@ -54,7 +55,7 @@ function readWorkers(args: string[]): number {
 async function listen(app: FastifyInstance, { host, port, adminKey }: Settings): Promise<void> {
   try {
     const address = await app.listen({ host, port, backlog: BACKLOG })
-    // Of several workers, the primary process prints it once.
+    // If there are workers, the primary process prints it once.
     if (!cluster.isWorker) app.log.info({ address: adminAddress(address, adminKey) }, OPEN_AS_ADMINISTRATOR)
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
@@ -62,7 +63,7 @@ async function listen(app: FastifyInstance, { host, port, adminKey }: Settings):
     else if (code === 'EACCES') fail(app, `port ${port} of ${host} may not be used: set PORT to another one`, { code })
     else fail(app, 'cannot listen', { err })
   }
-  // Out of file descriptors, say: what is connected stays, and connections are accepted again once there are some.
+  // For example out of file descriptors: open connections stay, and new ones are accepted once there are descriptors.
   let last = Number.NEGATIVE_INFINITY
   app.server.on('error', (err) => {
     const now = performance.now()
@@ -83,7 +84,7 @@ function warnOfSecret({ log }: FastifyInstance, { jwtSecret, jwtSecretIsRandom }
 }
 
 main().catch((error) => {
-  // Nothing that logs is there yet: one line of the same form, by hand.
+  // There is no logger yet, so this writes one line of the same form.
   const said = error instanceof SettingsError ? { msg: error.message } : { msg: 'cannot start', err: String(error) }
   process.stdout.write(`${JSON.stringify({ level: 60, time: Date.now(), pid: process.pid, ...said })}\n`, () => {
     process.exit(1)

@@ -1,22 +1,24 @@
 import { randomBytes } from 'node:crypto'
 
-/** What the demo is told by its environment. */
+/** The demo's settings, from its environment. */
 export interface Settings {
   readonly host: string
   readonly port: number
   readonly redisUrl: string | undefined
   readonly jwtSecret: string
-  /** True where JWT_SECRET was not given: tokens end with this process. */
+  /** True if JWT_SECRET was not given: tokens end with this process. */
   readonly jwtSecretIsRandom: boolean
-  /** The key that the demo prints at its start: a browser that has it is an administrator. */
+  /** The key that the demo prints at its start. A browser that has it is an administrator. */
   readonly adminKey: string
-  /** Milliseconds; undefined stands for the package's own default. */
+  /** Milliseconds; undefined stands for the package's default. */
   readonly heartbeat: { readonly interval: number | undefined; readonly timeout: number | undefined }
   /** Milliseconds. */
   readonly drain: { readonly window: number; readonly timeout: number }
 }
 
-/** The environment makes no sense; the message names each variable and what would, never a value that may be secret. */
+/**
+ * The environment has wrong values. The message names each variable and what to give, never a value that may be secret.
+ */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 }
@@ -25,11 +27,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 const DEFAULT_WINDOW = 15_000
 const DEFAULT_TIMEOUT = 25_000
-// Of a drain whose timeout alone is given, this much is for the closes and the rest for those that are slow to answer.
+// If only the timeout of a drain is given, this share is for the closes. The rest is for clients that answer slowly.
 const WINDOW_SHARE = 0.6
-// Likewise where the window alone is given.
+// The same if only the window is given.
 const TIME_AFTER_WINDOW = 10_000
-// It stands in the fragment of an address as it is.
+// It goes into the fragment of an address unchanged.
 const ADMIN_KEY = /^[\w-]{16,128}$/
 
 export function readSettings(env: Environment): Settings {
@@ -71,7 +73,7 @@ export function readSettings(env: Environment): Settings {
   }
 }
 
-/** The package refuses a timeout shorter than the window; whoever gives only one of them means it to be kept. */
+/** The package refuses a timeout shorter than the window. If only one of them is given, the other follows it. */
 function fitDrain(window: number | undefined, timeout: number | undefined): Settings['drain'] {
   if (window === undefined && timeout === undefined) return { window: DEFAULT_WINDOW, timeout: DEFAULT_TIMEOUT }
   if (timeout === undefined) {

@@ -4,13 +4,13 @@ import { setTimeout as wait } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 
-// What is neither idle nor done this long after the close began: half a request, a response that nobody reads.
+// The limit for connections that are neither idle nor done after the close began: half a request, an unread response.
 const REQUESTS_GRACE = 500
-// Past the drain's own timeout: the close of the server and of Redis, and the log.
+// Added to the drain's own timeout: for the close of the server and of Redis, and for the log.
 const CLOSE_GRACE = 3_000
-// The log is written asynchronously, and process.exit() overtakes its last lines.
+// The log is written asynchronously. Without this process.exit() would lose its last lines.
 const LOG_GRACE = 300
-// What else close-with-grace listens for. Faults are `endOnFaults`'s, and SIGHUP is the primary process's.
+// The other events of close-with-grace. `endOnFaults` handles faults, and the primary process handles SIGHUP.
 const OTHER_EVENTS = [
   'SIGHUP',
   'SIGQUIT',
@@ -27,8 +27,8 @@ const OTHER_EVENTS = [
 ] as const
 
 /**
- * On SIGTERM or SIGINT: drains (while /ready says 503 and /health 200), closes, and exits with 0. A second signal ends
- * the process at once, with 128 and the signal's number as a shell would report it. If the close hangs or fails, the
+ * On SIGTERM or SIGINT: drains (while /ready answers 503 and /health 200), closes, and exits with 0. A second signal
+ * ends the process at once, with 128 plus the signal's number, as a shell reports it. If the close hangs or fails, the
  * process exits with 1.
  */
 export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
@@ -36,8 +36,8 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
   closeWithGrace(
     {
       delay: drainTimeout + CLOSE_GRACE,
-      // Ctrl-C in a terminal reaches every process of a group. A worker leaves it to its primary process, whose SIGTERM
-      // would be a second signal otherwise.
+      // Ctrl-C in a terminal reaches every process of a group. A worker ignores it, since the SIGTERM of its primary
+      // process would otherwise be a second signal.
       skip: cluster.isWorker ? [...OTHER_EVENTS, 'SIGINT'] : [...OTHER_EVENTS],
       logger: { error: (err) => app.log.fatal({ err }, 'the close failed') },
       onTimeout: () => app.log.fatal('the close took too long'),
@@ -48,7 +48,7 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
     },
     async ({ signal }) => {
       app.log.info({ signal }, 'shutting down')
-      // One of several workers: those who reconnect are not to be handed to the one that goes.
+      // One of several workers: clients that reconnect must not reach the worker that ends.
       if (cluster.isWorker) app.server.close()
       await app.realtime.drain()
       setTimeout(() => app.server.closeAllConnections(), REQUESTS_GRACE).unref()
@@ -59,7 +59,7 @@ export function endOnSignals(app: FastifyInstance, drainTimeout: number): void {
   )
 }
 
-/** A fault that nothing caught leaves an unknown state behind: the process is not kept. */
+/** After an uncaught fault the state is unknown, so the process ends. */
 export function endOnFaults(app: FastifyInstance): void {
   process.on('uncaughtException', (err) => {
     app.log.fatal({ err }, 'uncaught exception')

@@ -19,24 +19,24 @@ import type { Settings } from './settings.ts'
 
 /*
  * `--workers N`: Node's cluster module, one port for N processes of the demo. SIGHUP replaces them one after another,
- * each only when its successor listens; SIGTERM and SIGINT drain them all.
+ * each only when its successor listens. SIGTERM and SIGINT drain them all.
  */
 
-// A worker that dies of itself is replaced, but not in a tight circle.
+// If a worker dies by itself it is replaced, but not in a tight loop.
 const REPLACE_DELAY = 1_000
-// Past the workers' own drain, each of which ends by itself.
+// Added to the drain of the workers, each of which ends by itself.
 const EXIT_GRACE = 5_000
-// The answer to who asked for it may have to leave the worker that is to be killed.
+// The answer to a request may have to leave the worker that is to be killed.
 const KILL_DELAY = 50
-// A worker that hangs before it listens is not waited for any longer: nothing else could be begun. It takes a second, and
-// on a machine that does other things meanwhile twenty.
+// The limit for a worker that hangs before it listens, since nothing else can begin meanwhile. A start takes a second,
+// and twenty on a busy machine.
 const LISTEN_TIMEOUT = 60_000
 
 const RUNNING = 'Something is being broken already'
 const STARTING = 'The workers are being started'
 const FOREIGN_REDIS = "The Redis at REDIS_URL is not the demo's own: start it without REDIS_URL"
 
-/** One line as the workers' pino writes it. */
+/** One line in the form of the workers' pino. */
 function log(level: 30 | 40 | 60, msg: string, details: object = {}): void {
   stdout.write(`${JSON.stringify({ level, time: Date.now(), pid: process.pid, ...details, msg })}\n`)
 }
@@ -44,7 +44,7 @@ function log(level: 30 | 40 | 60, msg: string, details: object = {}): void {
 /**
  * Runs the primary process. Resolves once the first workers listen.
  *
- * @param redisServer The path of the server to start where the settings name no Redis.
+ * @param redisServer The path of the server to start if the settings name no Redis.
  */
 export async function runWorkers(count: number, settings: Settings, redisServer: string | undefined): Promise<void> {
   const redis = redisServer === undefined ? undefined : await startRedis(redisServer)
@@ -65,12 +65,12 @@ class Primary {
   readonly #settings: Settings
   readonly #redis: OwnRedis | undefined
   readonly #peers = new Map<Worker, Peer<FindQuestion, FindAnswer>>()
-  /** Whether each of the first workers has come to listen. */
+  /** Whether each of the first workers listens. */
   #hasStarted = false
   #ending = false
   #running: BreakAction | null = null
   #failure: string | null = null
-  /** The worker that is to be stopped once its successor listens. */
+  /** The worker to stop once its successor listens. */
   #replacing: { readonly old: Worker; readonly successor: Worker } | undefined
 
   constructor(count: number, settings: Settings, redis: OwnRedis | undefined) {
@@ -94,7 +94,7 @@ class Primary {
     log(30, OPEN_AS_ADMINISTRATOR, { address: adminAddress(await listening, this.#settings.adminKey) })
   }
 
-  /** Replaces each worker, the next only when the one before is gone. */
+  /** Replaces each worker, the next only after the one before has ended. */
   restart(): Promise<void> {
     return this.#run('restart', () => this.#restart())
   }
@@ -131,7 +131,10 @@ class Primary {
     log(30, 'all workers restarted')
   }
 
-  /** Resolves once it listens. Without one the worker is to stay: what kills successors would end all workers in turn. */
+  /**
+   * Resolves once the successor listens. If it does not, the old worker stays: otherwise a fault that kills successors
+   * would end all workers in turn.
+   */
   async #startSuccessor(old: Worker): Promise<void> {
     const successor = this.#fork()
     this.#replacing = { old, successor }
@@ -144,7 +147,7 @@ class Primary {
   }
 
   #fork(): Worker {
-    // All must take each other's tokens, and have one Redis.
+    // All must accept each other's tokens, and share one Redis.
     const { jwtSecret, adminKey } = this.#settings
     const worker = cluster.fork({ JWT_SECRET: jwtSecret, ADMIN_KEY: adminKey, ...this.#redisAddress() })
     this.#peers.set(worker, new Peer(worker, (question) => this.#answer(question as BreakQuestion)))
@@ -158,7 +161,7 @@ class Primary {
   async #stop(worker: Worker): Promise<void> {
     if (worker.isDead()) return
     const gone = once(worker, 'exit')
-    // For one that drains already another signal would be the second, which ends it at once.
+    // For a worker that already drains, another signal would be the second, which ends it at once.
     if (!stopping.has(worker)) worker.process.kill('SIGTERM')
     stopping.add(worker)
     await gone
@@ -168,7 +171,7 @@ class Primary {
     this.#peers.delete(worker)
     if (stopping.has(worker)) return
     const details = { worker: worker.process.pid, code, signal }
-    // What ends the first ones, like a port that is taken, would end all that come after them.
+    // A fault that ends the first workers, like a port that is taken, would end all later ones too.
     if (!this.#hasStarted && !listened.has(worker) && !this.#ending) {
       log(60, 'a worker ended before it listened, and said why if it could: ending the others', details)
       void this.#end(1)
@@ -182,13 +185,13 @@ class Primary {
 
   get #isOneMissing(): boolean {
     const staying = workers().filter((worker) => !worker.isDead() && !stopping.has(worker)).length
-    // While both are there, they count as one.
+    // While both exist, they count as one.
     const pair = this.#replacing
     const isDouble = pair !== undefined && !pair.old.isDead() && !pair.successor.isDead()
     return staying - Number(isDouble) < this.#count
   }
 
-  // What the panel "Break it" asks for
+  // Requests of the panel "Break it"
 
   async #answer({ action, connection, user }: BreakQuestion): Promise<BreakAnswer> {
     if (action === undefined) return { refusal: undefined, state: this.#state }
@@ -206,7 +209,7 @@ class Primary {
     }
   }
 
-  /** Says why not. What takes longer goes on after the answer: `running` says so. */
+  /** Returns the reason if it refuses. Longer actions go on after the answer: `running` names them. */
   async #begin(action: BreakAction, connection: string, user: string): Promise<string | undefined> {
     if (!this.#hasStarted) return STARTING
     const refusal = this.#running === null ? this.#state.refusals[action] : RUNNING
@@ -236,7 +239,7 @@ class Primary {
     }
   }
 
-  /** Kills the worker that has the connection, or any; done once another listens in its place. */
+  /** Kills the worker that has the connection, or any worker. Resolves once another listens in its place. */
   async #killWorkerOf(connection: string, user: string): Promise<void> {
     const found = await this.#find({ connection, user, cut: false })
     const victim = found ?? workers().find((worker) => !worker.isDead())
@@ -261,21 +264,21 @@ class Primary {
   }
 }
 
-// Those that end because they were told to.
+// Workers that were asked to end.
 const stopping = new WeakSet<Worker>()
 const listened = new WeakSet<Worker>()
 
-/** Whether a worker, or any of the cluster, does so before it ends, and before so many milliseconds have passed. */
+/** Whether the event occurs, on a worker or on any of the cluster, before its end and within so many milliseconds. */
 async function comesToListen(one: Worker | typeof cluster, patience?: number): Promise<boolean> {
   const done = new AbortController()
   const timer = patience === undefined ? undefined : setTimeout(() => done.abort(), patience)
   const outcomes = [once(one, 'listening', done).then(() => true)]
-  // Of the cluster it is the one to be replaced that ends.
+  // On the cluster it is the worker to be replaced that ends.
   if (one !== cluster) outcomes.push(once(one, 'exit', done).then(() => false))
   try {
     return await Promise.race(outcomes)
   } catch {
-    return false // aborted: there is nothing else that these throw
+    return false // aborted: these throw for no other reason
   } finally {
     clearTimeout(timer)
     done.abort()

@@ -3,38 +3,38 @@ import type { Realtime } from 'fastify-realtime'
 import { keyOf, pageOf, parseQuery, type TablePage, type TableQuery } from './connection-table.ts'
 import type { DashboardNode, Snapshot } from './node.ts'
 
-/** Where each node publishes a `Snapshot` of itself once a second. */
+/** The channel on which each node publishes a `Snapshot` of itself once a second. */
 export const NODES = 'dashboard/nodes'
-/** Where each node answers the queries of those who are here, which are what their presence says. */
+/** The channel on which each node answers the queries of all watchers. The queries are in their presence. */
 export const CONNECTIONS = 'dashboard/connections'
 
-/** What is published to `CONNECTIONS`. */
+/** A publication on `CONNECTIONS`. */
 export interface TableAnswer extends TablePage {
   readonly node: string
 }
 
 const PERIOD = 1_000
-// Who has just left is on the way to another node, and is given what it missed from history.
+// A watcher that has just left may be reconnecting to another node, and gets what it missed from history.
 const LINGER = 5_000
-// The table is answered every so many periods.
+// The table is answered once in this number of periods.
 const TABLE_EVERY = 2
-// Every watcher is given all answers: with more queries than this the newest wait until others have gone.
+// Every watcher gets all answers. If there are more queries than this, the newest wait until others have left.
 const MAX_QUERIES = 8
-// Redis is away, or was when it should have answered: who watches asks its own node.
+// Redis is not available, or was not when it should have answered: watchers ask their own node.
 const AWAY = new Set(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
 
 export interface BroadcastOptions {
   readonly realtime: Realtime
   readonly node: DashboardNode
   readonly log: FastifyBaseLogger
-  /** Milliseconds between two snapshots; 1,000 unless told. */
+  /** Milliseconds between two snapshots; 1,000 by default. */
   readonly period?: number
 }
 
 /**
- * Tells the dashboards of the whole cluster how this node is, while there are any. Whether there are is what presence
- * on the channel says: it knows the watchers of all nodes, and forgets those of a node that died. While nobody watches
- * it costs one call of Redis a second.
+ * Sends this node's state to the dashboards of the whole cluster, while there are any. Presence on the channel says
+ * whether there are: it has the watchers of all nodes, and drops those of a node that died. Without watchers the cost
+ * is one call of Redis a second.
  */
 export class Broadcast {
   readonly #options: BroadcastOptions
@@ -49,13 +49,13 @@ export class Broadcast {
 
   start(): void {
     if (this.#stopped) return
-    // All nodes at the turn of a second of the clock, so that the page finds one snapshot of each in each second.
+    // All nodes at the full second of the clock, so that the page gets one snapshot of each in each second.
     const { period = PERIOD } = this.#options
     this.#timer = setTimeout(() => void this.#tick().then(() => this.start()), period - (Date.now() % period))
     this.#timer.unref()
   }
 
-  /** Sends a last snapshot, if anybody watches. */
+  /** Sends a last snapshot, if there are watchers. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)

@@ -1,10 +1,10 @@
 import type { ConnectionInfo } from 'fastify-realtime'
 
-/** Which connections a dashboard looks at, and in which order. */
+/** Which connections a dashboard shows, and in which order. */
 export interface TableQuery {
   readonly order: Order
   readonly descending: boolean
-  /** What a row's texts must contain, whatever the case; empty for all. */
+  /** Text that a row must contain, in upper or lower case; empty for all rows. */
   readonly search: string
 }
 
@@ -15,7 +15,7 @@ export interface TablePage {
   /** Open connections of the node, and those among them that the search finds. */
   readonly total: number
   readonly found: number
-  /** The first of those in the order asked for, each with a value for each of `COLUMNS`. */
+  /** The first of them in the requested order, each with a value for each of `COLUMNS`. */
   readonly rows: readonly (readonly Cell[])[]
 }
 
@@ -23,16 +23,16 @@ type Cell = string | number | null | readonly string[]
 type Value = string | number
 
 /**
- * A node tells of so many connections, however many it has. The first so many of all nodes are among these, so the
- * table of all is exact.
+ * A node sends at most this number of connections. The first connections of all nodes are among these, so the table of
+ * all is exact.
  */
 export const MAX_ROWS = 100
 const MAX_SEARCH = 64
-// Of a row's channels so many are named, and so much of each name.
+// At most this number of a row's channels is named, with this length of each name.
 const MAX_CHANNELS = 3
 const MAX_NAME = 60
 
-/** What a row holds, in this order. */
+/** The values of a row, in this order. */
 export const COLUMNS = [
   'id',
   'user',
@@ -47,7 +47,7 @@ export const COLUMNS = [
   'channels'
 ] as const
 
-// Within one node its own name orders nothing.
+// Within one node the name of the node orders nothing.
 const ORDERS = {
   node: () => 0,
   user: ({ user = '' }) => user,
@@ -62,7 +62,7 @@ const ORDERS = {
 } satisfies Record<string, (connection: ConnectionInfo) => Value>
 type Order = keyof typeof ORDERS
 
-/** What a page asks for, or undefined where it is no query. */
+/** A page's query, or undefined if the value is no query. */
 export function parseQuery(value: unknown): TableQuery | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const { order, descending, search } = value as Record<string, unknown>
@@ -76,14 +76,14 @@ export function keyOf({ order, descending, search }: TableQuery): string {
   return `${descending ? '-' : '+'}${order}:${search}`
 }
 
-/** @param node The node's name, which a search may be for. */
+/** @param node The node's name, which a search may contain. */
 export function pageOf(connections: readonly ConnectionInfo[], node: string, query: TableQuery): TablePage {
   const { order, descending, search } = query
   const found =
     search === '' ? [...connections] : connections.filter((connection) => contains(connection, node, search))
   const read: (connection: ConnectionInfo) => Value = ORDERS[order]
   const turned = descending ? -1 : 1
-  // The youngest first where nothing else decides, as on the page.
+  // The youngest first if all else is equal, as on the page.
   const compare = (a: ConnectionInfo, b: ConnectionInfo) =>
     turned * compareValues(read(a), read(b)) || a.stats.age - b.stats.age
   const rows = found.sort(compare).slice(0, MAX_ROWS).map(rowOf)

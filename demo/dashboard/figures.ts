@@ -8,7 +8,7 @@ export interface Buckets {
 
 type Counts = Readonly<Record<string, number>>
 
-/** What the dashboard shows of one process, as its metrics have it: counts are since the process started. */
+/** The dashboard's figures of one process, from its metrics: counts are since the process started. */
 export interface Figures {
   /** Open connections by route. */
   readonly connections: Counts
@@ -17,7 +17,7 @@ export interface Figures {
   readonly buffered: number
   readonly brokerUp: boolean
   readonly draining: boolean
-  /** What became of the connections in the drain; zero until its end. */
+  /** The connections that the drain has ended; zero until its end. */
   readonly drained: Counts
   readonly received: number
   readonly receivedBytes: number
@@ -41,8 +41,8 @@ interface Value {
 }
 
 /**
- * Reads the metrics of this package, and no other: those of the process itself take longer than all of these (the open
- * files of 10,000 connections are counted one by one).
+ * Reads the metrics of this package only. Those of the process itself take longer than all of these (the open files of
+ * 10,000 connections are counted one by one).
  */
 export async function readFigures(registry: Registry): Promise<Figures> {
   const values = async (name: string): Promise<readonly Value[]> => {

@@ -7,27 +7,27 @@ import { type Figures, readFigures } from './figures.ts'
 
 /** One process at one moment. */
 export interface Snapshot extends Figures {
-  /** Made up by the process when it starts: a process that follows it on the same port is another node. */
+  /** Made up by the process when it starts: its successor on the same port is another node. */
   readonly node: string
   /** Like `worker 2`. */
   readonly name: string
   readonly pid: number
   /** By the node's clock, in milliseconds since 1970. */
   readonly at: number
-  /** Where publications go, and since when the broker is up, or away (as `at`). */
+  /** The kind of broker, and since when it is up, or not available (as `at`). */
   readonly broker: { readonly kind: 'memory' | 'redis'; readonly since: number }
   /** The share of the time since the last snapshot in which the event loop was busy, from 0 to 1. */
   readonly busy: number
   /** Bytes of memory that the process has (resident set). */
   readonly memory: number
-  /** True where nothing will come after it: the node has drained, and ends. */
+  /** True if this is the last snapshot: the node has drained, and ends. */
   readonly last: boolean
 }
 
-// Two dashboards that ask at the same time are given the same.
+// Two dashboards that ask at the same time get the same snapshot.
 const FRESH = 300
 
-/** This process, as the dashboards are told of it. */
+/** This process, as the dashboards see it. */
 export class DashboardNode {
   readonly id = randomBytes(6).toString('base64url')
   readonly name = cluster.isWorker ? `worker ${cluster.worker?.id}` : 'server'
@@ -42,7 +42,7 @@ export class DashboardNode {
     this.#kind = kind
   }
 
-  /** Notes when the broker comes and goes. A glance at one gauge, for when nobody watches. */
+  /** Records when the broker comes and goes. It reads one gauge, even without watchers. */
   async glance(): Promise<void> {
     const gauge = await this.#registry.getSingleMetric('realtime_broker_up')?.get()
     this.#brokerIs(gauge?.values[0]?.value === 1)
@@ -53,7 +53,7 @@ export class DashboardNode {
     return isFresh ? (this.#latest as Snapshot) : this.#sample()
   }
 
-  /** The node as it goes. */
+  /** The node at its end. */
   async farewell(): Promise<Snapshot> {
     return { ...(await this.#sample()), last: true }
   }
@@ -68,7 +68,7 @@ export class DashboardNode {
       node: this.id,
       name: this.name,
       pid: process.pid,
-      // No two at the same time: it is what they are known by.
+      // No two at the same time, since the time identifies them.
       at: Math.max(Date.now(), (this.#latest?.at ?? 0) + 1),
       broker: { kind: this.#kind, since: this.#broker.since },
       busy: Math.round(utilization * 1000) / 1000,

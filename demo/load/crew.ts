@@ -7,21 +7,21 @@ import { interleave } from './plan.ts'
 import type { Outlet } from './sender.ts'
 import { readStamp } from './stamp.ts'
 
-/** What became of a storm. */
+/** The result of a storm. */
 export interface Storm {
   /** Connections that were cut at once. */
   readonly cut: number
-  /** How many of them were back. */
+  /** How many of them were connected again. */
   back: number
-  /** From the cut until the last was back; undefined while some are missing. */
+  /** From the cut until the last was connected again; undefined while some are missing. */
   milliseconds: number | undefined
 }
 
-// A server accepts so many at once and lets the others wait, which would be counted as its slowness.
+// A server accepts this many at once and lets the others wait, which would count as its slowness.
 const OPENING_AT_ONCE = 256
 const TICK = 5
 
-/** All connections of a run, and what they saw. */
+/** All connections of a run, and their results. */
 export class Crew implements ClientObserver {
   readonly ledger = new Ledger()
   /** Of deliveries to readers that are not slow, from when the message was due. */
@@ -35,10 +35,10 @@ export class Crew implements ClientObserver {
   readonly rejections = new Tally<string>()
   readonly recoveries = { recovered: 0, notRecovered: 0 }
   readonly clients: readonly Client[]
-  /** That took part at some time. */
+  /** Connections that took part at some time. */
   everOpened = 0
   reconnections = 0
-  /** Publications that servers said they dropped for slow readers. */
+  /** Publications for which servers sent a notice that they dropped them for slow readers. */
   announcedDrops = 0
   storm: Storm | undefined
   readonly #run: string
@@ -52,7 +52,7 @@ export class Crew implements ClientObserver {
     this.clients = makeClients(this)
   }
 
-  /** Opens all, evenly over so many milliseconds, or as fast as the server takes them. */
+  /** Opens all, evenly over this many milliseconds, or as fast as the server accepts them. */
   open(ramp: number, signal: AbortSignal): Promise<void> {
     const total = this.clients.length
     const start = performance.now()
@@ -75,7 +75,10 @@ export class Crew implements ClientObserver {
     })
   }
 
-  /** Chooses who publishes, of those that take part, and holds every subscriber to what is published from now on. */
+  /**
+   * Chooses the publishers among the connections that take part. From now on every publication is due to each
+   * subscriber.
+   */
   begin(publishersOf: (able: number) => number): Outlet[] {
     const members = new Map<number, { client: Client; subscription: Subscription }[]>()
     for (const client of this.clients) {
@@ -116,7 +119,7 @@ export class Crew implements ClientObserver {
     return this.clients.some((client) => client.isAway)
   }
 
-  /** Nobody waits any longer for those who are away. */
+  /** No longer waits for connections that are missing. */
   abandonAbsentees(): void {
     for (const client of this.clients) if (client.isAway) client.abandon()
   }

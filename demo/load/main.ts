@@ -13,7 +13,7 @@ import { runLoad } from './run.ts'
  * `npm run load`: the load tool. Figures go to stdout, everything else to stderr.
  */
 
-// npm passes on a Ctrl-C that the terminal has sent to everybody already: the second of the two is not a second one.
+// After a Ctrl-C the terminal signals every process, and npm signals again: the second of the two does not count.
 const SAME_SIGNAL = 500
 const INTERRUPTED = 130
 
@@ -54,7 +54,7 @@ async function run(options: LoadOptions, signal: AbortSignal): Promise<LoadResul
   }
 }
 
-/** Aborts with the first Ctrl-C; the second ends the process. */
+/** Aborts at the first Ctrl-C; the second ends the process. */
 function interruption(): AbortSignal {
   const controller = new AbortController()
   let first: number | undefined
@@ -82,13 +82,13 @@ function writeReport(path: string, html: string): void {
   try {
     writeFileSync(path, html)
   } catch (error) {
-    // It could be written before the run: the disk is full, say.
+    // It was writable before the run, but for example the disk may be full now.
     throw new RunError(`the report could not be written: ${(error as Error).message}`)
   }
   process.stderr.write(`report: ${path}\n`)
 }
 
-/** Who reads no more, like `head`, is no reason to leave the report unwritten or to end with another status. */
+/** A reader that closes early, like `head`, is no reason to leave out the report or to end with another status. */
 function bearLostReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -100,7 +100,7 @@ function bearLostReaders(): void {
 bearLostReaders()
 main().then(
   (status) => {
-    // Not exit(): a pipe may have yet to take what was printed.
+    // Not exit(): a pipe may not have taken all output yet.
     process.exitCode = status
   },
   (error: unknown) => {

@@ -3,19 +3,19 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 
-/* What has to hold before thousands of connections are begun: found out first, and said with what would mend it. */
+/* The conditions for thousands of connections: checked first, and reported with how to fix them. */
 
-/** The run can't be made; the message says what would let it. */
+/** The run is not possible; the message says what would make it possible. */
 export class RunError extends Error {
   override readonly name = 'RunError'
 }
 
-// Beside the connections: the process's own files, and those of the connections that are just being replaced.
+// Besides the connections: the process's own files, and connections that are just being replaced.
 const SPARE_FILES = 100
 const RAISING =
   'raise its hard limit (as root: ulimit -n N in the shell that starts it; in a container: --ulimit nofile=N; ' +
   'else /etc/security/limits.conf), or ask for fewer connections'
-// Where the system does not tell: what IANA gives away for this purpose, which macOS and Windows go by.
+// If the system does not report its range: the IANA range for this purpose, which macOS and Windows use.
 const DEFAULT_PORTS = 16_384
 // Some are in use, or wait for the last packets of an earlier run.
 const USABLE_PORTS = 0.9
@@ -32,13 +32,13 @@ export function checkFileLimit(connections: number, limit = ownFileLimit()): voi
   )
 }
 
-/** Throws a RunError where the server is one process of this machine, and may not open a file for each connection. */
+/** Throws a RunError if the server is one process of this machine, and may not open a file for each connection. */
 export function checkServerFileLimit(
   connections: number,
   server: { readonly processes: number | undefined; readonly fileLimit: number | undefined } | undefined
 ): void {
   const needed = connections + SPARE_FILES
-  // Of several processes each has a part of the connections, and nobody knows how large.
+  // If there are several processes, each has an unknown share of the connections.
   if (server?.processes !== 1 || server.fileLimit === undefined || server.fileLimit >= needed) return
   throw new RunError(
     `${connections} connections need ${needed} file descriptors, and the server may open ${server.fileLimit}: ` +
@@ -46,7 +46,7 @@ export function checkServerFileLimit(
   )
 }
 
-/** Node has raised its soft limit to the hard one by now. Undefined where there is none. */
+/** Node has raised its soft limit to the hard limit by now. Undefined if there is no limit. */
 function ownFileLimit(): number | undefined {
   const report = process.report.getReport() as { userLimits?: { open_files?: { soft?: number | string } } }
   const soft = report.userLimits?.open_files?.soft
@@ -69,8 +69,8 @@ function readPortRange(): string {
 }
 
 /**
- * The addresses to connect from; none where the system's choice will do. One address has ports for some 25,000
- * connections to the same server; the whole of 127.0.0.0/8 is this machine. Throws a RunError where there are no more.
+ * The addresses to connect from; none if the system's choice is enough. One address has ports for some 25,000
+ * connections to the same server; the whole of 127.0.0.0/8 is this machine. Throws a RunError if there are not enough.
  */
 export function sourceAddresses(
   connections: number,
@@ -89,7 +89,7 @@ export function sourceAddresses(
   return Array.from({ length: count }, (_, at) => `127.0.0.${at + 1}`)
 }
 
-/** The address behind a host's name that takes connections. Throws a RunError where none does. */
+/** The address behind a host's name that accepts connections. Throws a RunError if there is none. */
 export async function reachableAddress(hostname: string, port: number): Promise<string> {
   const name = hostname.replace(/^\[|\]$/g, '')
   const found = await lookup(name, { all: true }).catch(() => [])

@@ -13,7 +13,7 @@ export interface Percentiles {
   readonly max: number
 }
 
-/** Percentiles that can be stood behind, or why there are none. */
+/** Reliable percentiles, or the reason why there are none. */
 export type Times = Percentiles | { readonly count: number; readonly notReported: string }
 
 /** One moment of a run; counts are of the time since the one before. */
@@ -26,7 +26,7 @@ export interface Moment {
   readonly connected: number
   readonly published: number
   readonly delivered: number
-  /** Milliseconds; null where nothing came. */
+  /** Milliseconds; null if nothing arrived. */
   readonly p50: number | null
   readonly p99: number | null
   readonly max: number | null
@@ -34,22 +34,22 @@ export interface Moment {
   readonly loopDelay: LoopDelay
   /** In cores. */
   readonly generatorCpu: number
-  /** Both null where the server was not looked at since the moment before, which it is once a second or less. */
+  /** Both null if the server was not sampled since the moment before. It is sampled once a second or less often. */
   readonly serverCpu: number | null
   readonly serverMemory: number | null
 }
 
-/** `settling`: all is sent, and what is under way may still come. */
+/** `settling`: all is sent, and messages in progress may still arrive. */
 export type Phase = 'connecting' | 'sending' | 'settling'
 
-/** All that a run found out: what `--json` prints, and the report shows. Times in milliseconds, memory in bytes. */
+/** All results of a run: `--json` prints them, and the report shows them. Times in milliseconds, memory in bytes. */
 export interface LoadResult {
-  /** The run's name, which stands in channels, users and messages. */
+  /** The run's name, which is part of channels, users and messages. */
   readonly run: string
   readonly started: string
   readonly url: string
   readonly protocol: 'channels' | 'rooms' | 'echo'
-  /** True where Ctrl-C ended it early. */
+  /** True if Ctrl-C ended it early. */
   readonly interrupted: boolean
   readonly asked: {
     readonly connections: number
@@ -65,9 +65,9 @@ export interface LoadResult {
     readonly tokens: string
   }
   readonly connections: {
-    /** That took part. */
+    /** Connections that took part. */
     readonly opened: number
-    /** Took part when all was sent and received. */
+    /** Those that took part when all was sent and received. */
     readonly atEnd: number
     /** From the first to the last. */
     readonly ramp: number
@@ -87,17 +87,19 @@ export interface LoadResult {
     readonly publishers: number
     /** Refused messages by code. */
     readonly rejections: Readonly<Record<string, number>>
-    /** Publications that the server said it dropped for slow readers; they are among those lost. */
+    /**
+     * Publications for which the server sent a notice that it dropped them for slow readers; they are among those lost.
+     */
     readonly announcedDrops: number
   }
   /** From when a message was due to be sent until a subscriber had it. */
   readonly latency: Times
-  /** Subscriptions that asked for what they had missed. */
+  /** Subscriptions that asked for missed messages. */
   readonly recoveries: { readonly recovered: number; readonly notRecovered: number }
   readonly storm: {
     readonly cut: number
     readonly back: number
-    /** Until the last was back; null where some never were. */
+    /** Until the last was connected again; null if some never were. */
     readonly milliseconds: number | null
   } | null
   readonly generator: {
@@ -109,7 +111,7 @@ export interface LoadResult {
     /** How late messages left. */
     readonly lateness: LoopDelay
   }
-  /** Null where nothing is known of it. */
+  /** Null if nothing is known of it. */
   readonly server: {
     readonly source: 'process' | 'metrics'
     readonly processes: number | null
@@ -133,7 +135,7 @@ export interface LatencyBar {
 
 const BARS_PER_DOUBLING = 4
 
-/** To three decimals of a millisecond: there is no more in it. */
+/** To three decimals of a millisecond, which is its resolution. */
 export function rounded(value: number): number {
   return Math.round(value * 1000) / 1000
 }
@@ -154,12 +156,12 @@ export function percentilesOf(histogram: Histogram): Percentiles {
 export function distributionOf(histogram: Histogram): LatencyBar[] {
   if (histogram.count === 0) return []
   const edge = (index: number) => 2 ** (index / BARS_PER_DOUBLING)
-  // Nothing is told apart below a sixteenth of a millisecond.
+  // Values below a sixteenth of a millisecond share one bar.
   const first = Math.floor(Math.log2(Math.max(1 / 16, histogram.min)) * BARS_PER_DOUBLING)
   const last = Math.floor(Math.log2(Math.max(1 / 16, histogram.max)) * BARS_PER_DOUBLING)
   return Array.from({ length: last - first + 1 }, (_, at) => {
     const from = at === 0 ? 0 : edge(first + at)
-    // The last bucket's end may lie past its highest value.
+    // The end of the last bucket may lie past its highest value.
     const to = first + at === last ? Number.POSITIVE_INFINITY : edge(first + at + 1)
     return {
       from: rounded(edge(first + at)),

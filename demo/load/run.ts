@@ -13,7 +13,7 @@ import { settle } from './settling.ts'
 import { StampWriter } from './stamp.ts'
 import { summarize } from './summary.ts'
 
-/** Who wants to know how a run is going. */
+/** Gets the progress of a run. */
 export interface RunListener {
   /** Once, before the first connection. */
   onBegin(setting: Setting): void
@@ -21,14 +21,14 @@ export interface RunListener {
   onMoment(moment: Moment, crew: Crew): void
 }
 
-// Between the ramp and the messages: what the handshakes left to do is done by then.
+// Between the ramp and the messages: the remaining work of the handshakes is done by then.
 const LULL = 250
 const SLOW_FROM = 1 / 4
 const STORM_AT = 1 / 2
 
 /**
- * Makes a run: opens the connections, sends, waits for what is under way, and sums it up. When the signal aborts it ends
- * early, with the figures so far. Throws a RunError where there is nothing to sum up.
+ * Makes a run: opens the connections, sends, waits for messages in progress, and sums up. If the signal aborts it ends
+ * early, with the figures so far. Throws a RunError if there is nothing to sum up.
  */
 export async function runLoad(options: LoadOptions, signal: AbortSignal, listener: RunListener): Promise<LoadResult> {
   const setting = await prepare(options)
@@ -112,7 +112,7 @@ class Run {
     await this.crew.close()
   }
 
-  /** Sends, and disturbs as asked for. Gives the number of publishers. */
+  /** Sends, and disturbs as the options say. Returns the number of publishers. */
   async #send(): Promise<number> {
     if (this.#signal.aborted) return 0
     const { run } = this.#setting
@@ -124,7 +124,7 @@ class Run {
     const timers = this.#disturb(Math.min(duration, (messages / rate) * 1000))
     await sender.run({ rate, duration, messages }, this.#signal)
     for (const timer of timers) clearTimeout(timer)
-    // On a machine that is very busy its time may have come and gone.
+    // On a very busy machine its time may have passed.
     if (this.#options.reconnectStorm && this.crew.storm === undefined && !this.#signal.aborted) this.crew.cutAll()
     for (const client of this.crew.clients) if (client.isSlow) client.resume()
     return outlets.length
@@ -153,7 +153,7 @@ class Run {
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    // Aborted: it ends early, as it is meant to.
+    // Aborted: it ends early, as intended.
     await delay(milliseconds, undefined, { signal: this.#signal }).catch(() => {})
   }
 }

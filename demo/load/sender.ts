@@ -25,15 +25,15 @@ const TICK = 1
 
 /**
  * Publishes at a fixed rate, whatever the server does: a message is due at its time, and its latency counts from then.
- * Were each sent when the one before is answered, a server that stalls would slow the questions down and look fast
- * (coordinated omission).
+ * If each message were sent after the answer to the one before, a server that stalls would slow down the sender and
+ * look fast (coordinated omission).
  */
 export class Sender {
   readonly #outlets: readonly Outlet[]
   readonly #writer: StampWriter
-  /** What due times count from, as `performance.now()` tells it. */
+  /** The zero of due times, by `performance.now()`. */
   readonly #origin: number
-  /** How long after they were due messages left, in so far as this process is to blame. */
+  /** How long after they were due messages left, as far as this process caused it. */
   readonly lateness = new Histogram()
   #sent = 0
 
@@ -51,7 +51,7 @@ export class Sender {
   run({ rate, duration, messages }: Schedule, signal: AbortSignal): Promise<void> {
     const gap = 1000 / rate
     const start = performance.now()
-    // All may have left again before the first message.
+    // All may have disconnected before the first message.
     const total = this.#outlets.length === 0 ? 0 : Math.min(messages, Math.ceil(duration / gap))
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined

@@ -13,7 +13,7 @@ import { groupsOf, isSlow } from './plan.ts'
 import { checkFileLimit, checkServerFileLimit, reachableAddress, sourceAddresses } from './preflight.ts'
 import { provideTokens, type Tokens } from './tokens.ts'
 
-/** What a run has to know before its first connection. */
+/** Everything that a run needs before its first connection. */
 export interface Setting {
   /** Its name, new for each run. */
   readonly run: string
@@ -26,7 +26,7 @@ export interface Setting {
   readonly server: ServerUsage | undefined
 }
 
-/** Finds out what is to be known, and whether the run can be made. Throws a RunError where it can't. */
+/** Finds out the setting, and whether the run is possible. Throws a RunError if it is not. */
 export async function prepare(options: LoadOptions): Promise<Setting> {
   const { url } = options.target
   const run = randomBytes(4).toString('hex')

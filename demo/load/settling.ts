@@ -1,15 +1,15 @@
 import type { Crew } from './crew.ts'
 
 const TICK = 50
-// What is under way has so long to come on, and each thing that comes gives the others as long again.
+// Messages in progress have this long to arrive. Each arrival gives the others as long again.
 const PATIENCE = 5_000
-// Who is away waits for up to 20 s before it tries again.
+// A client without a connection waits for up to 20 s before it tries again.
 const PATIENCE_FOR_ABSENTEES = 30_000
 const LONGEST = 120_000
-// Whoever interrupts the run wants to see what there is.
+// After an interruption the user expects the figures so far.
 const IMPATIENCE = 2_000
 
-/** Waits until everybody is back and has got everything, or nothing comes any more. */
+/** Waits until all clients are connected again and have everything, or until nothing more arrives. */
 export function settle(crew: Crew, signal: AbortSignal): Promise<void> {
   const start = performance.now()
   let interrupted = signal.aborted ? start : undefined

@@ -1,4 +1,4 @@
-/** What a message says of itself. */
+/** The information about a message in the message itself. */
 export interface Stamp {
   /** By its number in the run. */
   readonly publisher: number
@@ -13,7 +13,7 @@ export const MIN_PAYLOAD = 96
 
 const KEY = 'load'
 
-/** Writes messages of one run, as JSON: with a text that makes them as long as asked for, or the object as given. */
+/** Writes messages of one run, as JSON: with a text that gives them the requested length, or with the given object. */
 export class StampWriter {
   readonly #run: string
   readonly #payload: number
@@ -36,7 +36,7 @@ export class StampWriter {
   }
 }
 
-/** The stamp of a parsed message; undefined for one of another run, or of somebody else. */
+/** The stamp of a parsed message; undefined for a message of another run or of another sender. */
 export function readStamp(message: unknown, run: string): Stamp | undefined {
   const stamp = (message as { [KEY]?: unknown } | null | undefined)?.[KEY]
   if (!Array.isArray(stamp) || stamp[0] !== run) return undefined

@@ -11,7 +11,7 @@ import type { Setting } from './setting.ts'
 
 type GeneratorTotal = ReturnType<GeneratorUsage['total']>
 
-/** All that is known at the end of a run. Times in milliseconds. */
+/** Everything that is known at the end of a run. Times in milliseconds. */
 export interface Evidence {
   readonly options: LoadOptions
   readonly setting: Setting
@@ -20,7 +20,7 @@ export interface Evidence {
   readonly crew: Crew
   readonly timeline: Timeline
   readonly publishers: number
-  /** Undefined where nothing was sent. */
+  /** Undefined if nothing was sent. */
   readonly lateness: Histogram | undefined
   readonly connecting: { readonly took: number; readonly generator: GeneratorTotal }
   readonly sending: {
@@ -30,7 +30,7 @@ export interface Evidence {
   }
 }
 
-// Of a core: past this the generator may be what limits the figures.
+// Share of a core: over it the generator may be the limit of the figures.
 const BUSY = 0.9
 
 /** Sums a run up. */
@@ -41,7 +41,7 @@ export function summarize(evidence: Evidence): LoadResult {
   return {
     run: setting.run,
     started: evidence.started.toISOString(),
-    // The first room's, where there are several; without the query, which may hold what is nobody's business.
+    // The first room's path, if there are several; without the query, which may hold private data.
     url: target.url.origin + fill(target.path, setting.run, 0).replace(/\?.*/, ''),
     protocol: target.protocol,
     interrupted: evidence.interrupted,
@@ -92,7 +92,7 @@ function timesOf(histogram: Histogram, loopDelay: LoopDelay): Times {
   return why === undefined ? percentiles : { count: histogram.count, notReported: why }
 }
 
-/** What is not reported of the whole is not reported of its parts. */
+/** If a figure of the whole is not reported, those of its parts are not either. */
 function withoutLatency(moment: Moment): Moment {
   return { ...moment, p50: null, p99: null, max: null }
 }

@@ -1,7 +1,7 @@
 import { testToken } from 'fastify-realtime/testing'
 import type { LoadOptions } from './command/options.ts'
 
-/** Where the tokens of a run come from, in words, and the token of each connection. */
+/** The source of a run's tokens, in words, and the token of each connection. */
 export interface Tokens {
   /** For people: `a token signed for each of 100 users`. */
   readonly source: string
@@ -9,9 +9,9 @@ export interface Tokens {
   of(connection: number): string | undefined
 }
 
-// They outlive the run, and what comes before and after it.
+// They outlive the run, with the time before and after it.
 const EXTRA_TIME = 3_600_000
-// The demo gives out a thousand a minute to one address, and is to have some left.
+// The demo gives out a thousand a minute to one address, and some must be left for others.
 const MOST_FETCHED = 100
 const FETCHING_AT_ONCE = 10
 const FETCH_TIMEOUT = 5_000
@@ -19,8 +19,8 @@ const FETCH_TIMEOUT = 5_000
 type Choice = Pick<LoadOptions, 'token' | 'tokenSecret' | 'users' | 'claims' | 'ramp' | 'duration'>
 
 /**
- * The given token, or tokens signed with the given secret, or those that the server itself gives out as the demo does;
- * else none.
+ * The given token, or tokens signed with the given secret, or tokens from the server's own route, as the demo has it;
+ * otherwise none.
  */
 export async function provideTokens(options: Choice, run: string, origin: string): Promise<Tokens> {
   const { token, tokenSecret, users } = options
@@ -47,7 +47,7 @@ async function fetchTokens(url: string, count: number, run: string): Promise<str
   const next = async (): Promise<void> => {
     while (user < count) {
       const token = await fetchToken(url, `load-${run}-${user++}`)
-      // It has no such route, or has given enough.
+      // The server has no such route, or has given out enough.
       if (token === undefined) return
       tokens.push(token)
     }
@@ -67,6 +67,6 @@ async function fetchToken(url: string, user: string): Promise<string | undefined
     const { token } = (await response.json()) as { token?: unknown }
     return response.ok && typeof token === 'string' ? token : undefined
   } catch {
-    return undefined // not the demo: then without
+    return undefined // not the demo: continue without a token
   }
 }

@@ -5,8 +5,8 @@ const IN_FRAGMENT = /(?:^|&)key=([\w-]+)$/
 let held
 
 /**
- * Takes the administrator key out of the address, so that a copied link or a screenshot does not pass it on. The tab keeps
- * it, until it is closed.
+ * Takes the administrator key out of the address, so that a copied link or a screenshot does not pass it on. The tab
+ * keeps it until it is closed.
  *
  * @param {string} fragment The address's fragment, without the `#`
  * @returns {string} The fragment without the key

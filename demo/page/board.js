@@ -12,12 +12,12 @@ import { Sheet } from './sheet.js'
 import { recoveredText, Status } from './status.js'
 
 /*
- * The page: a board by the name after the #, drawn on here and by everybody else who has it open.
+ * The page: a board by the name after the #. The user and all others who have it open draw on it.
  */
 
 const NAME = /^[\w-]{1,64}$/
 const DEFAULT_BOARD = 'lobby'
-// Of a server that was killed the names stay for a while: after this they are asked for again.
+// The names of a killed server's clients stay for a while. After this time presence is read again.
 const PRESENCE_INTERVAL = 10_000
 
 const element = (id) => document.getElementById(id)
@@ -25,7 +25,7 @@ const sheet = new Sheet({ ink: element('ink'), wet: element('wet') })
 const journal = new Journal(element('events'))
 const people = new People(element('people'))
 const pill = new Status({ pill: element('status'), button: element('again') })
-// Before the connection asks for its token.
+// Before the connection requests its token.
 takeKey(location.hash.slice(1))
 const connection = new Connection(storedUser())
 const cursors = new Cursors(element('names'), connection)
@@ -33,11 +33,11 @@ const panel = new BreakPanel(element('break'), { connection, board: () => board.
 
 /** @type {Map<string, OpenBoard>} */
 const boards = new Map()
-/** The one that is looked at. @type {OpenBoard | undefined} */
+/** The board that is shown. @type {OpenBoard | undefined} */
 let board
 let connects = 0
 let isShowing = false
-/** Whether the connection was lost, rather than ended by this page itself. */
+/** Whether the connection was lost, rather than ended by this page. */
 let wasLost = false
 
 function boardOf(name) {
@@ -68,7 +68,7 @@ function open(name) {
   show()
 }
 
-/** Once for all that happens in a moment: a board's history is thousands of changes. */
+/** Once for all changes of a moment: a board's history is thousands of changes. */
 function show() {
   if (isShowing) return
   isShowing = true
@@ -96,7 +96,7 @@ function counted(strokes) {
   return strokes === 1 ? '1 stroke' : `${strokes} strokes`
 }
 
-// What the connection and the board say
+// Events of the connection and the board
 
 connection.addEventListener('status', () => pill.show(connection))
 connection.addEventListener('open', () => {
@@ -122,7 +122,7 @@ function onReady({ how, missed }) {
 }
 
 function onRefused({ code, message }) {
-  // Of a line's pieces, one is enough.
+  // One of a line's pieces is enough.
   if (board.drawing.refused.length > 1) return
   journal.add(`Refused: ${message} (${code})`, 'bad')
 }
@@ -137,14 +137,14 @@ async function showPeople() {
   try {
     let clients
     let changes
-    // Whoever came or went meanwhile may or may not be in the answer.
+    // Clients that came or left meanwhile may or may not be in the answer.
     do {
       changes = people.changes
       clients = await asked.presence()
     } while (changes !== people.changes)
     if (asked === board) people.show(clients, connection.user)
   } catch {
-    // Who is here is asked again soon, and with every reconnect.
+    // Presence is read again soon, and at every reconnect.
   }
 }
 
@@ -152,7 +152,7 @@ setInterval(() => {
   if (connection.status === 'connected' && !document.hidden) void showPeople()
 }, PRESENCE_INTERVAL)
 
-// What the user does
+// Actions of the user
 
 function boardFromAddress() {
   const name = location.hash.slice(1)
@@ -196,7 +196,7 @@ addEventListener('hashchange', () => {
   const before = adminKey()
   takeKey(location.hash.slice(1))
   open(boardFromAddress())
-  // The token of the connection has no claim admin yet.
+  // The token of the connection does not have the claim admin yet.
   if (adminKey() !== before) connection.restart()
 })
 element('again').addEventListener('click', () => connection.restart())
@@ -234,7 +234,7 @@ listenToKeys(element('pad'), {
 element('undo').addEventListener('click', () => board.undo())
 addEventListener('keydown', (event) => {
   const isUndo = event.key.toLowerCase() === 'z' && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
-  // In a field it is the text that is taken back.
+  // In a field, undo applies to the text.
   if (!isUndo || event.target.matches('input[type="text"], input:not([type])')) return
   event.preventDefault()
   board.undo()

@@ -3,16 +3,16 @@ import { experiment } from './experiment.js'
 import { flood, sendGarbage } from './mischief.js'
 
 const ASK_INTERVAL = 250
-// Three workers are replaced in five seconds or so, on a machine that does other things meanwhile in a minute.
+// Three workers are replaced in about five seconds, and in a minute on a busy machine.
 const PATIENCE = 180_000
 
-/** The panel by which the demo is broken, and which says what came of it. */
+/** The panel that breaks the demo, and reports the result. */
 export class BreakPanel {
   #panel
   #connection
   #board
   #isRunning = false
-  /** What each button does; resolves with what is to be told of it. */
+  /** The action of each button; resolves with the text to report. */
   #acts = {
     restart: async () => {
       const { workers } = await this.#askAndWait('restart')
@@ -60,7 +60,7 @@ export class BreakPanel {
   async refresh() {
     try {
       this.#show(await this.#ask())
-      // The dashboard opens in a tab of its own, which does not have the key.
+      // The dashboard opens in another tab, which does not have the key.
       this.#panel.querySelector('a[href^="/dashboard"]').href = `/dashboard#key=${adminKey()}`
       this.#panel.hidden = false
     } catch {
@@ -95,7 +95,7 @@ export class BreakPanel {
       const figures = paragraph(`lost ${lost}, duplicated ${duplicated}, gap ${gap} ms`)
       figures.className = 'figures-line'
       output.replaceChildren(figures, ...[told].flat().map(paragraph))
-      // Browsers let what nobody looks at do something once a second.
+      // Browsers run timers of hidden pages only once a second.
       if (wasHidden) output.append(paragraph('The page was in the background: the gap is the browser’s'))
     } catch (error) {
       output.dataset.tone = 'bad'
@@ -112,21 +112,21 @@ export class BreakPanel {
     for (const button of this.#buttons()) button.disabled = isRunning || button.dataset.refused !== ''
   }
 
-  /** Asks for what takes a while, and resolves once it is done. */
+  /** Requests an action that takes a while, and resolves once it is done. */
   async #askAndWait(action) {
     let state = await this.#ask({ action, connection: this.#connection.id }).catch(unlessLost)
     const end = performance.now() + PATIENCE
     while (state === undefined || state.running !== null) {
       if (performance.now() > end) throw new Error('It takes too long')
       await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL))
-      // Whoever answers may be what is being broken.
+      // The process that answers may be the one that is broken.
       state = await this.#ask().catch(unlessLost)
     }
     if (state.failure !== null) throw new Error(`It did not end well: ${state.failure}`)
     return state
   }
 
-  /** What may be broken now, or why this may not. */
+  /** The possible actions now, or why this action is not possible. */
   async #ask(body) {
     const response = await fetch('/api/break', {
       method: body === undefined ? 'GET' : 'POST',
@@ -153,7 +153,7 @@ function unlessLost(error) {
   return undefined
 }
 
-/** A sentence in which commands stand between quotation marks: those are not to be broken. */
+/** A sentence with commands in quotation marks, which must not be broken across lines. */
 function withCommands(text) {
   return text.split('"').map((part, at) => {
     if (at % 2 === 0) return part

@@ -7,22 +7,22 @@ const INVALID_TOKEN = 3500
 // A token may have ended with the server that made it. A third refusal is no accident.
 const MAX_REFUSALS = 2
 const REFUSAL_DELAY = 300
-// Between those the client waits longer with each attempt, and each page another while.
+// Between these bounds the client waits longer with each attempt, and each page for another time.
 const MIN_DELAY = 200
 const MAX_DELAY = 8_000
 
 /**
- * The page's one connection, over which all its channels go: what the client doesn't know of names, tokens that are
- * refused, and what to tell the user.
+ * The page's one connection, which carries all its channels. It adds what the client does not have: names, refused
+ * tokens, and the status for the user.
  *
  * Events: `status` (see `status` and `attempt`), `open`, and `down` with `detail` (`code`, `reason`).
  */
 export class Connection extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'draining' | 'offline' | 'signed-out' | 'closed'} */
   status = 'connecting'
-  /** Which attempt to connect this is, since the last connection. */
+  /** The number of the attempt to connect, since the last connection. */
   attempt = 1
-  /** What the server calls this connection; empty while there is none. */
+  /** The server's id of this connection; empty while there is none. */
   id = ''
   #user
   #token = ''
@@ -52,12 +52,12 @@ export class Connection extends EventTarget {
     return this.#user
   }
 
-  /** The token that this connection was made with. */
+  /** The token with which this connection was made. */
   get token() {
     return this.#token
   }
 
-  /** Connects anew, as another user or where it had given up. */
+  /** Connects again, as another user or after it had given up. */
   restart(user = this.#user) {
     this.#user = user
     this.#refusals = 0
@@ -71,7 +71,7 @@ export class Connection extends EventTarget {
   async #fetchToken() {
     const user = this.#user
     const token = await fetchToken(user)
-    // Meanwhile another name was chosen.
+    // The user has chosen another name meanwhile.
     if (user !== this.#user) return this.#fetchToken()
     this.#token = token
     return token
@@ -93,7 +93,7 @@ export class Connection extends EventTarget {
     this.#emit('open')
   }
 
-  /** There was a connection, and the client tries for another; or it tries for the first. */
+  /** There was a connection, and the client tries to make another; or it tries to make the first. */
   #lost(code, reason) {
     if (this.id === '') return
     this.id = ''
@@ -111,7 +111,7 @@ export class Connection extends EventTarget {
 
   #ended(code, reason) {
     this.id = ''
-    // With 0 it was this page's own wish.
+    // With 0 this page closed it itself.
     if (code === INVALID_TOKEN && ++this.#refusals > MAX_REFUSALS) this.#tell('signed-out')
     else if (code === INVALID_TOKEN) {
       setTimeout(() => this.#stopped || this.#connectAgain('reconnecting'), REFUSAL_DELAY)

@@ -2,18 +2,20 @@ import { colourOf } from './people.js'
 
 // At most ten places a second, of the hundred messages that a connection may send.
 const INTERVAL = 100
-// Without a word for so long a pointer is taken to rest, and is no longer shown.
+// After this time without an update a pointer counts as resting, and is no longer shown.
 const SHOWN = 4_000
-// Of somebody whose page sends no cursors, only strokes: shown where they drew.
+// For users whose page sends no cursors, only strokes: shown at the place of their strokes.
 const SHOWN_AFTER_STROKE = 1_500
 // As long as the transition in style.css.
 const FADE = 600
 
-/** The others' pointers and names, on a channel of their own that remembers nothing. */
+/** The others' pointers and names, on a separate channel without history. */
 export class Cursors {
   #layer
   #connection
-  /** By client, and by user where only strokes are known of them. @type {Map<string, { label: HTMLElement, timer: number }>} */
+  /**
+   * By client, or by user if only strokes of them are known. @type {Map<string, { label: HTMLElement, timer: number }>}
+   */
   #labels = new Map()
   #subscription
   /** @type {[number, number] | null | undefined} */
@@ -45,13 +47,13 @@ export class Cursors {
     this.#layer.replaceChildren()
   }
 
-  /** Tells the others where one's own pointer is, now or in a moment; null once it has left. */
+  /** Sends the place of the own pointer to the others, now or in a moment; null once it has left. */
   moved(at) {
     this.#next = at
     if (this.#timer === 0) this.#send()
   }
 
-  /** Somebody drew a stroke. */
+  /** Another user drew a stroke. */
   drew({ user = '', points }) {
     if ([...this.#labels.values()].some(({ label }) => label.dataset.user === user && 'client' in label.dataset)) return
     this.#place(strokeKey(user), user, points.slice(-2), SHOWN_AFTER_STROKE)
@@ -69,7 +71,7 @@ export class Cursors {
       this.#timer = 0
       this.#send()
     }, INTERVAL)
-    // One that is refused would be out of date when it were sent again.
+    // A refused place would be out of date if it were sent again.
     this.#subscription?.publish({ at }).catch(() => undefined)
   }
 

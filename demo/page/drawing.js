@@ -3,25 +3,24 @@ import { Line, lineOf } from './line.js'
 /** @typedef {import('./line.js').Stroke} Stroke */
 
 /**
- * What is on a board: its publications, taken in the channel's order, and over them the strokes of one's own that are
- * still on their way.
+ * The content of a board: its publications, taken in the channel's order, and over them the user's own strokes that are
+ * still being sent.
  *
- * Whoever takes the same publications in the same order has the same board, however often a stroke comes and however
- * late: a stroke counts once, by its id, and not at all once its line was taken back; what a clear took away stays
- * away.
+ * The same publications in the same order give the same board, however often a stroke arrives and however late. A
+ * stroke counts once, by its id, and not at all once its line was taken back. A clear removes strokes for good.
  */
 export class Drawing {
-  /** Lines of which something is on the board, in the order in which they came there. @type {Map<string, Line>} */
+  /** Lines that are on the board at least in part, in the order of their arrival. @type {Map<string, Line>} */
   #dry = new Map()
-  /** Lines of one's own of which nothing is there yet. @type {Map<string, Line>} */
+  /** The user's own lines of which nothing is on the board yet. @type {Map<string, Line>} */
   #wet = new Map()
-  /** Where one's own strokes are until they come back. @type {Map<string, Line>} */
+  /** The lines of the user's own strokes until they come back. @type {Map<string, Line>} */
   #own = new Map()
-  /** Every stroke that ever came. @type {Set<string>} */
+  /** Every stroke that ever arrived. @type {Set<string>} */
   #seen = new Set()
   /** Lines that were taken back. @type {Set<string>} */
   #undone = new Set()
-  /** Lines that are being taken back here, and not shown meanwhile. @type {Set<string>} */
+  /** Lines that are being taken back here, and are not shown meanwhile. @type {Set<string>} */
   #undoing = new Set()
 
   /** How many strokes are shown. */
@@ -29,19 +28,19 @@ export class Drawing {
     return this.lines.reduce((sum, line) => sum + line.size, 0)
   }
 
-  /** The lines to be shown, the topmost last. */
+  /** The lines to show, the topmost last. */
   get lines() {
     const lines = [...this.#dry.values(), ...this.#wet.values()]
     if (this.#undoing.size === 0) return lines
     return lines.filter(({ id, user }) => !this.#undoing.has(keyOf(id, user)))
   }
 
-  /** The strokes that nobody wanted. @returns {Stroke[]} */
+  /** The strokes that were refused. @returns {Stroke[]} */
   get refused() {
     return [...new Set(this.#own.values())].flatMap((line) => line.strokes('refused'))
   }
 
-  /** Forgets what came from the channel, which is read anew. */
+  /** Forgets what came from the channel, which is read again. */
   reset() {
     this.#seen.clear()
     this.#undone.clear()
@@ -49,9 +48,9 @@ export class Drawing {
   }
 
   /**
-   * Takes the next publication of the channel, and says whether it brought a stroke that was not here yet.
+   * Takes the next publication of the channel, and returns whether it brought a stroke that was not here yet.
    *
-   * What has points is a stroke, whatever else is in it: only those come from clients that may publish what they like.
+   * A publication with points is a stroke, whatever else is in it, since a client may add other members.
    */
   take(publication) {
     if (publication.points !== undefined) return this.#takeStroke(publication)
@@ -60,7 +59,7 @@ export class Drawing {
     return false
   }
 
-  /** A stroke of one's own, on its way. @param {Stroke} stroke */
+  /** The user's own stroke is being sent. @param {Stroke} stroke */
   draw(stroke) {
     const id = lineOf(stroke.id)
     const line = this.#dry.get(keyOf(id, stroke.user)) ?? this.#wet.get(id) ?? new Line({ id, user: stroke.user })
@@ -69,17 +68,17 @@ export class Drawing {
     this.#own.set(stroke.id, line)
   }
 
-  /** A stroke of one's own will not come back. */
+  /** An own stroke will not come back. */
   refuse(id) {
     this.#own.get(id)?.mark(id, 'refused')
   }
 
-  /** It is on its way once more. */
+  /** It is being sent once more. */
   retry(id) {
     this.#own.get(id)?.mark(id, 'wet')
   }
 
-  /** A stroke of one's own was given up. */
+  /** An own stroke was given up. */
   discard(id) {
     const line = this.#own.get(id)
     if (line === undefined) return
@@ -90,12 +89,12 @@ export class Drawing {
     else this.#dry.delete(keyOf(line.id, line.user))
   }
 
-  /** The user's last line that is shown; undefined where there is none. */
+  /** The user's last line that is shown; undefined if there is none. */
   lastLineOf(user) {
     return this.lines.findLast((line) => line.user === user)?.id
   }
 
-  /** Hides a line of the user's own while it is being taken back; shows it again where that was refused. */
+  /** Hides an own line while it is being taken back; shows it again if that was refused. */
   hide(line, user) {
     this.#undoing.add(keyOf(line, user))
   }
@@ -122,13 +121,13 @@ export class Drawing {
       this.discard(id)
       line.add(stroke, 'dry')
     }
-    // With its first stroke a line takes its place among the others'.
+    // With its first stroke a line gets its place among the other lines.
     if (this.#wet.get(line.id) === line) this.#wet.delete(line.id)
     this.#dry.set(key, line)
     return own === undefined
   }
 
-  /** Only who drew a line may take it back. Strokes of it that are on their way will find it gone. */
+  /** Only the author of a line may take it back. Strokes of it that arrive later are ignored. */
   #takeUndo({ undo, user }) {
     const key = keyOf(undo, user)
     this.#undone.add(key)
@@ -141,7 +140,7 @@ export class Drawing {
     }
   }
 
-  /** One's own strokes that are on their way will come after. */
+  /** Own strokes that are being sent will come after. */
   #removeDry() {
     for (const [key, line] of this.#dry) {
       this.#dry.delete(key)

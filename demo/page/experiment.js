@@ -5,10 +5,10 @@ import { Tally } from './tally.js'
 
 // Milliseconds from one mark to the next: twenty a second, of the hundred messages that a connection may send.
 const INTERVAL = 50
-// Marks that come and go undisturbed, before and after.
+// Marks that arrive undisturbed, before and after.
 const LEAD = 400
 const TAIL = 800
-// No later than this after the last one, those that have not come are lost.
+// Marks that have not arrived this long after the last one are lost.
 const PATIENCE = 20_000
 
 /** @typedef {{ lost: number, duplicated: number, gap: number, made: number }} Outcome */
@@ -16,11 +16,12 @@ const PATIENCE = 20_000
 /**
  * Does something to the server or the connection, and measures what the board's users would notice of it.
  *
- * The page publishes marks meanwhile, on a channel that is its own and lives as the board's does: with history, and
- * sent and resent as strokes are. So what happens to the marks happens to strokes, and no board is littered.
+ * Meanwhile the page publishes marks on a channel of its own that behaves like the board's: with history, and with the
+ * same sending and resending as for strokes. So what happens to the marks would happen to strokes, and no board gets
+ * marks.
  *
  * @param {import('./connection.js').Connection} connection
- * @param {() => Promise<unknown>} act resolves once it is over; where it rejects, so does this
+ * @param {() => Promise<unknown>} act resolves once it is over; if it rejects, so does this
  * @returns {Promise<Outcome>}
  */
 export async function experiment(connection, act) {
@@ -51,7 +52,7 @@ class Pulse extends EventTarget {
     this.#connection = connection
     this.#outbox = new Outbox({
       publish: (mark) => connection.client.publish(this.#channel, mark),
-      // Then it is lost, and counted so.
+      // It is lost then, and counts as lost.
       refused: () => undefined
     })
     this.#stream = new Stream(connection.client, this.#channel)
@@ -69,7 +70,7 @@ class Pulse extends EventTarget {
     await this.#once(this, 'arrived')
   }
 
-  /** Makes no more, and waits for those that are under way. @returns {Promise<Outcome>} */
+  /** Makes no more marks, and waits for those in progress. @returns {Promise<Outcome>} */
   async finish() {
     clearInterval(this.#timer)
     const end = performance.now() + PATIENCE

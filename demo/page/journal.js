@@ -7,7 +7,7 @@ const time = new Intl.DateTimeFormat(undefined, {
   hourCycle: 'h23'
 })
 
-/** The list of what happened, the latest first. */
+/** The list of events, the latest first. */
 export class Journal {
   #list
 

@@ -1,4 +1,4 @@
-// Parts of the sheet: across, and a third more down, so that it is as far on the screen (the sheet is 4:3).
+// Parts of the sheet: across, and a third more down, so that the distance on the screen is the same (the sheet is 4:3).
 const STEP = 0.015
 const LARGE_STEP = 0.06
 const ASPECT = 4 / 3
@@ -18,7 +18,7 @@ const DIRECTIONS = {
  * @param {HTMLElement} options.crosshair
  * @param {import('./pens.js').Pens} options.pens
  * @param {(at: [number, number] | null) => void} options.moved
- * @param {(text: string) => void} options.say tells who can't see it
+ * @param {(text: string) => void} options.say for screen readers
  */
 export function listenToKeys(surface, { crosshair, pens, moved, say }) {
   let at = [0.5, 0.5]

@@ -15,12 +15,12 @@
  * @property {boolean} refused
  */
 
-/** The line that a stroke is of. @param {string} id */
+/** The line to which a stroke belongs. @param {string} id */
 export function lineOf(id) {
   return id.split('.', 1)[0]
 }
 
-/** A line: its pieces, which may come in any order. */
+/** A line: its pieces, which may arrive in any order. */
 export class Line {
   /** @type {{ number: number, stroke: Stroke, state: State }[]} */
   #pieces = []
@@ -55,7 +55,7 @@ export class Line {
   mark(id, state) {
     for (const piece of this.#pieces) {
       if (piece.stroke.id !== id) continue
-      // Wet or dry, it looks the same, and need not be drawn anew.
+      // Wet or dry, it looks the same, and need not be drawn again.
       if ((piece.state === 'refused') !== (state === 'refused')) this.#runs = undefined
       piece.state = state
     }
@@ -67,8 +67,8 @@ export class Line {
   }
 
   /**
-   * Pieces that go on where the one before ends are drawn as one, since the soft edges of two ends over each other
-   * make a knot.
+   * A piece that begins at the end of the one before is drawn together with it, since the soft edges of two ends over
+   * each other make a knot.
    */
   get runs() {
     this.#runs ??= join(this.#pieces)

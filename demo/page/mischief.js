@@ -1,20 +1,20 @@
 import { subprotocols } from '/modules/realtime-client.js'
 
-// Six times what a connection may send in a second, and three times what it may send at once.
+// Six times the messages that a connection may send in a second, and three times those that it may send at once.
 const FLOOD = 600
 const TOO_MANY_REQUESTS = 111
-// What a stroke may have, and a little more.
+// The numbers that a stroke may have, and a few more.
 const TOO_LARGE = 64 * 1024 + 1
 const TOO_DEEP = 65
 const PATIENCE = 10_000
 
 /**
- * Asks the server far more than it allows, all at once, over the page's own connection.
+ * Sends far more calls than the server allows, all at once, over the page's own connection.
  *
  * @param {import('./connection.js').Connection} connection
  */
 export async function flood({ client }) {
-  // An unknown method costs nobody anything, and is answered all the same.
+  // An unknown method costs little, and is answered all the same.
   const asked = Array.from({ length: FLOOD }, () =>
     client.rpc('flood', {}).then(
       () => 0,
@@ -25,7 +25,7 @@ export async function flood({ client }) {
   return { sent: FLOOD, refused: codes.filter((code) => code === TOO_MANY_REQUESTS).length }
 }
 
-/** What no client of ours would send, and the way to say it. */
+/** Messages that no client of ours sends, each with its way of sending. */
 const GARBAGE = [
   { what: 'Not JSON', message: '{"points":[' },
   { what: `${TOO_DEEP} levels deep`, message: `${'['.repeat(TOO_DEEP)}${']'.repeat(TOO_DEEP)}` },
@@ -34,7 +34,7 @@ const GARBAGE = [
 ]
 
 /**
- * Sends each of these over a WebSocket of its own with the page's token.
+ * Sends each of these over a separate WebSocket with the page's token.
  *
  * @param {string} board @param {string} token
  * @returns {Promise<{ what: string, answer: string }[]>}
@@ -56,7 +56,7 @@ export async function sendGarbage(board, token) {
   }
 }
 
-/** The next thing that is said of an error, or the close; strokes of others are none. */
+/** The next error or the close; strokes of others do not count. */
 async function answerOf(socket) {
   for (;;) {
     const event = await next(socket, 'message', 'close')

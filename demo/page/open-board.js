@@ -4,23 +4,23 @@ import { Outbox } from './outbox.js'
 import { Stream } from './stream.js'
 
 /**
- * A board, as this page knows it: what is on it, and what is on its way there. What is drawn waits here while there is
- * no connection, or while another board is looked at.
+ * A board from the view of this page: what is on it, and what is being sent to it. Strokes wait here while there is no
+ * connection, or while another board is shown.
  *
- * Events, some with `detail`: `change`; `stroke` (somebody else's, just drawn); `clear` (`user`); `refused` (`code`,
+ * Events, some with `detail`: `change`; `stroke` (of another user, just drawn); `clear` (`user`); `refused` (`code`,
  * `message`); `ready`, as of a `Stream` and with how many strokes were `missed`; `join`, `leave` and `ended` as there.
  */
 export class OpenBoard extends EventTarget {
   drawing = new Drawing()
-  /** Why the last of what was refused was so. It is still refused when one has looked at another board meanwhile. */
+  /** The reason of the last refusal. It stays while another board is shown. */
   refusal = ''
   #connection
   #outbox
   /** @type {Stream | undefined} */
   #stream
-  /** Somebody else's strokes are told of once the board is complete. */
+  /** Strokes of others are reported once the board is complete. */
   #isComplete = false
-  /** Somebody else's strokes that came since the last subscribe. */
+  /** Strokes of others that arrived since the last subscribe. */
   #missed = 0
 
   /** @param {import('./connection.js').Connection} connection @param {string} name */
@@ -41,7 +41,7 @@ export class OpenBoard extends EventTarget {
     return this.#outbox.size
   }
 
-  /** Looks at it from now on. */
+  /** Shows it from now on. */
   open() {
     this.drawing.reset()
     this.#isComplete = false
@@ -76,7 +76,7 @@ export class OpenBoard extends EventTarget {
     this.#emit('change')
   }
 
-  /** Takes back the last line of the user's own; says whether there was one. */
+  /** Takes back the user's own last line; returns whether there was one. */
   undo() {
     const { user } = this.#connection
     const line = this.drawing.lastLineOf(user)
@@ -92,14 +92,14 @@ export class OpenBoard extends EventTarget {
     return true
   }
 
-  /** Takes everything off the board, for everybody. Resolves with how many strokes there were. */
+  /** Removes everything from the board, for all users. Resolves with how many strokes there were. */
   async clear() {
     const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('')
     const { data } = await this.#connection.client.rpc('board.clear', { board: this.name, id })
     return data.cleared
   }
 
-  /** Sends what was refused once more. */
+  /** Sends the refused strokes once more. */
   retry() {
     for (const stroke of this.drawing.refused) {
       this.drawing.retry(stroke.id)
@@ -108,7 +108,7 @@ export class OpenBoard extends EventTarget {
     this.#emit('change')
   }
 
-  /** Gives up what was refused. */
+  /** Gives up the refused strokes. */
   discard() {
     for (const { id } of this.drawing.refused) this.drawing.discard(id)
     this.#emit('change')
@@ -121,7 +121,7 @@ export class OpenBoard extends EventTarget {
   async #publish(message) {
     await this.#connection.client.publish(this.#channel, message)
     if (message.undo !== undefined) this.#outbox.confirm(undoId(message.undo))
-    // While another board is looked at, nothing comes back.
+    // While another board is shown, nothing comes back.
     else if (this.#stream === undefined) this.#outbox.confirm(message.id)
     this.#emit('change')
   }

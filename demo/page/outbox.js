@@ -1,12 +1,12 @@
-// Sent and not answered yet; more wait their turn, so that a long absence doesn't end in a flood.
+// Sent and not answered yet; more wait their turn, so that a long absence does not end in a flood.
 const WINDOW = 50
 const RETRY_AFTER = 500
 
 /** @typedef {{ id: string, message: object, state: 'waiting' | 'flying' | 'sent' }} Entry */
 
 /**
- * What is to be published on a channel, in order, until it has come back from there. While there is no connection it
- * waits. What may have been lost on its way is sent again: the server adds nothing twice that has the same id.
+ * The messages to publish on a channel, in order, until they have come back from it. While there is no connection they
+ * wait. Messages that may have been lost are sent again: the server adds no message twice, since it has an id.
  */
 export class Outbox {
   /** @type {Map<string, Entry>} */
@@ -22,7 +22,7 @@ export class Outbox {
    * @param {object} options
    * @param {(message: object) => Promise<unknown>} options.publish rejects with `code`, `message` and `temporary`
    * @param {(message: object, error: { code: number, message: string }) => void} options.refused for good
-   * @param {number} [options.retryAfter] milliseconds after which what was refused for now is sent again
+   * @param {number} [options.retryAfter] milliseconds after which a temporarily refused message is sent again
    */
   constructor({ publish, refused, retryAfter = RETRY_AFTER }) {
     this.#publish = publish
@@ -53,12 +53,12 @@ export class Outbox {
     this.#fill()
   }
 
-  /** There is none. What was under way may have arrived or not. */
+  /** There is none. Messages in progress may have arrived or not. */
   close() {
     this.#isOpen = false
   }
 
-  /** The channel was read anew, and what is still here was not on it: all of it is sent again. */
+  /** The channel was read again, and the messages here were not on it: all of them are sent again. */
   again() {
     for (const entry of this.#entries.values()) if (entry.state === 'sent') entry.state = 'waiting'
     this.#fill()
@@ -87,7 +87,7 @@ export class Outbox {
 
   #failed(entry, error) {
     entry.state = 'waiting'
-    // From 100 on it is the server that says no, for now or for good; below the client, which had no answer.
+    // From 100 on the server refused it, for now or for good; below, the client got no answer.
     if (error.code < 100 || error.temporary) this.#pause()
     else if (this.#entries.delete(entry.id)) this.#refused(entry.message, error)
   }

@@ -1,10 +1,10 @@
-// Others see a line grow in pieces: each is sent this long after it began, or with so many numbers.
+// Others see a line grow in pieces: each is sent this long after it began, or with this many numbers.
 const PIECE_TIME = 250
 const PIECE_LENGTH = 400
-// Closer to the last point than this (in parts of the sheet) a point adds nothing that could be seen.
+// A point closer to the last one than this (in parts of the sheet) adds nothing visible.
 const MIN_DISTANCE = 0.0012
 
-/** The pens that are on the sheet: the mouse, a stylus, each finger, and the one that is moved by keys. */
+/** The pens on the sheet: the mouse, a stylus, each finger, and the pen that keys move. */
 export class Pens {
   #tool
   #wet
@@ -15,9 +15,9 @@ export class Pens {
 
   /**
    * @param {object} options
-   * @param {() => { colour: string, width: number }} options.tool what a new line is drawn with
+   * @param {() => { colour: string, width: number }} options.tool colour and width of a new line
    * @param {(strokes: Iterable<object>) => void} options.wet shows the pieces that are being drawn
-   * @param {(stroke: object) => void} options.drawn takes a piece that is done
+   * @param {(stroke: object) => void} options.drawn takes a finished piece
    */
   constructor({ tool, wet, drawn }) {
     this.#tool = tool
@@ -71,7 +71,7 @@ class Pen {
   }
 
   lift() {
-    // Without a timer there is nothing in it that was not in the piece before.
+    // Without a timer it has nothing that was not in the piece before.
     if (this.#timer !== 0) this.#finishPiece()
     this.#listeners.lifted()
     this.#listeners.changed()
@@ -81,14 +81,14 @@ class Pen {
     const { stroke } = this
     clearTimeout(this.#timer)
     this.#timer = 0
-    // The next piece begins where this one ends.
+    // The next piece begins at the end of this one.
     this.stroke = { ...stroke, id: `${this.#line}.${++this.#part}`, points: stroke.points.slice(-2) }
     this.#listeners.drawn(stroke)
     this.#listeners.changed()
   }
 }
 
-// crypto.randomUUID() is there on https and localhost only.
+// crypto.randomUUID() exists on https and localhost only.
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join('')
 }

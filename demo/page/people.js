@@ -1,21 +1,21 @@
 const COLOURS = ['red', 'amber', 'green', 'blue', 'violet']
-// More don't fit beside the rest of the bar.
+// More avatars do not fit beside the rest of the bar.
 const SHOWN = 5
 
-/** The colour by which a user is known on this page and on every other: by FNV-1a, whose upper bits are well mixed. */
+/** The colour of a user, the same on every page: by FNV-1a, whose upper bits are well mixed. */
 export function colourOf(user) {
   let hash = 0x811c9dc5
   for (const letter of user) hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193) >>> 0
   return COLOURS[(hash >>> 7) % COLOURS.length]
 }
 
-/** Who is here: a row of avatars, oneself first. Somebody with two pages open is one person. */
+/** The people on the board: a row of avatars, the user first. A user with two open pages is one person. */
 export class People {
   #list
   /** The user of each client. @type {Map<string, string>} */
   #clients = new Map()
   #self = ''
-  /** How often somebody came or went. */
+  /** How many clients came or left. */
   changes = 0
 
   /** @param {HTMLElement} list */

@@ -1,9 +1,9 @@
 /**
- * Draws with what pointers do: mouse, stylus, each finger.
+ * Draws with pointers: mouse, stylus, each finger.
  *
  * @param {HTMLElement} surface
  * @param {import('./pens.js').Pens} pens
- * @param {(at: [number, number] | null) => void} moved is told where a pointer is, and that it left
+ * @param {(at: [number, number] | null) => void} moved gets the place of a pointer, and null when it leaves
  */
 export function listenToPointers(surface, pens, moved) {
   const down = new Map()
@@ -11,7 +11,7 @@ export function listenToPointers(surface, pens, moved) {
   const lift = ({ pointerId, pointerType }) => {
     down.get(pointerId)?.lift()
     down.delete(pointerId)
-    // A finger that is lifted points nowhere.
+    // A lifted finger points nowhere.
     if (pointerType === 'touch') moved(null)
   }
 
@@ -35,7 +35,7 @@ export function listenToPointers(surface, pens, moved) {
   surface.addEventListener('pointerleave', () => moved(null))
 }
 
-/** Where on the surface, from 0 to 1 across and down, to a ten-thousandth. */
+/** The place on the surface, from 0 to 1 across and down, to a ten-thousandth. */
 function placeOf(surface, { clientX, clientY }) {
   const { left, top, width, height } = surface.getBoundingClientRect()
   return [(clientX - left) / width, (clientY - top) / height].map(

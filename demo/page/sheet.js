@@ -1,24 +1,24 @@
 const INKS = new Set(['paper', 'ink', 'red', 'amber', 'green', 'blue', 'violet'])
 const HEX = /^#[0-9a-f]{6}$/i
 const DEFAULT_WIDTH = 5
-// The sheet is 4:3, and its width is the unit in which it is drawn on.
+// The sheet is 4:3, and its width is the unit of drawing.
 const HEIGHT = 3 / 4
 
-// It goes along with the colour scheme by itself.
+// It follows the colour scheme by itself.
 const theme = getComputedStyle(document.documentElement)
 
 /** @typedef {import('./line.js').Run} Run */
 
-/** What the lines are drawn on: dry ones once, wet ones (still under a pen) on a layer of their own. */
+/** The canvas of the lines: dry lines are drawn once, wet lines (still under a pen) on a separate layer. */
 export class Sheet {
   #ink
   #wet
   /** @type {Iterable<{ runs: Run[] }>} */
   #lines = []
-  /** What stands on the dry layer, in this order. @type {Run[]} */
+  /** The content of the dry layer, in this order. @type {Run[]} */
   #drawn = []
   #isRedrawing = false
-  /** A run's curve, which stays as it is when the window or the colours change. @type {WeakMap<Run, Path2D>} */
+  /** A run's curve, which does not change with the window or the colours. @type {WeakMap<Run, Path2D>} */
   #paths = new WeakMap()
 
   /** @param {{ ink: HTMLCanvasElement, wet: HTMLCanvasElement }} layers */
@@ -30,7 +30,7 @@ export class Sheet {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#redrawAll())
   }
 
-  /** Shows these lines in place of others. @param {Iterable<{ runs: Run[] }>} lines */
+  /** Shows these lines instead of the others. @param {Iterable<{ runs: Run[] }>} lines */
   show(lines) {
     this.#lines = lines
     if (this.#isRedrawing) return
@@ -52,7 +52,7 @@ export class Sheet {
     this.#redrawAll()
   }
 
-  // Another screen, another zoom: the size may stay, and the device's pixels are others.
+  // On another screen or at another zoom the size may be the same, but the device's pixels differ.
   #watchResolution() {
     matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener(
       'change',
@@ -70,7 +70,7 @@ export class Sheet {
     this.#redraw()
   }
 
-  /** Most often something is to be drawn over what is there. */
+  /** Usually something is drawn over the existing lines. */
   #redraw() {
     this.#isRedrawing = false
     const runs = Array.from(this.#lines, (line) => line.runs).flat()
@@ -99,7 +99,7 @@ function draw(context, { points, colour, width = DEFAULT_WIDTH, refused = false 
   context.lineWidth = width / 1000
   context.lineCap = 'round'
   context.lineJoin = 'round'
-  // What nobody else has is there in outline only: short dashes, thin enough to be told from ink.
+  // Refused strokes are an outline only: short dashes, thin enough to differ from ink.
   if (refused) context.lineWidth = Math.min(width, DEFAULT_WIDTH) / 1000
   context.setLineDash(refused ? [0.008, 0.012] : [])
   if (points.length > 3) {

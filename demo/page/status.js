@@ -1,4 +1,4 @@
-// How long the pill says what a reconnect brought.
+// How long the pill shows the result of a reconnect.
 const NEWS_TIME = 5_000
 
 const TEXTS = {
@@ -11,7 +11,7 @@ const TEXTS = {
   closed: () => 'Disconnected'
 }
 
-/** The pill that says how the connection is, and for a while what became of the board while it was not. */
+/** The pill that shows the state of the connection, and for a while what was missed during a break. */
 export class Status {
   #pill
   #button
@@ -32,7 +32,7 @@ export class Status {
     this.#button.textContent = status === 'signed-out' ? 'Sign in again' : 'Connect again'
   }
 
-  /** The board is complete again: with all that was missed, or read anew where that could not be had. */
+  /** The board is complete again: with all missed strokes, or read again if they were not available. */
   tell(how, missed) {
     this.#forget()
     this.#pill.dataset.news = how
@@ -49,7 +49,7 @@ export class Status {
   }
 }
 
-/** What to say of a reconnect after which so many strokes of others came. */
+/** The text after a reconnect with this many strokes of others. */
 export function recoveredText(missed) {
   if (missed === 0) return 'Recovered, no missed strokes'
   return `Recovered, ${missed} missed ${missed === 1 ? 'stroke' : 'strokes'}`

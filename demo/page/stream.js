@@ -5,31 +5,31 @@ const RETRY_AFTER = 500
  * One channel with history, from its beginning on: every publication in order and once, through all reconnects.
  *
  * Events, some with `detail`:
- * - `publication`: `data`, and `client` where one published it
- * - `subscribed`: what was missed comes now
- * - `reset`: what came is stale, and everything comes again
- * - `ready`: all that there is has come; `how` it did: `new`, `recovered` or `reloaded`
+ * - `publication`: `data`, and `client` if a client published it
+ * - `subscribed`: missed publications follow
+ * - `reset`: earlier publications are stale, and all come again
+ * - `ready`: all publications so far have arrived; `how`: `new`, `recovered` or `reloaded`
  * - `join` and `leave`: `client` and `user`
- * - `ended`: `code` and `reason`; the server wants it so
+ * - `ended`: `code` and `reason`; the server ended it
  */
 export class Stream extends EventTarget {
   #client
   #subscription
-  /** Its state can't be relied on until it has been read anew. */
+  /** Its state is not reliable until it has been read again. */
   #isStale = false
   #isNew = true
-  /** Publications that came while it is being read. @type {object[] | undefined} */
+  /** Publications that arrive while the history is being read. @type {object[] | undefined} */
   #held
-  /** What was read goes up to here, and may be ahead of what is still to be pushed. */
+  /** The offset up to which history was read. It may be ahead of publications that are still to be pushed. */
   #readUpTo = 0
-  /** Goes up whenever a reading is overtaken by another subscribe, or by the end. */
+  /** Increases whenever another subscribe, or the end, overtakes a read. */
   #readings = 0
 
   /** @param {import('centrifuge').Centrifuge} client @param {string} channel */
   constructor(client, channel) {
     super()
     this.#client = client
-    // Who has seen nothing yet has missed everything: the server recovers all there is.
+    // Before the first publication everything was missed: the server recovers all that exists.
     this.#subscription = client.newSubscription(channel, {
       since: { offset: 0, epoch: '' },
       recoverable: true,
@@ -46,7 +46,7 @@ export class Stream extends EventTarget {
     this.#subscription.subscribe()
   }
 
-  /** Who is on the channel. @returns {Promise<{ client: string, user: string }[]>} */
+  /** The clients on the channel. @returns {Promise<{ client: string, user: string }[]>} */
   async presence() {
     const { clients } = await this.#subscription.presence()
     return Object.values(clients)
@@ -65,7 +65,7 @@ export class Stream extends EventTarget {
       return
     }
     this.#emit('subscribed')
-    // What was missed comes before this turn is over.
+    // Missed publications come before this turn is over.
     queueMicrotask(() => this.#ready('recovered'))
   }
 
@@ -83,7 +83,7 @@ export class Stream extends EventTarget {
     this.#isNew = false
   }
 
-  /** Reads all that is kept, and then what came meanwhile. */
+  /** Reads the whole history, and then the publications that came meanwhile. */
   async #read(reading) {
     this.#held = []
     try {
@@ -98,7 +98,7 @@ export class Stream extends EventTarget {
       for (const publication of held) this.#received(publication)
       this.#ready('reloaded')
     } catch {
-      // Without a connection the next subscribe reads anew; with one the server may be able to later.
+      // Without a connection the next subscribe reads again; with one the server may be able to later.
       setTimeout(() => {
         if (reading === this.#readings) void this.#read(reading)
       }, RETRY_AFTER)

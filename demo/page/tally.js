@@ -2,16 +2,16 @@
  * Counts the marks that a page publishes on a channel and gets back from it.
  *
  * - lost: marks that were made and are not on the channel.
- * - duplicated: marks that came more than once, counted without the first time.
- * - gap: the longest time in which no mark came, less the interval at which they are made. It counts from the first
- *   mark made to the last that came.
+ * - duplicated: marks that arrived more than once, counted without the first time.
+ * - gap: the longest time without a mark, less the interval at which they are made. It counts from the first mark made
+ *   to the last that arrived.
  *
- * Where the channel had to be read anew (after `reset`), what comes from then on is all that is on it: marks that were
- * there before and don't come again are lost.
+ * If the channel had to be read again (after `reset`), the marks that arrive from then on are all that is on it:
+ * earlier marks that do not arrive again are lost.
  */
 export class Tally {
   #interval
-  /** How often each mark came, of those that were made. @type {Map<string, number>} */
+  /** How often each mark arrived, of those that were made. @type {Map<string, number>} */
   #marks = new Map()
   #lastArrival
   #gap = 0
@@ -35,7 +35,7 @@ export class Tally {
     this.#lastArrival = now
   }
 
-  /** What came is forgotten: all of it comes again. */
+  /** Forgets the marks that arrived: all of them come again. */
   reset() {
     for (const mark of this.#marks.keys()) this.#marks.set(mark, 0)
   }

@@ -3,8 +3,8 @@ import { adminKey, forgetKey } from './admin-key.js'
 const FORBIDDEN = 403
 
 /**
- * A token for anyone who asks, under any name; with the administrator key, one with the claim `admin`. Rejects if the
- * server is away.
+ * A token for any visitor, under any name; with the administrator key, a token with the claim `admin`. Rejects if the
+ * server is not available.
  *
  * @returns {Promise<string>}
  */
@@ -16,7 +16,7 @@ export async function fetchToken(user) {
     body: JSON.stringify({ user, key })
   })
   if (response.status === FORBIDDEN && key !== undefined) {
-    // The key of a demo that ran before this one.
+    // The key belongs to an earlier run of the demo.
     forgetKey()
     return fetchToken(user)
   }

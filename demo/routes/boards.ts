@@ -10,26 +10,26 @@ import { BoardParams, BoardPublication, Clear, Cleared, Cursor, Stroke } from '.
 const SOCKET: RouteOptions = { limits: { maxPayload: 64 * 1024 } }
 const LIMIT = { max: 600, timeWindow: '1 minute' }
 /*
- * A newcomer gets the board from its history, so that is all a board is. A pen that never rests makes four strokes a
- * second, of half a kilobyte or so: these are forty minutes of it, in 5 MB. What people draw in a day is far less, and
- * after a day they have forgotten it.
+ * A new client gets the board from its history, so the history is the whole board. A pen that never rests makes four
+ * strokes a second, each of about half a kilobyte: these are forty minutes of it, in 5 MB. People draw far less in a
+ * day, and after a day a board is no longer interesting.
  */
 const HISTORY = { size: 10_000, ttl: 24 * 60 * 60 * 1000 }
-// A worker that was killed leaves its clients' names behind for so long.
+// The names of a killed worker's clients stay for this long.
 const PRESENCE = { ttl: 10_000 }
-// Looked at by everybody and drawn on by administrators only, over HTTP, so that there is something to be refused.
+// All clients may look at it, and only administrators may draw on it, by HTTP. So there is a stroke to be refused.
 const MUSEUM = 'museum'
 const LOOK_ONLY = 460
 const LOOK_ONLY_REASON = 'this board is only to be looked at'
 const FORBIDDEN = 4403
 
 const channelOf = (board: string) => `boards/${board}`
-// Who drew it is the server's to say, and nothing but a stroke is published as one.
+// The server sets the author, and publishes only strokes as strokes.
 const signed = ({ id = randomUUID(), colour, width, points }: Stroke, user: string | undefined) => {
   return { id, colour, width, points, user }
 }
 
-/** Whiteboards: what is drawn on one is published to all who look at it. */
+/** Whiteboards: a drawing is published to all clients that look at the board. */
 const boards: FastifyPluginAsyncTypebox = async (app) => {
   app.channel('boards/:board', {
     onSubscribe: true,
@@ -37,7 +37,7 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
     history: HISTORY,
     presence: PRESENCE,
     joinLeave: true,
-    // A stroke that waited on the page may come before the page is subscribed again.
+    // A stroke that waited on the page may arrive before the page is subscribed again.
     publishers: 'clients',
     onPublish: ({ user, params, data }) => {
       refuseInMuseum(params.board)
@@ -53,7 +53,7 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
     return { cleared: await countStrokes(app.realtime, channel, position) }
   })
 
-  // Nobody wants to know where a pointer was a second ago: no history, and whoever is slow misses some.
+  // A pointer's place of a second ago is of no use: no history, and slow readers miss some.
   app.channel('cursors/:board', {
     onSubscribe: true,
     schema: { params: BoardParams, publication: Cursor },
@@ -79,7 +79,7 @@ const boards: FastifyPluginAsyncTypebox = async (app) => {
     { schema: { params: BoardParams, body: Stroke }, onRequest: authenticate, config: { rateLimit: LIMIT } },
     async (request) => {
       const { board } = request.params
-      // What hangs there has been hung by an administrator.
+      // Only an administrator draws on this board.
       if (board === MUSEUM && !isAdmin(request)) refuseInMuseum(board)
       return app.realtime.publish(channelOf(board), signed(request.body, userOf(request)))
     }
@@ -90,7 +90,10 @@ function refuseInMuseum(board: string): void {
   if (board === MUSEUM) throw new ChannelError(LOOK_ONLY, LOOK_ONLY_REASON)
 }
 
-/** What is published of what a client wants to: nothing that it made up, and once, however often it is sent. */
+/**
+ * What is published of a client's stroke: nothing that the client made up about itself, and once, however often it is
+ * sent.
+ */
 function admit(data: BoardPublication, user: string | undefined) {
   if ('undo' in data) return { data: { undo: data.undo, user }, idempotencyKey: `undo ${data.undo}` }
   const { id, colour, width, points } = data

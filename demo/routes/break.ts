@@ -8,14 +8,14 @@ const ForbiddenError = createError('FORBIDDEN', 'Only a token with the claim adm
 const RefusedError = createError<[string]>('REFUSED', '%s', 409)
 const NoPrimaryError = createError('UNAVAILABLE', 'The primary process does not answer', 503)
 
-// Asked a few times a second while something is being broken.
+// Called a few times a second while something is broken.
 const LIMIT = { max: 1_200, timeWindow: '1 minute' }
-// A page makes twenty marks a second while it breaks something, which takes three minutes at most.
+// A page makes twenty marks a second during an experiment, which takes three minutes at most.
 const HISTORY = { size: 5_000, ttl: 300_000 }
 
 /**
- * What the panel "Break it" asks for. It ends processes, so it requires the claim `admin`. A browser sends no bearer
- * token by itself, so pages of other sites cannot use it.
+ * The requests of the panel "Break it". They end processes, so they require the claim `admin`. A browser sends no
+ * bearer token by itself, so pages of other sites cannot use them.
  */
 const breaking: FastifyPluginAsyncTypebox = async (app) => {
   const breaker = createBreaker(app)
@@ -24,12 +24,12 @@ const breaking: FastifyPluginAsyncTypebox = async (app) => {
     onSubscribe: true,
     schema: { params: PulseParams, publication: Pulse },
     history: HISTORY,
-    // What waited on the page may come before the page is subscribed again.
+    // A mark that waited on the page may arrive before the page is subscribed again.
     publishers: 'clients',
     onPublish: ({ data: { id } }) => ({ data: { id }, idempotencyKey: id })
   })
 
-  // A scope of its own: its hook is for requests, and would hold for the channel too.
+  // A separate scope: its hook is for requests, and would otherwise apply to the channel too.
   await app.register(async (routes: typeof app) => {
     routes.addHook('onRequest', authenticate)
     routes.addHook('onRequest', async (request) => {

@@ -6,28 +6,28 @@ import { Broadcast, CONNECTIONS, NODES } from '../dashboard/broadcast.ts'
 import { parseQuery, type TableQuery } from '../dashboard/connection-table.ts'
 import { DashboardNode } from '../dashboard/node.ts'
 
-// The window that the charts show, for four nodes or so; more nodes, less of it.
+// The window of the charts, for about four nodes. With more nodes it holds less of the window.
 const HISTORY = { size: 1_000, ttl: 180_000 }
-// A watcher whose node died keeps the others busy for so long.
+// A watcher whose node died keeps the other nodes busy for this long.
 const PRESENCE = { ttl: 6_000 }
 const BAD_REQUEST = 107
 const NOT_REACHED = 460
 
 export interface DashboardOptions {
   registry: Registry
-  /** Whether there is a Redis that may be away. */
+  /** Whether there is a Redis, which may not be available. */
   hasRedis: boolean
 }
 
-/** What the page at /dashboard is made of. All of it is for administrators: whose token has the claim `admin`. */
+/** The parts of the page at /dashboard. All are for administrators: for tokens with the claim `admin`. */
 const dashboard: FastifyPluginAsyncTypebox<DashboardOptions> = async (app, { registry, hasRedis }) => {
   const node = new DashboardNode(registry, hasRedis ? 'redis' : 'memory')
   const broadcast = new Broadcast({ realtime: app.realtime, node, log: app.log })
   app.addHook('onReady', async () => broadcast.start())
-  // Past the drain, and with Redis still there.
+  // After the drain, while Redis is still connected.
   app.addHook('preClose', () => broadcast.stop())
 
-  // Neither has onPublish: no client may publish here.
+  // Neither channel has onPublish: no client may publish here.
   app.channel(NODES, { history: HISTORY, presence: PRESENCE, onSubscribe: (client) => mustBeAdmin(client) })
   app.channel(CONNECTIONS, {
     presence: PRESENCE,
@@ -37,7 +37,7 @@ const dashboard: FastifyPluginAsyncTypebox<DashboardOptions> = async (app, { reg
     }
   })
 
-  // The node that one is connected to, also while Redis is away.
+  // The node to which the page is connected, also while Redis is not available.
   const Query = Type.Optional(Type.Unknown())
   app.rpc('dashboard.snapshot', { schema: { data: Type.Object({ query: Query }) } }, async (client) => {
     mustBeAdmin(client)
@@ -55,7 +55,7 @@ const dashboard: FastifyPluginAsyncTypebox<DashboardOptions> = async (app, { reg
     try {
       await app.realtime.disconnect({ connection }, { reason: 'disconnected by an administrator' })
     } catch (error) {
-      // This node obeys itself; the others can't be told while Redis is away.
+      // This node obeys by itself; the others cannot be reached while Redis is not available.
       const { code } = error as { code?: string }
       if (code !== 'FST_RT_UNAVAILABLE' && code !== 'FST_RT_UNKNOWN_OUTCOME') throw error
       if (!isHere) throw new ChannelError(NOT_REACHED, 'Redis is away: the other nodes could not be told')

@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Registry } from 'prom-client'
 
-// Asked every few seconds by machines: a line for each would bury the rest.
+// Machines call these every few seconds: a log line for each call would hide the rest.
 const quiet = { logLevel: 'warn' } as const
 
-/** What those who run the demo ask it: is it alive, does it want traffic, how is it doing. */
+/** The routes for operators: whether the demo is alive, whether it is ready for traffic, and its metrics. */
 const operations: FastifyPluginAsync<{ registry: Registry }> = async (app, { registry }) => {
   app.get('/health', quiet, async () => ({ status: 'ok' }))
 

@@ -16,17 +16,17 @@ const PACKAGES = {
 /** Stylesheets of packages, by the name under /modules/. */
 const STYLES = { uplot: 'uplot/dist/uPlot.min.css' }
 
-// Nothing from elsewhere and nothing inline. Some browsers don't count a WebSocket to one's own host as 'self'.
+// Nothing from other hosts and nothing inline. Some browsers do not count a WebSocket to the same host as 'self'.
 const HEADERS = {
   'content-security-policy':
     "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  // An update of the demo comes with the next load; unchanged files are answered with 304.
+  // The next load gets an update of the demo. Unchanged files are answered with 304.
   'cache-control': 'no-cache'
 }
 
-/** The pages: files as they lie there, and the packages they import, each as one module for the browser. */
+/** The pages: the files as they are, and the packages that they import, each as one module for the browser. */
 const page: FastifyPluginAsync = async (app) => {
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   await app.register(files, { root: folder, wildcard: false, cacheControl: false })

@@ -11,13 +11,13 @@ const HISTORY = { size: 1_000, ttl: 600_000 }
 
 const channelOf = (room: string) => `rooms/${room}`
 
-/** Rooms: what one says is published to all, and whoever was away is given what it missed. */
+/** Rooms: each message is published to all in the room, and clients that were offline get what they missed. */
 const rooms: FastifyPluginAsyncTypebox = async (app) => {
   app.channel('rooms/:room', {
     history: HISTORY,
     presence: true,
     joinLeave: true,
-    // Everybody who has a token may come in and speak.
+    // Every client with a token may enter and publish.
     onSubscribe: true,
     onPublish: true
   })
@@ -48,8 +48,8 @@ const rooms: FastifyPluginAsyncTypebox = async (app) => {
 }
 
 /**
- * Subscribes, and says where the client stands: after what it missed, where that could be given, and before anything
- * new. False where the broker is away: then the connection is closed with 1013, try again later.
+ * Subscribes, and sends the client's position: after the missed publications, if they are available, and before
+ * anything new. Returns false if the broker is not available: then the connection is closed with 1013, try again later.
  */
 async function enter(socket: RealtimeSocket, channel: string, since: string | undefined): Promise<boolean> {
   const resumes = isResuming(since)
@@ -66,19 +66,19 @@ async function enter(socket: RealtimeSocket, channel: string, since: string | un
 }
 
 /**
- * The positions of `fastify-realtime/client`, base64url of a JSON object: `socket.subscribe` goes by them, and sends the
+ * The positions of `fastify-realtime/client`, base64url of a JSON object: `socket.subscribe` uses them, and sends the
  * notice itself.
  */
 function isResuming(since: string | undefined): boolean {
   return since !== undefined && /^e(yJ|30)[\w-]*$/.test(since)
 }
 
-/** `<epoch>:<offset>`. An epoch may hold a colon, an offset is digits. */
+/** `<epoch>:<offset>`. An epoch may contain a colon, an offset has digits only. */
 function parsePosition(text: string | undefined): Position | undefined {
   if (text === undefined) return undefined
   const colon = text.lastIndexOf(':')
   const offset = text.slice(colon + 1)
-  // Whoever gives a position is told that it was none: no epoch is empty.
+  // A wrong position gets `recovered: false`: no epoch is empty.
   if (colon < 1 || !/^\d{1,15}$/.test(offset)) return { epoch: '', offset: 0 }
   return { epoch: text.slice(0, colon), offset: Number(offset) }
 }

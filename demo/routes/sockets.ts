@@ -14,12 +14,12 @@ const ECHO: RouteOptions = {
     maxFragments: 131_072,
     // A fragment may arrive as its own chunk, and large ones in many.
     maxBufferedChunks: 262_144,
-    // One echo may wait while the next is on its way in.
+    // One echo may wait while the next message arrives.
     buffered: { hard: 32 * MIB }
   }
 }
 
-/** Two routes for trying out a client: one for any bytes, one for JSON with a token and a schema. */
+/** Two routes to try out a client: one for any bytes, one for JSON with a token and a schema. */
 const sockets: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/ws/echo', { websocket: true, config: { realtime: ECHO } }, (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))

@@ -4,7 +4,7 @@ import { isSameKey } from '../admin-key.ts'
 import { Token } from '../schemas.ts'
 
 const LIFETIME = '1h'
-// Enough for a load test from one address, and too little to keep a process busy with signing.
+// Enough for a load test from one address, and too little to keep a process busy with signatures.
 const LIMIT = { max: 1000, timeWindow: '1 minute' }
 
 const WrongKeyError = createError(
@@ -17,7 +17,7 @@ export interface TokenOptions {
   adminKey: string
 }
 
-/** Anyone gets a token for any name: this is where an application asks for a password. */
+/** Any visitor gets a token for any name. An application asks for a password here. */
 const tokens: FastifyPluginAsyncTypebox<TokenOptions> = async (app, { adminKey }) => {
   app.post('/api/token', { schema: { body: Token }, config: { rateLimit: LIMIT } }, async (request, reply) => {
     const { user, key } = request.body

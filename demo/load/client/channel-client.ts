@@ -14,7 +14,7 @@ interface SubscribeResult {
   readonly publications?: readonly Publication[]
 }
 
-/** A reply or a push of the channel protocol, as far as it matters here. */
+/** A reply or a push of the channel protocol, with the members that are used here. */
 interface Reply {
   readonly id?: number
   readonly error?: { readonly code: number }
@@ -28,13 +28,13 @@ interface Reply {
 }
 
 const CONNECT = 1
-// Codes from here on tell the client to subscribe anew.
+// From this code on the client subscribes again.
 const RESUBSCRIBE = 2500
 
 /** A client of the channel protocol: the Centrifuge client protocol, as JSON. */
 export class ChannelClient extends Client {
   #lastId = CONNECT
-  /** By the command's id: subscriptions under way. */
+  /** By the command's id: subscriptions in progress. */
   readonly #joining = new Map<number, Subscription>()
   /** By the command's id: messages without an answer. */
   readonly #unanswered = new Map<number, Outgoing>()
@@ -64,7 +64,7 @@ export class ChannelClient extends Client {
 
   #read(line: string): void {
     if (line === '{}') {
-      // A ping, which wants to be answered alike.
+      // A ping, which requires the same as an answer.
       this.sendText('{}')
       return
     }

@@ -4,28 +4,28 @@ import { backoff } from './backoff.ts'
 import { Connection, type ConnectionEnd, type Endpoint } from './connection.ts'
 import type { Outgoing, Subscription } from './subscription.ts'
 
-/** Who is told what happens to the connections. */
+/** Gets the events of the connections. */
 export interface ClientObserver {
-  /** It takes part, so many milliseconds after it began to connect. */
+  /** The client takes part, this many milliseconds after it began to connect. */
   opened(milliseconds: number): void
-  /** It takes part again, after its connection had ended. */
+  /** The client takes part again, after its connection had ended. */
   returned(client: Client): void
   /** An open connection ended, not by this side. */
   closed(code: number): void
-  /** It will not take part any more. */
+  /** The client will not take part any more. */
   left(client: Client): void
-  /** A handshake was answered with a status, or got no further for that reason. */
+  /** A handshake was answered with a status, or failed for that reason. */
   refused(status: number): void
   failed(reason: string): void
-  /** Any message of the application's, parsed. */
+  /** An application's message arrived, parsed. */
   received(client: Client, subscription: Subscription, message: unknown): void
-  /** A subscription asked for what it had missed; it got all of it, or was told that it can't have it. */
+  /** A subscription asked for missed messages. It got all of them, or a notice that this is not possible. */
   recovered(all: boolean): void
-  /** The server said that it dropped publications, since this client was slow. */
+  /** The server sent a notice that it dropped publications, since this client was slow. */
   dropped(count: number): void
   /** The server confirmed a message. */
   confirmed(message: Outgoing): void
-  /** The server said no to a message, to this one if it said which. */
+  /** The server refused a message: this one, if the server named it. */
   rejected(client: Client, code: string, message: Outgoing | undefined): void
 }
 
@@ -36,16 +36,16 @@ export interface ClientSetup {
   readonly isSlow: boolean
 }
 
-// A handshake, or the commands after it, that get no answer.
+// The limit for a handshake, or the commands after it, without an answer.
 const OPEN_TIMEOUT = 20_000
 const CLOSE_PATIENCE = 3_000
-// Answers to a handshake that the same handshake would get again.
+// The same handshake would get these answers again.
 const FINAL_STATUSES = new Set([400, 401, 403, 404])
 
-/** One client: a connection that is made again when it ends, and what it does there is up to the protocol. */
+/** One client. When its connection ends it makes another. The protocol is up to the subclass. */
 export abstract class Client {
   readonly subscriptions: readonly Subscription[]
-  /** Stops reading for a while, and is left out of the latencies. */
+  /** Stops reading for a while. Its deliveries do not count in the latencies. */
   readonly isSlow: boolean
   /** Those that publish over this connection. */
   readonly publishers: Publisher[] = []
@@ -57,7 +57,7 @@ export abstract class Client {
   #attempts = 0
   #began = 0
   #timer: NodeJS.Timeout | undefined
-  /** What became due while the connection was away. */
+  /** Messages that became due while there was no connection. */
   #waiting: Outgoing[] = []
   /** Resolves `open`. */
   #settled: () => void = () => {}
@@ -73,12 +73,12 @@ export abstract class Client {
     return this.#state === 'ready'
   }
 
-  /** Between two connections. */
+  /** True between two connections. */
   get isAway(): boolean {
     return this.#wasReady && (this.#state === 'away' || this.#state === 'opening')
   }
 
-  /** Connects for the first time. Resolves once it takes part, or doesn't: then it is told to the observer. */
+  /** Connects for the first time. Resolves once the client takes part or has failed, which the observer gets. */
   open(): Promise<void> {
     return new Promise((resolve) => {
       this.#settled = resolve
@@ -86,20 +86,20 @@ export abstract class Client {
     })
   }
 
-  /** Sends it now, or as soon as the connection is back. One that will not be back never sends it. */
+  /** Sends it now, or as soon as the client is connected again. A client that will not reconnect never sends it. */
   send(message: Outgoing): void {
     if (this.#state === 'ready') this.write(message)
     else if (this.#state === 'gone') message.publisher.interrupted()
     else this.#waiting.push(message)
   }
 
-  /** Gives up what waits for the connection: nobody will have seen it. */
+  /** Gives up the messages that wait for the connection: no subscriber will have seen them. */
   abandon(): void {
     this.#waiting = []
     for (const publisher of this.publishers) publisher.interrupted()
   }
 
-  /** Ends the connection at once. True where there was one; it comes back as after any other end. */
+  /** Ends the connection at once. True if there was one. The client reconnects as after any other end. */
   cut(): boolean {
     if (this.#state !== 'ready') return false
     this.#connection?.reset()
@@ -117,7 +117,7 @@ export abstract class Client {
     if (this.#state === 'ready') this.#connection?.resume()
   }
 
-  /** For good. Resolves once the connection is closed. */
+  /** Ends the client for good. Resolves once the connection is closed. */
   async close(): Promise<void> {
     const { isReady } = this
     this.#state = 'gone'
@@ -127,7 +127,7 @@ export abstract class Client {
     else this.#connection?.reset()
   }
 
-  /** Where to, this time. */
+  /** The path of the next attempt. */
   protected path(): string {
     return this.endpoint.path
   }
@@ -135,7 +135,7 @@ export abstract class Client {
   /** The handshake is done. */
   protected abstract onOpen(): void
   protected abstract onMessage(text: string): void
-  /** The connection is gone, however far it had got. */
+  /** The connection has ended, at whatever stage. */
   protected abstract onDisconnected(): void
   protected abstract write(message: Outgoing): void
 
@@ -143,7 +143,7 @@ export abstract class Client {
     this.#connection?.send(text)
   }
 
-  /** The protocol is through with what comes before messages can, since then. */
+  /** The protocol has done its part before messages, since that time. */
   protected ready(since = performance.now()): void {
     if (this.#state !== 'opening') return
     clearTimeout(this.#timer)
@@ -159,7 +159,7 @@ export abstract class Client {
     for (const message of this.#waiting.splice(0)) this.write(message)
   }
 
-  /** The protocol got an answer that leads nowhere. */
+  /** The protocol got an answer with which it cannot continue. */
   protected fail(reason: string): void {
     this.#connection?.reset()
     this.#onEnd({ how: 'failed', reason })
@@ -190,7 +190,7 @@ export abstract class Client {
     else this.#leave()
   }
 
-  /** What was under way on an open connection has lost its answers. What waits for the next one has not. */
+  /** Messages in progress on an open connection have lost their answers. Those that wait for the next one have not. */
   #interrupt(): void {
     for (const publisher of this.publishers) publisher.interrupted()
   }
@@ -208,7 +208,7 @@ export abstract class Client {
   }
 }
 
-/** Whether there is no use in coming back. */
+/** Whether reconnecting makes no sense. */
 function isFinal(end: ConnectionEnd): boolean {
   if (end.how === 'closed') return !shouldReconnect(end.code)
   return end.how === 'refused' && FINAL_STATUSES.has(end.status)

@@ -3,13 +3,13 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import { clientFrame, FrameError, FrameReader, OPCODE } from './frames.ts'
 
-/** Where a connection goes, and with what. */
+/** The target of a connection, and its headers. */
 export interface Endpoint {
   readonly secure: boolean
   /** An IP address: names are looked up once for all. */
   readonly address: string
   readonly port: number
-  /** The header `Host`, and the name that a certificate must bear. */
+  /** The header `Host`, and the name that a certificate must have. */
   readonly host: string
   readonly serverName: string
   readonly path: string
@@ -28,23 +28,23 @@ export type ConnectionEnd =
 export interface ConnectionListener {
   onOpen(): void
   onMessage(text: string): void
-  /** Once, and nothing after it. Never for an end that this side made with `reset`. */
+  /** Called once, and nothing after it. Never called for an end that this side made with `reset`. */
   onEnd(end: ConnectionEnd): void
 }
 
-// All connections read into the same bytes: what was read is handled before the next read.
+// All connections read into the same bytes: each read is handled before the next.
 const SHARED = Buffer.allocUnsafeSlow(65_536)
 const END_OF_HEAD = '\r\n\r\n'
 const MAX_HEAD = 16_384
-// One for all: no proxy sits in between whose cache it would have to get past.
+// One key for all: there is no proxy whose cache matters.
 const KEY = randomBytes(16).toString('base64')
 const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
 const LOST = 1006
 const NO_CODE = 1005
 
 /**
- * A WebSocket client of text messages on a bare socket. Node's and `ws`'s own cost several times as much per
- * connection and message, and what a load tool costs is what it can't tell from the server's slowness.
+ * A WebSocket client of text messages on a bare socket. Node's and `ws`'s own cost several times as much per connection
+ * and message, and a load tool cannot separate its own cost from the server's slowness.
  */
 export class Connection {
   readonly #socket: Socket
@@ -80,13 +80,13 @@ export class Connection {
     this.#socket.resume()
   }
 
-  /** Ends it at once, and leaves no port waiting. The listener hears nothing more. */
+  /** Ends it at once, and leaves no port waiting. The listener gets no more events. */
   reset(): void {
     this.#ended = true
     this.#destroy()
   }
 
-  /** Closes it with 1000. Resolves when it is closed, or reset after so many milliseconds. */
+  /** Closes it with 1000. Resolves when it is closed, or reset after this many milliseconds. */
   close(patience: number): Promise<void> {
     this.#ended = true
     if (this.#socket.destroyed) return Promise.resolve()
@@ -141,7 +141,7 @@ export class Connection {
       this.#socket.write(clientFrame(OPCODE.pong, payload))
     } else if (opcode === OPCODE.close && this.#code === undefined) {
       this.#code = payload.length >= 2 ? payload.readUInt16BE(0) : NO_CODE
-      // The answer; it is the server that ends the connection then (RFC 6455 section 7.1.1).
+      // This is the answer; the server then ends the connection (RFC 6455 section 7.1.1).
       if (!this.#ended) this.#socket.write(clientFrame(OPCODE.close, payload.subarray(0, 2)))
     }
   }
@@ -160,7 +160,7 @@ export class Connection {
   }
 
   #destroy(): void {
-    // Only what is open, and is TCP, can be reset.
+    // Only an open TCP connection can be reset.
     if (this.#socket.connecting || this.#socket instanceof TLSSocket) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
   }

@@ -7,7 +7,7 @@ const CONTROL = 0x08
 const LENGTH_16 = 126
 const LENGTH_64 = 127
 const MASK_BYTES = 4
-// Nothing that a server of ours sends is larger.
+// Our servers send nothing larger.
 const MAX_MESSAGE = 64 * 1024 * 1024
 
 /** One frame of a client. The mask is a real one: with zeros servers would skip the work that other clients make. */
@@ -36,7 +36,7 @@ export function clientFrame(opcode: number, payload: string | Uint8Array): Buffe
   return frame
 }
 
-/** What a server sends is not the protocol. */
+/** The server violated the protocol. */
 export class FrameError extends Error {
   override readonly name = 'FrameError'
 }
@@ -44,10 +44,10 @@ export class FrameError extends Error {
 /** Called with each whole message and each control frame. The bytes are valid during the call only. */
 export type MessageHandler = (opcode: number, payload: Buffer) => void
 
-/** Takes a server's frames apart: any chunks, unmasked, fragments joined. Throws a FrameError. */
+/** Parses a server's frames: any chunks, unmasked, fragments joined. Throws a FrameError. */
 export class FrameReader {
   readonly #onMessage: MessageHandler
-  /** The start of a frame whose end has not come. */
+  /** The start of a frame whose end has not arrived. */
   #rest: Buffer | undefined
   #fragments: Buffer[] = []
   #opcode = 0
@@ -63,7 +63,7 @@ export class FrameReader {
     while (at < bytes.length) {
       const end = this.#readFrame(bytes, at)
       if (end === undefined) {
-        // A copy: the chunk is read into again.
+        // A copy, since the next read overwrites the chunk.
         this.#rest = Buffer.from(bytes.subarray(at))
         return
       }
@@ -71,7 +71,7 @@ export class FrameReader {
     }
   }
 
-  /** Gives where the frame ends; undefined where it is not whole. */
+  /** Returns the end of the frame; undefined if it is not complete. */
   #readFrame(bytes: Buffer, at: number): number | undefined {
     const available = bytes.length - at
     if (available < 2) return undefined

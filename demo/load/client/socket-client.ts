@@ -1,7 +1,7 @@
 import { Client, type ClientSetup } from './client.ts'
 import type { Outgoing, Subscription } from './subscription.ts'
 
-/** A message of an `app.ws` route, as far as it matters here. */
+/** A message of an `app.ws` route, with the members that are used here. */
 interface Message {
   readonly channel?: string
   readonly data?: unknown
@@ -19,7 +19,7 @@ interface Message {
   }
 }
 
-// Not every room says where its clients stand. One that said nothing for so long is taken to be ready.
+// Not every room sends a notice of the position. After this long without one the client counts as ready.
 const NOTICE_PATIENCE = 1_000
 
 /** A client of a plain WebSocket route: a room, in which publications come with their channel, or an echo. */
@@ -97,7 +97,7 @@ export class SocketClient extends Client {
   }
 }
 
-/** What is no JSON object is no message of ours. */
+/** A message that is not a JSON object is not from this tool. */
 function parse(text: string): Message {
   try {
     const value: unknown = JSON.parse(text)

@@ -2,7 +2,7 @@ import type { LoadResult, Percentiles, Times } from '../result.ts'
 
 /** A condition on a figure of the result. */
 export interface Expectation {
-  /** As it was given. */
+  /** The condition as given. */
   readonly condition: string
   readonly figure: string
   readonly operator: string
@@ -12,20 +12,20 @@ export interface Expectation {
 export interface Verdict {
   readonly condition: string
   readonly held: boolean
-  /** What was measured; null where it was not. */
+  /** The measured value; null if there is none. */
   readonly measured: number | null
   /** Why nothing was measured. */
   readonly reason?: string
 }
 
-/** The condition makes no sense; the message says what would. */
+/** The condition is wrong; the message says what to give. */
 export class ExpectationError extends Error {
   override readonly name = 'ExpectationError'
 }
 
 interface Figure {
   readonly meaning: string
-  /** The figure, or why there is none. */
+  /** The figure, or the reason why there is none. */
   read(result: LoadResult): number | string
 }
 
@@ -40,7 +40,7 @@ function time(times: Times, name: keyof Percentiles): number | string {
 const latency = (name: keyof Percentiles) => (result: LoadResult) => time(result.latency, name)
 const connectTime = (name: keyof Percentiles) => (result: LoadResult) => time(result.connectTime, name)
 
-/** What conditions can be about, by name. */
+/** The figures for conditions, by name. */
 export const FIGURES: Readonly<Record<string, Figure>> = {
   lost: { meaning: 'deliveries that were due and never arrived', read: ({ messages }) => messages.lost },
   duplicated: { meaning: 'deliveries that arrived again', read: ({ messages }) => messages.duplicated },
@@ -108,7 +108,7 @@ export function parseExpectation(condition: string): Expectation {
   return { condition, figure, operator, value: Number(value) }
 }
 
-/** Whether a condition held. What was not measured holds no condition. */
+/** Whether a condition held. Without a measured value no condition holds. */
 export function judge({ condition, figure, operator, value }: Expectation, result: LoadResult): Verdict {
   const measured = (FIGURES[figure] as Figure).read(result)
   if (typeof measured === 'string') return { condition, held: false, measured: null, reason: measured }

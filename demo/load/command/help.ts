@@ -5,7 +5,7 @@ import { TARGET_RULE } from './target.ts'
 const WIDTH = 88
 const INDENT = 26
 
-/** What `--help` prints. */
+/** The output of `--help`. */
 export function helpText(): string {
   return [
     'Usage: npm run load -- [options]',

@@ -2,7 +2,7 @@
 export interface OptionEntry {
   /** Without its two hyphens. */
   readonly name: string
-  /** What stands for its value in the help; none for a switch. */
+  /** The name of its value in the help; undefined for a switch. */
   readonly value?: string
   /** May be given more than once. */
   readonly repeats?: true

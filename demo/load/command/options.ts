@@ -6,7 +6,7 @@ import { type Expectation, ExpectationError, parseExpectation } from './expectat
 import { OPTION_TABLE } from './option-table.ts'
 import { chooseTarget, type Target, TargetError } from './target.ts'
 
-/** What a run is told to do. Times are in milliseconds. */
+/** The options of a run. Times are in milliseconds. */
 export interface LoadOptions {
   readonly target: Target
   readonly connections: number
@@ -14,15 +14,15 @@ export interface LoadOptions {
   readonly subscriptions: number
   readonly ramp: number
   readonly duration: number
-  /** Messages a second, all publishers together; 0 for connections that only stay. */
+  /** Messages a second, all publishers together; 0 for connections that stay idle. */
   readonly rate: number
-  /** At most; may be infinite. */
+  /** Maximum number; may be infinite. */
   readonly messages: number
-  /** Per channel or room; undefined for as many as keep each below its share. */
+  /** Per channel or room; undefined for as many as needed to keep each below its share. */
   readonly publishers: number | undefined
   /** Bytes of a message, as JSON. */
   readonly payload: number
-  /** What is published, instead of text of so many bytes. */
+  /** The data to publish, instead of text of that many bytes. */
   readonly message: Readonly<Record<string, unknown>> | undefined
   readonly slowReaders: number
   readonly slowFor: number
@@ -39,7 +39,7 @@ export interface LoadOptions {
   readonly quiet: boolean
 }
 
-/** The options make no sense; the message says what would. */
+/** The options are wrong; the message says what to give. */
 export class OptionError extends Error {
   override readonly name = 'OptionError'
 }
@@ -56,7 +56,7 @@ const MIN_DURATION = 100
 const CONNECTIONS_PER_SECOND = 1_000
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, '': 1000 }
 
-/** Reads the command line; `'help'` where that is all that is asked for. Throws an OptionError. */
+/** Reads the command line; `'help'` if only the help is requested. Throws an OptionError. */
 export function readOptions(args: readonly string[], env: Environment): LoadOptions | 'help' {
   const values = parse(args)
   if (values.help) return 'help'
@@ -101,7 +101,7 @@ function parse(args: readonly string[]): Values {
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values as Values
   } catch (error) {
-    // Node's sentences go on to explain how positional arguments are given, of which there are none here.
+    // Node's sentences also explain positional arguments, which do not exist here.
     const [said = ''] = (error as Error).message.split(/\n|\. (?:To specify|This command)/)
     throw new OptionError(`${said.replace(/\.$/, '')}; --help lists what there is`)
   }
@@ -110,7 +110,7 @@ function parse(args: readonly string[]): Values {
 function readTarget(values: Values): Target {
   const subscriptions = wholeNumber(values, 'subscriptions', 1, 128) ?? 1
   const connections = wholeNumber(values, 'connections', 1, MAX_CONNECTIONS) ?? 100
-  // A default for whoever asks for less than ten connections too.
+  // The default must also fit less than ten connections.
   const channels = Math.min(10, connections * subscriptions)
   try {
     return chooseTarget({
@@ -137,7 +137,7 @@ function readExpectations(values: Values): Expectation[] {
   }
 }
 
-/** Found out now rather than at the end of a run of an hour. */
+/** Checked now rather than after a run of an hour. */
 function readReport(values: Values): string | undefined {
   const given = text(values, 'report')
   if (given === undefined) return undefined
@@ -154,16 +154,16 @@ function readReport(values: Values): string | undefined {
   return path
 }
 
-/** Leaves everything as it was: an earlier report is worth more than one of a run that fails. */
+/** Changes nothing: an earlier report is worth more than the report of a failed run. */
 function tryToWrite(path: string): void {
   const existing = statSync(path, { throwIfNoEntry: false })
   if (existing !== undefined && !existing.isFile() && !existing.isDirectory()) {
-    // To open a pipe is to wait for its reader.
+    // Opening a pipe waits for its reader.
     accessSync(path, constants.W_OK)
     return
   }
   closeSync(openSync(path, 'a'))
-  // What a symbolic link leads to, rather than the link.
+  // The target of a symbolic link, rather than the link.
   if (existing === undefined) unlinkSync(realpathSync(path))
 }
 
@@ -245,7 +245,7 @@ function object(values: Values, name: string): Record<string, unknown> | undefin
     const value: unknown = JSON.parse(given)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch {
-    // Said below, with what was expected.
+    // Reported below, with the expected form.
   }
   throw new OptionError(`--${name} must be a JSON object such as '{"a":1}', not '${given}'`)
 }

@@ -1,17 +1,17 @@
-/** What is spoken to the server, and where. */
+/** The server, and the protocol to use. */
 export interface Target {
   /**
-   * `channels`: the channel protocol. `rooms`: plain WebSocket, what one sends reaches all on the same path. `echo`:
-   * plain WebSocket, each gets back what it sends.
+   * `channels`: the channel protocol. `rooms`: plain WebSocket, a message of one connection reaches all on the same
+   * path. `echo`: plain WebSocket, each connection gets its messages back.
    */
   readonly protocol: 'channels' | 'rooms' | 'echo'
   /** `ws:` or `wss:`. */
   readonly url: URL
   /** Path and query to connect to; `{run}` and `{n}` stand for the run and, in rooms, the number of the room. */
   readonly path: string
-  /** How many channels or rooms. Each connection to an echo route is one of its own: 0. */
+  /** How many channels or rooms. On an echo route each connection is a group of its own: 0. */
   readonly groups: number
-  /** Of the channels, with `{run}` and `{n}`. */
+  /** The names of the channels, with `{run}` and `{n}`. */
   readonly channelName: string
 }
 
@@ -21,11 +21,11 @@ export interface TargetChoice {
   readonly rooms: number | undefined
   readonly echo: boolean
   readonly channelName: string | undefined
-  /** Where nothing says how many. */
+  /** Used if no option gives the number. */
   readonly defaultChannels: number
 }
 
-/** The target makes no sense; the message says what would. */
+/** The target is wrong; the message says what to give. */
 export class TargetError extends Error {
   override readonly name = 'TargetError'
 }

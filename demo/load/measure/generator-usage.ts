@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-// The monitor counts its own interval in.
+// The monitor includes its own interval.
 const RESOLUTION = 10
 const NANOSECONDS = 1e6
 const MICROSECONDS = 1e6
@@ -12,7 +12,7 @@ export interface LoopDelay {
   readonly max: number
 }
 
-/** What this process itself costs, and how late it is. */
+/** The cost and the lateness of this process itself. */
 export class GeneratorUsage {
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION })
   readonly #latestDelay = monitorEventLoopDelay({ resolution: RESOLUTION })
@@ -27,14 +27,14 @@ export class GeneratorUsage {
     this.#latestDelay.enable()
   }
 
-  /** Begins anew: what came before does not count. */
+  /** Starts again: the time before does not count. */
   restart(): void {
     this.#delay.reset()
     this.#cpuBefore = process.cpuUsage()
     this.#since = performance.now()
   }
 
-  /** Of the time since the last call of it. */
+  /** Covers the time since the last call. */
   latest(): { delay: LoopDelay; cpu: number; memory: number } {
     const delay = read(this.#latestDelay)
     this.#latestDelay.reset()
@@ -44,7 +44,7 @@ export class GeneratorUsage {
     return { delay, cpu, memory: this.#readMemory() }
   }
 
-  /** Of the time since `restart`: the CPU in cores, the most memory in bytes so far. */
+  /** Covers the time since `restart`: the CPU in cores, the maximum memory so far in bytes. */
   total(): { delay: LoopDelay; cpu: number; memory: number } {
     this.#readMemory()
     return { delay: read(this.#delay), cpu: share(this.#cpuBefore, this.#since), memory: this.#memory }
@@ -63,7 +63,7 @@ export class GeneratorUsage {
 }
 
 function read(delay: IntervalHistogram): LoopDelay {
-  // No sample yet: the loop has not turned since.
+  // There is no sample yet: the loop has not turned since.
   if (delay.count === 0) return { p50: 0, p99: 0, max: 0 }
   const milliseconds = (nanoseconds: number) => Math.max(0, nanoseconds / NANOSECONDS - RESOLUTION)
   return {

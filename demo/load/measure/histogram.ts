@@ -1,7 +1,7 @@
 /*
- * Buckets as in HdrHistogram: 128 of equal width in each doubling, so that a figure is never more than 0.8 % above
- * what was measured, from a microsecond to an hour, in 13 KB. Node has one in `perf_hooks`, which does not tell its
- * counts (the plots need them), and the packages for it bring WebAssembly for the same few lines.
+ * Buckets as in HdrHistogram: 128 of equal width in each doubling. So a figure is at most 0.8 % above the measured
+ * value, from a microsecond to an hour, in 13 KB. Node's histogram in `perf_hooks` does not expose its counts, which
+ * the plots need, and the packages for it bring WebAssembly for the same few lines.
  */
 const SUB_BUCKETS = 128
 const SUB_BITS = 7
@@ -22,7 +22,7 @@ function upperEnd(index: number): number {
   return (index - shift * SUB_BUCKETS + 1) * 2 ** shift - 1
 }
 
-/** Counts durations, and tells their percentiles. Whole microseconds in, milliseconds out. */
+/** Counts durations, and computes their percentiles. Whole microseconds in, milliseconds out. */
 export class Histogram {
   readonly #counts = new Uint32Array(BUCKETS)
   #count = 0
@@ -30,7 +30,7 @@ export class Histogram {
   #max = 0
   #min = MAX_VALUE
 
-  /** Fractions are dropped, negative values count as 0, and values past 71 minutes as that. */
+  /** Fractions are dropped. Negative values count as 0, and values over 71 minutes as 71 minutes. */
   record(microseconds: number): void {
     const value = Math.min(MAX_VALUE, Math.max(0, Math.floor(microseconds)))
     const index = indexOf(value)
@@ -57,7 +57,7 @@ export class Histogram {
     return this.#max / 1000
   }
 
-  /** The value that `percent` of all are not above (50, 99.9…); 0 where nothing was recorded. */
+  /** The value that `percent` of all values do not exceed (50, 99.9…); 0 if nothing was recorded. */
   percentile(percent: number): number {
     if (this.#count === 0) return 0
     const rank = Math.max(1, Math.ceil((percent / 100) * this.#count - 1e-9))
@@ -69,7 +69,7 @@ export class Histogram {
     return this.max
   }
 
-  /** How many were from `from` to below `to`, in milliseconds, as far as the buckets tell. */
+  /** How many values are in the range from `from` to below `to`, in milliseconds, to the precision of the buckets. */
   countBetween(from: number, to: number): number {
     let sum = 0
     for (let index = 0; index < BUCKETS; index++) {

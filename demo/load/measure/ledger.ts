@@ -1,29 +1,29 @@
 import type { Stamp } from '../stamp.ts'
 import { FATE, Publisher } from './publisher.ts'
 
-/** What a run's messages came to. */
+/** The result of a run's messages. */
 export interface LedgerTotals {
-  /** Messages given out to be sent, less those that were refused or that nobody knows of. */
+  /** Messages that publishers were given to send, without refused and unconfirmed ones. */
   readonly published: number
   readonly refused: number
-  /** The connection ended before the answer, and nobody got it. */
+  /** The connection ended before the answer, and no subscriber got it. */
   readonly unconfirmed: number
-  /** Deliveries that were due: to each subscriber each published message of its channel. */
+  /** Deliveries that were due: each published message of a channel to each of its subscribers. */
   readonly expected: number
   readonly delivered: number
-  /** Due, and never came. */
+  /** Due, and never arrived. */
   readonly lost: number
-  /** Came once more. */
+  /** Arrived again. */
   readonly duplicated: number
-  /** Came after a later one of the same publisher; counted as delivered too. */
+  /** Arrived after a later one of the same publisher; counted as delivered too. */
   readonly outOfOrder: number
-  /** Came on a channel that its publisher does not publish to. */
+  /** Arrived on a channel to which its publisher does not publish. */
   readonly misdirected: number
 }
 
 /**
- * Who was due what, and who got it: for every subscriber and every publisher of its channel the sequence numbers that
- * came, so that nothing that is lost, doubled or late hides behind something else.
+ * The due and the received deliveries: for every subscriber and every publisher of its channel the sequence numbers
+ * that arrived, so that no loss, duplicate or delay hides another.
  */
 export class Ledger {
   readonly #publishers: Publisher[] = []
@@ -44,14 +44,14 @@ export class Ledger {
     return added
   }
 
-  /** From now on this subscriber is due all that is published to its group. Add the group's publishers before. */
+  /** From now on all publications of its group are due to this subscriber. Add the group's publishers before. */
   addSubscriber(group: number): Receipt {
     const receipt = new Receipt(this.#ranges.get(group) ?? NOBODY)
     this.#receipts.push(receipt)
     return receipt
   }
 
-  /** Enters a message. False where it was no delivery: it came before, or is not for this subscriber. */
+  /** Records a message. False if it was no delivery: a duplicate, or not for this subscriber. */
   receive(receipt: Receipt, { publisher, sequence }: Stamp): boolean {
     const { first, count } = receipt.publishers
     const from = this.#publishers[publisher]
@@ -70,7 +70,7 @@ export class Ledger {
     return true
   }
 
-  /** Whether every subscriber that stayed has got everything that was sent, as far as is known. */
+  /** Whether every remaining subscriber has got everything that was sent, as far as known. */
   isComplete(): boolean {
     return this.#receipts.every((receipt) => this.#lostBy(receipt) === 0)
   }
@@ -81,7 +81,7 @@ export class Ledger {
     const lost = this.#receipts.reduce((total, receipt) => total + this.#lostBy(receipt), 0)
     const { delivered, duplicated, outOfOrder, misdirected } = this
     return {
-      // What was sent, never refused and never seen is taken as published: it is lost, rather than nothing.
+      // A message that was sent, never refused and never seen counts as published: it is lost.
       published: sum('published') + sum('open'),
       refused: sum('refused'),
       unconfirmed: sum('unconfirmed'),
@@ -116,12 +116,12 @@ interface Range {
 const NOBODY: Range = { first: 0, count: 0 }
 const NONE: ReadonlySet<number> = new Set()
 
-/** What one subscriber got of each publisher of its group. */
+/** The messages that one subscriber got of each publisher of its group. */
 export class Receipt {
   readonly publishers: Range
-  /** By the publisher's number in the group: the lowest sequence number above all that came. */
+  /** By the publisher's number in the group: the lowest sequence number above all that arrived. */
   readonly #next: Uint32Array
-  /** What was skipped, and has not come since. */
+  /** Numbers that were skipped, and have not arrived since. */
   readonly #gaps = new Map<number, Set<number>>()
   #ended = false
 
@@ -140,7 +140,7 @@ export class Receipt {
     return this.#gaps.get(local)?.delete(sequence) ? 'late' : 'again'
   }
 
-  /** It left for good, and is due nothing that was sent after the last that it got. */
+  /** The subscriber left for good. No message after the last one that it got is due to it. */
   end(): void {
     this.#ended = true
   }

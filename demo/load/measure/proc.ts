@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/* What Linux tells about processes under /proc. On other systems there is none, and nothing is found. */
+/* Linux's information about processes under /proc. On other systems nothing is found. */
 
-// Of the kernel's figures for user space, on every architecture.
+// The unit of the kernel's figures for user space, on every architecture.
 const TICKS_PER_SECOND = 100
 const LISTENING = '0A'
 
-/** Processes that hold a socket which listens on this port. */
+/** Processes with a socket that listens on this port. */
 export function listenersOf(port: number): number[] {
   const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => read(path) ?? '')
   const inodes = new Set(tables.flatMap((table) => listeningInodes(table, port)))
@@ -23,8 +23,8 @@ export function listeningInodes(table: string, port: number): string[] {
 }
 
 /**
- * These processes, and those of the same program that they have started: of a cluster, the primary listens and the
- * workers work. A tool that a server keeps running is not the server.
+ * These processes, and the processes of the same program that they have started: in a cluster the primary process
+ * listens, and the workers work. A tool that a server keeps running is not the server.
  */
 export function withDescendants(pids: readonly number[]): number[] {
   const parents = new Map(processes().map((pid) => [pid, parentOf(pid)]))
@@ -38,7 +38,7 @@ export function withDescendants(pids: readonly number[]): number[] {
   return [...found]
 }
 
-/** Seconds, of all threads, user and system; undefined where the process is gone. */
+/** Seconds, of all threads, user and system; undefined if the process has ended. */
 export function cpuOf(pid: number): number | undefined {
   const stat = statOf(pid)
   return stat && (Number(stat[11]) + Number(stat[12])) / TICKS_PER_SECOND
@@ -77,7 +77,7 @@ function programOf(pid: number): string | undefined {
   }
 }
 
-/** The fields after the name, which may itself hold spaces and brackets. */
+/** The fields after the name, which may itself contain spaces and brackets. */
 function statOf(pid: number): string[] | undefined {
   const stat = read(`/proc/${pid}/stat`)
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -90,7 +90,7 @@ function holds(pid: number, inodes: ReadonlySet<string>): boolean {
       return inode !== undefined && inodes.has(inode)
     })
   } catch {
-    return false // another user's, or gone meanwhile
+    return false // another user's process, or it has ended meanwhile
   }
 }
 

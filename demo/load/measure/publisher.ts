@@ -1,10 +1,10 @@
-/** What became of a message. */
+/** The fate of a message. */
 export const FATE = {
   /** Sent, and neither answered nor seen yet. */
   open: 0,
   /** Confirmed, or seen by a subscriber: all of them must get it. */
   published: 1,
-  /** The server said no: nobody gets it. */
+  /** Refused by the server: no subscriber gets it. */
   refused: 2,
   /** The connection ended before the answer: it may have been published or not. */
   unconfirmed: 3
@@ -21,9 +21,9 @@ export class Publisher {
   readonly group: number
   #fates = new Uint8Array(FIRST_CAPACITY)
   #sent = 0
-  /** All below this one are settled: where to begin to look for open ones. */
+  /** All below this number are settled: the search for open ones begins here. */
   #settledBelow = 0
-  /** Answers with an error that did not say which message they are about. */
+  /** Answers with an error that did not name their message. */
   #errors = 0
 
   constructor(index: number, group: number) {
@@ -59,7 +59,7 @@ export class Publisher {
     if (this.#fates[sequence] !== FATE.published) this.#fates[sequence] = FATE.refused
   }
 
-  /** One of the open ones was refused, and the server did not say which. */
+  /** One of the open messages was refused, and the server did not name it. */
   refusedOne(): void {
     this.#errors++
   }
@@ -71,7 +71,7 @@ export class Publisher {
     this.#settledBelow = this.#sent
   }
 
-  /** How many messages had each fate. Open ones are as many as were sent without an answer, and seen by nobody. */
+  /** How many messages had each fate. Open ones were sent, got no answer, and were seen by no subscriber. */
   count(): Readonly<Record<keyof typeof FATE, number>> {
     this.#settleErrors()
     const counts = { open: 0, published: 0, refused: 0, unconfirmed: 0 }
@@ -82,7 +82,7 @@ export class Publisher {
     return counts
   }
 
-  /** The errors are about open ones; which of them is all the same to the figures. */
+  /** The errors belong to open messages. It makes no difference to the figures which. */
   #settleErrors(): void {
     if (this.#errors === 0) return
     for (const sequence of this.#open()) {

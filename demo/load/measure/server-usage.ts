@@ -9,31 +9,31 @@ export interface ServerSample {
   readonly memory: number
 }
 
-/** Where a server's figures come from. */
+/** The source of a server's figures. */
 export interface ServerUsage {
-  /** `process`: the kernel, of a server on this machine. `metrics`: what the server says at /metrics. */
+  /** `process`: the kernel, for a server on this machine. `metrics`: the server's own figures at /metrics. */
   readonly source: 'process' | 'metrics'
   /** Processes, as far as known. */
   readonly processes: number | undefined
-  /** Files that the process which listens may open; undefined where that is not known. */
+  /** Files that the listening process may open; undefined if unknown. */
   readonly fileLimit: number | undefined
-  /** Milliseconds to leave between two samples: asking costs the server something. */
+  /** Milliseconds to wait between two samples, since a sample costs the server something. */
   readonly interval: number
-  /** Undefined where it can't be told (any more). */
+  /** Undefined if it is not (or no longer) known. */
   sample(): Promise<ServerSample | undefined>
 }
 
 const METRICS_TIMEOUT = 2_000
 const METRICS_INTERVAL = 5_000
-// The kernel counts in hundredths of a second: in less than this they would show as steps.
+// The kernel counts in hundredths of a second: at shorter intervals they would show as steps.
 const PROCESS_INTERVAL = 1_000
 
-/** Finds the server that listens there. Undefined where nothing can be known of what it uses. */
+/** Finds the server that listens there. Undefined if its usage cannot be known. */
 export async function findServer(address: string, port: number, origin: string): Promise<ServerUsage | undefined> {
   return (isOwn(address) ? byProcess(port) : undefined) ?? (await byMetrics(`${origin}/metrics`))
 }
 
-/** Whether an address is this machine's: another's port says nothing about the processes here. */
+/** Whether an address is this machine's: a port of another machine has nothing to do with the processes here. */
 function isOwn(address: string): boolean {
   if (address.startsWith('127.') || address === '::1') return true
   return Object.values(networkInterfaces()).some((all) => all?.some((own) => own.address === address))
@@ -44,7 +44,7 @@ function byProcess(port: number): ServerUsage | undefined {
   const [first] = listeners
   if (first === undefined) return undefined
   let pids = withDescendants(listeners)
-  // Of processes that were there and are not any more: workers that were replaced.
+  // Usage of processes that have ended: workers that were replaced.
   let past = 0
   let known = new Map<number, number>()
   return {
@@ -90,11 +90,11 @@ async function readMetrics(url: string): Promise<ServerSample | undefined> {
     const response = await fetch(url, { signal: AbortSignal.timeout(METRICS_TIMEOUT) })
     return response.ok ? parseMetrics(await response.text()) : undefined
   } catch {
-    return undefined // it has no metrics, or not for us: then nothing is known
+    return undefined // it has no metrics, or does not show them: nothing is known
   }
 }
 
-/** The two series that Prometheus' client libraries export of every process. */
+/** The two series that Prometheus's client libraries export of every process. */
 export function parseMetrics(text: string): ServerSample | undefined {
   const value = (name: string) => Number(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)`, 'm').exec(text)?.[1])
   const cpu = value('process_cpu_seconds_total')

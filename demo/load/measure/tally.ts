@@ -1,4 +1,4 @@
-/** Counts by what they are counts of. */
+/** Counts by name. */
 export class Tally<Key extends string | number = string | number> {
   readonly #counts = new Map<Key, number>()
 

@@ -8,13 +8,13 @@ const MOMENTS = 120
 const SHORTEST = 250
 const LONGEST = 10_000
 
-/** Milliseconds between two moments of a run that will take so long. */
+/** Milliseconds between two moments of a run of that length. */
 export function intervalFor(duration: number): number {
   const even = Math.ceil(duration / MOMENTS / SHORTEST) * SHORTEST
   return Math.min(LONGEST, Math.max(SHORTEST, even))
 }
 
-/** What a timeline looks at. */
+/** The parts of a run that a timeline samples. */
 export interface Watched {
   readonly crew: Crew
   readonly generator: GeneratorUsage
@@ -24,10 +24,10 @@ export interface Watched {
   phase(): Phase
 }
 
-/** Looks at a run every so often. */
+/** Samples a run at intervals. */
 export class Timeline {
   readonly moments: Moment[] = []
-  /** The most memory of the server's so far. */
+  /** The server's maximum memory so far. */
   serverMemory: number | undefined
   readonly #watched: Watched
   readonly #origin: number
@@ -37,7 +37,7 @@ export class Timeline {
   #delivered = 0
   #at: number
   #server: { readonly sample: ServerSample; readonly at: number } | undefined
-  /** What was found out since the last moment. */
+  /** The figures since the last moment. */
   #latestServer: { readonly cpu: number | undefined; readonly memory: number } | undefined
   #asking = false
 
@@ -55,7 +55,7 @@ export class Timeline {
 
   stop(): void {
     clearInterval(this.#timer)
-    // What came in a few milliseconds tells nothing of a second.
+    // A few milliseconds say nothing about a second.
     if (performance.now() - this.#at > this.#interval / 2) this.#look()
   }
 

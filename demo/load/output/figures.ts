@@ -1,7 +1,7 @@
 import type { LoadResult, Percentiles, Times } from '../result.ts'
 import { formatCount, formatCpu, formatMemory, formatTally, formatTime } from './units.ts'
 
-/** A name, and what was measured, as people read them. */
+/** A name, and its measured value, as text. */
 export type Row = readonly [name: string, figure: string]
 
 /** Rows under a heading. */
@@ -12,7 +12,7 @@ export interface Section {
 
 const PERCENTILES = ['p50', 'p90', 'p99', 'p99.9', 'max'] as const
 
-/** What a run found out, as the terminal and the HTML report show it. */
+/** The results of a run, as the terminal and the HTML report show them. */
 export function sectionsOf(result: LoadResult): Section[] {
   return [
     { heading: 'Connections', rows: connectionRows(result) },
@@ -24,7 +24,7 @@ export function sectionsOf(result: LoadResult): Section[] {
   ]
 }
 
-/** What was run, in a sentence. */
+/** The run in a sentence. */
 export function titleOf({ protocol, asked }: LoadResult): string {
   const count = plural(asked.groups, protocol === 'channels' ? 'channel' : 'room')
   const over = protocol === 'echo' ? 'to an echo route' : `over ${count}`

@@ -2,18 +2,18 @@ import { whyNotCredible } from '../measure/credibility.ts'
 import type { Moment } from '../result.ts'
 import { formatCount, formatTime } from './units.ts'
 
-/** What can be written to: stderr, in short. */
+/** The part of stderr that is used here. */
 export interface Output {
   readonly isTTY?: boolean
   readonly columns?: number
   write(text: string): unknown
 }
 
-/** A run on its way. */
+/** A run in progress. */
 export interface Status {
   readonly moment: Moment
   readonly asked: number
-  /** Milliseconds that the phase has gone on for, and is to go on for (0: nobody knows). */
+  /** The duration of the phase so far, and its expected duration (0 if unknown), in milliseconds. */
   readonly elapsed: number
   readonly duration: number
 }
@@ -23,8 +23,8 @@ const LINE_INTERVAL = 1_000
 const CLEAR_LINE = '\r\u001b[2K'
 
 /**
- * Shows how a run is going: one line that changes on a terminal, else a line a second. Ours, since it is a line of
- * text, and the packages for it draw bars of one thing that grows.
+ * Shows the progress of a run: one line that changes on a terminal, otherwise one line a second. It is our own code,
+ * since it is a line of text, and the packages for it draw bars of one thing that grows.
  */
 export class Progress {
   readonly #output: Output
@@ -47,13 +47,13 @@ export class Progress {
     }
   }
 
-  /** Says something that stays. */
+  /** Prints a line that stays. */
   note(text: string): void {
     this.clear()
     this.#output.write(`${text}\n`)
   }
 
-  /** Leaves nothing half-drawn behind. */
+  /** Finishes a line that is drawn. */
   clear(): void {
     if (this.#isDrawn) this.#output.write(CLEAR_LINE)
     this.#isDrawn = false

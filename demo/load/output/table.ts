@@ -4,7 +4,7 @@ import { sectionsOf, titleOf } from './figures.ts'
 
 const NAME_WIDTH = 24
 
-/** A run as text: what is printed at its end. */
+/** A run as text, printed at its end. */
 export function tableOf(result: LoadResult, verdicts: readonly Verdict[]): string {
   const lines = [titleOf(result), result.url]
   if (result.interrupted) lines.push('ended early; these are the figures so far')

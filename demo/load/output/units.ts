@@ -1,4 +1,4 @@
-/* Figures as people read them. */
+/* Figures as text for people. */
 
 const MEBIBYTE = 1024 * 1024
 

@@ -5,11 +5,11 @@ const KEY = 'dashboard-access'
 const NO_KEY = 'The dashboard requires the administrator key: open the address that the demo printed when it started.'
 
 /**
- * The administrator's token: the demo gives it for the administrator key, or the user pastes one. The tab keeps it, so that
- * a reload asks nothing.
+ * The administrator's token: the demo gives it for the administrator key, or the user pastes one. The tab keeps it, so
+ * that a reload needs no new sign-in.
  */
 export class Access {
-  /** @type {{ token: string, user?: string } | undefined} `user` where the demo gave it, and will give another */
+  /** @type {{ token: string, user?: string } | undefined} `user` if the demo gave it, and will give another */
   #held = stored()
   #isFresh = true
 
@@ -17,7 +17,7 @@ export class Access {
     return this.#held !== undefined
   }
 
-  /** Asks the demo for a token. Rejects with a `message` for the user. @param {string} user */
+  /** Requests a token of the demo. Rejects with a `message` for the user. @param {string} user */
   async signIn(user) {
     const token = await request(user)
     if (token === undefined) throw new Error(NO_KEY)
@@ -34,7 +34,7 @@ export class Access {
     store(undefined)
   }
 
-  /** For the connection, which asks again only where the last one is not good any more; undefined for none. */
+  /** For the connection, which asks again only if the last token is no longer valid; undefined for none. */
   async getToken() {
     if (!this.#isFresh) await this.renew()
     const { token } = this.#isFresh ? (this.#held ?? {}) : {}
@@ -42,7 +42,7 @@ export class Access {
     return token
   }
 
-  /** Gets a new token in place of the one that is held, where the demo gave that, and says whether there is one. */
+  /** Gets a new token in place of the present one, if the demo gave that, and returns whether there is one. */
   async renew() {
     const { user } = this.#held ?? {}
     const token = user === undefined ? undefined : await request(user)
@@ -60,7 +60,7 @@ export class Access {
 /** A token with the claim `admin`; undefined without a key that the server accepts. */
 async function request(user) {
   const token = adminKey() === undefined ? undefined : await fetchToken(user)
-  // A refused key is forgotten, and the token is anybody's.
+  // A refused key is forgotten, and the token has no claim `admin`.
   return adminKey() === undefined ? undefined : token
 }
 
@@ -68,7 +68,7 @@ function stored() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY) ?? 'null') ?? undefined
   } catch {
-    // Storage may be forbidden: then one signs in with each load.
+    // Storage may be forbidden: then each load needs a sign-in.
     return undefined
   }
 }

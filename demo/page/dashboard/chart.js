@@ -21,15 +21,15 @@ const DASH = [6, 4]
  * @typedef {object} ChartOptions
  * @property {string} id
  * @property {string} title
- * @property {string} note what is shown, in a few words
- * @property {string} empty said where there is nothing to show
+ * @property {string} note the content in a few words
+ * @property {string} empty shown if there is no data
  * @property {(value: number | null) => string} format
  * @property {number} least the top of the scale is no lower than this
  * @property {boolean} [logarithmic]
  * @property {number[]} [increments] between two lines of the grid, to choose from
  */
 
-/** One chart with its legend, which has the figures of the moment under the pointer, or else of now. */
+/** One chart with its legend, which has the figures of the moment under the pointer, or otherwise of now. */
 export class Chart {
   #options
   #plot
@@ -74,7 +74,7 @@ export class Chart {
     this.#describe()
   }
 
-  /** Draws anew, for colours that have changed. */
+  /** Draws again, for changed colours. */
   redraw() {
     this.#chart?.redraw(false)
   }
@@ -117,7 +117,7 @@ export class Chart {
   #scale() {
     const { least, logarithmic } = this.#options
     if (!logarithmic) return { range: (_chart, _low, high) => [0, Math.max(least, (high ?? 0) * 1.15)] }
-    // From a hundredth of the least top on: what is less is drawn at the foot.
+    // From a hundredth of `least` on: smaller values are drawn at the bottom.
     return { distr: 3, range: (_chart, _low, high) => [least / 100, decadeAbove(Math.max(least, high ?? 0))] }
   }
 
@@ -131,7 +131,7 @@ export class Chart {
       gap: 4,
       incrs: [30, 60],
       space: 64,
-      // One at the very edge would be cut off.
+      // A label at the very edge would be cut off.
       values: (_chart, seconds) =>
         seconds.map((second) => (second > this.#seconds.at(-EDGE) ? '' : time(second * 1_000)))
     }
@@ -158,7 +158,7 @@ export class Chart {
     if (width > 0) this.#chart?.setSize({ width, height: HEIGHT })
   }
 
-  /** Writes the figures: into the legend, and for who can't see the lines. */
+  /** Writes the figures into the legend, and as text for readers who cannot see the lines. */
   #describe() {
     const { title, format, empty } = this.#options
     const now = this.#lines.map(({ values }) => values.at(-1) ?? null)
@@ -194,7 +194,7 @@ function seriesOf({ name, colour }) {
   }
 }
 
-/** What dashboard.css paints a line's mark by. */
+/** The class with which dashboard.css paints a line's mark. */
 export function swatchOf(colour) {
   return { series: String(colour % COLOURS), dashed: String(colour >= COLOURS) }
 }
@@ -203,7 +203,7 @@ function colourOf(property) {
   return getComputedStyle(document.documentElement).getPropertyValue(property)
 }
 
-// A little more than the decade is a decade still: 0.1 + 0.2 is more than 0.3.
+// Slightly more than the decade still counts as the decade: 0.1 + 0.2 is more than 0.3.
 function decadeAbove(value) {
   return 10 ** Math.ceil(Math.log10(value) - 1e-9)
 }

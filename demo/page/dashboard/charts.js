@@ -4,7 +4,7 @@ import { element } from './element.js'
 import { bytes, count, latency, rate as perSecond } from './format.js'
 import { level, percentiles, rate, total } from './timeline.js'
 
-/* What is drawn, from which figures. */
+/* The charts, and the figures that they show. */
 
 const BLUE = 0
 const GREEN = 1

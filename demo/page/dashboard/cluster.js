@@ -1,13 +1,13 @@
 /*
- * What is known of the nodes: their snapshots of the last minutes (demo/dashboard/node.ts says what is in one), in
- * order, however they came: over the channel, from its history, or from the node itself.
+ * The known nodes: their snapshots of the last minutes (demo/dashboard/node.ts describes a snapshot), in order, whether
+ * they came over the channel, from its history, or from the node itself.
  */
 
-/** Seconds that are shown. */
+/** Seconds in the charts. */
 export const WINDOW = 180
-// Milliseconds. A node that says nothing for so long is gone.
+// Milliseconds. A node that is silent for this long has gone.
 const SILENCE = 5_000
-// What came before the window is what its first rates are reckoned from.
+// The first rates of the window are computed from snapshots before it.
 const KEPT = (WINDOW + 40) * 1_000
 
 /**
@@ -25,7 +25,7 @@ export class Cluster {
   /** @type {Map<string, Node>} */
   #nodes = new Map()
   #clock
-  /** The newest snapshot's time by its node's clock, and when it came by ours. */
+  /** The newest snapshot's time by its node's clock, and the time of its arrival by our clock. */
   #newest = { at: 0, came: 0 }
 
   /** @param {{ now(): number }} clock milliseconds that never go back */
@@ -39,7 +39,7 @@ export class Cluster {
     return at === 0 ? 0 : at + this.#clock.now() - came
   }
 
-  /** Takes a snapshot, and says whether it is news of a node that was not known. */
+  /** Takes a snapshot, and returns whether its node is new. */
   take(snapshot) {
     const { node: id, name, pid, at } = snapshot
     if (at > this.#newest.at) this.#newest = { at, came: this.#clock.now() }
@@ -58,7 +58,7 @@ export class Cluster {
     return false
   }
 
-  /** Forgets what is past. */
+  /** Drops old snapshots. */
   trim() {
     const oldest = this.now() - KEPT
     for (const { id, snapshots } of this.#nodes.values()) {
@@ -68,7 +68,7 @@ export class Cluster {
     }
   }
 
-  /** All that are known, those that are gone too. */
+  /** All known nodes, including those that have gone. */
   nodes() {
     return [...this.#nodes.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
   }
@@ -78,8 +78,8 @@ export class Cluster {
   }
 
   /**
-   * `out-of-sight` is said of those who were there when we went blind: since the connection was lost, or since the node
-   * at its other end can't reach Redis. Their silence says nothing.
+   * `out-of-sight` is the state of nodes that were there when this page could no longer see them: since its connection
+   * was lost, or since the node at its other end cannot reach Redis. Then silence proves nothing.
    *
    * @param {Node} node
    * @param {{ self: string | undefined, lostAt?: number }} view by `now()`; `lostAt` only while it is lost

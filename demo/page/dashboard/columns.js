@@ -1,10 +1,10 @@
 import { bytes, count, duration, latency, NONE } from './format.js'
 
 /*
- * The table's columns, and a row's order among the others: the same as the nodes' (demo/dashboard/connection-table.ts).
+ * The table's columns, and the order of rows: the same as on the nodes (demo/dashboard/connection-table.ts).
  */
 
-// What a node's rows hold, in this order.
+// The values of a node's row, in this order.
 const PACKED = [
   'id',
   'user',
@@ -19,7 +19,7 @@ const PACKED = [
   'channels'
 ]
 
-/** `isText`: ordered from a on, and not from the highest. */
+/** `isText`: in ascending order at first, and not from the highest. */
 export const COLUMNS = [
   { id: 'node', label: 'Node', isText: true, show: ({ node }) => node },
   { id: 'user', label: 'User', isText: true, show: ({ user }) => user ?? 'anonymous' },
@@ -42,7 +42,7 @@ export function unpack({ rows }, node) {
   return rows.map((cells) => ({ node, ...Object.fromEntries(PACKED.map((name, at) => [name, cells[at]])) }))
 }
 
-/** As the nodes write the query that an answer is to. */
+/** The nodes write the query of an answer in this form. */
 export function keyOf({ order, descending, search }) {
   return `${descending ? '-' : '+'}${order}:${search.toLowerCase()}`
 }

@@ -11,17 +11,17 @@ import { Tallies } from './tallies.js'
 import { frameOf } from './timeline.js'
 
 /*
- * The page: what all nodes say of themselves, over a connection like those that it shows.
+ * The page: the state that all nodes report, over a connection like those that it shows.
  */
 
 const PERIOD = 1_000
-// Milliseconds. The node at the other end is asked itself where it has published nothing for so long.
+// Milliseconds. If the node at the other end has published nothing for this long, the page asks it by a call.
 const SILENCE = 2_500
-// A node that is gone is listed for so long; its line stays in the charts.
+// A node that has gone is listed for this long; its line stays in the charts.
 const GONE_FOR = 60_000
-// Milliseconds in which a client answers the close.
+// Milliseconds in which a client answers a close.
 const SOON = 200
-// A second token that is no good within this time is no accident.
+// A second invalid token within this time is no accident.
 const SETTLED = 10_000
 
 const part = (id) => document.getElementById(id)
@@ -66,7 +66,7 @@ function start() {
   showStatus()
 }
 
-/** The token is not good any more, as after a restart with another secret. */
+/** The token is no longer valid, for example after a restart with another secret. */
 async function renew() {
   const isAgain = performance.now() - renewedAt < SETTLED
   renewedAt = performance.now()
@@ -94,7 +94,7 @@ function signOut(why = '') {
   part('admin').focus()
 }
 
-// What is shown
+// Output
 
 const STATUS = {
   connecting: () => 'Connecting',
@@ -134,7 +134,7 @@ function show() {
   const listed = nodes.filter(({ node, state }) => state !== 'gone' || now - node.latest.at < GONE_FOR)
   nodeList.show(listed, { now, self: feed.self })
   showBanner()
-  // A window that nobody sees is drawn when it is seen again.
+  // A hidden window is drawn when it is visible again.
   if (document.hidden || nodes.length === 0) return
   const frame = frameOf(cluster.nodes(), cluster.now())
   charts.show(frame)
@@ -159,7 +159,7 @@ function showBanner() {
   if (banner.textContent !== text) banner.textContent = text
 }
 
-/** Writes down who came, who goes and who is gone, and what Redis does. */
+/** Records which nodes came, drain and have gone, and the state of Redis. */
 function noteChanges(nodes) {
   for (const { node, state } of nodes) {
     const before = states.get(node.id)
@@ -174,7 +174,7 @@ function noteChanges(nodes) {
 }
 
 function noteState({ id, name, latest }, before, state) {
-  // What was gone when this page came is no news, and its history is not its present.
+  // A node that had gone before this page came is no news, and its history is not its present.
   if (state === 'gone' && before === undefined) states.delete(id)
   else if (state === 'up' && before === undefined) events.add(`${name} is up`)
   else if (state === 'up' && before === 'gone') events.add(`${name} is heard again`, 'good')
@@ -198,7 +198,7 @@ function tick() {
   show()
 }
 
-// What the user does
+// Actions of the user
 
 function onSubmit(id, act) {
   part(id).addEventListener('submit', async (event) => {
@@ -226,7 +226,7 @@ table.addEventListener('query', ({ detail }) => {
 })
 table.addEventListener('disconnect', ({ detail: row }) => confirm(row))
 
-/** Asks first: the connection of somebody is at stake. */
+/** Asks first, since it ends another user's connection. */
 function confirm(row) {
   const dialog = part('confirm')
   const who = `${row.user ?? 'anonymous'} on ${row.route} (${row.node}, connected ${duration(row.age)})`
@@ -247,7 +247,7 @@ async function disconnect({ id }, who) {
   try {
     await feed.disconnect(id)
     events.add(`Disconnected ${who}`)
-    // By then it has gone, if it is on the node that is asked.
+    // By then it has ended, if it is on the node that answers.
     setTimeout(() => void feed?.ask(), SOON)
   } catch (error) {
     table.mark(id, false)
@@ -260,7 +260,7 @@ document.addEventListener('visibilitychange', show)
 try {
   part('admin').value = localStorage.getItem('user') ?? 'admin'
 } catch {
-  // Storage may be forbidden: any name will do.
+  // Storage may be forbidden: any name works.
   part('admin').value = 'admin'
 }
 takeKey(location.hash.slice(1))

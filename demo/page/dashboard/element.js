@@ -1,5 +1,5 @@
 /**
- * Makes an element: `dataset`, `role` and what begins with `aria` as attributes, all else as properties.
+ * Makes an element: `dataset`, `role` and names that begin with `aria` are set as attributes, all others as properties.
  *
  * @param {string} name
  * @param {Record<string, unknown>} properties
@@ -16,7 +16,7 @@ export function element(name, properties = {}, ...children) {
   return made
 }
 
-/** Sets a text only where it is another: what a reader has selected stays so. */
+/** Sets a text only if it differs, so that a reader's selection stays. */
 export function write(target, text) {
   if (target.textContent !== text) target.textContent = text
 }

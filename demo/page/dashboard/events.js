@@ -3,14 +3,14 @@ import { time } from './format.js'
 
 const MAX_EVENTS = 50
 
-/** What happened, the latest first; read out as it comes. */
+/** The events, the latest first. Screen readers read each as it comes. */
 export class Events {
   #list
 
   /** @param {HTMLElement} list */
   constructor(list) {
     this.#list = list
-    // What scrolls must be within reach of the keyboard; not every browser sees to that.
+    // The keyboard must reach what scrolls; not every browser ensures that.
     list.parentElement.tabIndex = 0
   }
 

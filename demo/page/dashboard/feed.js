@@ -5,22 +5,22 @@ const CONNECTIONS = 'dashboard/connections'
 // As many as the channel keeps.
 const HISTORY = 1_000
 const DENIED = 103
-// Client and server say by it that no token is any good.
+// With these codes client and server report an invalid token.
 const UNAUTHORIZED = 1
 const INVALID_TOKEN = 3500
 const MAX_RECONNECT_DELAY = 4_000
 
 /**
- * The dashboard's connection: the channels that all nodes publish to, and the methods of the node at its other end.
+ * The dashboard's connection: the channels on which all nodes publish, and the methods of the node at its other end.
  *
  * Events: `status`, `snapshot` (`detail` is one, see demo/dashboard/node.ts), `table` (`detail` is a node's answer, see
- * demo/dashboard/broadcast.ts), `denied` (the token is not an administrator's), `signed-out` (it is not good any more)
+ * demo/dashboard/broadcast.ts), `denied` (the token is not an administrator's), `signed-out` (it is no longer valid)
  * and `closed` (`code`, `reason`: for good).
  */
 export class Feed extends EventTarget {
   /** @type {'connecting' | 'connected' | 'reconnecting' | 'closed'} */
   status = 'connecting'
-  /** How often it was tried since the last connection. */
+  /** Attempts since the last connection. */
   attempt = 0
   /** The id of this page's own connection. */
   connection = ''
@@ -67,7 +67,7 @@ export class Feed extends EventTarget {
     this.#client.disconnect()
   }
 
-  /** Asks all nodes for their connections in another way: at once the one here, the others with their next answer. */
+  /** Asks all nodes for their connections with another query: this node at once, the others with their next answer. */
   look(query) {
     this.#query = query
     this.#table.setData(query)
@@ -81,7 +81,7 @@ export class Feed extends EventTarget {
     return this.#asked > 0
   }
 
-  /** Asks the node at the other end how it is, which it knows also without Redis. */
+  /** Asks the node at the other end for its state, which it knows without Redis too. */
   async ask() {
     this.#asked++
     try {
@@ -91,13 +91,13 @@ export class Feed extends EventTarget {
       this.#emit('table', data.table)
     } catch (error) {
       if (error.code === DENIED) this.#emit('denied')
-      // Else the connection has ended: it is asked again once there is one.
+      // Otherwise the connection has ended: it asks again on the next connection.
     } finally {
       this.#asked--
     }
   }
 
-  /** Ends a connection, on whichever node. Rejects with `message`. */
+  /** Ends a connection, on any node. Rejects with `message`. */
   async disconnect(connection) {
     await this.#client.rpc('dashboard.disconnect', { connection })
   }
@@ -125,13 +125,13 @@ export class Feed extends EventTarget {
     if (code === DENIED) this.#emit('denied')
   }
 
-  // What the nodes said before this page came, as long as somebody watched.
+  // The nodes' snapshots from before this page came, as long as there were watchers.
   async #readHistory(nodes) {
     try {
       const { publications } = await nodes.history({ limit: HISTORY })
       for (const { data } of publications) this.#emit('snapshot', data)
     } catch (error) {
-      // The charts begin with what comes from now on.
+      // The charts begin with the snapshots from now on.
       console.warn('no history', error)
     }
   }

@@ -10,7 +10,7 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-/** For what is not there. */
+/** Stands for a missing figure. */
 export const NONE = '–'
 
 /** A whole number: `1,204`, and `12.3K` from 100,000 on. */
@@ -19,7 +19,7 @@ export function count(value) {
   return value < 100_000 ? whole.format(value) : short.format(value)
 }
 
-/** So many per second: `0.4`, `12`, `1.2K`. */
+/** A rate per second: `0.4`, `12`, `1.2K`. */
 export function rate(value) {
   if (value === null || value === undefined) return NONE
   return value < 10 ? String(Math.round(value * 10) / 10) : count(value)

@@ -10,7 +10,7 @@ const STATES = {
   gone: 'Gone'
 }
 
-/** One card for each node, and one for what is between them. */
+/** One card for each node, and one for the broker between them. */
 export class NodeList {
   #list
   #redis
@@ -33,7 +33,7 @@ export class NodeList {
     }
     for (const { node, state } of nodes) {
       const card = this.#cards.get(node.id) ?? this.#make(node)
-      // In the order of their names; a card that is in its place isn't touched.
+      // In the order of their names; a card in its place is not touched.
       const place = this.#list.children[nodes.findIndex((entry) => entry.node === node)]
       if (place !== card) this.#list.insertBefore(card, place ?? null)
       fill(card, node, { state, now, isSelf: node.id === self })

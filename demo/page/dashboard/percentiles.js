@@ -1,12 +1,12 @@
 /**
- * What the buckets of a histogram say of the observations between two moments.
+ * The buckets of a histogram with the observations between two moments.
  *
  * @typedef {object} Buckets
  * @property {number[]} bounds upper bounds, in seconds, ascending; one more bucket has none
  * @property {number[]} counts how many observations were at most each bound, and, last, how many there were
  */
 
-/** The observations after `earlier`, or all where there is none. @param {Buckets} later @param {Buckets} [earlier] */
+/** The observations after `earlier`, or all if there is none. @param {Buckets} later @param {Buckets} [earlier] */
 export function between(later, earlier) {
   const before = earlier?.counts ?? []
   return { bounds: later.bounds, counts: later.counts.map((count, at) => Math.max(0, count - (before[at] ?? 0))) }
@@ -23,8 +23,9 @@ export function together(all) {
 }
 
 /**
- * The value (seconds) that this share of the observations does not exceed, as Prometheus's histogram_quantile estimates
- * it: evenly spread within a bucket, and the highest bound for what lies beyond. Null where nothing was observed.
+ * The value (seconds) that this share of the observations does not exceed, estimated as by Prometheus's
+ * histogram_quantile: evenly spread within a bucket, and the highest bound for larger values. Null if nothing was
+ * observed.
  *
  * @param {number} share from 0 to 1
  * @param {Buckets | null} buckets

@@ -2,18 +2,18 @@ import { COLUMNS, keyOf, ranked, unpack } from './columns.js'
 import { element, write } from './element.js'
 import { count } from './format.js'
 
-// As many as each node tells of: the first of all are among them.
+// As many as each node sends: the first of all are among them.
 const MAX_ROWS = 100
 const TYPING = 250
 
 /**
- * The connections of all nodes, in the order that was asked for. While the pointer or the focus is on a row none
- * changes its place, so that nobody hits the wrong one.
+ * The connections of all nodes, in the requested order. While the pointer or the focus is on a row, no row changes its
+ * place, so that a click hits the right one.
  *
  * Events: `query` (`detail` is one: ask the nodes for it) and `disconnect` (`detail` is a row).
  */
 export class ConnectionTable extends EventTarget {
-  /** What is looked at; its shape is the nodes' (demo/dashboard/connection-table.ts). */
+  /** The query; its shape is the nodes' (demo/dashboard/connection-table.ts). */
   query = { order: 'age', descending: false, search: '' }
   #parts
   #headers = new Map()
@@ -40,14 +40,14 @@ export class ConnectionTable extends EventTarget {
 
   /** @param {{ node: string, query: string, rows: unknown[][], total: number, found: number }} answer */
   take(answer) {
-    // A query that somebody else has, or that this page had.
+    // An answer for another page, or for an earlier query of this page.
     if (answer.query === keyOf(this.query)) this.#answers.set(answer.node, answer)
   }
 
   /**
-   * Shows what was answered.
+   * Shows the answers.
    *
-   * @param {Map<string, string>} names of the nodes that are there, by their ids
+   * @param {Map<string, string>} names of the present nodes, by their ids
    * @param {string} own the id of this page's connection
    */
   show(names, own) {
@@ -64,7 +64,7 @@ export class ConnectionTable extends EventTarget {
     this.#summarize(answers, shown.length, names.size)
   }
 
-  /** Forgets all, as where one has signed out. */
+  /** Forgets everything, at sign-out. */
   clear() {
     this.#answers.clear()
     this.#drop(new Set())
@@ -82,7 +82,7 @@ export class ConnectionTable extends EventTarget {
     const button = element('button', { type: 'button', textContent: label, dataset: { order: id } })
     button.addEventListener('click', () => {
       const { order, descending } = this.query
-      // The newest first, the heaviest first, the names from a on; again: the other way round.
+      // The newest first, the highest first, the names in ascending order; again: the reverse.
       this.#look({ order: id, descending: order === id ? !descending : !isText && id !== 'age' })
     })
     const header = element('th', { scope: 'col', className: isText ? '' : 'number' }, button)
@@ -94,7 +94,7 @@ export class ConnectionTable extends EventTarget {
     this.query = { ...this.query, ...change }
     this.#isSettled = false
     this.#showOrder()
-    // What is there is put in order at once, and made whole by the answers.
+    // The present rows are put in order at once. The answers complete them.
     for (const answer of this.#answers.values()) answer.query = ''
     this.dispatchEvent(new CustomEvent('query', { detail: this.query }))
   }
@@ -138,7 +138,7 @@ export class ConnectionTable extends EventTarget {
     for (const [id, { element: line }] of this.#rows) {
       if (wanted.has(id)) continue
       this.#rows.delete(id)
-      // Who works by keyboard goes on with the next row.
+      // Keyboard users continue with the next row.
       const next = (line.nextElementSibling ?? line.previousElementSibling)?.querySelector('button')
       if (line.contains(document.activeElement)) (next ?? this.#parts.filter).focus()
       line.remove()

@@ -4,7 +4,9 @@ import { tally } from './timeline.js'
 
 const MAX_ROWS = 6
 
-/** What the codes and reasons stand for, in two or three words; docs/close-codes.md and docs/metrics.md have it all. */
+/**
+ * The meaning of codes and reasons in two or three words; docs/close-codes.md and docs/metrics.md explain all of them.
+ */
 const CLOSES = {
   1000: 'done',
   1001: 'page left',
@@ -39,7 +41,7 @@ const CLOSES = {
 const prefixed = (prefix, counts) =>
   Object.fromEntries(Object.entries(counts).map(([name, value]) => [`${prefix}${name.replaceAll('_', ' ')}`, value]))
 
-// Those that should be zero are shown also where they are.
+// Those that should be zero are shown even if they are.
 const TROUBLES = {
   'heartbeat timeouts': 0,
   'positions repaired': 0,
@@ -75,7 +77,7 @@ const TABLES = {
   }
 }
 
-/** Three small tables of counts: in the window, and since the nodes that are still known started. */
+/** Three small tables of counts: in the window, and since the known nodes started. */
 export class Tallies {
   #bodies
 

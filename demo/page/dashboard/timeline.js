@@ -5,13 +5,13 @@ import { between, percentile, together } from './percentiles.js'
  * The snapshots as lines over time. A line has one value for each second of the window; null makes a gap.
  */
 
-// Milliseconds. A node's figures stand for so long, so that one that is a little late doesn't dent the sums; and its
-// first ones for so long before, since those that begin to watch hear one node before the other.
+// Milliseconds. A node's figures hold for this long, so that a node that is a little late does not dent the sums. Its
+// first figures hold for as long before, since a page that begins to watch gets one node before the other.
 const HOLD = 3_000
 const LEAD = 2_500
-// Rates are of so long a time: of one second alone they would jump with every message.
+// Rates are over this time: over one second they would jump with every message.
 const RATE_OVER = 4_000
-// Between snapshots further apart than this the rate is anybody's guess.
+// Between snapshots further apart than this the rate is unknown.
 const MAX_STEP = 10_000
 
 /**
@@ -45,7 +45,7 @@ function placed(snapshots, seconds) {
   return { snapshots, places }
 }
 
-/** A figure as it stands. @param {Track} track @param {(snapshot: object) => number} read */
+/** A figure's value. @param {Track} track @param {(snapshot: object) => number} read */
 export function level({ snapshots, places }, read) {
   return places.map((place) => (place === -1 ? null : read(snapshots[place])))
 }
@@ -62,12 +62,12 @@ function rateAt(snapshots, place, read) {
   const before = snapshots[first]
   const step = after.at - before.at
   if (step > 0 && step <= MAX_STEP) return (Math.max(0, read(after) - read(before)) * 1_000) / step
-  // The first of a run: as from here to the next.
+  // The first of a run: the rate from here to the next.
   const next = snapshots[place + 1]
   return next !== undefined && next.at - after.at < LEAD ? rateAt(snapshots, place + 1, read) : null
 }
 
-/** Lines added up; where none has a value, a gap. @param {(number | null)[][]} lines */
+/** The sum of lines; a gap if none has a value. @param {(number | null)[][]} lines */
 export function total(lines) {
   const [first = []] = lines
   return first.map((_, at) => {
@@ -77,7 +77,7 @@ export function total(lines) {
 }
 
 /**
- * Percentiles over all nodes of what was observed in the seconds before each, one line for each share.
+ * Percentiles over all nodes of the observations in the seconds before each, one line for each share.
  *
  * @param {Frame} frame
  * @param {(snapshot: object) => import('./percentiles.js').Buckets} read
@@ -99,8 +99,7 @@ function observed({ snapshots, places }, at, since, read) {
 }
 
 /**
- * Counts by what they are of: how many in the window, and how many since the nodes started that are still there, the
- * most frequent first.
+ * Counts by name: how many in the window, and how many since the remaining nodes started, the most frequent first.
  *
  * @param {Frame} frame
  * @param {(snapshot: object) => Record<string, number>} read

@@ -3,16 +3,16 @@ import type { Scale } from './scale.ts'
 
 export type Colour = 'blue' | 'amber' | 'red' | 'green' | 'violet'
 
-/** A line of a chart: its value at each of the chart's times, or null where there is none. */
+/** A line of a chart: its value at each of the chart's times, or null if there is none. */
 export interface Series {
   readonly name: string
   readonly colour: Colour
   readonly values: readonly (number | null)[]
-  /** It is measured at some of the times only: the line goes on from one to the next. */
+  /** It has values at some of the times only: the line goes from one to the next. */
   readonly isSparse?: boolean
 }
 
-/** A stretch of time that is shaded, or a moment that is marked where both ends are the same. */
+/** A shaded time range, or a marked moment if both ends are the same. */
 export interface Mark {
   readonly name: string
   readonly from: number
@@ -21,7 +21,7 @@ export interface Mark {
 
 export interface LineChart {
   readonly title: string
-  /** As wide as the page. */
+  /** The width of the page. */
   readonly isWide?: boolean
   /** Seconds. */
   readonly times: readonly number[]
@@ -48,11 +48,11 @@ export interface BarChart {
   format(value: number): string
 }
 
-// The plot's own units; it is stretched to whatever room there is, and its labels are text beside it.
+// The plot's own units. It is stretched to the available room, and its labels are text beside it.
 const SIZE = 1000
-// A bar of one among millions is to be seen.
+// A bar of one among millions must be visible.
 const LEAST_BAR = 6
-// A label in the middle below its place would stand out of the chart from here on.
+// From here on a label centred below its place would extend beyond the chart.
 const NEAR_END = 0.96
 
 export function lineChart(chart: LineChart): string {
@@ -74,7 +74,7 @@ export function lineChart(chart: LineChart): string {
   return figure({
     title,
     isWide,
-    // The marks are the same in all charts, and the wide one has room to say what they are.
+    // The marks are the same in all charts, and the wide chart has room for their names.
     legend: isWide ? [...keys, ...markKeys] : keys,
     summary,
     shapes: [...shown, grid(y), ...lines, slots].join(''),
@@ -110,7 +110,7 @@ interface Figure {
   readonly title: string
   readonly isWide: boolean
   readonly legend: readonly string[]
-  /** For those who do not see it. */
+  /** The description for readers who cannot see it. */
   readonly summary: string
   readonly shapes: string
   readonly xLabels: string
@@ -127,7 +127,7 @@ function figure({ title, isWide, legend, summary, shapes, xLabels, yLabels }: Fi
 </figure>`
 }
 
-/** What shows under the pointer: the figures of that moment. */
+/** The tooltip: the figures of the moment under the pointer. */
 function slot({ times, x, series, format }: LineChart, time: number, at: number): string {
   const before = times[at - 1] ?? time
   const after = times[at + 1] ?? time
@@ -145,7 +145,7 @@ function hit(left: number, right: number): string {
   return `<rect class="hit" x="${round(left)}" y="0" width="${round(Math.max(0, right - left))}" height="${SIZE}"/>`
 }
 
-/** Interrupted where there is no value, unless the series is sparse. */
+/** Interrupted if there is no value, unless the series is sparse. */
 function path(
   times: readonly number[],
   { values, isSparse = false }: Series,
@@ -159,7 +159,7 @@ function path(
       if (!isSparse) pen = 'M'
       continue
     }
-    // A value between two gaps would be a line of no length, which round ends make a dot.
+    // A value between two gaps would be a line of no length. Round ends make it a dot.
     drawn += `${pen}${place(time, value)}${pen === 'M' ? 'h0' : ''}`
     pen = 'L'
   }

@@ -6,7 +6,7 @@ import { linearScale, logScale, type Scale, timeScale } from './scale.ts'
 const EARLIEST = 0.05
 const MEBIBYTE = 1024 * 1024
 
-/** All plots of a run, as HTML. Those of times that can't be stood behind are not among them. */
+/** All plots of a run, as HTML, without those of unreliable times. */
 export function plotsOf(result: LoadResult): string[] {
   const { timeline, latency } = result
   if (timeline.length < 2) return []
@@ -108,7 +108,7 @@ function overTime(
   return lineChart({ title, isWide, times, x, y, series, marks: marksOf(result), format })
 }
 
-/** When messages were sent, and when the storm was. */
+/** The time of the messages, and the time of the storm. */
 function marksOf({ timeline, messages, storm }: LoadResult): Mark[] {
   const first = timeline.find(({ phase }) => phase === 'sending')
   if (first === undefined) return []

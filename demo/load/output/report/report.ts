@@ -7,7 +7,7 @@ import { escapeHtml } from './escape.ts'
 import { plotsOf } from './plots.ts'
 import { STYLE } from './style.ts'
 
-// Nothing is fetched, and nothing runs: the file can be kept, mailed and opened anywhere.
+// The file fetches nothing and runs no script, so it can be kept, mailed and opened anywhere.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 /** A run as one HTML file, with plots. */
@@ -97,7 +97,7 @@ function section({ heading, rows }: Section): string {
   return `<section class="figures"><h3>${escapeHtml(heading)}</h3><table>${lines.join('')}</table></section>`
 }
 
-/** What the plots show, for those who want numbers or do not see plots. */
+/** The figures of the plots, for readers who want numbers or cannot see plots. */
 function moments(timeline: readonly Moment[]): string {
   const time = (value: number | null) => (value === null ? '' : formatTime(value))
   const head = ['time', 'phase', 'connected', 'published', 'delivered', 'p50', 'p99', 'max', 'loop delay']

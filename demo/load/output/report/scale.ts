@@ -2,7 +2,7 @@
 export interface Scale {
   /** Outside of the scale's range it is the nearer end. */
   at(value: number): number
-  /** Values to label, rising. */
+  /** Values to label, in ascending order. */
   readonly ticks: readonly number[]
 }
 
@@ -11,7 +11,7 @@ const STEPS_OF_TIME = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 90
 const MOST_TICKS = 6
 const MOST_LOG_TICKS = 9
 
-/** From 0 to a round number that is no less than `most`. */
+/** From 0 to a round number that is at least `most`. */
 export function linearScale(most: number): Scale {
   const step = roundStep(Math.max(most, Number.MIN_VALUE) / (MOST_TICKS - 2))
   const top = most <= 0 ? 1 : Math.ceil(most / step - 1e-9) * step
@@ -28,7 +28,7 @@ export function logScale(least: number, most: number): Scale {
   const top = Math.max(roundUp(most), bottom * 10)
   const length = Math.log10(top / bottom)
   const all = decadesBetween(bottom, top)
-  // Powers of ten alone where all three of each decade would not fit.
+  // Powers of ten only, if three of each decade would not fit.
   const ticks = all.length > MOST_LOG_TICKS ? all.filter(isPowerOfTen) : all
   return scaleOf((value) => Math.log10(Math.max(value, bottom) / bottom) / length, ticks)
 }
@@ -47,7 +47,7 @@ function scaleOf(at: (value: number) => number, ticks: readonly number[]): Scale
   return { at: (value) => Math.min(1, Math.max(0, at(value))), ticks }
 }
 
-/** The least of 1, 2, 5, 10… that is no less. */
+/** The smallest of 1, 2, 5, 10… that is at least the value. */
 function roundStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least))
   return power * (STEPS.find((step) => step * power >= least * (1 - 1e-9)) ?? 10)

@@ -1,4 +1,4 @@
-/** The report's looks: those of the whiteboard, by day and by night. */
+/** The report's style: that of the whiteboard, by day and by night. */
 export const STYLE = `
 :root {
   color-scheme: light dark;
