@@ -7,35 +7,35 @@ import { Redis } from 'ioredis'
 import { redisServerPath } from '../../scripts/requirements.ts'
 import { freePort } from '../support/redis-server.ts'
 import type { LoadCommand, LoadSample } from './load/generator.ts'
-import type { ServerAnswer, ServerQuestion } from './servers/support.ts'
 
 /*
- * The two processes of a measurement, each on a core of its own where `taskset` is there to say so, and what the
- * kernel knows of them.
+ * The processes of a measurement, and what the kernel knows of them. If `taskset` is installed, servers and generator
+ * have a core each.
  */
 
 const PREPARED = ['--import', new URL('../../scripts/typescript.js', import.meta.url).href, '--expose-gc']
-// A server that does not start, or a load that no longer moves.
-const PATIENCE = 60_000
+// Milliseconds until a server that does not start, or a load that no longer moves, fails the run.
+const PATIENCE = 300_000
 
 /** Whether the server and the generator can be kept apart. */
 export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-V']).status === 0
 
-function start(file: string, core: number, more: NodeJS.ProcessEnv = {}): ChildProcess {
+function start(file: string, core: number, more: NodeJS.ProcessEnv = {}, flags: readonly string[] = []): ChildProcess {
   const script = fileURLToPath(new URL(file, import.meta.url))
-  const [program, ...args] = onCore(core, [process.execPath, ...PREPARED, script])
-  const env = { ...process.env, NODE_ENV: 'production', ...more }
+  const [program, ...args] = onCore(core, [process.execPath, ...PREPARED, ...flags, script])
+  // Nothing else of the environment: options for Node, or a coverage that is measured, would count.
+  const env = { PATH: process.env.PATH, NODE_ENV: 'production', ...more }
   return spawn(program, args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
 }
 
-function onCore(core: number, command: readonly string[]): [string, ...string[]] {
+export function onCore(core: number, command: readonly string[]): [string, ...string[]] {
   return (pinned ? ['taskset', '-c', String(core), ...command] : command) as [string, ...string[]]
 }
 
 /** The child's next message. */
-async function hear<Answer>(child: ChildProcess): Promise<Answer> {
-  const given = new AbortController()
-  const options = { signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), given.signal]) }
+async function nextMessage<Answer>(child: ChildProcess): Promise<Answer> {
+  const received = new AbortController()
+  const options = { signal: AbortSignal.any([AbortSignal.timeout(PATIENCE), received.signal]) }
   try {
     const exit = once(child, 'exit', options).then(() => {
       throw new Error('A process of the benchmark ended early')
@@ -43,25 +43,25 @@ async function hear<Answer>(child: ChildProcess): Promise<Answer> {
     const [answer] = await Promise.race([once(child, 'message', options), exit])
     return answer as Answer
   } finally {
-    given.abort()
+    received.abort()
   }
 }
 
 function ask<Answer>(child: ChildProcess, question: object | string): Promise<Answer> {
   child.send(question as object)
-  return hear<Answer>(child)
+  return nextMessage<Answer>(child)
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  const gone = once(child, 'exit')
-  if (child.exitCode === null && child.kill('SIGKILL')) await gone
+  const exited = once(child, 'exit')
+  if (child.exitCode === null && child.kill('SIGKILL')) await exited
 }
 
-/** What the kernel says of a process up to now, in seconds. */
+/** What the kernel counts of a process, in seconds since its start. */
 export interface Usage {
   /** Of all threads, user and system. */
   readonly cpu: number
-  /** How long the main thread could have run, and something else did. */
+  /** Time in which the main thread could have run, but another process had the CPU. */
   readonly delay: number
 }
 
@@ -77,7 +77,7 @@ function usageOf(pid: number): Usage | undefined {
     const cpu = tasks.reduce((sum, task) => sum + readSchedstat(`/proc/${pid}/task/${task}/schedstat`)[0], 0)
     return { cpu, delay: readSchedstat(`/proc/${pid}/schedstat`)[1] }
   } catch {
-    return undefined // no /proc, or a kernel without these figures: the process is asked itself
+    return undefined // No /proc, or a kernel without these figures: the process itself is asked.
   }
 }
 
@@ -91,24 +91,25 @@ export class ServerProcess {
     this.port = port
   }
 
-  /** @param redis Where its Redis is. */
-  static async start(name: string, redis?: string): Promise<ServerProcess> {
-    const child = start(`./servers/${name}.ts`, 0, redis === undefined ? {} : { REDIS_URL: redis })
-    const { port } = await hear<{ port: number }>(child)
+  /**
+   * @param env Of the server: REDIS_URL, HEARTBEAT.
+   * @param flags Of Node.
+   */
+  static async start(file: string, env?: NodeJS.ProcessEnv, flags?: readonly string[]): Promise<ServerProcess> {
+    const child = start(`./servers/${file}`, 0, env, flags)
+    const { port } = await nextMessage<{ port: number }>(child)
     return new ServerProcess(child, port)
   }
 
   async usage(): Promise<Usage> {
-    return usageOf(this.#child.pid as number) ?? { cpu: (await this.#ask('cpu')).cpu as number, delay: 0 }
+    return usageOf(this.#child.pid as number) ?? { cpu: await this.ask('cpu'), delay: 0 }
   }
 
-  /** Bytes of resident memory after a collection. */
-  async memory(): Promise<number> {
-    return (await this.#ask('memory')).memory as number
-  }
-
-  #ask(question: ServerQuestion): Promise<ServerAnswer> {
-    return ask(this.#child, question)
+  /** Asks the server one of its questions (support.ts). */
+  async ask<Answer = number>(question: string): Promise<Answer> {
+    const { answer, error } = await ask<{ answer: Answer; error?: string }>(this.#child, question)
+    if (error !== undefined) throw new Error(`server: ${error}`)
+    return answer
   }
 
   stop(): Promise<void> {
@@ -116,7 +117,7 @@ export class ServerProcess {
   }
 }
 
-/** A Redis of the benchmark's own, on the servers' core. */
+/** A Redis for the benchmark alone, on the servers' core. */
 export class RedisProcess {
   readonly url: string
   readonly #child: ChildProcess
@@ -133,7 +134,7 @@ export class RedisProcess {
     const child = spawn(program, args, { stdio: 'ignore' })
     const url = `redis://127.0.0.1:${port}`
     const client = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
-    // It connects again until the server is there.
+    // It connects again until the server has started.
     client.on('error', () => undefined)
     await client.ping()
     client.disconnect()
@@ -159,7 +160,7 @@ export class LoadProcess {
 
   static async start(): Promise<LoadProcess> {
     const child = start('./load/generator.ts', 1)
-    await hear(child)
+    await nextMessage(child)
     const load = new LoadProcess(child)
     // On the server's own core it would take the server's time.
     if (pinned) await load.run({ do: 'spin' })

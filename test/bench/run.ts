@@ -1,18 +1,19 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { pinned } from './processes.ts'
-import { CONTENDED, type RowResult, summarize, table } from './report.ts'
-import { Bench, type Measured, type Row, type Subject } from './row.ts'
+import { type RowResult, summarize } from './report.ts'
+import { goalsOf, readResults, writePage, writeResults } from './results.ts'
+import type { Contender, Measured, Row } from './row.ts'
 import { rows } from './rows/index.ts'
+import { CONTENDED, goalTable, rowTable } from './tables.ts'
 
 /*
- * `npm run bench`: this package beside what one would write without it, in one run. See docs/benchmarks.md.
+ * `npm run bench`: this package beside hand-written servers and other libraries, in one run. See docs/benchmarks.md.
  *
- *   --rows a,b   only these        --runs n   of each subject, 3 unless told        --json   print results.json instead
+ *   --all          the long rows too        --rows a,b   only these         --runs n   of each, an odd number, default 3
+ *   --write            keeps the figures in results.json and docs/benchmarks.md (`--runs 0`: renders them again)
  */
-
-const RESULTS = new URL('./results.json', import.meta.url)
 const PACKAGES = [
   'fastify',
   '@fastify/websocket',
@@ -20,56 +21,58 @@ const PACKAGES = [
   'ws',
   'ioredis',
   'socket.io',
-  '@socket.io/redis-adapter'
+  '@socket.io/redis-adapter',
+  '@hapi/nes'
 ]
 // How often a run is measured again because another process had the CPU.
 const RETRIES = 1
 
-interface Results {
-  readonly node: string
-  readonly cpus: number
-  readonly pinned: boolean
-  readonly versions: Readonly<Record<string, string>>
-  readonly rows: readonly RowResult[]
-}
-
 const { values: args } = parseArgs({
   options: {
-    rows: { type: 'string', default: rows.map(({ name }) => name).join() },
+    all: { type: 'boolean', default: false },
+    rows: { type: 'string' },
     runs: { type: 'string', default: '3' },
-    json: { type: 'boolean', default: false }
+    write: { type: 'boolean', default: false }
   }
 })
 
 const runs = Number(args.runs)
-const chosen = args.rows.split(',').map((name) => rows.find((row) => row.name === name) ?? fail(`no row ${name}`))
-if (!Number.isInteger(runs) || runs < 1) fail('--runs takes a number of at least 1')
+if (!Number.isInteger(runs) || (runs !== 0 && runs % 2 !== 1)) fail('--runs takes an odd number')
+const chosen =
+  args.rows?.split(',').map((name) => rows.find((row) => row.name === name) ?? fail(`There is no row ${name}`)) ??
+  rows.filter(({ long = false }) => args.all || !long)
 
 function fail(problem: string): never {
   console.error(`${problem}. Rows: ${rows.map(({ name }) => name).join(', ')}`)
   process.exit(2)
 }
 
-async function measureQuietly(row: Row, subject: Subject): Promise<Measured> {
-  let best = await Bench.measure(row, subject)
-  for (let i = 0; i < RETRIES && best.contention > CONTENDED; i++) {
-    const again = await Bench.measure(row, subject)
-    if (again.contention < best.contention) best = again
+const contentionOf = (figures: readonly Measured[]) => Math.max(...figures.map(({ contention }) => contention))
+
+async function measureQuietly(contender: Contender): Promise<readonly Measured[]> {
+  let best = await contender.measure()
+  for (let i = 0; i < RETRIES && contentionOf(best) > CONTENDED; i++) {
+    const again = await contender.measure()
+    if (contentionOf(again) < contentionOf(best)) best = again
   }
   return best
 }
 
-/** Interleaved, A B C A B C, so that what changes on the machine meanwhile changes it for all. */
+/** Interleaved, A B C A B C: if the machine changes meanwhile, it changes for all. */
 async function measureRow(row: Row): Promise<RowResult> {
-  const measured = new Map<string, Measured[]>(row.subjects.map(({ name }) => [name, []]))
+  const measured = new Map<string, Measured[]>()
   for (let run = 0; run < runs; run++) {
-    for (const subject of row.subjects) {
-      process.stderr.write(`\r\x1b[K${row.name} ${run + 1}/${runs}: ${subject.name}`)
-      measured.get(subject.name)?.push(await measureQuietly(row, subject))
+    for (const contender of row.contenders) {
+      const { figures } = contender
+      process.stderr.write(`\r\x1b[K${row.name} ${run + 1}/${runs}: ${figures[0]}`)
+      const values = await measureQuietly(contender)
+      for (const [at, figure] of figures.entries()) {
+        measured.set(figure, [...(measured.get(figure) ?? []), values[at] as Measured])
+      }
     }
   }
   process.stderr.write('\r\x1b[K')
-  return summarize(row, measured)
+  return summarize(row, measured, new Date().toISOString().slice(0, 10))
 }
 
 function installedVersion(name: string): string {
@@ -77,32 +80,27 @@ function installedVersion(name: string): string {
   return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
 }
 
-/** Rows that were not measured this time are kept, as long as they were measured under the same conditions. */
-function keepOthers(results: Results): Results {
-  let before: Results
-  try {
-    before = JSON.parse(readFileSync(RESULTS, 'utf8')) as Results
-  } catch {
-    return results
+if (runs > 0) {
+  const started = performance.now()
+  const conditions = {
+    node: process.version,
+    cpus: availableParallelism(),
+    pinned,
+    versions: Object.fromEntries(PACKAGES.map((name) => [name, installedVersion(name)]))
   }
-  const withoutRows = ({ rows: _, ...rest }: Results) => JSON.stringify(rest)
-  if (withoutRows(before) !== withoutRows(results)) return results
-  const find = (from: Results, name: string) => from.rows.find((row) => row.name === name)
-  return { ...results, rows: rows.flatMap(({ name }) => find(results, name) ?? find(before, name) ?? []) }
+  const measured: RowResult[] = []
+  for (const row of chosen) {
+    const result = await measureRow(row)
+    measured.push(result)
+    console.log(`${rowTable(result)}\n`)
+    // After each row, so that a run that is interrupted has not measured for nothing.
+    if (args.write)
+      writeResults(
+        { ...conditions, rows: measured },
+        rows.map(({ name }) => name)
+      )
+  }
+  console.log(`${goalTable(goalsOf(measured))}\n`)
+  console.log(`Measured in ${((performance.now() - started) / 60_000).toFixed(1)} minutes`)
 }
-
-const conditions = {
-  node: process.version,
-  cpus: availableParallelism(),
-  pinned,
-  versions: Object.fromEntries(PACKAGES.map((name) => [name, installedVersion(name)]))
-}
-const measured: RowResult[] = []
-for (const row of chosen) {
-  const result = await measureRow(row)
-  measured.push(result)
-  if (!args.json) console.log(`${table(result)}\n`)
-  // After each row: what has been measured is kept where somebody stops the rest.
-  writeFileSync(RESULTS, `${JSON.stringify(keepOthers({ ...conditions, rows: measured }), null, 2)}\n`)
-}
-if (args.json) console.log(JSON.stringify({ ...conditions, rows: measured }, null, 2))
+if (args.write) writePage(readResults())

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
-import { CLIENT_PING, clientFrame, FrameCounter, type Question } from './frame-counter.ts'
+import { CLIENT_CLOSE, CLIENT_PING, clientFrame, FrameCounter, type Question } from './frame-counter.ts'
 
-/** Where a connection goes, and what it says there. */
+/** Address of a connection, and what it sends first. */
 export interface Target {
   readonly port: number
   readonly path: string
@@ -10,15 +10,15 @@ export interface Target {
   readonly greeting?: Greeting
 }
 
-/** What a protocol wants said before a connection is of use. */
+/** What a protocol requires before a connection can be used. */
 export interface Greeting {
   /** Messages that the client sends first. */
   readonly texts: readonly string[]
-  /** How many the server sends until it is done. */
+  /** Messages that the server answers with, in all. */
   readonly answers: number
 }
 
-// All connections read into the same bytes: what was read is counted before the next read.
+// All connections read into the same bytes, because the bytes of one read are counted before the next read.
 const SHARED = Buffer.allocUnsafeSlow(262_144)
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
@@ -27,7 +27,7 @@ export class Connection {
   readonly opened: Promise<void>
   readonly #socket: Socket
   readonly #counter = new FrameCounter((question) => this.#answer(question))
-  /** Called for each read, with the messages that it completed. */
+  /** Called for each read, with the number of messages that it completed. */
   readonly #received: (connection: Connection, messages: number) => void
   readonly #greeting: Greeting
   #head = ''
@@ -35,8 +35,11 @@ export class Connection {
   #resolve!: () => void
   #reject!: (error: Error) => void
   #closing = false
+  #resolveClosed: (() => void) | undefined
   /** Messages received since the handshake. */
   messages = 0
+  /** Pings answered since the handshake. */
+  pings = 0
 
   constructor(target: Target, received: (connection: Connection, messages: number) => void) {
     this.#received = received
@@ -71,10 +74,23 @@ export class Connection {
     this.#socket.resetAndDestroy()
   }
 
+  /** From now on the server may close it. Resolves when it has. */
+  closed(): Promise<void> {
+    this.#closing = true
+    return new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+  }
+
   // A server ends the connections of clients that no longer answer.
   #answer(question: Question): void {
-    if (question === 'any frame') this.write(CLIENT_PING)
-    else if (question !== 'nothing') this.write(clientFrame(question))
+    if (question === 'nothing') return
+    if (question === 'close') {
+      this.write(CLIENT_CLOSE)
+      return
+    }
+    this.pings++
+    this.write(question === 'any frame' ? CLIENT_PING : clientFrame(question))
   }
 
   #onRead(length: number): boolean {
@@ -86,7 +102,7 @@ export class Connection {
     return true
   }
 
-  /** Gives where in the shared bytes the frames begin. */
+  /** Returns where in the shared bytes the frames begin. */
   #readHead(length: number): number {
     const bytes = SHARED.subarray(0, length)
     const before = this.#head.length
@@ -106,7 +122,8 @@ export class Connection {
 
   #onClose(): void {
     this.#reject(new Error('The server closed a connection during its handshake'))
-    // A figure of which some connections took no part would be wrong.
+    this.#resolveClosed?.()
+    // If connections are lost, the figure is wrong.
     if (this.#open && !this.#closing) throw new Error('The server closed a connection')
   }
 }

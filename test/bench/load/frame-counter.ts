@@ -1,22 +1,22 @@
 /**
- * Counts the messages in what a server sends on one connection, looking at the headers of frames only: the payloads
- * are skipped unread, so that counting never is what limits a measurement. Frames are unmasked and small.
+ * Counts the messages in what a server sends on one connection. It reads the headers of frames only and skips the
+ * payloads, so that counting never limits a measurement. Frames are unmasked and small.
  */
 export class FrameCounter {
-  /** Bytes of the current frame's payload that have not come yet. */
+  /** Bytes of the current frame's payload that have not arrived yet. */
   #missing = 0
-  /** 1 where the current frame is a message, 0 for a control frame. */
+  /** 1 if the current frame is a message, 0 for a control frame. */
   #current = 0
   readonly #asked: (question: Question) => void
   /** The start of a header that was cut in two. */
   #cut: Uint8Array | undefined
 
-  /** @param asked Called for each question of whether the client is still there. */
+  /** @param asked Called for each frame that the client must answer. */
   constructor(asked: (question: Question) => void = () => {}) {
     this.#asked = asked
   }
 
-  /** Takes the bytes from `at` to `end`; gives the number of messages that they complete. */
+  /** Takes the bytes from `at` to `end`. Returns the number of messages that they complete. */
   feed(bytes: Uint8Array, at: number, end: number): number {
     if (this.#cut !== undefined) return this.#feedJoined(bytes.subarray(at, end), this.#cut)
     if (this.#missing > end - at) {
@@ -59,12 +59,12 @@ export class FrameCounter {
   }
 }
 
-/** How a server asks whether its client is still there: by the name of what it is answered with. */
-export type Question = 'any frame' | '{}' | '3' | 'nothing'
+/** A frame that is no message, named after its answer. */
+export type Question = 'any frame' | 'close' | '{}' | '3' | 'nothing'
 
-/** Undefined for a message: pings of WebSocket, of the channel protocol and of socket.io are known by their length. */
+/** Undefined for a message. The pings of the channel protocol and of socket.io are recognised by their length. */
 function questionOf(opcode: number, length: number): Question | undefined {
-  if (opcode > 2) return opcode === 9 ? 'any frame' : 'nothing'
+  if (opcode > 2) return opcode === 9 ? 'any frame' : opcode === 8 ? 'close' : 'nothing'
   if (length === 2) return '{}'
   return length === 1 ? '3' : undefined
 }
@@ -72,8 +72,10 @@ function questionOf(opcode: number, length: number): Question | undefined {
 const FIN_TEXT = 0x81
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
-/** A ping of the client's own, empty. */
+/** An empty ping of the client. */
 export const CLIENT_PING = Buffer.from([0x89, 0x80, ...MASK])
+/** The answer to a close frame. */
+export const CLIENT_CLOSE = Buffer.from([0x88, 0x80, ...MASK])
 
 /** One masked text frame, as clients send them. */
 export function clientFrame(text: string): Buffer {

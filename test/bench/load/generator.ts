@@ -1,47 +1,59 @@
-import { Connection, type Target } from './connection.ts'
+import { Connection, type Greeting, type Target } from './connection.ts'
 import { clientFrame } from './frame-counter.ts'
 import { Latencies } from './latencies.ts'
 
 /*
- * The load generator: a process of its own, which the runner tells what to do over Node's IPC channel. It never
- * sleeps where it has a core to itself (`spin`): a client that sleeps makes each of the server's writes pay for waking
- * it up, which a client on another machine would not, so its CPU time says nothing. What says how busy it is, is the
- * share of its turns' time in which something had arrived (`busy`).
+ * The load generator: a process that gets its commands from the runner over Node's IPC channel. If it has a core for
+ * itself, it never sleeps (`spin`): a client that sleeps makes each of the server's writes pay for waking it up, which a
+ * client on another machine would not. Its CPU time therefore says nothing. `busy` says how busy it is: the share of
+ * the time of its turns in which something had arrived.
  */
 
 export type LoadCommand =
   | { readonly do: 'spin' }
-  /** Opens `count` connections, so many at a time; targets and `protocols` are used in turn. */
+  /** It sleeps from now on, if there is nothing to do. */
+  | { readonly do: 'rest' }
+  /** Opens `count` connections, 64 at a time. Targets, offers and greetings are used in turn. */
   | {
       readonly do: 'open'
       readonly targets: readonly Target[]
       readonly count: number
-      readonly protocols?: readonly string[]
+      readonly offers?: readonly string[] | undefined
+      readonly greetings?: readonly Greeting[] | undefined
     }
   | { readonly do: 'closeAll' }
   /**
-   * One more connection sends so many messages in one write, to be fanned out to all the others, and as many again once
-   * all have arrived. Were they written one burst after another, it would be luck which of them meet in one turn of the
-   * server, and that is what decides the figure.
+   * One more connection sends `burst` messages in one write, and as many again when all `receivers` have all of them. If
+   * it wrote one burst after another, chance would decide how many of them meet in one turn of the server, and with it
+   * the figure.
    */
-  | ({ readonly do: 'publish'; readonly target: Target; readonly burst: number } & Wording)
-  /** One more connection sends so many messages a second, for so many seconds, whatever becomes of them. */
+  | ({
+      readonly do: 'publish'
+      readonly target: Target
+      readonly burst: number
+      /** Of each message. All connections if not given. */
+      readonly receivers?: number | undefined
+    } & Wording)
+  /** One more connection sends so many messages a second, for so many seconds, even if the server is late. */
   | ({ readonly do: 'rate'; readonly target: Target; readonly perSecond: number; readonly seconds: number } & Wording)
-  /** Every connection sends one of these messages, in turn; done once each has been sent so many. */
+  /** Every connection sends one of these messages, in turn. Done when each has received so many. */
   | { readonly do: 'ask'; readonly texts: readonly string[]; readonly answers: number }
   | { readonly do: 'echo' }
+  /** Waits until the server has closed all connections. */
+  | { readonly do: 'part' }
   | { readonly do: 'sample' }
 
-/** What stands around a message of the application, where the protocol wants something there. */
+/** What a protocol has around a message of the application. */
 export interface Wording {
   readonly before?: string
   readonly after?: string
 }
 
 export interface LoadSample {
-  /** Messages received since the start. */
+  /** Messages received since the start, and pings answered on the connections that are open. */
   readonly messages: number
-  /** Seconds spent on what had arrived, and seconds since the start. */
+  readonly pings: number
+  /** Seconds of turns in which something had arrived, and seconds since the start. */
   readonly busy: number
   readonly time: number
   /** Milliseconds from when a message was due to be sent to its arrival at each subscriber. */
@@ -53,12 +65,13 @@ const OPENING_AT_ONCE = 64
 const IDLE_WAIT = 0.015
 const MESSAGE_BYTES = 128
 
-/** The subscribers, and whoever publishes to them. */
+/** The subscribers, and the publishers. */
 let connections: Connection[] = []
 let publishers: Connection[] = []
 let messages = 0
 let reads = 0
 let busy = 0
+let spinning = false
 let onMessages: (connection: Connection) => void = () => {}
 
 function received(connection: Connection, count: number): void {
@@ -69,6 +82,7 @@ function received(connection: Connection, count: number): void {
 
 function spin(): void {
   let before = performance.now()
+  spinning = true
   const turn = () => {
     let now = performance.now()
     if (reads > 0) {
@@ -79,17 +93,21 @@ function spin(): void {
       while (now < until) now = performance.now()
     }
     before = now
-    setImmediate(turn)
+    if (spinning) setImmediate(turn)
   }
   turn()
 }
 
-async function open(targets: readonly Target[], count: number, protocols: readonly string[] = []): Promise<void> {
+async function open({ targets, count, offers = [], greetings = [] }: LoadCommand & { do: 'open' }): Promise<void> {
   let started = 0
   const next = async (): Promise<void> => {
     while (started < count) {
       const target = targets[started % targets.length] as Target
-      const connection = new Connection({ ...target, protocols: protocols[started % protocols.length] }, received)
+      const protocols = offers[started % offers.length]
+      const connection = new Connection(
+        { ...target, protocols, greeting: greetings[started % greetings.length] },
+        received
+      )
       started++
       connections.push(connection)
       await connection.opened
@@ -114,13 +132,13 @@ async function openPublisher(target: Target): Promise<Connection> {
   return publisher
 }
 
-async function publish(target: Target, burst: number, wording: Wording): Promise<void> {
-  const subscribers = connections.length
+async function publish(command: LoadCommand & { do: 'publish' }): Promise<void> {
+  const { target, burst, receivers = connections.length, ...wording } = command
   const publisher = await openPublisher(target)
   let due = messages
   onMessages = () => {
     if (messages < due) return
-    due += burst * subscribers
+    due += burst * receivers
     publisher.write(Buffer.concat(Array.from({ length: burst }, () => frameOf(wording))))
   }
   onMessages(publisher)
@@ -131,8 +149,9 @@ function frameOf({ before = '', after = '' }: Wording): Buffer {
 }
 
 /**
- * Messages come to each connection in the order in which they were sent, so the first to arrive is the first that was
- * due. From when it was due, not from when it was sent: a server that holds up its publisher must not look quick.
+ * Messages reach each connection in the order in which they were sent, so the first to arrive is the first that was due.
+ * Latency counts from when a message was due, not from when it was sent: a server that holds up its publisher must not
+ * look fast.
  */
 async function rate(target: Target, perSecond: number, seconds: number, wording: Wording) {
   const subscribers = [...connections]
@@ -193,6 +212,12 @@ function closeAll(): void {
   publishers = []
 }
 
+async function part(): Promise<void> {
+  onMessages = () => {}
+  await Promise.all(connections.map((connection) => connection.closed()))
+  connections = []
+}
+
 async function run(command: LoadCommand): Promise<LoadSample> {
   let latency: LoadSample['latency']
   switch (command.do) {
@@ -200,13 +225,13 @@ async function run(command: LoadCommand): Promise<LoadSample> {
       spin()
       break
     case 'open':
-      await open(command.targets, command.count, command.protocols)
+      await open(command)
       break
     case 'closeAll':
       closeAll()
       break
     case 'publish':
-      await publish(command.target, command.burst, command)
+      await publish(command)
       break
     case 'rate':
       latency = await rate(command.target, command.perSecond, command.seconds, command)
@@ -216,8 +241,15 @@ async function run(command: LoadCommand): Promise<LoadSample> {
       break
     case 'echo':
       echo()
+      break
+    case 'rest':
+      spinning = false
+      break
+    case 'part':
+      await part()
   }
-  return { messages, busy: busy / 1000, time: performance.now() / 1000, latency }
+  const pings = connections.reduce((sum, connection) => sum + connection.pings, 0)
+  return { messages, pings, busy: busy / 1000, time: performance.now() / 1000, latency }
 }
 
 process.on('message', (command: LoadCommand) => {

@@ -1,33 +1,37 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { testToken } from 'fastify-realtime/testing'
-import type { Row } from '../row.ts'
-import { SECRET } from '../servers/support.ts'
+import { Bench, measured, type Subject } from '../bench.ts'
+import { contender, type Row } from '../row.ts'
+import { offers } from '../servers/support.ts'
 
 const WARM_UP = 1_000
 const CONNECTIONS = 4_000
+// Milliseconds in which the server finishes with closed connections.
 const SETTLE = 500
 
-const offers = Array.from({ length: CONNECTIONS }, (_, index) => {
-  return `realtime.v1, bearer.${testToken({ sub: `user-${index}` }, { secret: SECRET })}`
-})
+const ours: Subject = { name: 'app.ws', server: 'ours.ts', path: '/idle', offers: offers(CONNECTIONS) }
+const raw: Subject = { ...ours, name: 'raw route', path: '/raw' }
+const byHand: Subject = { ...ours, name: '@fastify/websocket + jwtVerify', server: 'fastify-websocket.ts' }
 
-/** What it costs to let somebody in: the upgrade, and a token that is verified. */
+/** An upgrade, and a token that is verified. */
 export const handshakes: Row = {
   name: 'handshakes',
   title: `Handshakes with a JWT in the subprotocol, ${CONNECTIONS} connections that stay open`,
-  unit: 'handshakes per CPU second',
-  better: 'more',
-  subjects: [
-    { name: 'app.ws', server: 'ours', path: '/token' },
-    { name: '@fastify/websocket + jwtVerify', server: 'fastify-websocket', path: '/token' }
-  ],
-  control: '@fastify/websocket + jwtVerify',
-  expected: {},
-  async measure(bench, { path }) {
-    await bench.open(path, WARM_UP, offers)
-    await bench.load.run({ do: 'closeAll' })
-    await sleep(SETTLE)
-    const { cpu, messages: _, ...rest } = await bench.watch(() => bench.open(path, CONNECTIONS, offers))
-    return { value: CONNECTIONS / cpu, ...rest }
-  }
+  unit: 'CPU microseconds each',
+  better: 'less',
+  contenders: [ours, raw, byHand].map((subject) =>
+    contender(subject.name, () =>
+      Bench.use(subject, async (bench) => {
+        await bench.open(WARM_UP)
+        await bench.load.run({ do: 'closeAll' })
+        await sleep(SETTLE)
+        const watched = await bench.watch(() => bench.open(CONNECTIONS))
+        return measured(watched, (watched.cpu * 1e6) / CONNECTIONS)
+      })
+    )
+  ),
+  control: byHand.name,
+  goals: [
+    { work: 'handshake with JWT, CPU / by hand', figure: ours.name, against: byHand.name, must: 1.1, aim: 1 },
+    { work: 'the same for a raw route', figure: raw.name, against: byHand.name, must: 1.05, aim: 0.95 }
+  ]
 }

@@ -1,22 +1,36 @@
 import type { Row } from '../row.ts'
+import { channels } from './channels.ts'
+import { drain } from './drain.ts'
 import { echo } from './echo.ts'
-import { burst, bursts, channels, single } from './fan-out.ts'
+import { burst, bursts, single, sustained } from './fan-out.ts'
 import { handshakes } from './handshakes.ts'
-import { memory } from './memory.ts'
-import { redisBursts, redisHistory, redisLatency } from './redis.ts'
+import { heartbeat } from './heartbeat.ts'
+import { heap, memory } from './memory.ts'
+import { redisBursts, redisHistory, redisLatency, redisPublish } from './redis.ts'
+import { size } from './size.ts'
+import { starting } from './start.ts'
 import { storm } from './storm.ts'
+import { subscriptions } from './subscriptions.ts'
 
-/** In the order in which they are printed. */
+/** In the order in which they are measured and printed. */
 export const rows: readonly Row[] = [
+  handshakes,
+  heap,
+  memory,
+  subscriptions,
   bursts,
   burst,
   single,
+  sustained,
   channels,
   echo,
-  handshakes,
-  memory,
+  heartbeat,
+  drain,
   storm,
   redisBursts,
   redisHistory,
-  redisLatency
+  redisPublish,
+  redisLatency,
+  starting,
+  size
 ]

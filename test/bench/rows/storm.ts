@@ -1,10 +1,11 @@
-import type { Row, Subject } from '../row.ts'
-import { channelGreeting, STORM } from '../servers/support.ts'
+import { Bench, measured, type Subject } from '../bench.ts'
+import { contender, type Row } from '../row.ts'
+import { channelGreeting, STORM, tokens } from '../servers/support.ts'
 
 const CONNECTIONS = 5_000
 const EACH = 5
 
-/** Five channels for each connection, so that every channel has as many subscribers. */
+/** Five channels for each connection: every channel has the same number of subscribers. */
 const shares = Array.from({ length: STORM.channels.length / EACH }, (_, at) =>
   STORM.channels.slice(at * EACH, at * EACH + EACH)
 )
@@ -18,34 +19,39 @@ const commands = shares.map((channels) =>
 const lists = shares.map((channels) => JSON.stringify(channels))
 
 const channelClients: Subject = {
-  name: 'channel protocol',
-  server: 'storm',
+  name: 'channel clients',
+  server: 'storm.ts',
   path: '/connection/websocket',
-  greeting: channelGreeting()
+  greetings: tokens(CONNECTIONS).map((token) => channelGreeting(token))
 }
-const sockets: Subject = { name: 'app.ws', server: 'storm', path: '/subscribe' }
+const sockets: Subject = { name: 'app.ws', server: 'storm.ts', path: '/subscribe' }
+const subjects = [
+  sockets,
+  channelClients,
+  { ...sockets, name: 'app.ws, Redis', redis: true },
+  { ...channelClients, name: 'channel clients, Redis', redis: true }
+]
 
-/** What a deploy brings: everybody is back at once, and wants what was missed. */
+/** After a deploy all clients come back at once and ask for what they missed. */
 export const storm: Row = {
   name: 'subscribe-storm',
   title: `${CONNECTIONS} connections come back and subscribe to ${EACH} channels each, ${STORM.kept} publications to recover in each`,
   unit: 'subscriptions per CPU second',
   better: 'more',
-  subjects: [
-    sockets,
-    channelClients,
-    { ...sockets, name: 'app.ws, Redis', redis: true },
-    { ...channelClients, name: 'channel protocol, Redis', redis: true }
-  ],
-  control: 'app.ws',
-  expected: {},
-  async measure(bench, { path }) {
-    const isSocket = path === sockets.path
-    await bench.open(path, CONNECTIONS)
-    const texts = isSocket ? lists : commands
-    // A socket gets each publication by itself; the protocol's reply to a subscription has them in it.
-    const answers = isSocket ? EACH * (STORM.kept + 1) : EACH
-    const { cpu, messages: _, ...rest } = await bench.watch(() => bench.load.run({ do: 'ask', texts, answers }))
-    return { value: (CONNECTIONS * EACH) / cpu, ...rest }
-  }
+  long: true,
+  contenders: subjects.map((subject) =>
+    contender(subject.name, () =>
+      Bench.use(subject, async (bench) => {
+        const isSocket = subject.path === sockets.path
+        await bench.open(CONNECTIONS)
+        const texts = isSocket ? lists : commands
+        // A socket receives each publication by itself. The reply to a subscription of the protocol contains them.
+        const answers = isSocket ? EACH * (STORM.kept + 1) : EACH
+        const watched = await bench.watch(() => bench.load.run({ do: 'ask', texts, answers }))
+        return measured(watched, (CONNECTIONS * EACH) / watched.cpu)
+      })
+    )
+  ),
+  control: sockets.name,
+  goals: []
 }

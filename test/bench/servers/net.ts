@@ -4,8 +4,8 @@ import { textFrame } from '../../../lib/protocol/frame.ts'
 import { BACKLOG, HOST, listening } from './support.ts'
 
 /*
- * Control: the floor under Node. No library; a message is framed once, and the frame written to each socket. Just
- * enough of WebSocket for the load generator.
+ * Control: the least that Node needs. No library: a message is framed once, and the frame is written to each socket.
+ * Just enough of WebSocket for the load generator.
  */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const subscribers = new Set<Socket>()
@@ -20,7 +20,7 @@ function upgrade(socket: Socket, head: string): void {
   if (!head.startsWith('GET /pub')) subscribers.add(socket)
 }
 
-/** Takes whole masked frames of less than 64 KiB off the front; gives what is left. */
+/** Takes whole masked frames of less than 64 KiB off the front. Returns the rest. */
 function readFrames(data: Buffer): Buffer {
   let at = 0
   while (data.length - at >= 8) {

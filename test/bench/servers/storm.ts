@@ -9,7 +9,7 @@ await app.register(jwt, { secret: SECRET })
 await app.register(realtime, { redis: process.env.REDIS_URL, limits: { messages: false } })
 app.channel('storm/:n', { onSubscribe: true, history: { size: 100, ttl: 600_000 } })
 
-// Subscribes to what it is told, from the beginning, and says when that is done.
+// Subscribes to the channels that a message names, from their beginning, and reports each.
 app.ws('/subscribe', { config: { realtime: { auth: false } } }, async (socket) => {
   for await (const channels of socket.messages() as AsyncIterable<readonly string[]>) {
     for (const channel of channels) {

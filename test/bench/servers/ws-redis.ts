@@ -4,8 +4,8 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { BACKLOG, HOST, listening } from './support.ts'
 
 /*
- * Control: what one writes by hand for several processes. The `ws` package, ioredis, and a loop that sends each message
- * that comes from Redis to each socket.
+ * Control: several processes by hand. The `ws` package, ioredis, and a loop that sends each message from Redis to each
+ * socket.
  */
 const CHANNEL = 'bench'
 const publisher = new Redis(process.env.REDIS_URL as string, { enableAutoPipelining: true })

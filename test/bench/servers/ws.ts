@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
 import { BACKLOG, HOST, listening } from './support.ts'
 
-/* Control: what most applications do. The `ws` package, and a loop that sends each message to each socket. */
+/* Control: most applications. The `ws` package, and a loop that sends each message to each socket. */
 const subscribers = new Set<WebSocket>()
 const server = createServer()
 const sockets = new WebSocketServer({ server, perMessageDeflate: false, clientTracking: false })
