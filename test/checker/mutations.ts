@@ -45,7 +45,7 @@ export const MUTATIONS = {
   },
   'gap not declared': {
     file: 'lib/hub/cursor.ts',
-    find: 'this.subscriber.insufficientState(channel, { offset, epoch })',
+    find: 'this.subscriber.insufficientState(this.feed.channel, { offset, epoch })',
     replace: ''
   },
   'lost answers taken for refusals': {
