@@ -205,6 +205,11 @@ export class Hub {
     return this.#channels.get(feed.channel) as Channel
   }
 
+  /** The name as this node keeps it, if it is on the channel: subscribers that hold this one hold no copies. */
+  nameOf(name: string): string {
+    return this.#channels.get(name)?.name ?? name
+  }
+
   /** The channel's position on this node. */
   positionOf(name: string): Position | undefined {
     return this.#channels.get(name)?.position

@@ -1,30 +1,30 @@
 import { ERROR, type ErrorReply, isChannelError } from '../protocol/channel-errors.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 
-/** What a client is told of an error. */
+/** How a client is answered if its command fails. */
 export type CommandFailure =
   | {
       readonly error: ErrorReply
-      /** Nobody has foreseen it: it is logged. */
+      /** The error is a fault of the application or of this package: it is logged. */
       readonly unexpected: boolean
     }
   | { readonly disconnect: Disconnect }
 
-// Errors of our own that say what is to be said. While the broker is away each change of its state is logged, and that
-// is enough.
+// Errors of this package that are no fault: they are not logged. A broker that is away is logged once, when its state
+// changes.
 const KNOWN: Readonly<Record<string, ErrorReply>> = {
   FST_RT_SUBSCRIPTION_LIMIT: ERROR.limitExceeded,
   FST_RT_PUBLICATION_TOO_LARGE: ERROR.limitExceeded,
   FST_RT_INVALID_CHANNEL: ERROR.badRequest,
   FST_RT_CONFLICT: ERROR.badRequest,
-  // A hook hands on what the client has sent.
+  // The hook used as a key what the client has sent.
   FST_RT_INVALID_IDEMPOTENCY_KEY: ERROR.badRequest,
   FST_RT_UNAVAILABLE: ERROR.internal,
   FST_RT_UNKNOWN_OUTCOME: ERROR.internal,
   FST_RT_SOCKET_CLOSED: ERROR.internal
 }
 
-/** What a client is told of whatever a command, a hook or a handler threw. */
+/** Finds the answer for what a command, a hook or a handler threw. */
 export function failureOf(error: unknown): CommandFailure {
   if (isChannelError(error)) {
     const { code, message, temporary } = error

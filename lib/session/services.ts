@@ -12,19 +12,19 @@ import type { HookDeadline } from '../timing/hook-deadline.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import type { DeclaredChannel, MethodDefinition } from './definition.ts'
 
-/** A token that is good. */
+/** A valid token. */
 export interface Verified {
   readonly claims: Claims
   /**
-   * The connection is theirs from now on: hooks find them in `request.user`. Gives what the user was disconnected with
-   * meanwhile, if so; then nothing is changed.
-   * @param connection Its id, if it was nobody's before: what else was asked for the user's connections meanwhile is done
-   * to it.
+   * Makes the connection the user's: hooks find the claims in `request.user`. If the user was disconnected while the token
+   * was verified, gives the code and reason of that, and changes nothing.
+   * @param connection The connection's id, if it had no user before. What else was changed for the user's connections
+   * while the token was verified is then done to this one.
    */
   adopt(connection?: string): Disconnect | undefined
 }
 
-/** What became of a token. */
+/** The result of verifying a token. */
 export type Verdict = Verified | { readonly fault: 'expired' | 'invalid' | 'unavailable' }
 
 /** What all sessions of one node share. */
@@ -35,41 +35,41 @@ export interface SessionServices {
   readonly wheel: TimerWheel
   readonly turn: Turn
   readonly hooks: EndpointHooks
-  /** Bounds what an application's hooks and handlers may take. */
+  /** Bounds the time of the application's hooks and handlers. */
   readonly deadline: HookDeadline
-  /** Whether clients have to say who they are. */
+  /** Whether clients need a token. */
   readonly authenticated: boolean
-  /** Milliseconds that a connection may take to. */
+  /** Milliseconds in which a client has to send `connect`. */
   readonly authTimeout: number
-  /** Calls of one connection that run at a time. */
+  /** Calls (`rpc`) of one connection that run at a time. */
   readonly maxCalls: number
   findChannel(name: string): DeclaredChannel | undefined
   findMethod(name: string): MethodDefinition | undefined
-  /** A token with the claim `channel` is a subscription's, and invalid for a connection. */
+  /** A token with the claim `channel` is valid for a subscription only. */
   verify(token: string, request: FastifyRequest, use: 'connection' | 'subscription'): Promise<Verdict>
-  /** Takes one of the user's places for a connection that became theirs after the handshake; false: none is free. */
+  /** Takes one of the user's places for a connection that was anonymous at its handshake. False if none is free. */
   admit(request: FastifyRequest, claims: Claims): Promise<boolean>
 }
 
-/** A connection that a session can speak over. */
+/** A connection that a session can use. */
 export interface SessionConnection extends Connection {
-  /** How much of what the client sends is taken. */
+  /** Limits what the client sends. */
   readonly intake: SessionIntake
-  /** The client has proved whose connection it is, until a time by the wheel's clock. */
+  /** The client has shown a valid token. It expires at a time by the wheel's clock. */
   identify(user: Claims, expiresAt: number): void
-  /** From here on the client may send so many bytes in all, until the intake lifts that. */
+  /** The client may send so many bytes in all from now on, until `intake.liftAllowance()`. */
   allow(bytes: number, exceeded: () => void): void
-  /** It is closed, and nothing that the client still sends is worth reading. */
+  /** The connection is closed: nothing that the client still sends is read. */
   cutOff(): void
-  /** The session's ping was answered, or an answer came that nobody had asked for. */
+  /** A pong came: the answer to the session's ping, or one without a ping. */
   pingAnswered(): void
 }
 
-/** What a session decides about its client's messages. */
+/** What a session needs of the limits on its client. */
 export interface SessionIntake {
-  /** True while the client owes bytes. */
+  /** True while the client has used more bytes than its rate allows. */
   readonly indebted: boolean
-  /** A command of so many bytes came: false if it is refused. */
+  /** A command of so many bytes came. False if it is refused. */
   takeCommand(bytes: number): boolean
   /** The client has caused so many bytes to be sent. */
   spend(bytes: number): void

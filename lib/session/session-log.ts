@@ -5,7 +5,7 @@ import type { Claims } from '../options/options.ts'
 import type { Command } from '../protocol/commands.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 
-/** What the log says of one client of the channel protocol. Bounded: a client can cause each line as often as it likes. */
+/** The log lines about one client of the channel protocol. Their rate is bounded, because a client can cause them at will. */
 export class SessionLog {
   readonly #connection: string
   readonly #log: Log
@@ -19,13 +19,13 @@ export class SessionLog {
     this.#wheel = wheel
   }
 
-  /** The application failed at something for this client. */
+  /** The application failed in a command or a hook of this client. */
   failed(details: Readonly<Record<string, unknown>>, message: string): void {
     this.#failures ??= new BoundedLog(this.#log, this.#wheel)
     this.#failures.error({ ...details, connection: this.#connection }, message)
   }
 
-  /** A client was refused a command: an operator can find out who tried what. */
+  /** A command was refused with 103: an operator can find out which client tried what. */
   denied({ name, request }: Command, client: Claims | null): void {
     this.#denials ??= new BoundedLog(this.#log, this.#wheel)
     const channel = 'channel' in request ? clipped(request.channel) : undefined

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { framePayloads } from '../../lib/protocol/frame.ts'
-import { attendedChannelFormat, channelFormat } from '../../lib/session/channel-format.ts'
+import { channelFormat, channelFormatWithJoins } from '../../lib/session/channel-format.ts'
 
 const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
 
@@ -18,7 +18,7 @@ t.test('publications as clients of the channel protocol get them, with the paylo
 t.test('who came and who went', async (t) => {
   const info = Buffer.from('{"user":"u","client":"c"}')
   for (const kind of ['join', 'leave'] as const) {
-    t.same(texts(attendedChannelFormat.presence?.('room', kind, info)), [
+    t.same(texts(channelFormatWithJoins.presence?.('room', kind, info)), [
       `{"push":{"channel":"room","${kind}":{"info":{"user":"u","client":"c"}}}}`
     ])
   }

@@ -6,7 +6,7 @@ import { DISCONNECT, UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../support/pending.ts'
 import { ADA, type Client, quiet, sessionRig } from './session-rig.ts'
 
-/* What happens to a connection beside what it asks for. What it asks for: test/channels/commands. */
+/* What happens to a connection beside what it asks for. What it asks for: test/session/commands. */
 
 /** A command of so many characters. */
 const large = (id: number, length: number) => ({ id, rpc: { method: 'none', data: 'x'.repeat(length) } })

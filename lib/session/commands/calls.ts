@@ -7,7 +7,7 @@ import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 
-/** `rpc`: calls a method of the application's. */
+/** `rpc`: calls a method of the application. */
 export async function rpc(session: Session, command: CommandOf<'rpc'>, text: string): Promise<void> {
   const { method, data } = command.request
   const { deadline, findMethod } = session.services
@@ -23,19 +23,19 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>, text: str
 }
 
 /**
- * A JSON text as one line: a line break would end the reply, and clients hang up on half of one. In JSON a break is never
- * part of a string, so each is as good as a space; to parse the text and write it anew would change large numbers.
+ * Puts a JSON text on one line: a line break would end the reply, and clients disconnect on an incomplete one. In JSON a
+ * line break is never part of a string, so a space can replace it. To parse and write the text would change large numbers.
  */
 function onOneLine(text: string): string {
   return text.replace(/[\n\r]+/g, ' ')
 }
 
-/** `send`: a message that isn't answered. */
+/** `send`: a message without an answer. */
 export async function send(session: Session, command: CommandOf<'send'>, text: string): Promise<void> {
   const { deadline, hooks } = session.services
   const { onMessage } = hooks
   if (onMessage === undefined) {
-    // Else the client would never learn that nobody listens.
+    // Without an answer, the client learns only in this way that the message has no receiver.
     throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
   }
   refuseUnsafeIntegers(text, 'send')

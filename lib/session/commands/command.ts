@@ -1,6 +1,6 @@
 import type { CommandName, RequestsByCommand } from '../../protocol/commands.ts'
 
-/** A command as its function gets it. */
+/** A command, as its handler receives it. */
 export interface CommandOf<Name extends CommandName> {
   readonly id: number
   readonly name: Name

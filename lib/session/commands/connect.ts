@@ -12,12 +12,12 @@ import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly } from './permission.ts'
 import { prepareAtConnect } from './server-subscriptions.ts'
 
-// What this server calls itself to its clients. Its version is nobody's business.
+// The version in replies: a client learns what the server is, and not which release.
 const VERSION = 'fastify-realtime'
-// Pings come a tenth later than their interval at most.
+// A ping comes up to a tenth later than its interval.
 const LATEST_PING = 1.1
 
-/** `connect`: who the client is, and what the server has for it. */
+/** `connect`: identifies the client, asks the application, and subscribes the client to what that names. */
 export async function connect(session: Session, command: CommandOf<'connect'>, text: string): Promise<void> {
   const { request } = command
   plainOnly(command.request)
@@ -26,7 +26,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const verified = await authenticate(session, request.token)
   if (session.closed) return
   const { data, name, version } = request
-  if (verified !== undefined) await become(session, verified)
+  if (verified !== undefined) await admit(session, verified)
   const context = { ...session.client(), data, name, version }
   const grant = answerOf(await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
@@ -37,7 +37,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const result = connectResult({
     client: connection.id,
     version: VERSION,
-    // Only a client that came with a token in `connect` can come with another.
+    // Only a client that sent its token in `connect` can send another.
     ttl: timeToLive(verified?.claims.exp),
     ping: Math.max(1, Math.ceil((connection.settings.heartbeat.interval * LATEST_PING) / 1000)),
     data: welcome,
@@ -50,7 +50,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   if (!session.closed) session.connected()
 }
 
-/** The token that came with `connect`; undefined if the handshake's is enough, or none is needed. */
+/** Verifies the token in `connect`. Undefined if the token of the handshake is enough, or none is needed. */
 async function authenticate(session: Session, token: string): Promise<Verified | undefined> {
   const { services, request, user } = session
   if (!services.authenticated) return undefined
@@ -67,7 +67,8 @@ async function authenticate(session: Session, token: string): Promise<Verified |
   return verdict
 }
 
-async function become(session: Session, verified: Verified): Promise<void> {
+/** The connection becomes the user's, if the user may have one more. */
+async function admit(session: Session, verified: Verified): Promise<void> {
   const { services, request } = session
   if (session.user === null && !(await services.admit(request, verified.claims))) {
     throw disconnection(DISCONNECT.connectionLimit)
@@ -76,7 +77,7 @@ async function become(session: Session, verified: Verified): Promise<void> {
   identify(session, verified)
 }
 
-/** The connection is the token's owner's, who may have been disconnected while the token was verified. */
+/** Makes the connection the user's. Throws if the user was disconnected while the token was verified. */
 function identify(session: Session, { claims, adopt }: Verified): void {
   const dismissal = adopt(session.user === null ? session.connection.id : undefined)
   if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
@@ -95,7 +96,7 @@ function disconnection({ code, reason }: Disconnect): ChannelError {
   return new ChannelError(code, reason)
 }
 
-/** `refresh`: the client comes with a new token before the old one expires. */
+/** `refresh`: the client sends a new token before the old one expires. */
 export async function refresh(session: Session, command: CommandOf<'refresh'>): Promise<void> {
   const { services, request, user, connection } = session
   if (!services.authenticated) throw new ChannelError(ERROR.notAvailable.code)
@@ -108,7 +109,7 @@ export async function refresh(session: Session, command: CommandOf<'refresh'>): 
   session.reply(command, refreshResult(connection.id, VERSION, timeToLive(claims.exp)))
 }
 
-/** Nothing is lost yet: the connection lives until its old token expires, and the client may try again. */
+/** The connection goes on until its old token expires, and the client may try again until then. */
 function refreshError(fault: 'expired' | 'invalid' | 'unavailable'): ChannelError {
   if (fault === 'invalid') return new ChannelError(ERROR.unauthorized.code)
   if (fault === 'unavailable') return new ChannelError(ERROR.internal.code)

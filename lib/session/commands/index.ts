@@ -10,7 +10,7 @@ import { publish } from './publish.ts'
 import { subscribeByRequest } from './server-subscriptions.ts'
 import { subRefresh, subscribe, unsubscribe } from './subscribe.ts'
 
-/** Does what a command asks, and answers it; throws what it is refused with. `text` is the command as it came. */
+/** Does what a command asks, and answers it. Rejects with what it is refused with. `text` is the command as it came. */
 export type CommandHandler<Name extends CommandName> = (
   session: Session,
   command: CommandOf<Name>,

@@ -9,15 +9,15 @@ import { allowHistory, allowPresence } from './permission.ts'
 
 // Publications in one reply.
 const PAGE = 1_000
-// Characters of an answer that took its time to write.
+// Characters. To write a larger answer takes long enough to let others run first.
 const LARGE = 16_384
 
-/** `history`: a page of what is kept, or the newest position alone. */
+/** `history`: a page of the publications that are kept, or the newest position alone. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
-  const target = findDeclared(session.services, channel)
-  if (target.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
-  await allowHistory(session, channel, target, { limit, since, reverse })
+  const declared = findDeclared(session.services, channel)
+  if (declared.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  await allowHistory(session, channel, declared, { limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)
   const query = {
     limit: limit < 0 ? PAGE : Math.min(limit, PAGE),
@@ -35,8 +35,8 @@ export async function history(session: Session, command: CommandOf<'history'>): 
 }
 
 /**
- * Answers with what may be large, and is charged for by its size: one answer after another, since none is paid for before
- * it is there.
+ * Answers with what may be large, one answer after another. Its size counts against the client's rate, and is not known
+ * before: answers side by side would pass any rate together.
  */
 function answer(
   session: Session,
@@ -48,12 +48,12 @@ function answer(
     const result = await ask()
     session.spend(result.length)
     session.reply(command, result)
-    // The broker may answer at once: the next ones must not keep the others waiting for as long as all of them take.
+    // A broker in memory answers at once: a client with many such commands would keep all others waiting.
     if (result.length > LARGE) await nextTurn()
   })
 }
 
-/** `presence`: every connection on the channel. */
+/** `presence`: all connections that are on the channel. */
 export async function presence(session: Session, command: CommandOf<'presence'>): Promise<void> {
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))
@@ -63,7 +63,7 @@ export async function presence(session: Session, command: CommandOf<'presence'>)
   })
 }
 
-/** `presence_stats`: how many connections, of how many users. */
+/** `presence_stats`: the number of connections on the channel, and of their users. */
 export async function presenceStats(session: Session, command: CommandOf<'presence_stats'>): Promise<void> {
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))
@@ -72,7 +72,7 @@ export async function presenceStats(session: Session, command: CommandOf<'presen
 }
 
 function findPresent(session: Session, channel: string): DeclaredChannel {
-  const target = findDeclared(session.services, channel)
-  if (target.definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
-  return target
+  const declared = findDeclared(session.services, channel)
+  if (declared.definition.presenceTtl === undefined) throw new ChannelError(ERROR.notAvailable.code)
+  return declared
 }

@@ -8,15 +8,15 @@ import type { Subscription } from '../subscription.ts'
 
 /*
  * What a client may do on a channel. Nothing is allowed by mistake: without `onSubscribe` or `onPublish` a client is
- * refused, and what a subscription brings along (missed publications, joins and leaves) is asked for as the command is
- * that gives the same.
+ * refused. Missed publications come with a subscription only if `onHistory` allows them, and joins and leaves only if
+ * `onPresence` does, as for the commands `history` and `presence`.
  */
 
 const FALSE = 'a hook returned false: throw forbidden() to refuse, return nothing to allow'
 
 type Required = 'onSubscribe' | 'onPublish'
 
-/** What is asked before a client subscribes. A subscription token is the application's permission already. */
+/** The hook to ask before a client subscribes. A subscription token replaces it: the application has issued the token. */
 export function subscribeHook(
   session: Session,
   definition: ChannelDefinition
@@ -25,14 +25,14 @@ export function subscribeHook(
   return onSubscribe === undefined && definition.token ? true : required(session, definition, 'onSubscribe')
 }
 
-/** What is asked before a client publishes. */
+/** The hook to ask before a client publishes. */
 export function publishHook(session: Session, definition: ChannelDefinition): NonNullable<ChannelHooks['onPublish']> {
   return required(session, definition, 'onPublish')
 }
 
 /**
- * A hook, or `true` for every connected client. Throws 103 if the channel was declared without it; the first time that
- * is logged, since the application may have forgotten it.
+ * Gives a hook, or `true` for every connected client. Throws 103 if the channel was declared without it. The first time
+ * is logged, because the application may have forgotten the hook.
  */
 function required<Name extends Required>(
   session: Session,
@@ -49,22 +49,22 @@ function required<Name extends Required>(
 }
 
 /**
- * What a hook has returned. Throws for `false`: a hook that returns a comparison means no by it, and one that returns
- * `isBad && refuse()` means yes. Nobody is let in by that mistake.
+ * Gives what a hook has returned. Throws for `false`, which has two meanings: a hook that returns a comparison means no,
+ * one that returns `isBad && refuse()` means yes. No client is let in by that mistake.
  */
 export function answerOf<Grant>(returned: Grant): Grant {
   if ((returned as unknown) === false) throw new TypeError(FALSE)
   return returned
 }
 
-/** Throws 103 unless the client has a subscription to the channel that it knows of. */
+/** Throws 103 unless the client is subscribed to the channel, and was sent that it is. */
 export function subscribersOnly({ subscriptions }: Session, channel: string): void {
   if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
 /**
- * Throws 103 if the server has ended the connection, or the subscription that a publication needs, while its hooks ran.
- * What a client sent before it left by itself is published.
+ * Throws 103 if the server has ended the connection, or the subscription that a publication requires, while the hooks
+ * ran. A publication of a client that left by itself is published.
  */
 export function stillAllowed(session: Session, channel: string, { publishers }: ChannelDefinition): void {
   if (!session.closed) {
@@ -77,7 +77,7 @@ export function stillHeld(subscription: Subscription): void {
   if (!subscription.isHeld) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
-/** Throws 107 for a filter by tags, a map or a shared poll: no channel offers them. */
+/** Throws 107 if the command asks for a filter by tags, a map or a shared poll: no channel offers them. */
 export function plainOnly({ isSpecial }: FormRequest): void {
   if (isSpecial) throw new ChannelError(ERROR.badRequest.code)
 }
@@ -88,7 +88,7 @@ interface HistoryAccess {
   readonly reverse: boolean
 }
 
-/** Throws if the client may not look into the channel's history. */
+/** Throws if the client may not read the channel's history. */
 export async function allowHistory(
   session: Session,
   channel: string,
@@ -101,7 +101,7 @@ export async function allowHistory(
   else answerOf(await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query })))
 }
 
-/** Throws if the client may not know who is on the channel. */
+/** Throws if the client may not read the channel's presence. */
 export async function allowPresence(
   session: Session,
   channel: string,
@@ -113,7 +113,7 @@ export async function allowPresence(
   else answerOf(await session.services.deadline.wait(onPresence({ ...session.client(), channel, params })))
 }
 
-/** Whether a subscription that is being made may begin with what was published before. */
+/** Whether a subscription that is being made may begin with the publications that the client missed. */
 export async function mayRecover(
   session: Session,
   subscription: Subscription,
@@ -123,7 +123,7 @@ export async function mayRecover(
   const { onHistory } = definition.hooks
   if (since === undefined || definition.history === undefined) return true
   return isAllowed(async () => {
-    // For the client's own command the scope's hooks have run already.
+    // For a command of the client, the hooks of the scope have run already.
     if (byServer) await session.runGuard(definition)
     if (onHistory === undefined) return
     const query = { limit: -1, since, reverse: false }
@@ -132,7 +132,7 @@ export async function mayRecover(
   })
 }
 
-/** Whether a subscription that is being made is sent who joins and who leaves; `asked` if the client asked for it. */
+/** Whether a subscription that is being made receives joins and leaves; `asked` if the client asked for them. */
 export async function mayReceiveJoins(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
   const { channel, definition, byServer } = subscription
   const { joinLeave, hooks } = definition
@@ -146,8 +146,8 @@ export async function mayReceiveJoins(session: Session, subscription: Subscripti
 }
 
 /**
- * False if a hook refuses. A failure is no refusal: it is answered like that of any command, and the client tries again
- * if it is temporary.
+ * False if a hook refuses. Any other error is a failure of the whole command: the client tries again if the error is
+ * temporary.
  */
 async function isAllowed(ask: () => Promise<void>): Promise<boolean> {
   try {

@@ -7,7 +7,7 @@ import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
 import { subscribeResult } from '../../protocol/replies.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
-import { attendedChannelFormat, channelFormat } from '../channel-format.ts'
+import { channelFormat, channelFormatWithJoins } from '../channel-format.ts'
 import { describeClient } from '../client-info.ts'
 import { findDeclared } from '../declared-channel.ts'
 import type { ChannelDefinition } from '../definition.ts'
@@ -15,13 +15,13 @@ import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
 import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
 
-/** Enters a subscription that is to be made, so that there is no second one. Throws 102, 105, 106 and 107. */
+/** Enters a subscription that is being made, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
   const { definition } = findDeclared(session.services, channel)
   const { subscriptions } = session
   if (subscriptions.get(channel) !== undefined) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)
-  const subscription = new Subscription(session, channel, definition, byServer)
+  const subscription = new Subscription(session, session.services.hub.nameOf(channel), definition, byServer)
   session.enter(subscription)
   return subscription
 }
@@ -47,7 +47,7 @@ export async function prepareSubscription(
   const { since, joinLeave = false } = options
   try {
     const recoverable = await mayRecover(session, subscription, since)
-    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? attendedChannelFormat : channelFormat
+    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? channelFormatWithJoins : channelFormat
     stillHeld(subscription)
     await enterPresence(session, subscription, options.info)
     stillHeld(subscription)
@@ -68,7 +68,7 @@ export class PreparedSubscription {
   readonly #session: Session
   readonly #subscription: Subscription
   readonly #stream: PreparedStream
-  /** False if the client may not have what it missed. */
+  /** False if the client may not receive what it missed. */
   readonly #recoverable: boolean
   readonly #options: PreparationOptions
   #taken = 0
@@ -100,19 +100,19 @@ export class PreparedSubscription {
     stillHeld(this.#subscription)
     if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
     this.#taken = fitting(this.#session, missed)
-    // A connection that is excepted from a publication goes on behind it, as if it had been given it.
+    // A connection that is excepted from a publication goes on behind it.
     const publications = missed.slice(0, this.#taken).filter(({ except }) => except !== this.#session.connection.id)
     const text = this.#textWith(publications)
-    // Without publications it is no larger than the command was.
+    // Without publications the result is no larger than the command.
     if (publications.length > 0) this.#session.spend(text.length)
     return text
   }
 
-  /** The result is sent: the client is given what is published, and the others learn that it came. */
+  /** The result is sent: from now on the client receives what is published, and the other subscribers its join. */
   begin(): void {
     this.#subscription.live = true
     this.#stream.begin(this.#taken)
-    // If publications were lost in the meantime, that has ended it.
+    // If publications were lost in the meantime, that has ended the subscription.
     if (this.#subscription.isHeld) this.#subscription.presence?.announce()
   }
 
@@ -120,7 +120,7 @@ export class PreparedSubscription {
     const { recovered, offset, epoch } = this.#stream
     const { since, data, expiresAt } = this.#options
     const { definition } = this.#subscription
-    // With what was missed the client counts on from where it was.
+    // With missed publications, the client counts on from its own position.
     const position = { offset: recovered ? (since as Position).offset : offset, epoch }
     return subscribeResult({
       ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
@@ -144,7 +144,7 @@ async function enterPresence(session: Session, subscription: Subscription, info:
   await subscription.presence.add()
 }
 
-/** A client that has seen nothing yet knows no epoch: it asks for all there is since the beginning. */
+/** A client that has received nothing yet knows no epoch: it asks for all publications from the beginning. */
 function startOf(since: Position): StartingPoint {
   return since.epoch === '' && since.offset === 0 ? 'start' : since
 }
@@ -159,7 +159,7 @@ export function fitting({ connection }: Session, publications: readonly Publicat
   return count < 0 ? publications.length : Math.max(1, count)
 }
 
-/** A client that is told when its subscription expires sends `sub_refresh`, so it is told only if that can succeed. */
+/** If the result says when the subscription expires, the client sends `sub_refresh`: it says so only if that can succeed. */
 function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
   return token || hooks.onRefresh !== undefined
 }

@@ -2,6 +2,7 @@ import { checkIdempotencyKey } from '../../input/idempotency-key.ts'
 import { stringify } from '../../input/stringify.ts'
 import { userKey } from '../../input/user-key.ts'
 import { runValidator } from '../../input/validator.ts'
+import type { PublishGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import { findDeclared } from '../declared-channel.ts'
@@ -11,7 +12,7 @@ import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
 
-/** `publish`: validated, allowed by the application, then published to all. */
+/** `publish`: validates the data, asks the application, and publishes. */
 export async function publish(
   session: Session,
   command: CommandOf<'publish'>,
@@ -31,12 +32,15 @@ export async function publish(
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const data = validation === undefined ? command.request.data : validation.value
   const { deadline, hub } = session.services
-  const context = { ...session.client(), channel, params, data }
-  const grant = (onPublish === true ? undefined : answerOf(await deadline.wait(onPublish(context)))) ?? {}
+  let grant: PublishGrant = {}
+  if (onPublish !== true) {
+    const context = { ...session.client(), channel, params, data }
+    grant = answerOf(await deadline.wait(onPublish(context))) ?? {}
+  }
   stillAllowed(session, channel, definition)
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
-  // A schema may have changed it; without one it goes out as it came.
+  // A schema may have changed the data. Without a schema it is published as it came.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
   const info = session.subscriptions.get(channel)?.info ?? session.description
   const key = checkIdempotencyKey(grant.idempotencyKey)
@@ -45,7 +49,7 @@ export async function publish(
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
   const options = { idempotencyKey, except: echo ? undefined : session.connection.id }
   const publishing = hub.publishText(channel, published, options, info)
-  // A broker adds publications in the order of the calls, so the next publish need not wait for the answer to this one.
+  // The broker adds publications in the order of the calls, so the next publish need not wait for the answer.
   place.release()
   await publishing
   session.reply(command, '{}')

@@ -7,7 +7,7 @@ import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import { openSubscription, type PreparedSubscription, prepareSubscription } from './prepared-subscription.ts'
 
-// The client can't ask for joins and leaves here: the application did, when it declared the channel.
+// The client can't ask for joins and leaves here. The application did, when it declared the channel.
 const OPTIONS = { joinLeave: true }
 
 /** Makes the subscriptions that a client is connected with. If one can't be made, none is. */
@@ -31,7 +31,7 @@ export async function prepareAtConnect(
   }
 }
 
-/** Throws where the application names what it has not declared: that is its own fault, and no client's. */
+/** Throws if a channel is not declared. That is a fault of the application, so the client gets an internal error. */
 function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   const opened: Subscription[] = []
   try {
@@ -43,7 +43,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   }
 }
 
-/** The application subscribes a client that is connected already. */
+/** Subscribes a connected client for the application. */
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.get(channel) !== undefined) return
   const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
@@ -51,7 +51,7 @@ export async function subscribeByServer(session: Session, channel: string): Prom
   prepared.begin()
 }
 
-/** The same if nobody waits for it: an error is logged. */
+/** As `subscribeByServer`, for a call that nobody waits for: an error is logged. */
 export async function subscribeByRequest(session: Session, channel: string): Promise<void> {
   try {
     if (!session.closed) await subscribeByServer(session, channel)

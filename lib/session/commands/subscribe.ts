@@ -11,11 +11,11 @@ import { refuseUnsafeIntegers } from './payload.ts'
 import { answerOf, plainOnly, stillHeld, subscribeHook } from './permission.ts'
 import { openSubscription, prepareSubscription } from './prepared-subscription.ts'
 
-// A subscription that comes too late for its own end is refused. One that exists goes on until its old end, and its
-// client tries again with a new token: clients take an error that is not temporary for the end of the subscription.
-const ONCE = { temporary: false }
-const AGAIN = { temporary: true }
-type Late = typeof ONCE
+// What a client is answered if its token has expired. A client ends its subscription if the error is not temporary. So it
+// does not repeat a `subscribe`, but repeats a `sub_refresh` with a new token: the subscription goes on until its old end.
+const FINAL = { temporary: false }
+const TEMPORARY = { temporary: true }
+type Expired = typeof FINAL
 
 /** `subscribe`: asks the application, then makes the subscription. */
 export async function subscribe(session: Session, command: CommandOf<'subscribe'>, text: string): Promise<void> {
@@ -27,7 +27,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   try {
     const onSubscribe = subscribeHook(session, definition)
     await session.runGuard(definition)
-    const claims = definition.token ? await verifySubscription(session, subscription, token, ONCE) : undefined
+    const claims = definition.token ? await verifySubscription(session, subscription, token, FINAL) : undefined
     let grant: SubscribeGrant = {}
     if (onSubscribe !== true) {
       const context = { ...session.client(), channel, params: subscription.params, data, token, claims }
@@ -35,7 +35,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     }
     stillHeld(subscription)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
-    checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, ONCE)
+    checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, FINAL)
     const options = {
       data: grant.data,
       info,
@@ -55,14 +55,13 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   }
 }
 
-/** `unsubscribe`: what isn't subscribed is none afterwards either. */
+/** `unsubscribe`. It succeeds for a channel that the client is not subscribed to. */
 export async function unsubscribe(session: Session, command: CommandOf<'unsubscribe'>): Promise<void> {
-  const subscription = session.subscriptions.get(command.request.channel)
-  if (subscription !== undefined) subscription.drop(UNSUBSCRIBE.byClient)
+  session.subscriptions.get(command.request.channel)?.drop(UNSUBSCRIBE.byClient)
   session.reply(command, '{}')
 }
 
-/** `sub_refresh`: the client comes with a new token before its subscription expires. */
+/** `sub_refresh`: the client sends a new token before its subscription expires. */
 export async function subRefresh(session: Session, command: CommandOf<'sub_refresh'>): Promise<void> {
   const { channel, token } = command.request
   plainOnly(command.request)
@@ -72,34 +71,34 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   await session.runGuard(definition)
   const { onRefresh } = definition.hooks
   if (!definition.token && onRefresh === undefined) {
-    // Nobody gives it another end: it keeps the one that it has.
+    // Neither a token nor a hook can give it another end.
     if (subscription.expiresAt === undefined) throw new ChannelError(ERROR.notAvailable.code)
     session.reply(command, subRefreshResult(timeToLive(subscription.expiresAt)))
     return
   }
   if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
-  const claims = definition.token ? await verifySubscription(session, subscription, token, AGAIN) : undefined
+  const claims = definition.token ? await verifySubscription(session, subscription, token, TEMPORARY) : undefined
   const context = { ...session.client(), channel, params, token, claims }
   const grant = answerOf(await session.services.deadline.wait(onRefresh?.(context))) ?? {}
-  // A hook that only checks gives no time: the end stays as it was.
+  // A hook may only check: then the end stays as it was.
   const { expiresAt = claims === undefined ? subscription.expiresAt : claims.exp } = grant
-  checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, AGAIN)
+  checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, TEMPORARY)
   stillHeld(subscription)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
 }
 
-/** A token for one channel: the claims `sub` and `channel` say whose and for which. */
+/** Verifies a token for one channel: its claims `sub` and `channel` must be those of the user and the channel. */
 async function verifySubscription(
   { services, request, user }: Session,
   { channel }: Subscription,
   token: string,
-  late: Late
+  expired: Expired
 ): Promise<Claims> {
   if (token === '') throw new ChannelError(ERROR.permissionDenied.code)
   const verdict = await services.verify(token, request, 'subscription')
   if ('fault' in verdict) {
-    if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code, undefined, late)
+    if (verdict.fault === 'expired') throw new ChannelError(ERROR.tokenExpired.code, undefined, expired)
     throw new ChannelError(verdict.fault === 'invalid' ? ERROR.permissionDenied.code : ERROR.internal.code)
   }
   const { claims } = verdict
@@ -107,18 +106,18 @@ async function verifySubscription(
   return claims
 }
 
-/** Throws the error if it is over already. If the application gives what is no time, that is its own fault. */
-function checkExpiry(expiresAt: number | undefined, { code }: ErrorReply, late: Late): void {
+/** Throws the error if the time is over. If it is no time, that is a fault of the application. */
+function checkExpiry(expiresAt: number | undefined, { code }: ErrorReply, expired: Expired): void {
   if (expiresAt === undefined) return
   if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt))
     throw new TypeError('expiresAt is no number of seconds since 1970')
-  if (expiresAt <= Date.now() / 1000) throw new ChannelError(code, undefined, late)
+  if (expiresAt <= Date.now() / 1000) throw new ChannelError(code, undefined, expired)
 }
 
 function expireAt(session: Session, subscription: Subscription, expiresAt: number | undefined): void {
   const { wheel } = session.services
   subscription.expiresAt = expiresAt
   if (expiresAt === undefined) wheel.delete(subscription)
-  // It may have ended in the moment in which it was made.
+  // A subscription may end as soon as it begins.
   else if (subscription.isHeld) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
 }
