@@ -246,6 +246,36 @@ t.test('the history of a channel is lost while the client is connected with it',
   t.same(client.session.channels, [])
 })
 
+t.test('a connection that is closed while its subscriptions are made is not answered', async (t) => {
+  const rig = await sessionRig(t, { hooks: { onConnect: () => ({ subscriptions: ['room'] }) } })
+  const ends: unknown[] = []
+  rig.channel('room', { joinLeave: true, onUnsubscribe: () => ends.push(1) })
+  const client = await rig.client({ connect: false })
+  const { prepare } = rig.hub
+  rig.hub.prepare = async (...args) => {
+    const stream = await prepare.apply(rig.hub, args)
+    client.connection.close(4_000, '')
+    return stream
+  }
+  client.say({ id: 1, connect: {} })
+  t.same(await client.heard(), [])
+  client.end()
+  await quiet()
+  t.notOk(rig.broker.calls.includes('join room'), 'nor do others learn of it')
+  t.same(ends, [])
+  t.same(client.session.channels, [])
+})
+
+t.test('a user who was disconnected while the token was verified', async (t) => {
+  const adopt = () => ({ code: 4_001, reason: 'over' })
+  const rig = await sessionRig(t, { verify: () => ({ claims: ADA, adopt }) })
+  const client = await rig.client(stranger)
+  client.say({ id: 1, connect: { token: 'ada' } })
+  t.same(await client.heard(), [])
+  t.same(client.closed, { code: 4_001, reason: 'over' })
+  t.same(client.connection.calls, [], 'it never was the user’s')
+})
+
 t.test('a connection that doesn’t connect in time is ended', async (t) => {
   const rig = await sessionRig(t, { authTimeout: 1_000, verify: () => new Promise(() => undefined) })
   const [silent, waiting, connected] = [await rig.client(stranger), await rig.client(stranger), await rig.client()]

@@ -239,3 +239,13 @@ t.test(
     t.same(await kept('box'), ['left'])
   }
 )
+
+t.test('what no channel offers is refused', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room')
+  const client = await rig.client()
+  t.same(await client.call({ subscribe: { channel: 'room', tf: { key: 'a', cmp: 'ex' } } }), {
+    error: ERROR.badRequest
+  })
+  t.same(client.session.channels, [])
+})
