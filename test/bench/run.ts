@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { BASELINE, measureAllocations } from './allocations.ts'
 import { pinned } from './processes.ts'
 import { type RowResult, summarize } from './report.ts'
 import { goalsOf, readResults, writePage, writeResults } from './results.ts'
@@ -13,6 +14,7 @@ import { CONTENDED, goalTable, rowTable } from './tables.ts'
  *
  *   --all          the long rows too        --rows a,b   only these         --runs n   of each, an odd number, default 3
  *   --write            keeps the figures in results.json and docs/benchmarks.md (`--runs 0`: renders them again)
+ *   --write-baseline   measures nothing but what allocations.test.ts compares with, for this version of Node
  */
 const PACKAGES = [
   'fastify',
@@ -32,7 +34,8 @@ const { values: args } = parseArgs({
     all: { type: 'boolean', default: false },
     rows: { type: 'string' },
     runs: { type: 'string', default: '3' },
-    write: { type: 'boolean', default: false }
+    write: { type: 'boolean', default: false },
+    'write-baseline': { type: 'boolean', default: false }
   }
 })
 
@@ -80,7 +83,9 @@ function installedVersion(name: string): string {
   return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
 }
 
-if (runs > 0) {
+if (args['write-baseline']) {
+  writeFileSync(BASELINE, `${JSON.stringify(await measureAllocations(), null, 2)}\n`)
+} else if (runs > 0) {
   const started = performance.now()
   const conditions = {
     node: process.version,
