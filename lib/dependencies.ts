@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { Cluster, Command, Redis } from 'ioredis'
 import type { WebSocket, WebSocketServer } from 'ws'
 import { DependencyError } from './errors.ts'
 
@@ -233,6 +234,15 @@ export const REDIS_OPTIONS_WITHOUT_DEFAULT = [
 /** True for a client of ioredis 6 or newer. Before, there was no such option, and Redis answered in other forms. */
 export function isRedisOfThisVersion({ options }: { readonly options?: object }): boolean {
   return options !== undefined && 'replyMapping' in options
+}
+
+/**
+ * The class of a client's commands, of the same copy of ioredis: the application may have another one than we have. The
+ * client does not name the class, but hands over an instance with each call.
+ */
+export function commandClassOf(client: Redis | Cluster): typeof Command {
+  const taker = { options: {}, sendCommand: (command: Command) => command }
+  return Reflect.apply(client.ping, taker, []).constructor
 }
 
 /** True for the error of a command that was not sent. It has no code; redirections end if no server took the command. */

@@ -8,7 +8,7 @@ import jwt from '@fastify/jwt'
 import rateLimit from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { Cluster, Redis } from 'ioredis'
+import { Cluster, Command, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import * as ws from 'ws'
 import type { ServerSocketClass, Sockets } from '../lib/dependencies.ts'
@@ -327,6 +327,18 @@ t.test('ioredis: isRedisOfThisVersion', async (t) => {
   t.equal(dependencies.isRedisOfThisVersion(new Redis({ lazyConnect: true })), true)
   t.equal(dependencies.isRedisOfThisVersion({ options: { lazyConnect: true } }), false, 'as before version 6')
   t.equal(dependencies.isRedisOfThisVersion({}), false)
+})
+
+t.test('ioredis: commandClassOf', async (t) => {
+  const clients = [
+    new Redis({ lazyConnect: true }),
+    new Redis({ lazyConnect: true, enableAutoPipelining: true }),
+    new Cluster([], { lazyConnect: true })
+  ]
+  for (const client of clients) {
+    t.equal(dependencies.commandClassOf(client), Command)
+    t.equal(client.status, 'wait', 'nothing is sent')
+  }
 })
 
 t.test('ioredis: isUnsent, lastNodeError', async (t) => {

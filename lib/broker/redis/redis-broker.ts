@@ -15,7 +15,7 @@ import { isOffset } from '../offset.ts'
 import { RedisAudits } from './audits.ts'
 import { type RedisDriver, redisClients } from './clients.ts'
 import { RedisConnections } from './connections.ts'
-import { EncodedCommand, type RedisArgument } from './encoded-command.ts'
+import type { RedisArgument } from './encoded-command.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
 import { type ChannelKeys, RedisKeys } from './keys.ts'
 import { type QueuedCall, RedisLanes } from './lanes.ts'
@@ -257,11 +257,8 @@ export class RedisBroker implements Broker {
 
   #sendAlone(channel: string, message: Buffer): Promise<Published> {
     const { topic } = this.#keys.channel(channel)
-    const send = (client: ScriptedClient) => {
-      const command = new EncodedCommand(this.#spublish ? 'spublish' : 'publish', [topic, message], [topic])
-      client.sendCommand(command)
-      return command.promise
-    }
+    const name = this.#spublish ? 'spublish' : 'publish'
+    const send = (client: ScriptedClient) => client.sendEncoded(name, [topic, message], [topic])
     return this.#connections.run(true, send, topic).then(() => WITHOUT_POSITION)
   }
 

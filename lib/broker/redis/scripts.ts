@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { luaSource as read } from '../lua-source.ts'
-import { EncodedCommand, type RedisArgument } from './encoded-command.ts'
+import { encodedSender, type RedisArgument, type SendEncoded } from './encoded-command.ts'
 import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 
@@ -38,22 +38,22 @@ const SCRIPTS = {
   rtTokensTake: { numberOfKeys: 1, lua: read('members') + read('tokens-take') }
 }
 
-export type ScriptedClient = RedisClient & RedisScripts
+const { numberOfKeys: PUBLISH_KEYS, lua: publishLua } = SCRIPTS.rtPublish
+const PUBLISH_DIGEST = createHash('sha1').update(publishLua).digest('hex')
+
+export type ScriptedClient = RedisClient & RedisScripts & { readonly sendEncoded: SendEncoded }
 
 /** Gives a client the scripts as methods. A server that doesn't know one (or was flushed) is sent it in full. */
 export function defineScripts(client: RedisClient): asserts client is ScriptedClient {
   for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script)
+  Object.assign(client, { sendEncoded: encodedSender(client) })
 }
-
-const { numberOfKeys: PUBLISH_KEYS, lua: publishLua } = SCRIPTS.rtPublish
-const PUBLISH_DIGEST = createHash('sha1').update(publishLua).digest('hex')
 
 /** As `rtPublish`, in half the time. */
 export function runPublish(client: ScriptedClient, args: readonly RedisArgument[]): Promise<PublishReply[]> {
   const routing = [PUBLISH_DIGEST, 1, args[0] as string]
-  const command = new EncodedCommand('evalsha', [PUBLISH_DIGEST, PUBLISH_KEYS, ...args], routing)
-  client.sendCommand(command)
-  return command.promise.catch((error: unknown) => {
+  const sent = client.sendEncoded('evalsha', [PUBLISH_DIGEST, PUBLISH_KEYS, ...args], routing)
+  return (sent as Promise<PublishReply[]>).catch((error) => {
     if (errorWord(error) === 'NOSCRIPT') return client.rtPublish(...args)
     throw error
   })

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { Command } from 'ioredis'
 import type { RedisClient } from '../../../lib/broker/redis/options.ts'
 
 /** What a client of ioredis rejects with where a server answered with an error. */
@@ -98,6 +99,11 @@ export class FakeClient extends EventEmitter {
 
   cluster(command: string): Promise<unknown> {
     return this.#call('cluster', command)
+  }
+
+  /** As ioredis: the command is made here and handed over. */
+  ping(this: { sendCommand(command: Command): unknown }): unknown {
+    return this.sendCommand(new Command('ping'))
   }
 
   defineCommand(name: string): void {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { RedisClient } from '../../../lib/broker/redis/options.ts'
 import { defineScripts, type RedisScripts } from '../../../lib/broker/redis/scripts.ts'
+import { FakeClient } from './fake-client.ts'
 
 /* What they do is tested against servers, by the contract; here is how they are handed to one. */
 
@@ -11,8 +11,10 @@ interface Script {
 
 function defined(): Map<string, Script> {
   const scripts = new Map<string, Script>()
-  const client = { defineCommand: (name: string, script: Script) => void scripts.set(name, script) }
-  defineScripts(client as unknown as RedisClient)
+  const client = Object.assign(new FakeClient(), {
+    defineCommand: (name: string, script: Script) => void scripts.set(name, script)
+  })
+  defineScripts(client.asRedis)
   return scripts
 }
 
