@@ -14,6 +14,8 @@ import type { LoadCommand, LoadSample } from './load/generator.ts'
  */
 
 const PREPARED = ['--import', new URL('../../scripts/typescript.js', import.meta.url).href, '--expose-gc']
+// tap gives the processes of a test options for Node, which measure coverage. They would count.
+const PLAIN = process.platform === 'win32' ? [] : ['env', '-u', 'NODE_OPTIONS']
 // Milliseconds until a server that does not start, or a load that no longer moves, fails the run.
 const PATIENCE = 300_000
 
@@ -22,8 +24,8 @@ export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-V'])
 
 function start(file: string, core: number, more: NodeJS.ProcessEnv = {}, flags: readonly string[] = []): ChildProcess {
   const script = fileURLToPath(new URL(file, import.meta.url))
-  const [program, ...args] = onCore(core, [process.execPath, ...PREPARED, ...flags, script])
-  // Nothing else of the environment: options for Node, or a coverage that is measured, would count.
+  const node = [...PLAIN, process.execPath, ...PREPARED, ...flags, script]
+  const [program, ...args] = onCore(core, node)
   const env = { PATH: process.env.PATH, NODE_ENV: 'production', ...more }
   return spawn(program, args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
 }
