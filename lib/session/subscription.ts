@@ -88,7 +88,8 @@ export class Subscription implements Announcer, Timed {
     try {
       await onUnsubscribe({ ...this.#session.client(), channel: this.channel, params: this.params, ...end })
     } catch (thrown) {
-      this.#session.log.failed({ err: loggable(thrown), hook: 'onUnsubscribe' }, 'channel hook failed')
+      const details = { err: loggable(thrown), hook: 'onUnsubscribe' }
+      this.#session.log.failed(details, 'channel hook failed')
     }
   }
 
