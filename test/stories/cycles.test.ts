@@ -68,5 +68,6 @@ t.test(`F114: ${CYCLES} connections leave nothing behind`, { timeout: 600_000 },
   const { heap: heapBefore = 0, ...restBefore } = before
   const { heap: heapAfter = 0, ...restAfter } = after
   t.strictSame(restAfter, restBefore)
-  t.ok(heapAfter < heapBefore * 1.05, `heap ${heapBefore} → ${heapAfter}`)
+  // A leak of a kilobyte each would be a quarter. What V8 still compiles meanwhile is a twentieth.
+  t.ok(heapAfter < heapBefore * 1.1, `heap ${heapBefore} → ${heapAfter}`)
 })
