@@ -273,7 +273,7 @@ export class Session implements Subscriber, ConnectionSession {
 
   /** The client has been sent that it is connected. */
   connected(): void {
-    const early = this.#opening?.take() ?? []
+    const early = (this.#opening as Opening).take()
     this.#opening = undefined
     this.#state = this.#isDraining ? 'draining' : 'connected'
     this.connection.intake.liftAllowance()
