@@ -2,6 +2,9 @@ import type { Cluster, Redis } from 'ioredis'
 import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 
+// Each name has another server by chance. So many in a row miss every connected server only if there is none.
+const MAX_NAMES = 1_000
+
 type RedisCommand = readonly [name: string, ...args: readonly (string | number)[]]
 
 /** What the scripts and the broker itself need, each once, on keys `<base>:…` that are gone afterwards. */
@@ -47,6 +50,13 @@ function serving(base: string): RedisCommand[] {
     ['ZSCORE', set, 'm'],
     ['ZCOUNT', set, 0, 1]
   ]
+}
+
+/** A name that starts with the seed and whose server is connected. In a cluster, a server may be away. */
+export function reachableName(seed: string, isReachable: (name: string) => boolean): string {
+  let name = seed
+  for (let n = 0; n < MAX_NAMES && !isReachable(name); n++) name = `${seed}${n}`
+  return name
 }
 
 /**

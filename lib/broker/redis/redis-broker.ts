@@ -26,7 +26,7 @@ import {
   type RedisBrokerOptions,
   type RedisBrokerTimes
 } from './options.ts'
-import { checkPermissions } from './permissions.ts'
+import { checkPermissions, reachableName } from './permissions.ts'
 import { type PublishReply, type RedisEntry, runPublish, type ScriptedClient } from './scripts.ts'
 import { NOTHING, RedisWitness, type StreamMark } from './witness.ts'
 
@@ -34,8 +34,6 @@ export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
 
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
 const WITHOUT_POSITION: Published = { offset: 0, epoch: '', duplicate: false }
-// Names to try permissions with, until one is in a slot whose server is connected.
-const MAX_NAMES = 1_000
 
 /** A channel that this node is subscribed to. */
 interface Subscribed {
@@ -305,9 +303,7 @@ export class RedisBroker implements Broker {
 
   /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at the start. */
   async #check(client: ScriptedClient, keys: RedisKeys, isReachable: (key: string) => boolean): Promise<void> {
-    let name = this.#epochSeed
-    // In a cluster, where a server may be away.
-    for (let n = 0; n < MAX_NAMES && !isReachable(keys.wire(name)); n++) name = `${this.#epochSeed}${n}`
+    const name = reachableName(this.#epochSeed, (tried) => isReachable(keys.wire(tried)))
     const onlyPublishes = this.#listener === undefined
     await checkPermissions(client, keys.check(name), onlyPublishes)
     const history = { size: 1, ttl: 1000 }

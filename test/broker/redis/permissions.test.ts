@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { RedisBrokerOptions } from '../../../lib/broker/redis/options.ts'
+import { reachableName } from '../../../lib/broker/redis/permissions.ts'
 import { RedisServer, startCluster, until } from '../../support/redis-server.ts'
 import { bytes, dataOf, makeRedisBroker } from './bench.ts'
 
@@ -140,4 +141,20 @@ t.test('case 160: nothing is written to stderr', async (t) => {
   const { broker, heard } = makeRedisBroker(t, { redis, prefix: 'realtime' })
   await t.rejects(broker.start(heard), { code: 'FST_RT_BROKER' })
   t.strictSame(written, [])
+})
+
+t.test('the check uses a name whose server is connected', async (t) => {
+  t.equal(
+    reachableName('seed', () => true),
+    'seed'
+  )
+  t.equal(
+    reachableName('seed', (name) => name === 'seed2'),
+    'seed2'
+  )
+  // With no server connected it ends too, and the check fails at its first command.
+  t.match(
+    reachableName('seed', () => false),
+    /^seed/
+  )
 })
