@@ -163,9 +163,12 @@ interface JwtDecorator {
   readonly cookie?: { readonly cookieName: string; readonly signed: boolean }
 }
 
-/** Its types know no `extractToken` in a call. */
+/**
+ * Its types know no `extractToken` in a call. With a callback it makes no promise. If nothing has to be fetched, it calls
+ * back before it returns.
+ */
 interface JwtRequest {
-  jwtVerify(options?: { extractToken: () => string }): Promise<unknown>
+  jwtVerify(options: { extractToken: () => string } | undefined, done: (error: unknown) => void): unknown
 }
 
 /** The namespaces of an @fastify/jwt that has nothing but namespaces; otherwise empty. */
@@ -215,6 +218,11 @@ export function isLimiter(app: FastifyInstance, hook: unknown): boolean {
  */
 export function dropListenerTable(emitter: EventEmitter): void {
   Reflect.set(emitter, '_events', undefined)
+}
+
+/** Makes Node read `headersDistinct` from the raw headers once more, when it is used next. HTTP/2 has no such property. */
+export function remakeDistinctHeaders(request: IncomingMessage): void {
+  if ('headersDistinct' in request) Reflect.set(request, 'headersDistinct', undefined)
 }
 
 /** The response that Node is writing to a connection. */

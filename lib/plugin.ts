@@ -10,6 +10,7 @@ import { Gate } from './handshake/gate.ts'
 import { handshakeOf } from './handshake/handshake.ts'
 import { Places } from './handshake/places.ts'
 import { Refusals } from './handshake/refusal.ts'
+import { isPromise } from './input/eventual.ts'
 import { GuardedLog } from './input/guarded-log.ts'
 import type { Drainer } from './node/drain.ts'
 import { makeBroker } from './node/make-broker.ts'
@@ -58,7 +59,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const { upgradeTimeout, connections: limits } = options.limits
   const isDraining = () => drainer.draining
   const mark = () => dismissals.mark()
-  const arrivals = { paths, listener, isShared, log, upgradeTimeout, mark }
+  const arrivals = { paths, listener, isShared, log, wheel, upgradeTimeout, mark }
   const gate = new Gate(app.server as Server, { ...arrivals, refusals, isDraining })
   const places = new Places({ broker, wheel, limits, evict: (id) => node.evict(id) })
   const admission = new Admission({ server, wheel, places, refusals, dismissals, isDraining })
@@ -71,7 +72,12 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
-  app.addHook('onRequest', (request, reply) => admission.admit(request, reply))
+  // With a callback: most handshakes wait for nothing, and a promise would cost more than most of the checks.
+  app.addHook('onRequest', (request, reply, done) => {
+    const admitted = admission.admit(request, reply)
+    if (isPromise<boolean>(admitted)) admitted.then((goesOn) => goesOn && done(), done)
+    else if (admitted) done()
+  })
   prepareSocketRoutes(app, options, { admission, refusals, paths })
   watchOutside(app, () => paths.any)
   watchOrder(app, options.auth)

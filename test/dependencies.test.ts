@@ -238,7 +238,9 @@ t.test('@fastify/jwt: jwtNamespaces, jwtOf, jwtRequest', async (t) => {
   t.match(dependencies.jwtOf(named), { options: { decoratorName: 'user', verify: {} } })
   const token = testToken({ sub: 'ada' })
   named.get('/', async (request) => {
-    t.match(await dependencies.jwtRequest(request).jwtVerify({ extractToken: () => token }), { sub: 'ada' })
+    const errors: unknown[] = []
+    dependencies.jwtRequest(request).jwtVerify({ extractToken: () => token }, (error) => errors.push(error))
+    t.same(errors, [null], 'it calls back before it returns')
     t.match(request.user, { sub: 'ada' }, 'it assigns the user by itself')
   })
   await named.inject('/')
@@ -286,6 +288,25 @@ t.test('node: dropListenerTable', async (t) => {
   emitter.off('a', listener).removeAllListeners()
   t.equal(emitter.on('a', listener).emit('a'), true)
   t.same(emitter.listeners('a'), [listener])
+})
+
+t.test('node: remakeDistinctHeaders', async (t) => {
+  const server: Server = createServer((request, response) => {
+    t.same(request.headersDistinct['x-a'], ['1'])
+    request.rawHeaders[request.rawHeaders.indexOf('1')] = '2'
+    t.same(request.headersDistinct['x-a'], ['1'], 'Node remembers them')
+    dependencies.remakeDistinctHeaders(request)
+    t.same(request.headersDistinct['x-a'], ['2'])
+    response.end()
+  })
+  t.teardown(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nConnection: close\r\n\r\n')
+  await once(client.resume(), 'close')
+  const without = {} as never
+  dependencies.remakeDistinctHeaders(without)
+  t.same(without, {})
 })
 
 t.test('node: responseOn', async (t) => {

@@ -9,17 +9,19 @@ import {
   NotWebSocketRouteError,
   SubprotocolError
 } from '../errors.ts'
+import { type Eventual, isPromise, whenThere } from '../input/eventual.ts'
 import type { Claims } from '../options/options.ts'
+import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
-import { type Attempt, connectionSettings, NO_ROUTE, type Route, routeOf } from './attempt.ts'
 import { authenticate } from './authentication.ts'
 import type { Dismissals } from './dismissals.ts'
-import { type Handshake, handshakeOf } from './handshake.ts'
+import { type Attempt, type Handshake, handshakeOf } from './handshake.ts'
 import { originFault } from './origin.ts'
 import type { Places } from './places.ts'
 import { REDACTED } from './redaction.ts'
 import type { Refusals } from './refusal.ts'
 import { because, RefusalReason } from './refusal-reason.ts'
+import { NO_ROUTE, type Route, routeOf } from './route.ts'
 import { upgradeFault } from './upgrade-request.ts'
 
 export interface AdmissionOptions {
@@ -32,7 +34,7 @@ export interface AdmissionOptions {
 }
 
 /** Throws or rejects to refuse. */
-type Check = (attempt: Attempt) => unknown
+type Check = (attempt: Attempt) => Eventual<unknown>
 
 /** Decides on each request for an upgrade that is for Fastify. Every refusal is answered by `Refusals`. */
 export class Admission {
@@ -65,50 +67,72 @@ export class Admission {
     options.maxPayload = Math.max(options.maxPayload as number, limits.maxPayload)
   }
 
-  /** The onRequest hook of every request. Resolves with the reply if an upgrade was refused. */
-  async admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  /**
+   * The onRequest hook of every request. True if the request goes on, false if its upgrade is refused and answered. Throws
+   * or rejects with what is Fastify's to answer.
+   */
+  admit(request: FastifyRequest, reply: FastifyReply): Eventual<boolean> {
     const route = routeOf(request)
     const handshake = handshakeOf(request.raw)
-    if (handshake === undefined) {
-      // The route may answer plain requests too, and its limit holds for them.
-      await route.limiter?.call(request.server, request, reply)
-      return undefined
-    }
+    if (handshake === undefined) return limitPlain(request, reply, route)
     const attempt: Attempt = { handshake, request, reply, route, claims: null }
+    let checked: Eventual<void>
     try {
-      for (const check of this.#checks) {
-        const pending = check(attempt)
-        if (pending === undefined) continue
-        await pending
-        // The peer left, or the deadline passed, while the check waited: nobody is there to answer.
-        if (handshake.stream.destroyed) return reply.hijack()
-      }
+      checked = this.#check(attempt, 0)
     } catch (error) {
-      return handshake.stream.destroyed ? reply.hijack() : this.#options.refusals.answer(attempt, error as FastifyError)
+      return this.#refuse(attempt, error)
     }
+    if (!isPromise<void>(checked)) return this.#accept(attempt)
+    return checked.then(
+      () => (handshake.stream.destroyed ? dismiss(reply) : this.#accept(attempt)),
+      (error) => this.#refuse(attempt, error)
+    )
+  }
+
+  /** Runs the checks from that one on, until one refuses or the stream is gone. */
+  #check(attempt: Attempt, from: number): Eventual<void> {
+    for (let at = from; at < this.#checks.length; at++) {
+      const pending = (this.#checks[at] as Check)(attempt)
+      if (!isPromise(pending)) continue
+      return pending.then(() => (attempt.handshake.stream.destroyed ? undefined : this.#check(attempt, at + 1)))
+    }
+  }
+
+  #accept(attempt: Attempt): true {
+    const { handshake, request, route } = attempt
     if (route.settings.auth === false) giveBackUrlTokens(handshake, request)
-    handshake.settings = connectionSettings(attempt, route.kind, this.#options.wheel)
-    return undefined
+    handshake.settle(attempt, route.kind, this.#options.wheel)
+    return true
+  }
+
+  #refuse(attempt: Attempt, error: unknown): false {
+    if (attempt.handshake.stream.destroyed) return dismiss(attempt.reply)
+    this.#options.refusals.answer(attempt, errorOf(error) as FastifyError)
+    return false
   }
 
   /**
    * The last preHandler hook of a WebSocket route. From its call to the 101 nothing may wait: what happens meanwhile
-   * would not find this connection. Gives the reply if the handshake was refused.
+   * would not find this connection. True if the request goes on, false if the handshake is refused and answered.
    */
-  complete(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
+  complete(request: FastifyRequest, reply: FastifyReply): boolean {
     const handshake = handshakeOf(request.raw)
-    if (handshake === undefined) return undefined
+    if (handshake === undefined) return true
     const { dismissals, refusals } = this.#options
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
+    const refuse = (error: FastifyError, dismissal?: Disconnect) => {
+      refusals.answer(attempt, error, dismissal)
+      return false
+    }
     // Hooks may take long.
-    if (this.#options.isDraining()) return refusals.answer(attempt, new DrainingError())
+    if (this.#options.isDraining()) return refuse(new DrainingError())
     const user = (handshake.settings as ConnectionSettings).user?.sub
-    if (user === undefined) return undefined
+    if (user === undefined) return true
     const { mark } = handshake
     const dismissal = dismissals.since(mark, user)
-    if (dismissal !== undefined) return refusals.answer(attempt, new DismissedError(), dismissal)
+    if (dismissal !== undefined) return refuse(new DismissedError(), dismissal)
     dismissals.catchUp(mark, user, handshake.id)
-    return undefined
+    return true
   }
 
   /** Takes one of a user's places for a connection whose user became known after its handshake. False if there is none. */
@@ -126,6 +150,26 @@ export class Admission {
   }
 }
 
+/** The route may answer plain requests too, and its limit holds for them. */
+function limitPlain(request: FastifyRequest, reply: FastifyReply, { limiter }: Route): Eventual<boolean> {
+  if (limiter === undefined) return true
+  return limiter.call(request.server, request, reply).then(
+    () => true,
+    (error: unknown) => Promise.reject(errorOf(error))
+  )
+}
+
+/** The peer left, or the deadline passed: nobody is there to answer. */
+function dismiss(reply: FastifyReply): false {
+  reply.hijack()
+  return false
+}
+
+/** An application may throw anything. If Fastify gets undefined for an error, it goes on with the request. */
+function errorOf(thrown: unknown): unknown {
+  return thrown || new Error('refused without an error')
+}
+
 function checkRoute({ route }: Attempt): void {
   if (route === NO_ROUTE) throw new NotWebSocketRouteError()
 }
@@ -135,11 +179,12 @@ function checkUpgrade({ request }: Attempt): void {
   if (fault !== undefined) throw because(new BadHandshakeError(fault), new RefusalReason(fault))
 }
 
-async function checkOrigin({ request, route }: Attempt): Promise<void> {
+function checkOrigin({ request, route }: Attempt): Eventual<void> {
   const { origin } = request.headers
   if (origin === undefined) return
-  const fault = await originFault(origin, request, route.settings.origins)
-  if (fault !== undefined) throw because(new ForbiddenOriginError(), fault)
+  return whenThere(originFault(origin, request, route.settings.origins), (fault) => {
+    if (fault !== undefined) throw because(new ForbiddenOriginError(), fault)
+  })
 }
 
 function checkRate({ request, reply, route }: Attempt): Promise<unknown> | undefined {
@@ -158,14 +203,15 @@ const OFFER_FAULTS = {
   protocol: 'the subprotocol offer is a token alone: offer realtime.v1 too, for the server to select'
 }
 
-async function checkIdentity(attempt: Attempt): Promise<void> {
+function checkIdentity(attempt: Attempt): Eventual<void> {
   const { handshake, request, route } = attempt
   const { auth } = route.settings
   if (auth === false) return
-  const identity = await authenticate(handshake, request, auth, route.kind === 'channels')
-  if (identity === undefined) return
-  identity.adopt()
-  attempt.claims = identity.claims
+  return whenThere(authenticate(handshake, request, auth, route.kind === 'channels'), (identity) => {
+    if (identity === undefined) return
+    identity.adopt()
+    attempt.claims = identity.claims
+  })
 }
 
 /** An application that verifies its clients itself may read their tokens, where no log serializer looks. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { jwtNamespaces, jwtOf } from '../dependencies.ts'
 import { KeysUnavailableError, UnauthorizedError } from '../errors.ts'
+import { type Eventual, isPromise, whenThere } from '../input/eventual.ts'
 import { type Claims, DEFAULTS, type ResolvedAuth } from '../options/options.ts'
 import { ChannelError } from '../protocol/channel-errors.ts'
 import { type ClaimRules, checkClaims } from './claim-rules.ts'
@@ -67,33 +68,38 @@ function verifiesTokens(app: FastifyInstance, { verify }: ResolvedAuth): boolean
  * so later (`isLate`). Rejects with `FST_RT_UNAUTHORIZED`, with `FST_RT_KEYS_UNAVAILABLE`, or with what
  * `auth.authenticate` threw if that was not a client's fault.
  */
-export async function authenticate(
+export function authenticate(
   handshake: Pick<Handshake, 'offer' | 'urlTokens'>,
   request: FastifyRequest,
   auth: ResolvedAuth,
   isLate: boolean
-): Promise<Identity | undefined> {
+): Eventual<Identity | undefined> {
   const forbidden = forbiddenToken(handshake, auth)
   if (forbidden !== undefined) throw because(new UnauthorizedError(), forbidden)
   const token = findToken(handshake, request, auth)
   if (token !== undefined) return verifyToken(token, request, auth, 'connection')
-  const claims = await authenticateByRequest(request, auth)
-  if (claims !== undefined) return { claims, adopt: () => setUser(request, claims) }
-  if (isLate && verifiesTokens(request.server, auth)) return undefined
-  throw because(new UnauthorizedError(), missingToken(handshake, request, auth))
+  const { authenticate } = auth
+  const byRequest = authenticate === undefined ? undefined : authenticateByRequest(request, authenticate, auth)
+  return whenThere(byRequest, (claims) => {
+    if (claims !== undefined) return { claims, adopt: () => setUser(request, claims) }
+    if (isLate && verifiesTokens(request.server, auth)) return undefined
+    throw because(new UnauthorizedError(), missingToken(handshake, request, auth))
+  })
 }
 
-async function authenticateByRequest(request: FastifyRequest, auth: ResolvedAuth): Promise<Claims | undefined> {
-  if (auth.authenticate === undefined) return undefined
+async function authenticateByRequest(
+  request: FastifyRequest,
+  authenticate: NonNullable<ResolvedAuth['authenticate']>,
+  { requiredClaims }: ResolvedAuth
+): Promise<Claims | undefined> {
   let claims: Claims | undefined
   try {
-    claims = await auth.authenticate(request)
+    claims = await authenticate(request)
   } catch (cause) {
     if (!isRefusal(cause)) throw isOutage(cause) ? because(new KeysUnavailableError(), cause) : cause
     throw because(new UnauthorizedError(), cause)
   }
   if (claims === undefined) return undefined
-  const { requiredClaims } = auth
   const required = requiredClaims === DEFAULTS.auth.requiredClaims ? SESSION_CLAIMS : requiredClaims
   check(claims, { required })
   return claims
@@ -112,25 +118,35 @@ function userName({ server }: FastifyRequest): string {
  * Verifies a token. Rejects with `FST_RT_UNAUTHORIZED` whatever is wrong with it, or with `FST_RT_KEYS_UNAVAILABLE` if
  * its key cannot be fetched; `cause` says more, and is not for the peer.
  */
-export async function verifyToken(
+export function verifyToken(
   token: string,
   request: FastifyRequest,
   auth: ResolvedAuth,
   use: TokenUse
-): Promise<Identity> {
+): Eventual<Identity> {
   if (!verifiesTokens(request.server, auth)) {
     const reason = 'a token, and nothing to verify it: give auth.verify, or register @fastify/jwt before'
     throw because(new UnauthorizedError(), new RefusalReason(reason))
   }
   const view = new RequestView(request, auth.verify === undefined ? token : undefined)
-  let claims: unknown
-  try {
-    claims = auth.verify === undefined ? await verifyByJwt(token, view.request) : await auth.verify(token, view.request)
-  } catch (cause) {
-    throw because(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), cause)
+  const accept = (claims: unknown): Identity => {
+    check(claims, { ...rulesOf(request, auth), subscription: use === 'subscription' })
+    return { claims: claims as Claims, adopt: () => view.adopt(userName(request), claims) }
   }
-  check(claims, { ...rulesOf(request, auth), subscription: use === 'subscription' })
-  return { claims: claims as Claims, adopt: () => view.adopt(userName(request), claims) }
+  let claims: Eventual<unknown>
+  try {
+    claims = auth.verify === undefined ? verifyByJwt(token, view.request) : auth.verify(token, view.request)
+  } catch (cause) {
+    throw unverified(cause)
+  }
+  if (!isPromise(claims)) return accept(claims)
+  return claims.then(accept, (cause) => {
+    throw unverified(cause)
+  })
+}
+
+function unverified(cause: unknown): Error {
+  return because(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), cause)
 }
 
 function check(claims: unknown, rules: ClaimRules): void {

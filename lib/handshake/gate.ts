@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../connection/connection.ts'
 import { isInjected } from '../dependencies.ts'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import type { DismissalMark } from './dismissals.ts'
 import { Handshake, handshakeOf } from './handshake.ts'
 import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
@@ -30,6 +31,7 @@ export interface GateOptions {
   /** True if the application registered it, and may have routes of its own on it. */
   readonly isShared: boolean
   readonly log: Log
+  readonly wheel: TimerWheel
   readonly upgradeTimeout: number
   readonly refusals: Refusals
   /** What to remember when a handshake begins. */
@@ -51,7 +53,6 @@ export class Gate {
   readonly #options: GateOptions
   readonly #others: OtherListeners
   readonly #emit: Emit
-  readonly #deadlines = new WeakMap<Handshake, NodeJS.Timeout>()
   #closed = false
 
   constructor(server: Server, options: GateOptions) {
@@ -66,8 +67,8 @@ export class Gate {
   settingsOf(stream: Duplex): ConnectionSettings {
     const handshake = handshakeOf(stream) as Handshake
     handshake.complete()
-    clearTimeout(this.#deadlines.get(handshake))
-    this.#deadlines.delete(handshake)
+    this.#options.wheel.delete(handshake.deadline as Timed)
+    handshake.deadline = undefined
     detachResponse(stream)
     return handshake.settings as ConnectionSettings
   }
@@ -154,13 +155,16 @@ export class Gate {
   }
 
   #watch(handshake: Handshake, request: IncomingMessage): void {
-    const { refusals, upgradeTimeout } = this.#options
-    const timer = setTimeout(() => {
-      if (!handshake.upgraded && !handshake.stream.destroyed) {
-        refusals.write(request, handshake.stream, new HandshakeTimeoutError())
+    const { wheel, refusals, upgradeTimeout } = this.#options
+    handshake.deadline = {
+      wheelTick: -1,
+      onDue() {
+        const { stream } = handshake
+        if (!stream.destroyed) refusals.write(request, stream, new HandshakeTimeoutError())
+        return Number.POSITIVE_INFINITY
       }
-    }, upgradeTimeout)
-    this.#deadlines.set(handshake, timer.unref())
+    }
+    wheel.set(handshake.deadline, wheel.now() + upgradeTimeout)
   }
 
   #passOn(request: IncomingMessage, stream: Duplex, head: Buffer, hasRoute: boolean): void {

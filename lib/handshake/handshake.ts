@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ConnectionSettings } from '../connection/connection.ts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ConnectionKind, ConnectionSettings } from '../connection/connection.ts'
+import { GuardedLog } from '../input/guarded-log.ts'
+import type { Claims } from '../options/options.ts'
 import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import type { DismissalMark } from './dismissals.ts'
 import type { UrlToken } from './redaction.ts'
+import type { Route } from './route.ts'
 
 const kHandshake = Symbol('fastify-realtime.handshake')
 type Carrier = (IncomingMessage | Duplex) & { [kHandshake]?: Handshake | undefined }
@@ -28,6 +33,15 @@ export interface Arrival {
   readonly mark: DismissalMark
 }
 
+/** A handshake at a route, while it is decided whether to admit it. */
+export interface Attempt {
+  readonly handshake: Handshake
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly route: Route
+  claims: Claims | null
+}
+
 /** One request for an upgrade, from its arrival to the 101. */
 export class Handshake {
   readonly id: string
@@ -38,10 +52,10 @@ export class Handshake {
   #offer: SubprotocolOffer
   #urlTokens: readonly UrlToken[]
   #head: Buffer
-  /** Set once the connection is admitted. */
+  /** Set by `settle`. */
   settings: ConnectionSettings | undefined
-  /** The 101 is written. */
-  upgraded = false
+  /** Refuses it if no hook comes back in time. */
+  deadline: Timed | undefined
 
   constructor({ id, stream, head, begunAt, offer, urlTokens, mark }: Arrival) {
     this.id = id
@@ -75,9 +89,26 @@ export class Handshake {
     ;(this.stream as Carrier)[kHandshake] = this
   }
 
+  /** It is decided that a connection of that kind may open: settles what the connection is to know. */
+  settle({ request, route, claims: user }: Attempt, kind: ConnectionKind, wheel: TimerWheel): void {
+    const { heartbeat, limits } = route.settings
+    this.settings = {
+      id: this.id,
+      kind,
+      user,
+      // By the monotonic clock from here on: if the server's clock is set, connections must not expire by that.
+      expiresAt: user?.exp === undefined ? Number.POSITIVE_INFINITY : wheel.now() + user.exp * 1000 - Date.now(),
+      begunAt: this.begunAt,
+      heartbeat,
+      limits,
+      validator: route.validator,
+      route: route.url,
+      log: new GuardedLog(request.log)
+    }
+  }
+
   /** The 101 is written: the connection keeps neither the token nor the bytes that it came in. */
   complete(): void {
-    this.upgraded = true
     this.#offer = NO_OFFER
     this.#urlTokens = NO_TOKENS
     this.#head = NO_BYTES

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { cookieParsers, jwtNamespaces, jwtOf, jwtRequest } from '../dependencies.ts'
+import { called, type Eventual, whenThere } from '../input/eventual.ts'
 
 /** Whether @fastify/jwt is there to verify tokens, as `request.jwtVerify`. */
 export function hasJwt(app: FastifyInstance): boolean {
@@ -10,12 +11,12 @@ export function hasJwt(app: FastifyInstance): boolean {
  * Has @fastify/jwt verify a token that it finds in the request's `Authorization` header. Gives the token's own claims,
  * whatever `formatUser` makes of them.
  */
-export async function verifyByJwt(token: string, request: FastifyRequest): Promise<unknown> {
+export function verifyByJwt(token: string, request: FastifyRequest): Eventual<unknown> {
   const { extractToken, onlyCookie } = jwtOf(request.server)?.options.verify ?? {}
   // Options of its own make it build a verifier for each call, at twice the price.
-  if (extractToken === undefined && onlyCookie !== true) await jwtRequest(request).jwtVerify()
-  else await jwtRequest(request).jwtVerify({ extractToken: () => token })
-  return JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString())
+  const options = extractToken === undefined && onlyCookie !== true ? undefined : { extractToken: () => token }
+  const verified = called((done) => jwtRequest(request).jwtVerify(options, done))
+  return whenThere(verified, () => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()))
 }
 
 /** The token in the cookie that @fastify/jwt was registered with; empty if its signature is wrong. */

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { type Eventual, whenThere } from '../input/eventual.ts'
 import type { OriginMatcher } from '../options/options.ts'
 import { bounded, RefusalReason } from './refusal-reason.ts'
 
@@ -6,21 +7,26 @@ import { bounded, RefusalReason } from './refusal-reason.ts'
  * Why a browser's page of that origin may not connect; undefined if it may. Without matchers, it has to be a page of
  * the request's own host, and scheme if that is known.
  */
-export async function originFault(
+export function originFault(
   origin: string,
   request: FastifyRequest,
   matchers: readonly OriginMatcher[] | undefined
-): Promise<RefusalReason | undefined> {
+): Eventual<RefusalReason | undefined> {
   const serialized = serializeOrigin(origin)
   // `null` (a sandboxed frame, a file) is nobody's origin: only a list that lets everybody in holds it.
   if (serialized === undefined)
     return matchers?.includes('*') ? undefined : new RefusalReason(`the Origin header holds no origin`)
   if (matchers === undefined) return ownFault(serialized, request)
-  for (const matcher of matchers) if (await matches(matcher, serialized, request)) return undefined
+  return whenThere(matchesAny(matchers, serialized, request), (isMatched) =>
+    isMatched ? undefined : unmatched(serialized, request)
+  )
+}
+
+function unmatched(origin: string, request: FastifyRequest): RefusalReason {
   // Somebody who names a development server may expect that the server's own pages still connect.
-  const isOwn = ownFault(serialized, request) === undefined
+  const isOwn = ownFault(origin, request) === undefined
   const hint = "a list in origins replaces the rule of the request's own host: name this origin too"
-  return new RefusalReason('none of origins matches', { origin: bounded(serialized), ...(isOwn && { hint }) })
+  return new RefusalReason('none of origins matches', { origin: bounded(origin), ...(isOwn && { hint }) })
 }
 
 /** An origin as a browser would write it; undefined where it is none (RFC 6454 section 6.2: scheme, host and port). */
@@ -64,8 +70,18 @@ function schemeOf(request: FastifyRequest): 'http:' | 'https:' | undefined {
   return isForwarded && /^(http|ws)$/i.test(protocol) ? 'http:' : undefined
 }
 
-async function matches(matcher: OriginMatcher, origin: string, request: FastifyRequest): Promise<boolean> {
+/** Asks one matcher after the other: the next one only if the one before did not match. */
+function matchesAny(matchers: readonly OriginMatcher[], origin: string, request: FastifyRequest): Eventual<boolean> {
+  const [matcher, ...others] = matchers
+  if (matcher === undefined) return false
+  return whenThere(matches(matcher, origin, request), (isMatched) => {
+    return isMatched === true || matchesAny(others, origin, request)
+  })
+}
+
+/** Only `true` is a match. */
+function matches(matcher: OriginMatcher, origin: string, request: FastifyRequest): Eventual<unknown> {
   if (typeof matcher === 'string') return matcher === '*' || matcher === origin
   if (matcher instanceof RegExp) return matcher.test(origin)
-  return (await matcher(origin, request)) === true
+  return matcher(origin, request)
 }

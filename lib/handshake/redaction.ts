@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import { remakeDistinctHeaders } from '../dependencies.ts'
 import { holdsJwt } from '../protocol/json-web-token.ts'
-import { parseOffer, type SubprotocolOffer } from '../protocol/subprotocol.ts'
+import { parseOffer, REALTIME_PROTOCOL, type SubprotocolOffer } from '../protocol/subprotocol.ts'
 
 /*
  * Credentials of a handshake that stand where others may read them: in the subprotocol offer and in the URL. They are
@@ -33,20 +34,27 @@ export function takeOffer(request: IncomingMessage): SubprotocolOffer {
  */
 function setHeader(request: IncomingMessage, value: string | undefined): void {
   const { headers, rawHeaders } = request
-  const places = (rawHeaders ?? []).flatMap((name, i) => (i % 2 === 0 && isProtocolHeader(name) ? [i] : []))
-  if (places.length === 0) {
-    // What injectWS() made has no raw headers.
-    write(headers, value)
+  write(headers, value)
+  const places = placesOf(rawHeaders)
+  const [first, ...others] = places
+  if (first === undefined) return
+  if (value !== undefined && others.length === 0) {
+    rawHeaders[first + 1] = value
+    remakeDistinctHeaders(request)
     return
   }
   // Node makes these from the raw headers when they are first read, and counts on finding as many as came. HTTP/2 has none.
   const headersDistinct: Record<string, unknown> = request.headersDistinct ?? {}
-  write(headers, value)
   write(headersDistinct, value === undefined ? undefined : [value])
-  const [first, ...others] = places as [number, ...number[]]
-  if (value === undefined) others.unshift(first)
-  else rawHeaders[first + 1] = value
-  for (const place of others.reverse()) rawHeaders.splice(place, 2)
+  if (value !== undefined) rawHeaders[first + 1] = value
+  for (const place of (value === undefined ? places : others).reverse()) rawHeaders.splice(place, 2)
+}
+
+/** Where the header stands in the raw headers. What injectWS() made has none. */
+function placesOf(rawHeaders: readonly string[] = []): number[] {
+  const places: number[] = []
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isProtocolHeader(rawHeaders[i] as string)) places.push(i)
+  return places
 }
 
 function isProtocolHeader(name: string): boolean {
@@ -60,14 +68,16 @@ function write(headers: Record<string, unknown>, value: unknown): void {
 
 /** A copy of a header's text: V8 lets a part of a string keep all of it, which here may hold a token. */
 function standalone(text: string): string {
+  if (text === REALTIME_PROTOCOL) return REALTIME_PROTOCOL
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Takes every parameter that is called access_token (RFC 6750 section 2.3), and every JWT, out of the query. */
 export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
   const tokens: UrlToken[] = []
-  const [path, ...rest] = (request.url as string).split('?')
-  if (rest.length === 0) return tokens
+  const url = request.url as string
+  if (!url.includes('?')) return tokens
+  const [path, ...rest] = url.split('?')
   // No one expression for the whole: one that may begin at every ? and & takes quadratic time with a hostile URL.
   const pairs = rest.join('?').split('&')
   const redacted = pairs.map((pair) => {

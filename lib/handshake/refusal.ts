@@ -6,10 +6,10 @@ import { GuardedLog, type Log } from '../input/guarded-log.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
-import { type Attempt, connectionSettings, routeOf } from './attempt.ts'
 import { isExpired } from './claim-rules.ts'
-import { handshakeOf } from './handshake.ts'
+import { type Attempt, handshakeOf } from './handshake.ts'
 import { loggedReason } from './refusal-reason.ts'
+import { routeOf } from './route.ts'
 import { BAD_VERSION } from './upgrade-request.ts'
 
 /*
@@ -131,7 +131,7 @@ export class Refusals {
     const { handshake, request, reply } = attempt
     const { server, wheel } = this.#options
     reply.hijack()
-    handshake.settings = connectionSettings({ ...attempt, claims: null }, 'refused', wheel)
+    handshake.settle({ ...attempt, claims: null }, 'refused', wheel)
     server.handleUpgrade(request.raw, handshake.stream, handshake.head, (socket) => {
       socket.close(code, reason)
     })

@@ -9,6 +9,7 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/
 /** True if `websocket` is among the protocols that the client would change to (RFC 9110 section 7.8). */
 export function asksForWebSocket({ headers }: IncomingMessage): boolean {
   const { upgrade = '' } = headers
+  if (upgrade === 'websocket') return true
   return upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'websocket')
 }
 

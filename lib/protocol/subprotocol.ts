@@ -27,10 +27,18 @@ export interface SubprotocolOffer {
 }
 
 const NOTHING: SubprotocolOffer = { protocols: [], offered: false }
+// What most clients offer: what subprotocols() gives them.
+const USUAL = `${REALTIME_PROTOCOL}, ${BEARER_PREFIX}`
+const USUAL_PROTOCOLS: readonly string[] = [REALTIME_PROTOCOL]
 
 /** Takes an offer apart. Whatever may be a credential never stands in `protocols`, so it can't be selected or echoed. */
 export function parseOffer(header: string | undefined): SubprotocolOffer {
   if (header === undefined) return NOTHING
+  if (header.startsWith(USUAL)) {
+    const token = header.slice(USUAL.length)
+    // A comma is no part of a token: with further entries it is taken apart below.
+    if (TOKEN.test(token)) return { protocols: USUAL_PROTOCOLS, offered: true, token }
+  }
   const entries = header.split(',').map((entry) => entry.trim())
   if (new Set(entries).size !== entries.length || !entries.every((entry) => TOKEN.test(entry))) {
     return { protocols: [], offered: true, fault: 'malformed' }

@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Readable, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { replyClassOf, scopesFrom } from '../dependencies.ts'
+import { isPromise } from '../input/eventual.ts'
 import { ChannelError, ERROR } from '../protocol/channel-errors.ts'
 import type { ScopeGuard } from '../session/definition.ts'
 
@@ -89,12 +90,8 @@ function run(scope: FastifyInstance, hook: Hook, request: FastifyRequest, reply:
     const done = (error?: unknown) => (error ? reject(error) : resolve())
     const returned = hook.call(scope, request, reply, done)
     // As Fastify does: a hook that returns a promise is asynchronous, and any other calls `done`.
-    if (isThenable(returned)) returned.then(() => resolve(), reject)
+    if (isPromise(returned)) returned.then(() => resolve(), reject)
   })
-}
-
-function isThenable(returned: unknown): returned is PromiseLike<unknown> {
-  return typeof (returned as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 /** A hook's error with a client's status is a refusal. Any other is unforeseen, and is logged. */

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isPromise } from '../input/eventual.ts'
 import { loggable } from '../input/loggable.ts'
 import { isConsequence, readable } from '../input/thrown.ts'
 import { isChannelError } from '../protocol/channel-errors.ts'
@@ -36,7 +37,7 @@ export function runner(app: FastifyInstance, path: string, handler: Handler) {
   return (socket: RealtimeSocket, request: FastifyRequest): void => {
     try {
       const running: unknown = handler.call(app, socket, request)
-      if (!isThenable(running)) return
+      if (!isPromise(running)) return
       socket.handled = Promise.resolve(running).then(
         () => returned(socket),
         (thrown) => failed(socket, thrown)
@@ -45,10 +46,6 @@ export function runner(app: FastifyInstance, path: string, handler: Handler) {
       failed(socket, thrown)
     }
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 /** Whatever a handler does, the process goes on. */

@@ -11,9 +11,9 @@ import type {
 import { ensureSerializerCompiler, ensureValidatorCompiler, isLimiter } from '../dependencies.ts'
 import { InvalidOptionError, InvalidRouteError, UpgradeRequiredError } from '../errors.ts'
 import type { Admission } from '../handshake/admission.ts'
-import { kRoute, type Route } from '../handshake/attempt.ts'
 import { authenticationFault } from '../handshake/authentication.ts'
 import type { Refusals } from '../handshake/refusal.ts'
+import { kRoute, type Route } from '../handshake/route.ts'
 import type { RouteOptions as RealtimeRouteOptions, RouteSettings } from '../options/options.ts'
 import { resolveRoute } from '../options/resolve-options.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
@@ -168,7 +168,7 @@ export function prepareSocketRoutes(
   const pending: (() => void)[] = []
   // With a callback: not even a promise may come between what it checks and the 101.
   const complete: preHandlerHookHandler = (request, reply, done) => {
-    if (admission.complete(request, reply) === undefined) done()
+    if (admission.complete(request, reply)) done()
   }
   const onError: onErrorHookHandler = (request, _reply, _error, done) => {
     refusals.failed(request)

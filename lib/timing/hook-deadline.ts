@@ -1,4 +1,5 @@
 import { HookTimeoutError } from '../errors.ts'
+import { type Eventual, isPromise } from '../input/eventual.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
 /**
@@ -15,8 +16,8 @@ export class HookDeadline {
   }
 
   /** What a hook has returned. Rejects with `FST_RT_HOOK_TIMEOUT`; what comes later is dropped. */
-  async wait<Result>(returned: Result | PromiseLike<Result>): Promise<Result> {
-    if (!isPromise(returned)) return returned
+  async wait<Result>(returned: Eventual<Result>): Promise<Result> {
+    if (!isPromise<Result>(returned)) return returned
     const wheel = this.#wheel
     return await new Promise<Result>((resolve, reject) => {
       const timeout = {
@@ -31,8 +32,4 @@ export class HookDeadline {
       Promise.resolve(returned).then(resolve, reject).then(done)
     })
   }
-}
-
-function isPromise<Result>(returned: Result | PromiseLike<Result>): returned is PromiseLike<Result> {
-  return typeof returned === 'object' && returned !== null && 'then' in returned
 }

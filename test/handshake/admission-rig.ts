@@ -2,12 +2,12 @@ import { EventEmitter } from 'node:events'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { MemoryBroker } from '../../lib/broker/memory/memory-broker.ts'
 import { Admission } from '../../lib/handshake/admission.ts'
-import { kRoute, type Route } from '../../lib/handshake/attempt.ts'
 import { Dismissals } from '../../lib/handshake/dismissals.ts'
 import { Handshake } from '../../lib/handshake/handshake.ts'
 import { Places } from '../../lib/handshake/places.ts'
 import { REDACTED } from '../../lib/handshake/redaction.ts'
 import { Refusals } from '../../lib/handshake/refusal.ts'
+import { kRoute, type Route } from '../../lib/handshake/route.ts'
 import { DEFAULTS, type ResolvedAuth, type RouteSettings } from '../../lib/options/options.ts'
 import { parseOffer } from '../../lib/protocol/subprotocol.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
@@ -154,7 +154,7 @@ export async function rig(
       reply: asReply,
       answer,
       leave,
-      admit: () => admission.admit(asRequest, asReply)
+      admit: async () => admission.admit(asRequest, asReply)
     }
   }
   return {

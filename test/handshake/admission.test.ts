@@ -1,14 +1,14 @@
 import t from 'tap'
 import { type Claims, DEFAULTS, type ResolvedAuth } from '../../lib/options/options.ts'
 import { pending } from '../support/pending.ts'
-import { exp, type Knock, NONE, rig } from './admission-rig.ts'
+import { exp, type Knock, NONE, type RigOptions, rig } from './admission-rig.ts'
 
 /* What is decided, in which order, and how it is told; over real handshakes: test/cases. */
 
 t.test('a good one is admitted, without a word', async (t) => {
   const { knock, refused, logged } = await rig(t)
   const { admit, handshake, answer } = knock()
-  t.equal(await admit(), undefined)
+  t.equal(await admit(), true)
   t.match(handshake.settings, { id: 'socket-1', user: { sub: 'ada' } })
   t.same([refused, logged, answer.body], [[], [], undefined])
 })
@@ -88,6 +88,36 @@ t.test('a limit’s own refusal is its own to tell', async (t) => {
   t.equal(refused.length, 1, 'and counts')
 })
 
+t.test('whatever a check throws, or rejects with, is a refusal', async (t) => {
+  for (const thrown of [undefined, null, 0, '', false]) {
+    const refusals: [string, RigOptions][] = [
+      ['rejected by the limit', { route: { limiter: () => Promise.reject(thrown) } }],
+      ['rejected by authenticate', { auth: { authenticate: () => Promise.reject(thrown) } }],
+      [
+        'thrown by origins',
+        {
+          settings: {
+            origins: [
+              () => {
+                throw thrown
+              }
+            ]
+          }
+        }
+      ]
+    ]
+    for (const [how, options] of refusals) {
+      const { knock } = await rig(t, options)
+      const { admit, handshake } = knock({ headers: { origin: 'https://app.example' }, protocols: 'realtime.v1' })
+      // Fastify takes an error that is false for none, and would go on.
+      await t.rejects(admit(), Error, `${String(thrown)} ${how}`)
+      t.equal(handshake.settings, undefined)
+    }
+    const { knock } = await rig(t, { route: { limiter: () => Promise.reject(thrown) } })
+    await t.rejects(knock({ plain: true }).admit(), Error)
+  }
+})
+
 t.test('a plain request passes through the limit of its route, and nothing else', async (t) => {
   let limited = 0
   const { knock, state, verified } = await rig(t, {
@@ -99,7 +129,7 @@ t.test('a plain request passes through the limit of its route, and nothing else'
   })
   state.draining = true
   const { admit, answer } = knock({ plain: true })
-  t.equal(await admit(), undefined)
+  t.equal(await admit(), true)
   t.equal(limited, 1)
   t.same([answer.body, verified], [undefined, []])
   const strict = await rig(t, { route: { limiter: () => Promise.reject(new Error('slow down')) } })
@@ -157,7 +187,7 @@ t.test('where a token may stand', async (t) => {
 t.test('who verifies its clients itself is given the tokens that stood in the URL', async (t) => {
   const { knock } = await rig(t, { auth: false })
   const { admit, request, handshake } = knock({ urlToken: 'eve', protocols: '' })
-  t.equal(await admit(), undefined)
+  t.equal(await admit(), true)
   t.same(request.query, { access_token: 'eve', other: 'x' })
   t.match(handshake.settings, { user: null, expiresAt: NONE })
 })
@@ -165,7 +195,7 @@ t.test('who verifies its clients itself is given the tokens that stood in the UR
 t.test('a client of channels may bring its token later, but not in the URL', async (t) => {
   const { knock, verified } = await rig(t, { route: { kind: 'channels' } })
   const later = knock({ protocols: '' })
-  t.equal(await later.admit(), undefined)
+  t.equal(await later.admit(), true)
   t.match(later.handshake.settings, { kind: 'channels', user: null })
   t.same(verified, [])
   const inUrl = knock({ protocols: '', urlToken: 'eve' })
@@ -177,13 +207,13 @@ t.test('hooks may take long: a drain that began meanwhile refuses what they let 
   const { knock, state, admission, refused } = await rig(t)
   const { admit, request, reply, answer } = knock()
   await admit()
-  t.equal(await admission.complete(request, reply), undefined)
+  t.equal(admission.complete(request, reply), true)
   state.draining = true
-  t.equal(await admission.complete(request, reply), reply)
+  t.equal(admission.complete(request, reply), false)
   t.match(answer, { statusCode: 503, headers: { 'retry-after': 7, connection: 'close' } })
   t.same(refused, ['FST_RT_DRAINING'])
   const plain = knock({ plain: true })
-  t.equal(await admission.complete(plain.request, plain.reply), undefined)
+  t.equal(admission.complete(plain.request, plain.reply), true)
 })
 
 t.test('a user who became known after the handshake takes a place too', async (t) => {

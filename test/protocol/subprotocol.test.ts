@@ -30,6 +30,25 @@ t.test('the credential is taken out, wherever it stands and however it is writte
   t.match(labelled, { protocols: ['realtime.v1'], fault: 'credential' }, 'a label of its own makes it no protocol')
 })
 
+t.test('the usual spelling is read as any other', async (t) => {
+  const tokens = [
+    jwt,
+    'x',
+    '',
+    ' x',
+    'x ',
+    'x,y',
+    `${jwt}, a`,
+    'realtime.v1',
+    `${jwt}, realtime.v1`,
+    'ä',
+    'a=b',
+    'x, bearer.y'
+  ]
+  for (const token of tokens)
+    t.same(parseOffer(`realtime.v1, bearer.${token}`), parseOffer(`realtime.v1,bearer.${token}`))
+})
+
 t.test('no credential or several where one is meant', async (t) => {
   const offers = [
     `bearer.${jwt}, bearer.other, a`,

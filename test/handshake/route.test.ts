@@ -1,5 +1,5 @@
 import t from 'tap'
-import { NO_ROUTE, routeOf } from '../../lib/handshake/attempt.ts'
+import { NO_ROUTE, routeOf } from '../../lib/handshake/route.ts'
 import { rig } from './admission-rig.ts'
 
 const left = (expiresAt: number | undefined, now: number) => Math.round(((expiresAt ?? 0) - now) / 1_000)
