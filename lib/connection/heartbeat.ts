@@ -1,9 +1,10 @@
 import type { ResolvedHeartbeat } from '../options/options.ts'
+import { pingFrame } from '../protocol/frame.ts'
 
 /** What a heartbeat does next. */
 export type Beat =
-  /** Send this ping payload, look again at `next`. */
-  | { readonly action: 'ping'; readonly payload: Buffer; readonly next: number }
+  /** Send this ping, look again at `next`. Others may be sent the same frame. */
+  | { readonly action: 'ping'; readonly frame: Buffer; readonly next: number }
   /** The peer is gone. */
   | { readonly action: 'dead' }
   | { readonly action: 'wait'; readonly next: number }
@@ -12,6 +13,10 @@ export type Beat =
 const GRACE = 1_000
 // Between two pings of a peer that we don't read, at least: it answers each, and all of that is read one day.
 const UNREAD_INTERVAL = 10_000
+// Pings leave at marks, so many milliseconds apart. Then many leave in one turn of the event loop, as the same frame, and
+// their pongs come back together. With a short interval, marks would make pings late.
+const MARK = 250
+const SHORT_INTERVAL = 5_000
 
 /**
  * When to ping a peer and when to give it up: a ping every `interval` give or take 10 %, so that connections that
@@ -42,7 +47,8 @@ export class Heartbeat {
   }
 
   #after(now: number, random: number): number {
-    return now + this.#interval * (0.9 + 0.2 * random)
+    const at = now + this.#interval * (0.9 + 0.2 * random)
+    return this.#interval < SHORT_INTERVAL ? at : Math.ceil(at / MARK) * MARK
   }
 
   /** A frame other than a pong came: whoever sends is alive. */
@@ -88,8 +94,18 @@ export class Heartbeat {
     this.#nextPing = this.#after(now, random)
     this.#pingedAt = now
     this.#lastPing = now
-    const payload = Buffer.allocUnsafe(8)
-    payload.writeDoubleBE(now)
-    return { action: 'ping', payload, next: Math.min(this.#nextPing, now + this.#timeout) }
+    return { action: 'ping', frame: frameFor(now), next: Math.min(this.#nextPing, now + this.#timeout) }
   }
+}
+
+let latest: { readonly now: number; readonly frame: Buffer } = { now: Number.NaN, frame: Buffer.alloc(0) }
+
+/** The ping of that moment. Its payload is the time. */
+function frameFor(now: number): Buffer {
+  if (latest.now !== now) {
+    const payload = Buffer.alloc(8)
+    payload.writeDoubleBE(now)
+    latest = { now, frame: pingFrame(payload) }
+  }
+  return latest.frame
 }

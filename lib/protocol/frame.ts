@@ -5,6 +5,7 @@
 
 const FIN_TEXT = 0x81
 const FIN_BINARY = 0x82
+const FIN_PING = 0x89
 
 /** Length of the header of a server's frame with that many payload bytes. */
 export function headerLength(payloadLength: number): number {
@@ -42,6 +43,11 @@ export function dataFrame(payload: Uint8Array, binary: boolean): Buffer {
   const frame = Buffer.allocUnsafe(headerLength(length) + length)
   frame.set(payload, writeHeader(frame, binary ? FIN_BINARY : FIN_TEXT, length))
   return frame
+}
+
+/** One ping, with a payload of at most 125 bytes (RFC 6455 section 5.5.2). */
+export function pingFrame(payload: Uint8Array): Buffer {
+  return Buffer.from([FIN_PING, payload.byteLength, ...payload])
 }
 
 /** One text frame around `before` + `data` + `after`, with one copy of each. */

@@ -17,7 +17,7 @@ export interface LivenessOwner {
   /** Counts the messages that were sent. */
   readonly sent: { readonly messages: number }
   sendText(text: string): void
-  ping(payload: Buffer): void
+  sendPing(frame: Buffer): void
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void
   terminate(): void
 }
@@ -119,15 +119,15 @@ export class Liveness implements Timed {
       else owner.terminate()
       return Number.POSITIVE_INFINITY
     }
-    if (beat.action === 'ping') this.#ping(beat.payload)
+    if (beat.action === 'ping') this.#ping(beat.frame)
     return Math.min(beat.next, this.#expiresAt)
   }
 
-  #ping(payload: Buffer): void {
+  #ping(frame: Buffer): void {
     const owner = this.#owner
     if (this.showsPings && owner.sent.messages === this.#sentAtLastPing) owner.sendText(visiblePing(Date.now()))
     this.#sentAtLastPing = owner.sent.messages
-    if (owner.session?.ping() !== true) owner.ping(payload)
+    if (owner.session?.ping() !== true) owner.sendPing(frame)
   }
 
   #measure(isAnswer: boolean): boolean {

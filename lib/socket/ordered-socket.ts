@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { Detour, Outbox } from '../connection/outbox.ts'
 import { bufferedByWs, hasReceivedClose } from '../dependencies.ts'
@@ -22,6 +23,8 @@ type SendCallback = (error?: Error) => void
  * outbox, or through `ws` itself. The close frame is the last.
  */
 export abstract class OrderedSocket extends GuardedSocket {
+  /** @internal The raw socket. */
+  stream!: Duplex
   #outbox: Outbox | undefined
   #sentCode: number | undefined
   #endedBy: EndedBy | undefined
@@ -131,6 +134,15 @@ export abstract class OrderedSocket extends GuardedSocket {
   override ping(...args: unknown[]): void {
     this.#outbox?.flush()
     super.ping(...(args as []))
+  }
+
+  /**
+   * @internal Writes a frame of the heartbeat, which many sockets share. `ws` would make one of two pieces for each. A
+   * control frame may stand between the frames of a message (RFC 6455 section 5.4).
+   */
+  sendPing(frame: Buffer): void {
+    this.#outbox?.flush()
+    this.stream.write(frame)
   }
 
   override pong(...args: unknown[]): void {

@@ -34,7 +34,6 @@ export const kContext = Symbol('fastify-realtime.context')
 export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   readonly #context: SocketContext
   #settings!: ConnectionSettings
-  #stream!: Duplex
   #liveness!: Liveness
   /** Made on first use: most connections are idle. */
   #reception: Reception | undefined
@@ -66,7 +65,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     // A whole number takes no memory of its own.
     this.#openedAt = Math.trunc(context.wheel.now())
     this.#liveness = new Liveness(context, this)
-    this.#stream = stream
+    this.stream = stream
     super.setSocket(stream, head, { ...options, maxPayload, maxFragments, maxBufferedChunks })
     context.clients?.add(this)
     if (settings.kind === 'refused') return
@@ -76,7 +75,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   /** @internal */
   override makeOutbox(): Outbox {
-    return new Outbox(this.#stream, this.#context.turn, this.#settings.limits.buffered, this)
+    return new Outbox(this.stream, this.#context.turn, this.#settings.limits.buffered, this)
   }
 
   /** @internal The handler of an `app.ws` route is about to run. The route may have rules, the client may resume. */
@@ -326,7 +325,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   /** @internal From here on the peer may send so many bytes in all, until the intake lifts that. */
   allow(bytes: number, exceeded: () => void): void {
-    this.intake.allow(this.#stream, bytes, exceeded)
+    this.intake.allow(this.stream, bytes, exceeded)
   }
 
   /** @internal The session's ping was answered, or an unsolicited answer came. */
@@ -353,7 +352,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
 
   #onFault(error: NodeJS.ErrnoException): boolean {
     this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
-    new Linger(this.#stream, this.#context.wheel)
+    new Linger(this.stream, this.#context.wheel)
     this.callListeners('error', [error])
     return true
   }

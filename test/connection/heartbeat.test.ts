@@ -8,7 +8,7 @@ const EXACT = 0.5
 
 function payloadOf(beat: Beat): Buffer {
   if (beat.action !== 'ping') throw new Error(`expected a ping, got ${beat.action}`)
-  return beat.payload
+  return beat.frame.subarray(2)
 }
 
 t.test('a ping every interval, give or take 10 %', async (t) => {
@@ -21,6 +21,20 @@ t.test('a ping every interval, give or take 10 %', async (t) => {
   heartbeat.heard()
   t.same(heartbeat.beat(1_300, EXACT, NEVER, false), { action: 'wait', next: 1_900 })
   t.match(heartbeat.beat(1_900, EXACT, NEVER, false), { action: 'ping', next: 2_200 })
+})
+
+t.test('pings leave at marks, so that many connections share them', async (t) => {
+  const interval = 25_000
+  const make = (now: number) => new Heartbeat({ ...settings, interval }, now, EXACT)
+  t.equal(make(1).first, 25_250)
+  t.equal(make(250).first, 25_250)
+  t.equal(make(251).first, 25_500)
+  t.equal(new Heartbeat({ ...settings, interval: 4_999 }, 1, EXACT).first, 5_000, 'not with a short interval')
+  const [one, other] = [make(1), make(200)].map((heartbeat) => heartbeat.beat(25_250, EXACT, NEVER, false))
+  t.match(one, { action: 'ping', frame: Buffer, next: 25_550 })
+  t.equal(one?.action === 'ping' && one.frame, other?.action === 'ping' && other.frame, 'the same frame')
+  const later = make(1).beat(25_251, EXACT, NEVER, false)
+  t.strictNotSame(payloadOf(later), payloadOf(one as Beat), 'not at another time')
 })
 
 t.test('no answer within the timeout is death, not before', async (t) => {

@@ -1,5 +1,12 @@
 import t from 'tap'
-import { dataFrame, framePayloads, headerLength, textFrame, wrappedTextFrame } from '../../lib/protocol/frame.ts'
+import {
+  dataFrame,
+  framePayloads,
+  headerLength,
+  pingFrame,
+  textFrame,
+  wrappedTextFrame
+} from '../../lib/protocol/frame.ts'
 import { frame } from '../support/raw-frames.ts'
 
 const LENGTHS = [0, 1, 125, 126, 127, 65_535, 65_536, 70_000]
@@ -14,6 +21,11 @@ t.test('frames have the shortest header for their length (RFC 6455 section 5.2)'
     t.ok(dataFrame(bytes, false).equals(unmasked(bytes, 1)), `${length} bytes as text`)
     t.equal(textFrame(text).length, headerLength(length) + length)
   }
+})
+
+t.test('a ping', async (t) => {
+  for (const length of [0, 8, 125])
+    t.ok(pingFrame(Buffer.alloc(length, 7)).equals(unmasked(Buffer.alloc(length, 7), 9)))
 })
 
 t.test('a length is counted in bytes, not in characters', async (t) => {

@@ -206,7 +206,7 @@ function make(settings: Partial<LivenessOwner['settings']> = {}) {
     } as const,
     sent: { messages: 0 },
     sendText: tell('send'),
-    ping: () => calls.push('ping'),
+    sendPing: () => calls.push('ping'),
     closeWith: ({ code }: { code: number }) => calls.push(`close ${code}`),
     terminate: tell('terminate')
   }

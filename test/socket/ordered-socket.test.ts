@@ -1,5 +1,5 @@
 import t from 'tap'
-import { textFrame } from '../../lib/protocol/frame.ts'
+import { pingFrame, textFrame } from '../../lib/protocol/frame.ts'
 import type { TestSocket } from '../../lib/testing/index.ts'
 import { opcodes } from '../support/raw-socket.ts'
 import { next, rawPair, socketRig } from '../support/socket-rig.ts'
@@ -90,10 +90,12 @@ t.test('pings, pongs and closes stand behind what was sent before them', async (
   socket.ping('2')
   socket.send('3')
   socket.pong('4')
+  socket.send('heartbeat next')
+  socket.sendPing(pingFrame(Buffer.from('heartbeat')))
   socket.outbox.deliver(textFrame('5'), 1)
   socket.close(4000, 'bye')
   const frames = []
-  for (let i = 0; i < 6; i++) frames.push(await client.nextFrame())
+  for (let i = 0; i < 8; i++) frames.push(await client.nextFrame())
   t.same(
     frames.map(({ opcode, payload }) => [opcode, payload.toString('utf8', opcode === opcodes.close ? 2 : 0)]),
     [
@@ -101,6 +103,8 @@ t.test('pings, pongs and closes stand behind what was sent before them', async (
       [opcodes.ping, '2'],
       [opcodes.text, '3'],
       [opcodes.pong, '4'],
+      [opcodes.text, 'heartbeat next'],
+      [opcodes.ping, 'heartbeat'],
       [opcodes.text, '5'],
       [opcodes.close, 'bye']
     ]
