@@ -4,7 +4,7 @@ import type { Registry } from '../connection/registry.ts'
 import type { Log } from '../input/guarded-log.ts'
 import type { ResolvedDrain } from '../options/options.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
-import type { Clock } from '../timing/timer-wheel.ts'
+import { type Clock, TimerWheel } from '../timing/timer-wheel.ts'
 
 export interface DrainSummary {
   /** Connections that answered the close. */
@@ -51,6 +51,8 @@ export class Drainer {
   /** Connections whose turn has come, and that have not ended yet. */
   readonly #ending = new Set<Connection>()
   readonly #departures: ScheduledEnd[] = []
+  /** When handlers are no longer waited for. */
+  readonly #wheel: TimerWheel
   #departed = 0
   /** Connections that have answered the close so far, and those that did not. */
   closed = 0
@@ -58,6 +60,7 @@ export class Drainer {
 
   constructor(options: DrainerOptions) {
     this.#options = options
+    this.#wheel = new TimerWheel(options.clock, STEP)
   }
 
   get draining(): boolean {
@@ -175,8 +178,22 @@ export class Drainer {
     const { clock } = this.#options
     const { handled, busy } = socket.drain()
     const close = () => socket.closeWith(CLOSE.restart)
-    if (handled === undefined) close()
-    else void this.#until(handled, busy ? deadline - CLOSE_TIME : clock.now() + IDLE_HANDLER_TIME, close).then(close)
+    if (handled === undefined) {
+      close()
+      return
+    }
+    const late = {
+      wheelTick: -1,
+      onDue() {
+        close()
+        return Number.POSITIVE_INFINITY
+      }
+    }
+    this.#wheel.set(late, busy ? deadline - CLOSE_TIME : clock.now() + IDLE_HANDLER_TIME)
+    void handled.then(() => {
+      this.#wheel.delete(late)
+      close()
+    })
   }
 
   /** Waits for the promise, until the deadline, at which `late` is called. */
