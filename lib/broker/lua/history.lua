@@ -1,29 +1,33 @@
--- Reads a channel's position and a page of its history. After position.lua.
+-- Reads a channel's position and a page of its history. Needs position.lua before it.
 --
 -- KEYS[1]  the channel's hash (position.lua)
 -- KEYS[2]  the channel's stream (publish.lua)
--- ARGV[1]  most publications; 0 for the position alone
--- ARGV[2]  the offset to begin after, or before if the newest come first; '' for an end of the history
+-- ARGV[1]  maximum number of publications; 0 for the position alone
+-- ARGV[2]  the page begins after this offset (before it, if the newest come first); '' begins at the end of the history
+--          from which the page is read
 -- ARGV[3]  1 for the newest first, else 0
 -- ARGV[4]  position ttl, ms
 -- ARGV[5]  fresh epoch (position.lua)
 -- ARGV[6]  epoch, ARGV[7] offset, ARGV[8] ms of a publication that the caller has seen (position.lua)
--- ARGV[9]  most bytes of data together, or one publication that is larger; 0 for no limit
+-- ARGV[9]  maximum bytes of data in all, or one publication that is larger; 0 for no limit
 --
 -- Reply: { epoch, offset, ms of the newest publication, entries as XRANGE gives them, this server's time in ms }
 --
--- Guarantees: the page and the position are of one moment; nothing older than the history's ttl is in it; a channel
--- that was never used has an epoch afterwards; a page is of another epoch than the caller's if the publication that the
--- caller has seen is another here. Reading keeps the position alive. No more than the first publication after the page
--- is read in vain.
+-- Guarantees:
+--   * The page and the position are from the same moment.
+--   * The page has no publication that is older than the history's ttl.
+--   * A channel that was never used has an epoch afterwards.
+--   * If the publication that the caller has seen is a different one here, the page has a new epoch.
+--   * Reading keeps the position alive.
+--   * At most one publication is read that is not part of the page: the first after it.
 local limit, positionTtl = tonumber(ARGV[1]), tonumber(ARGV[4])
 local since, isReverse, maxBytes = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[9])
 local known = { epoch = ARGV[6], offset = tonumber(ARGV[7]), at = tonumber(ARGV[8]) }
 local now = milliseconds()
 local state = position(KEYS[1], KEYS[2], ARGV[5], now, positionTtl, known)
--- Half the time is soon enough: most reads then write nothing.
-local life = lifetime(state.offset, positionTtl)
-if redis.call('PTTL', KEYS[1]) * 2 < life then redis.call('PEXPIRE', KEYS[1], life) end
+-- The expiry is renewed only after half of its time, so that most reads write nothing.
+local ttl = lifetime(state.offset, positionTtl)
+if redis.call('PTTL', KEYS[1]) * 2 < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
 
 local function at(entry)
   return tonumber(entry[2][4]) or 0
@@ -35,15 +39,15 @@ end
 
 if limit > 0 and known.epoch == state.epoch and known.offset > 0 and known.offset < state.offset then
   local entry = entryAt(known.offset)
-  if entry and at(entry) ~= known.at then renew(KEYS[1], state, ARGV[5]) end
+  if entry and at(entry) ~= known.at then renewEpoch(KEYS[1], state, ARGV[5]) end
 end
 
--- The stream as a whole expires `ttl` after the last publication, each entry on its own here.
+-- Redis expires the whole stream `ttl` after the last publication. Single entries expire here.
 local function isExpired(entry)
   return at(entry) + state.ttl <= now
 end
 
--- Drops what is before `first`. If bytes are counted, each is read once more to be counted out.
+-- Drops all entries before the offset `first`. If bytes are counted, each entry is read, and its bytes are subtracted.
 local function drop(first)
   if state.bytes then
     local from = '-'
@@ -59,7 +63,7 @@ local function drop(first)
   redis.call('XTRIM', KEYS[2], 'MINID', whole(first))
 end
 
--- Times go up with the offsets, so the first live entry after an expired one is found by halving.
+-- Times increase with the offsets, so a binary search finds the first entry that has not expired.
 local function firstLive(expired)
   local low, high = tonumber(string.match(expired[1], '^%d+')) + 1, state.offset + 1
   while low < high do
@@ -78,15 +82,16 @@ if from > to then isDone = true end
 from, to = whole(from), whole(to)
 if isReverse then from, to = to, from end
 
--- As many at a time as fit, however large they are: one first, since one may be larger than all may be together.
+-- Reads in batches that fit into the limit even if each entry has the largest size. The first batch is one entry, which
+-- may be larger than the limit.
 while not isDone do
-  local few = limit - #entries
+  local batch = limit - #entries
   if maxBytes > 0 then
     local fitting = math.floor((maxBytes - bytes) / math.max(1, state.largest or maxBytes))
-    few = math.min(few, #entries == 0 and 1 or math.max(1, fitting))
+    batch = math.min(batch, #entries == 0 and 1 or math.max(1, fitting))
   end
-  local found = redis.call(isReverse and 'XREVRANGE' or 'XRANGE', KEYS[2], from, to, 'COUNT', few)
-  isDone = #found < few
+  local found = redis.call(isReverse and 'XREVRANGE' or 'XRANGE', KEYS[2], from, to, 'COUNT', batch)
+  isDone = #found < batch
   if not isReverse and #entries == 0 and found[1] and isExpired(found[1]) then
     local first = firstLive(found[1])
     drop(first)

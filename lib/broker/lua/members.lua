@@ -1,11 +1,11 @@
--- Prelude of the presence and lease scripts: members of a sorted set whose score is the time (ms) they leave at. Its
--- member '' is none of them. Its score is the time of the last addition, below zero.
+-- Prelude of the presence and lease scripts: members of a sorted set. The score of a member is the time (ms) at which
+-- it expires. The entry '' is not a member: its score is the negative time of the last addition.
 local function milliseconds()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- This server's clock was set back. What each member had left of its time at the last addition, it has left now.
+-- This server's clock was set back. Each member gets the remaining time that it had at the last addition.
 local function shift(set, from, now)
   local members = redis.call('ZRANGEBYSCORE', set, '0', '+inf', 'WITHSCORES')
   for at = 1, #members, 2 do
@@ -14,27 +14,27 @@ local function shift(set, from, now)
   redis.call('ZADD', set, string.format('%.0f', -now), '')
 end
 
--- Removes who should have left from the set and from the hashes beside it. Returns the time, ms.
+-- Removes expired members from the set and from the given hashes. Returns this server's time, ms.
 local function purge(set, ...)
   local now = milliseconds()
   local last = redis.call('ZSCORE', set, '')
   if last and now < -last then shift(set, -last, now) end
-  local gone = redis.call('ZRANGEBYSCORE', set, '0', now)
+  local expired = redis.call('ZRANGEBYSCORE', set, '0', now)
   -- unpack() of thousands of values overflows Lua's stack.
-  for first = 1, #gone, 1000 do
-    local last = math.min(first + 999, #gone)
-    redis.call('ZREM', set, unpack(gone, first, last))
-    for _, hash in ipairs({ ... }) do redis.call('HDEL', hash, unpack(gone, first, last)) end
+  for first = 1, #expired, 1000 do
+    local last = math.min(first + 999, #expired)
+    redis.call('ZREM', set, unpack(expired, first, last))
+    for _, hash in ipairs({ ... }) do redis.call('HDEL', hash, unpack(expired, first, last)) end
   end
   return now
 end
 
--- Adds a member, or renews one.
-local function enter(set, member, now, ttl)
+-- Adds or renews a member.
+local function put(set, member, now, ttl)
   redis.call('ZADD', set, string.format('%.0f', now + ttl), member, string.format('%.0f', -now), '')
 end
 
--- Lets a key live until its last member has left.
-local function keep(key, ttl)
+-- Extends a key's expiry until its last member has expired.
+local function extend(key, ttl)
   if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, ttl) end
 end

@@ -1,9 +1,9 @@
--- Who is present in a channel. After members.lua.
+-- Lists the connections that are present in a channel. Needs members.lua before it.
 --
 -- KEYS     as in presence-add.lua
 --
--- Reply: { connections and users by turns, connections and infos by turns }
+-- Reply: { connection, user, connection, user…; and connection, info, connection, info… }
 --
--- Guarantees: nobody whose time is over.
+-- Guarantees: no expired connection is listed.
 purge(KEYS[1], KEYS[2], KEYS[3])
 return { redis.call('HGETALL', KEYS[2]), redis.call('HGETALL', KEYS[3]) }

@@ -1,10 +1,10 @@
--- How many are present in a channel. After members.lua.
+-- Counts the connections and users that are present in a channel. Needs members.lua before it.
 --
 -- KEYS     as in presence-add.lua
 --
--- Reply: { connections, distinct users }
+-- Reply: { number of connections, number of distinct users }
 --
--- Guarantees: nobody whose time is over is counted. Costs one look at every connection's user, and no info.
+-- Guarantees: no expired connection is counted. The script reads the user of every connection, but no info.
 purge(KEYS[1], KEYS[2], KEYS[3])
 local connections = redis.call('HVALS', KEYS[2])
 local seen, users = {}, 0

@@ -1,32 +1,36 @@
 -- Publishes messages to a channel, in their order and in one step: idempotency, epoch, offset, history, delivery.
--- After position.lua.
+-- Needs position.lua before it.
 --
 -- KEYS[1]  the channel's hash (position.lua)
--- KEYS[2]  the channel's stream; entry ids are <offset>-0, so that Redis takes no offset twice; fields d (data), a (when
---          it was added, ms), i (info, '' for none) and x (the connection that is not given it); the last ones if needed
--- KEYS[3]  hash: idempotency key to <when it is forgotten, ms>,<digest of the data>,<offset>,<epoch>
--- KEYS[4]  sorted set: idempotency key by when it is forgotten
+-- KEYS[2]  the channel's stream. Entry ids are <offset>-0, so that Redis refuses an offset that is used twice. Fields:
+--          d (data), a (ms when it was added), i (info, '' for none), x (the connection that does not receive it); i
+--          and x only if needed
+-- KEYS[3]  hash: idempotency key to <expiry, ms>,<digest of the data>,<offset>,<epoch>
+-- KEYS[4]  sorted set: idempotency keys, scored by their expiry, ms
 -- ARGV[1]  pub/sub channel
 -- ARGV[2]  PUBLISH, or SPUBLISH in a cluster
 -- ARGV[3]  history size; 0 for no history: no offset, no epoch, KEYS[1] and KEYS[2] untouched
 -- ARGV[4]  history ttl, ms
--- ARGV[5]  most bytes of data in the history; the newest publication stays, however large it is
+-- ARGV[5]  maximum bytes of data in the history; the newest publication is kept even if it alone is larger
 -- ARGV[6]  position ttl, ms
 -- ARGV[7]  fresh epoch
 -- ARGV[8]  epoch, ARGV[9] offset, ARGV[10] ms of a publication that the caller has seen (position.lua)
--- ARGV[11] the time by the publisher's clock, ms: for whoever measures the delivery
+-- ARGV[11] the time by the publisher's clock, ms; subscribers can measure the delivery time with it
 -- and for each message, from ARGV[12] on
---          data; info, '' for none; the id of the connection that is not given it, '' for none;
+--          data; info, '' for none; the id of the connection that does not receive it, '' for none;
 --          idempotency key, '' for none;
---          how long the key is remembered, ms, or -1 if `data` is a whole message of which nothing is kept
+--          ttl of the key, ms, or -1 if `data` is a complete message that is not stored
 --
--- Reply: for each message { 0 added | 1 duplicate | 2 conflict | 3 nobody knows, offset, epoch }
+-- Reply: for each message { 0 added | 1 duplicate | 2 conflict | 3 outcome unknown, offset, epoch }
 --
--- Guarantees: nothing is published that was not added (an error of XADD, out of memory for one, ends the script before
--- PUBLISH). A key adds once while it is remembered; if keys were deleted before their time, the epoch is a new one, and
--- the stream is deleted.
--- Offsets go up by one. The first write is one that a full server refuses, so a refused publish leaves nothing behind.
--- An error after a message was added ends nothing: the reply says that the outcome is unknown.
+-- Guarantees:
+--   * No message is published that was not added: an error of XADD (out of memory, for example) ends the script before
+--     PUBLISH.
+--   * A key adds one publication until it expires. If keys were deleted before they expired, there is a new epoch, and
+--     the stream is deleted.
+--   * Offsets increase by one.
+--   * The first write is one that a full server refuses, so a refused publish changes nothing.
+--   * An error after a message was added does not end the script: the reply says that the outcome is unknown.
 local size, ttl, maxBytes, positionTtl = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local UNLIMITED = '9007199254740991'
 local now = milliseconds()
@@ -36,46 +40,46 @@ if size > 0 then
   state = position(KEYS[1], KEYS[2], ARGV[7], now, positionTtl, known)
 end
 
--- A key that is missing before its time may have added a publication of this epoch, which a retry adds once more. The new
--- epoch begins without the stream: a publication that survived would be in it beside its retry.
+-- If a key was deleted before it expired, its publication may be in this epoch, and a retry adds it once more. So a new
+-- epoch begins without the stream. Otherwise the new epoch could contain both the publication and its retry.
 local function checkKeys()
   local count = redis.call('HLEN', KEYS[3])
-  local isWhole = redis.call('ZCARD', KEYS[4]) == count
-  local before = state and redis.call('HMGET', KEYS[1], 'keys', 'keysUntil')
-  local isMissing = before and before[1] and tonumber(before[2]) > now and tonumber(before[1]) ~= count
-  if state and (isMissing or not isWhole) then
+  local isComplete = redis.call('ZCARD', KEYS[4]) == count
+  local saved = state and redis.call('HMGET', KEYS[1], 'keys', 'keysUntil')
+  local isMissing = saved and saved[1] and tonumber(saved[2]) > now and tonumber(saved[1]) ~= count
+  if state and (isMissing or not isComplete) then
     state.isEmpty = true
-    renew(KEYS[1], state, ARGV[7])
-    redis.call('HSET', KEYS[1], 'keys', isWhole and count or 0)
+    renewEpoch(KEYS[1], state, ARGV[7])
+    redis.call('HSET', KEYS[1], 'keys', isComplete and count or 0)
     redis.call('DEL', KEYS[2])
   end
-  if not isWhole then redis.call('DEL', KEYS[3], KEYS[4]) end
+  if not isComplete then redis.call('DEL', KEYS[3], KEYS[4]) end
 end
 
--- What was answered to a key: its parts, if it is still remembered.
+-- The stored answer to a key, unless the key has expired.
 local function recall(key)
-  local before = redis.call('HGET', KEYS[3], key)
-  local expiry, digest, offset, epoch = string.match(before or '', '^(%d+),(%x+),(%d+),(.*)$')
+  local stored = redis.call('HGET', KEYS[3], key)
+  local expiry, digest, offset, epoch = string.match(stored or '', '^(%d+),(%x+),(%d+),(.*)$')
   if expiry and tonumber(expiry) > now then return { digest = digest, offset = tonumber(offset), epoch = epoch } end
 end
 
--- Adds one key and forgets four at most, so those whose time is over do not pile up.
-local function remember(key, life, digest, offset, epoch)
-  local over = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now), 'LIMIT', 0, 4)
-  if #over > 0 then
-    redis.call('HDEL', KEYS[3], unpack(over))
-    redis.call('ZREM', KEYS[4], unpack(over))
+-- Adds one key and deletes up to four expired keys, so that expired keys do not accumulate.
+local function remember(key, keyTtl, digest, offset, epoch)
+  local expired = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', whole(now), 'LIMIT', 0, 4)
+  if #expired > 0 then
+    redis.call('HDEL', KEYS[3], unpack(expired))
+    redis.call('ZREM', KEYS[4], unpack(expired))
   end
-  redis.call('HSET', KEYS[3], key, whole(now + life) .. ',' .. digest .. ',' .. whole(offset) .. ',' .. epoch)
-  redis.call('ZADD', KEYS[4], whole(now + life), key)
-  if redis.call('PTTL', KEYS[3]) < life then redis.call('PEXPIRE', KEYS[3], life) end
-  if redis.call('PTTL', KEYS[4]) < life then redis.call('PEXPIRE', KEYS[4], life) end
+  redis.call('HSET', KEYS[3], key, whole(now + keyTtl) .. ',' .. digest .. ',' .. whole(offset) .. ',' .. epoch)
+  redis.call('ZADD', KEYS[4], whole(now + keyTtl), key)
+  if redis.call('PTTL', KEYS[3]) < keyTtl then redis.call('PEXPIRE', KEYS[3], keyTtl) end
+  if redis.call('PTTL', KEYS[4]) < keyTtl then redis.call('PEXPIRE', KEYS[4], keyTtl) end
   if not state then return end
   local last = redis.call('ZRANGE', KEYS[4], -1, -1, 'WITHSCORES')
   redis.call('HSET', KEYS[1], 'keys', redis.call('HLEN', KEYS[3]), 'keysUntil', whole(tonumber(last[2])))
 end
 
--- `call` is redis.call or redis.pcall. While bytes are counted, only `trim` drops publications.
+-- `call` is redis.call or redis.pcall. If bytes are counted, only `trim` drops publications.
 local function append(call, data, info, except)
   local id = whole(state.offset + 1) .. '-0'
   local limit = state.bytes and UNLIMITED or size
@@ -86,14 +90,15 @@ local function append(call, data, info, except)
 end
 
 -- Adds a publication, or ends the script with Redis's error. If the stream is ahead of the counter, the counter was
--- set back: it goes on after the stream, under a new epoch.
+-- set back: it continues after the stream's newest entry, under a new epoch.
 local function add(data, info, except)
   local result = append(redis.pcall, data, info, except)
   if type(result) == 'table' and result.err then
-    local newest = string.find(result.err, 'equal or smaller') and redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+    local isBehind = string.find(result.err, 'equal or smaller')
+    local newest = isBehind and redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
     if newest then
       state.offset = tonumber(string.match(newest[1], '^%d+'))
-      if state.epoch ~= ARGV[7] then renew(KEYS[1], state, ARGV[7]) end
+      if state.epoch ~= ARGV[7] then renewEpoch(KEYS[1], state, ARGV[7]) end
     end
     append(redis.call, data, info, except)
   end
@@ -114,7 +119,7 @@ local function count()
   return bytes
 end
 
--- Drops the oldest until the history is within its bounds. Each is read once, when it is dropped.
+-- Drops the oldest publications until the history is within its bounds. Each is read once, when it is dropped.
 local function trim()
   local left, from, first = redis.call('XLEN', KEYS[2]), '-', nil
   while left > 1 and (left > size or state.bytes > maxBytes) do
@@ -127,7 +132,8 @@ local function trim()
   if first then redis.call('XTRIM', KEYS[2], 'MINID', whole(first)) end
 end
 
--- Bytes are counted from when so many publications of the largest size could be too many: in most channels never.
+-- Counting bytes begins when `size` publications of the largest size would exceed `maxBytes`. In most channels it never
+-- begins.
 local function save()
   if not state.bytes and state.largest * size > maxBytes then state.bytes = count() end
   if state.bytes then
@@ -142,7 +148,7 @@ local function save()
   redis.call('PEXPIRE', KEYS[1], positionTtl)
 end
 
--- The form is described in envelope.ts.
+-- envelope.ts describes the format.
 local function message(data, info, except, previous)
   local offset = state and whole(state.offset) .. '-' .. whole(now) .. '-' .. whole(previous) or '0'
   local epoch = state and state.epoch or ''
@@ -154,25 +160,25 @@ end
 local isOnce = false
 for first = 12, #ARGV, 5 do isOnce = isOnce or ARGV[first + 3] ~= '' end
 if isOnce then checkKeys() end
--- An empty stream begins to be counted anew.
+-- In an empty stream, sizes are counted from zero.
 if state and state.isEmpty then
   if state.bytes then redis.call('HDEL', KEYS[1], 'bytes') end
   state.largest, state.bytes = 0, nil
 end
 
 local replies, messages, added = {}, {}, {}
-local isSound = true
+local isOk = true
 for first = 12, #ARGV, 5 do
-  local data, info, except, key, life = unpack(ARGV, first, first + 4)
-  life = tonumber(life)
+  local data, info, except, key, keyTtl = unpack(ARGV, first, first + 4)
+  keyTtl = tonumber(keyTtl)
   local digest = key ~= '' and redis.sha1hex(data)
-  local before = digest and recall(key)
+  local stored = digest and recall(key)
   local reply = { 0, 0, '' }
-  if before then
-    reply = before.digest == digest and { 1, before.offset, before.epoch } or { 2, 0, '' }
+  if stored then
+    reply = stored.digest == digest and { 1, stored.offset, stored.epoch } or { 2, 0, '' }
   else
     local isFirst = #added == 0
-    if life < 0 then
+    if keyTtl < 0 then
       messages[#messages + 1] = data
     elseif state then
       local previous = isFirst and state.at or now
@@ -184,17 +190,17 @@ for first = 12, #ARGV, 5 do
     end
     added[#added + 1] = reply
     if digest and isFirst and not state then
-      remember(key, life, digest, 0, '')
+      remember(key, keyTtl, digest, 0, '')
     elseif digest then
-      isSound = pcall(remember, key, life, digest, reply[2], reply[3]) and isSound
+      isOk = pcall(remember, key, keyTtl, digest, reply[2], reply[3]) and isOk
     end
   end
   replies[#replies + 1] = reply
 end
 
-if state and #added > 0 then isSound = pcall(save) and isSound end
+if state and #added > 0 then isOk = pcall(save) and isOk end
 for at = 1, #messages do
-  if isSound then isSound = pcall(redis.call, ARGV[2], ARGV[1], messages[at]) end
-  if not isSound then added[at][1] = 3 end
+  if isOk then isOk = pcall(redis.call, ARGV[2], ARGV[1], messages[at]) end
+  if not isOk then added[at][1] = 3 end
 end
 return replies

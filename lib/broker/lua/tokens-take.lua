@@ -1,18 +1,18 @@
--- Takes tokens from a bucket that fills with time. After members.lua, for the clock.
+-- Takes tokens from a token bucket. Needs members.lua before it, for the clock.
 --
 -- KEYS[1]  hash: tokens (with a fraction), at (ms)
--- ARGV[1]  how many are wanted
+-- ARGV[1]  number of wanted tokens
 -- ARGV[2]  tokens a second
--- ARGV[3]  how many the bucket holds
+-- ARGV[3]  maximum number of tokens in the bucket
 --
--- Reply: { granted, ms until the next token, 0 where all were granted }
+-- Reply: { number of granted tokens, ms until the next token (0 if all were granted) }
 --
--- Guarantees: over any time t no more than burst + rate * t are granted. A full bucket's key is gone.
+-- Guarantees: in any time t, at most burst + rate * t tokens are granted. The key of a full bucket expires.
 local wanted, rate, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = milliseconds()
 local found = redis.call('HMGET', KEYS[1], 'tokens', 'at')
 local tokens = burst
--- A clock that went back adds nothing.
+-- If the clock was set back, no tokens are added.
 if found[1] then tokens = math.min(burst, tonumber(found[1]) + math.max(0, now - tonumber(found[2])) * rate / 1000) end
 local granted = math.min(wanted, math.floor(tokens))
 tokens = tokens - granted
