@@ -1,43 +1,43 @@
 import type { Position } from '../protocol/position.ts'
 
 /**
- * The broker contract: what carries a publication from the node that publishes to every node with a subscriber.
+ * The broker contract. A broker carries publications from the node that publishes to every node with a subscriber.
  *
- * Two implementations keep it, `MemoryBroker` (one process) and `RedisBroker`, and one suite
- * (`test/broker/contract.ts`) runs over both. What a broker promises, per channel and epoch:
+ * There are two implementations, `MemoryBroker` (one process) and `RedisBroker`. One test suite
+ * (`test/broker/contract.ts`) runs over both. A broker promises, per channel and epoch:
  *
  * - **Order.** Publications reach `listener.publication` in the order of their offsets. A broker may lose or repeat
- *   one (a dropped connection to Redis does); it never reorders. Whoever listens checks `offset === last + 1`.
- * - **Order of the calls.** What one node publishes to one channel is added in the order in which it called `publish`,
- *   whether it waits for the answers or not.
+ *   a publication (for example, when the connection to Redis drops), but it never reorders them. The listener checks
+ *   `offset === last + 1`.
+ * - **Order of the calls.** If one node publishes several times to one channel, the publications are added in the order
+ *   of the calls to `publish`. The node does not have to wait for the answers.
  * - **Offsets.** With a `history` policy, offsets are 1, 2, 3… per channel and epoch. Without one, `offset` is 0 and
  *   `epoch` is `''`: such a publication is delivered at most once and can't be recovered.
- * - **Epochs.** A history that was lost, trimmed of its counter or rolled back gets a new epoch. The same epoch and
- *   offset never name two payloads. A new epoch may keep the publications that survived, with their offsets, and go on
- *   from there: compare the epoch first, and don't expect its first offset to be 1.
- * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication; the second answers
- *   with the first's position and `duplicate: true`. With other data the second rejects with `FST_RT_CONFLICT`. The
- *   key belongs to the channel: whoever wants it to belong to a user puts the user into it. If keys are lost before
- *   their time, a retry adds a second publication, but never to the same epoch: the new epoch begins with no history.
+ * - **Epochs.** If a history is lost, loses its counter or is rolled back, it gets a new epoch. The same epoch and
+ *   offset never name two payloads. A new epoch may keep the publications that survived, with their offsets, and
+ *   continue from there: compare the epoch first, and don't expect its first offset to be 1.
+ * - **Idempotency.** Two publishes with one `idempotencyKey` on one channel add one publication. The second resolves
+ *   with the position of the first and `duplicate: true`. If its data differs, it rejects with `FST_RT_CONFLICT`. The
+ *   key belongs to the channel. To make it belong to a user, put the user into the key. If keys are lost before they
+ *   expire, a retry adds a second publication, but never to the same epoch: the new epoch begins with no history.
  *
- * The caller, in turn, subscribes a channel once (it counts its own local subscribers), passes names that
- * `assertChannelName` accepted, and hands over `data` that is one valid JSON text in UTF-8
- * without a line feed.
+ * The caller promises three things. It subscribes a channel once (it counts its own local subscribers). It passes names
+ * that `assertChannelName` accepted. Its `data` is one valid JSON text in UTF-8 without a line feed.
  *
- * Every method rejects with a coded error (`FST_RT_UNAVAILABLE` where the broker can't be reached,
- * `FST_RT_UNKNOWN_OUTCOME` where a publish may or may not have happened) and never throws synchronously.
+ * Every method rejects with a coded error and never throws synchronously: `FST_RT_UNAVAILABLE` if the broker can't be
+ * reached, `FST_RT_UNKNOWN_OUTCOME` if a publish may or may not have happened.
  */
 
-/** How much of a channel is kept. If one of the bounds is passed, the oldest publications go first. */
+/** How much of a channel is kept. If one of the bounds is exceeded, the oldest publications are dropped first. */
 export interface HistoryPolicy {
   /** Publications, 1 to 100,000. */
   readonly size: number
   /** Milliseconds that a publication is kept, 1,000 to 2,592,000,000. */
   readonly ttl: number
   /**
-   * Bytes of `data` that are kept together, 1,024 to 1,073,741,824. The newest publication is kept even if it alone is
-   * larger. A broker that gets a policy without it keeps any number of bytes: the default is filled in for what an
-   * application declares.
+   * Maximum bytes of `data` that are kept in all, 1,024 to 1,073,741,824. The newest publication is kept even if it
+   * alone is larger. A broker that gets a policy without `maxBytes` keeps any number of bytes: the default is only
+   * filled in for a policy that an application declares.
    * @default 8388608
    */
   readonly maxBytes?: number
@@ -47,17 +47,17 @@ export interface HistoryPolicy {
 export interface Publication extends Position {
   /** The payload: one JSON text in UTF-8, passed through byte for byte. */
   readonly data: Buffer
-  /** Who published it (JSON text), for publications of a channel client. */
+  /** Describes the publisher (JSON text), for publications of a channel client. */
   readonly info?: Buffer
-  /** The id of the connection that is not given it. Its offset counts for that connection too. */
+  /** The id of the connection that does not receive the publication. The offset counts for that connection too. */
   readonly except?: string
-  /** When it was published, in milliseconds since 1970 by the publisher's clock; not on what is read from history. */
+  /** Time of the publish, in milliseconds since 1970 by the publisher's clock. Not set if it was read from history. */
   readonly time?: number
-  /** Milliseconds since it was added, by the broker's own clock; only on what `history` was asked to give with ages. */
+  /** Milliseconds since it was added, by the broker's own clock. Only set by `history` with the option `ages`. */
   readonly age?: number
 }
 
-/** What a broker carries beside publications: who came and who went. Never in history, never with an offset. */
+/** A client has joined or left a channel. Such an event is never in history and never has an offset. */
 export type PresenceEventKind = 'join' | 'leave'
 
 export interface BrokerPublishOptions {
@@ -65,32 +65,32 @@ export interface BrokerPublishOptions {
   readonly history?: HistoryPolicy
   /** 1 to 255 bytes. Remembered for `idempotencyTtl`. */
   readonly idempotencyKey?: string
-  /** Milliseconds; 300,000 unless told. */
+  /** Milliseconds. @default 300_000 */
   readonly idempotencyTtl?: number
   /** JSON text that describes the publisher. */
   readonly info?: Buffer
-  /** The id of a connection that is not given the publication; 1 to 64 letters, digits, `_` and `-`. */
+  /** The id of a connection that does not receive the publication: 1 to 64 letters, digits, `_` and `-`. */
   readonly except?: string
 }
 
 export interface Published extends Position {
-  /** True where the idempotency key had been seen: nothing was added. */
+  /** True if the idempotency key was already used: nothing was added. */
   readonly duplicate: boolean
 }
 
 export interface HistoryQuery {
   /**
-   * Only publications after this one (before it, with `reverse`). The epoch is the caller's to compare. There is
-   * nothing after an offset that is none (negative, broken, beyond 2⁵³) or lies in the future.
+   * Only publications after this position (before it, with `reverse`). The caller compares the epoch. The page is empty
+   * if the offset is not valid (negative, not whole, beyond 2⁵³) or in the future.
    */
   readonly since?: Position
-  /** At most this many; 0 asks for the position alone. */
+  /** Maximum number of publications. 0 asks for the position alone. */
   readonly limit: number
-  /** At most this many bytes of data together, or one publication that is larger. None: no limit. */
+  /** Maximum bytes of data in all, or one publication that is larger. Undefined: no limit. */
   readonly maxBytes?: number
   /** Newest first. */
   readonly reverse?: boolean
-  /** Say how old each publication is. */
+  /** Give the `age` of each publication. */
   readonly ages?: boolean
 }
 
@@ -108,21 +108,21 @@ export interface PresenceEntry {
   readonly info: Buffer
 }
 
-/** What the broker tells its node. Called synchronously, in order; the node guards these, they don't throw. */
+/** Events that the broker reports to its node. Called synchronously, in order. The node makes sure they don't throw. */
 export interface BrokerListener {
   publication(channel: string, publication: Publication): void
   presence(channel: string, kind: PresenceEventKind, info: Buffer): void
   /** A message of the channel could not be read: another version or another program sent it. */
   dropped(channel: string): void
   /**
-   * The broker can be used, or can't. `cause` is safe to log. Called once per change: with true before `start`
-   * resolves, with false before that only where the first attempt failed; not by `close`.
+   * The broker has become usable or unusable. `cause` is safe to log. Called once per change, with true before `start`
+   * resolves. Before that it is called with false only if the first attempt failed. `close` does not call it.
    */
   state(up: boolean, cause?: Error): void
   /**
-   * A part of the broker, by its name, can be used again, or can't: publishes to the channels that it carries reject
-   * with `FST_RT_UNAVAILABLE`, and those of the others go on. `cause` is safe to log. Called once per change, by a
-   * broker that has more than one.
+   * One shard of the broker has become usable or unusable. While it is unusable, publishes to its channels reject with
+   * `FST_RT_UNAVAILABLE`; channels of other shards are not affected. `cause` is safe to log. Called once per change, by
+   * a broker that has more than one shard.
    */
   shard?(name: string, up: boolean, cause?: Error): void
   /** Publications of these channels may have been missed: compare positions with `history(channel, { limit: 0 })`. */
@@ -130,42 +130,42 @@ export interface BrokerListener {
 }
 
 export interface Broker {
-  /** Connects. Resolves once usable, or rejects with a coded error where it can never be (credentials, ACL). */
+  /** Connects. Resolves once usable. Rejects with a coded error if it can never become usable (credentials, ACL). */
   start(listener: BrokerListener): Promise<void>
   /** Usable at this moment. */
   readonly up: boolean
-  /** Its parts by their names (`127.0.0.1:6379`), and whether each is usable; empty for a broker of one part. */
+  /** Its shards by their names (`127.0.0.1:6379`), and whether each is usable. Empty for a broker with one shard. */
   readonly shards: ReadonlyMap<string, boolean>
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): Promise<void>
   publish(channel: string, data: Buffer, options?: BrokerPublishOptions): Promise<Published>
   history(channel: string, query: HistoryQuery): Promise<HistoryPage>
   /**
-   * Deletes the channel's history: it goes on at offset 0 of a new epoch. Every node with a subscriber is told to audit
-   * it. Idempotency keys stay remembered.
+   * Deletes the channel's history. The channel continues at offset 0 of a new epoch. Every node with a subscriber is
+   * asked to audit the channel. Idempotency keys stay remembered.
    */
   removeHistory(channel: string): Promise<void>
   publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void>
-  /** Adds or refreshes an entry, which is gone `ttl` milliseconds after its last refresh. */
+  /** Adds or refreshes an entry. It expires `ttl` milliseconds after its last refresh. */
   addPresence(channel: string, entry: PresenceEntry, ttl: number): Promise<void>
   removePresence(channel: string, connection: string): Promise<void>
   presence(channel: string): Promise<readonly PresenceEntry[]>
   presenceStats(channel: string): Promise<{ connections: number; users: number }>
   /**
-   * Takes one of `limit` places named `key` (a user's connections) for `holder`, for `ttl` milliseconds unless
-   * renewed by the same call. False: all are taken.
+   * Takes one of the `limit` places of `key` (a user's connections) for `holder`. The place is released after `ttl`
+   * milliseconds, unless the same call renews it. Resolves with false if all places are taken.
    */
   acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean>
   releaseLease(key: string, holder: string): Promise<void>
   /**
-   * Takes up to `wanted` tokens from a cluster-wide bucket that gets `rate` a second and holds `burst`; says how many
-   * were granted, and when the next can be had (milliseconds; 0 where all were granted).
+   * Takes up to `wanted` tokens from a cluster-wide bucket that gets `rate` tokens a second and holds `burst`. Resolves
+   * with the number of tokens granted, and with the milliseconds until the next token (0 if all were granted).
    */
   takeTokens(
     key: string,
     wanted: number,
     bucket: { rate: number; burst: number }
   ): Promise<{ granted: number; retryAfter: number }>
-  /** Releases what it holds; ends in bounded time whatever state the other side is in. */
+  /** Releases all resources. Finishes in bounded time, even if the other side does not answer. */
   close(): Promise<void>
 }

@@ -10,19 +10,19 @@ const BOUNDS: Readonly<Record<keyof HistoryPolicy, Bounds>> = {
 const NAMES = Object.keys(BOUNDS) as (keyof HistoryPolicy)[]
 
 /**
- * How to mend what says how much of a channel is kept; undefined where nothing is wrong. A broker would take it as it
- * is: without `ttl` Redis deletes the stream with the publication that it has just taken.
+ * Returns how to fix a history policy, or undefined if it is valid. A broker does not check it: without `ttl`, Redis
+ * deletes the stream with the publication that was just added.
  */
 export function historyFault(history: unknown): string | undefined {
   if (typeof history !== 'object' || history === null) return 'make history an object with size and ttl'
-  const stray = Object.keys(history).find((name) => !Object.hasOwn(BOUNDS, name))
-  if (stray !== undefined) return `there is no history.${stray}; ${NAMES.join(', ')} are`
+  const unknownName = Object.keys(history).find((name) => !Object.hasOwn(BOUNDS, name))
+  if (unknownName !== undefined) return `there is no history.${unknownName}; ${NAMES.join(', ')} are`
   const policy = completeHistory(history as HistoryPolicy)
   const faults = NAMES.map((name) => boundsFault(`history.${name}`, policy[name], BOUNDS[name]))
   return faults.find((fault) => fault !== undefined)
 }
 
-/** What an application says of a channel's history, with the default for what it left out. */
+/** The history policy that an application declares, with the default for the bytes if it gives none. */
 export function completeHistory(history: HistoryPolicy): Required<HistoryPolicy> {
   const { size, ttl, maxBytes = DEFAULT_BYTES } = history
   return { size, ttl, maxBytes }

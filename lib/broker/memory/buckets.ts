@@ -4,7 +4,7 @@ interface Bucket {
   fullAt: number
 }
 
-/** Token buckets by key. A bucket that is full again is as good as none and is dropped. */
+/** Token buckets by key. A full bucket is the same as no bucket, so it is dropped. */
 export class MemoryBuckets {
   readonly #buckets = new Map<string, Bucket>()
 
@@ -12,7 +12,7 @@ export class MemoryBuckets {
     return this.#buckets.size
   }
 
-  /** Times in milliseconds, `rate` in tokens a second. `retryAfter` is 0 where all that was wanted was granted. */
+  /** Times are in milliseconds, `rate` in tokens a second. `retryAfter` is 0 if all wanted tokens were granted. */
   take(
     key: string,
     wanted: number,

@@ -16,28 +16,33 @@ interface Stream {
   touchedAt: number
 }
 
-// Milliseconds. Whoever may ask for a position can make as many as there are names: they don't stay for long.
+// Milliseconds. A client that may ask for positions can create any number of them, one for each channel name. So
+// positions without a publication are dropped soon.
 const UNUSED_TTL = 600_000
-// Bytes that Node takes for a publication and for a counter beside their texts, as measured on Node 20.
+// Bytes that Node takes for a publication and for a counter in addition to their texts, as measured on Node 20.
 const PUBLICATION_COST = 512
 const COUNTER_COST = 384
 
 /**
- * The histories of a `MemoryBroker`: per channel the newest publications and the counter that numbers them.
+ * The histories of a `MemoryBroker`: per channel, the newest publications and the counter that numbers them.
  *
- * The counter outlives its publications by `positionTtl` milliseconds, so that a subscriber of a quiet channel keeps
- * its position; where nothing was ever published, by ten minutes at most. Once it is dropped, the channel starts again
- * with a new epoch.
+ * A counter without publications is dropped `positionTtl` milliseconds after its last use, so that a subscriber of a
+ * quiet channel keeps its position. If nothing was ever published, it is dropped after ten minutes at most. Afterwards
+ * the channel starts again with a new epoch.
  */
 export class MemoryHistory {
-  /** All channels that have a counter, and those of them that hold publications; the least recently used first. */
+  /** All channels that have a counter, the least recently used first. */
   readonly #streams = new Map<string, Stream>()
-  readonly #filled = new Map<string, Stream>()
+  /** The channels among them that hold publications, also the least recently used first. */
+  readonly #nonEmpty = new Map<string, Stream>()
   readonly #positionTtl: number
   readonly #newEpoch: () => string
   #bytes = 0
   #sweeping: IterableIterator<[string, Stream]> | undefined
-  /** Channels that the sweep has yet to look at before it begins again: those in use move to the end. */
+  /**
+   * Number of channels that this round of the sweep still visits. Without this count a round might never end, because a
+   * channel that is used moves to the end.
+   */
   #unswept = 0
 
   constructor(positionTtl: number, newEpoch: () => string) {
@@ -45,12 +50,12 @@ export class MemoryHistory {
     this.#newEpoch = newEpoch
   }
 
-  /** How many channels have a counter. */
+  /** Number of channels that have a counter. */
   get size(): number {
     return this.#streams.size
   }
 
-  /** Bytes of memory that all of it takes, as far as that can be counted. */
+  /** Estimated bytes of memory that all counters and publications take. */
   get bytes(): number {
     return this.#bytes
   }
@@ -63,15 +68,15 @@ export class MemoryHistory {
     now: number
   ): Publication {
     const stream = this.#use(channel, now)
-    const kept = { offset: ++stream.offset, epoch: stream.epoch, data: owned(data), info: info && owned(info) }
+    const kept = { offset: ++stream.offset, epoch: stream.epoch, data: unpooled(data), info: info && unpooled(info) }
     const publication = except === undefined ? kept : { ...kept, except }
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
     stream.dataBytes += data.length
     this.#bytes += costOf(publication)
     this.#dropOld(channel, stream, now, policy.size, policy.maxBytes)
-    this.#filled.delete(channel)
-    this.#filled.set(channel, stream)
+    this.#nonEmpty.delete(channel)
+    this.#nonEmpty.set(channel, stream)
     return publication
   }
 
@@ -82,12 +87,12 @@ export class MemoryHistory {
   ): HistoryPage {
     const stream = this.#use(channel, now)
     this.#dropOld(channel, stream, now)
-    if (this.#filled.delete(channel)) this.#filled.set(channel, stream)
+    if (this.#nonEmpty.delete(channel)) this.#nonEmpty.set(channel, stream)
     const position = { offset: stream.offset, epoch: stream.epoch }
     const { entries } = stream
     const [oldest] = entries
     if (limit <= 0 || !oldest || (since && !isOffset(since.offset))) return { publications: [], position }
-    // Offsets are contiguous, so an offset is a place in the array.
+    // Offsets are contiguous, so an offset gives an index of the array.
     const first = oldest.publication.offset
     const before = reverse && since ? clamp(since.offset - first, entries.length) : entries.length
     const after = !reverse && since ? clamp(since.offset + 1 - first, entries.length) : 0
@@ -95,7 +100,7 @@ export class MemoryHistory {
       ? entries.slice(Math.max(0, before - limit), before).reverse()
       : entries.slice(after, after + limit)
     const publications = found.map(({ publication, at }) => (ages ? { ...publication, age: now - at } : publication))
-    return { publications: maxBytes === undefined ? publications : firstOf(publications, maxBytes), position }
+    return { publications: maxBytes === undefined ? publications : limitBytes(publications, maxBytes), position }
   }
 
   remove(channel: string): void {
@@ -104,29 +109,29 @@ export class MemoryHistory {
   }
 
   /**
-   * Makes room until all of it takes so many bytes at most. The least recently used channels give first, each its
-   * oldest publications: their counters stay, so whoever asks for what is gone learns that it is. Only if there are no
-   * publications left at all, counters go too, but for those of channels that `isHeld` names.
+   * Frees memory until at most `limit` bytes are taken. The oldest publications of the least recently used channels are
+   * dropped first. Their counters stay, so that a client that asks for a dropped publication learns that it is lost.
+   * Only if there are no publications left, counters are dropped too, except those of subscribed channels.
    */
-  trim(limit: number, isHeld: (channel: string) => boolean): void {
-    for (const [channel, stream] of this.#filled) {
+  trim(limit: number, isSubscribed: (channel: string) => boolean): void {
+    for (const [channel, stream] of this.#nonEmpty) {
       if (this.#bytes <= limit) return
-      this.#drop(channel, stream, countFor(stream, this.#bytes - limit))
+      this.#drop(channel, stream, countToFree(stream, this.#bytes - limit))
     }
     let left = this.#streams.size
     for (const [channel, stream] of this.#streams) {
       if (this.#bytes <= limit || left-- === 0) return
-      if (!isHeld(channel)) this.#forget(channel, stream)
+      if (!isSubscribed(channel)) this.#forget(channel, stream)
       else {
-        // It is in use, if not by a call.
+        // A subscribed channel counts as recently used.
         this.#streams.delete(channel)
         this.#streams.set(channel, stream)
       }
     }
   }
 
-  /** Looks at up to `budget` channels, going on where the last call stopped; channels that `isHeld` names stay. */
-  sweep(now: number, budget: number, isHeld: (channel: string) => boolean): void {
+  /** Visits up to `budget` channels, from where the last call stopped. Subscribed channels keep their counters. */
+  sweep(now: number, budget: number, isSubscribed: (channel: string) => boolean): void {
     if (this.#sweeping === undefined) {
       this.#sweeping = this.#streams.entries()
       this.#unswept = this.#streams.size
@@ -139,11 +144,11 @@ export class MemoryHistory {
       }
       const [channel, stream] = next.value
       this.#dropOld(channel, stream, now)
-      if (this.#isOver(stream, now) && !isHeld(channel)) this.#forget(channel, stream)
+      if (this.#isExpired(stream, now) && !isSubscribed(channel)) this.#forget(channel, stream)
     }
   }
 
-  /** The channel's stream, which is the most recently used from here on. */
+  /** Returns the channel's stream, and makes it the most recently used one. */
   #use(channel: string, now: number): Stream {
     let stream = this.#streams.get(channel)
     if (stream === undefined) {
@@ -162,7 +167,7 @@ export class MemoryHistory {
     this.#bytes -= counterCost(channel)
   }
 
-  #isOver(stream: Stream, now: number): boolean {
+  #isExpired(stream: Stream, now: number): boolean {
     const ttl = stream.offset === 0 ? Math.min(this.#positionTtl, UNUSED_TTL) : this.#positionTtl
     return stream.entries.length === 0 && stream.touchedAt + ttl <= now
   }
@@ -186,19 +191,19 @@ export class MemoryHistory {
     this.#drop(channel, stream, count)
   }
 
-  /** Drops the oldest publications of a channel, so many of them. */
+  /** Drops the `count` oldest publications of a channel. */
   #drop(channel: string, stream: Stream, count: number): void {
     if (count === 0) return
     for (const { publication } of stream.entries.splice(0, count)) {
       stream.dataBytes -= publication.data.length
       this.#bytes -= costOf(publication)
     }
-    if (stream.entries.length === 0) this.#filled.delete(channel)
+    if (stream.entries.length === 0) this.#nonEmpty.delete(channel)
   }
 }
 
-/** A small buffer is a part of Node's pool, and a publication that is kept would keep the whole of it. */
-function owned(data: Buffer): Buffer {
+/** A buffer with its own memory. A small buffer is a slice of Node's pool, and would keep the whole pool in memory. */
+function unpooled(data: Buffer): Buffer {
   if (data.length === data.buffer.byteLength) return data
   const copy = Buffer.allocUnsafeSlow(data.length)
   data.copy(copy)
@@ -213,8 +218,8 @@ function counterCost(channel: string): number {
   return COUNTER_COST + 2 * channel.length
 }
 
-/** How many of a channel's oldest publications take so many bytes. */
-function countFor({ entries }: Stream, bytes: number): number {
+/** The number of oldest publications to drop so that at least `bytes` are freed. */
+function countToFree({ entries }: Stream, bytes: number): number {
   let excess = bytes
   const end = entries.findIndex(({ publication }) => {
     const isEnough = excess <= 0
@@ -224,8 +229,8 @@ function countFor({ entries }: Stream, bytes: number): number {
   return end < 0 ? entries.length : end
 }
 
-/** The first publications, with so many bytes of data together; one at least. */
-function firstOf(publications: readonly Publication[], maxBytes: number): readonly Publication[] {
+/** The first publications, with at most `maxBytes` of data in all; at least one publication. */
+function limitBytes(publications: readonly Publication[], maxBytes: number): readonly Publication[] {
   let bytes = 0
   const end = publications.findIndex(({ data }, at) => {
     bytes += data.length
@@ -234,6 +239,6 @@ function firstOf(publications: readonly Publication[], maxBytes: number): readon
   return end < 0 ? publications : publications.slice(0, end)
 }
 
-function clamp(place: number, length: number): number {
-  return Math.min(Math.max(place, 0), length)
+function clamp(index: number, length: number): number {
+  return Math.min(Math.max(index, 0), length)
 }

@@ -8,14 +8,15 @@ interface Remembered {
   readonly expiresAt: number
 }
 
-// Bytes that Node takes for an answer beside its key, as measured on Node 20.
+// Bytes that Node takes for an answer in addition to its key, as measured on Node 20.
 const ANSWER_COST = 400
-// Answers whose time is over that make room for a new one: more than one, so that there are soon none.
+// Maximum number of expired answers that one publish drops. More than one, so that expired answers do not accumulate.
 const DROPPED_AT_ONCE = 4
 
 /**
- * What a `MemoryBroker` answered to publishes with an idempotency key. None is forgotten before its time: it would be
- * published a second time. Who publishes looks at `bytes` first, and refuses where there is no room for another.
+ * The answers of a `MemoryBroker` to publishes with an idempotency key. No answer is dropped before it expires, because
+ * a retry would then be published a second time. The broker checks `bytes` before it publishes, and refuses the publish
+ * if there is no room for another answer.
  */
 export class MemoryIdempotency {
   readonly #answers = new Map<string, Remembered>()
@@ -25,51 +26,51 @@ export class MemoryIdempotency {
     return this.#answers.size
   }
 
-  /** Bytes of memory that the answers take, as far as that can be counted. */
+  /** Estimated bytes of memory that the answers take. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** The answer given before, as a duplicate. Throws `ConflictError` where the key came with other data. */
+  /** The previous answer, marked as a duplicate. Throws `ConflictError` if the key was used with other data. */
   recall(channel: string, key: string, data: Buffer, now: number): Published | undefined {
-    const found = this.#answers.get(place(channel, key))
+    const found = this.#answers.get(storageKey(channel, key))
     if (!found || found.expiresAt <= now) return undefined
     if (found.digest !== digestOf(data)) throw new ConflictError()
     return { ...found.result, duplicate: true }
   }
 
   remember(channel: string, key: string, data: Buffer, result: Published, expiresAt: number): void {
-    const at = place(channel, key)
-    this.#forget(at)
-    this.#answers.set(at, { digest: digestOf(data), result, expiresAt })
-    this.#bytes += costOf(at)
+    const stored = storageKey(channel, key)
+    this.#forget(stored)
+    this.#answers.set(stored, { digest: digestOf(data), result, expiresAt })
+    this.#bytes += costOf(stored)
   }
 
-  /** Drops the oldest answers whose time is over: a few, at each publish. */
+  /** Drops a few of the oldest answers, if they have expired. Called at each publish. */
   makeRoom(now: number): void {
     this.sweep(now, DROPPED_AT_ONCE)
   }
 
-  /** Looks at the `budget` oldest answers. */
+  /** Checks the `budget` oldest answers, and drops those that have expired. */
   sweep(now: number, budget: number): void {
-    for (const [at, { expiresAt }] of this.#answers) {
+    for (const [stored, { expiresAt }] of this.#answers) {
       if (budget-- === 0) return
-      if (expiresAt <= now) this.#forget(at)
+      if (expiresAt <= now) this.#forget(stored)
     }
   }
 
-  #forget(at: string): void {
-    if (this.#answers.delete(at)) this.#bytes -= costOf(at)
+  #forget(stored: string): void {
+    if (this.#answers.delete(stored)) this.#bytes -= costOf(stored)
   }
 }
 
 // A channel name has no control characters, so the first newline ends it.
-function place(channel: string, key: string): string {
+function storageKey(channel: string, key: string): string {
   return `${channel}\n${key}`
 }
 
-function costOf(at: string): number {
-  return ANSWER_COST + 2 * at.length
+function costOf(stored: string): number {
+  return ANSWER_COST + 2 * stored.length
 }
 
 function digestOf(data: Buffer): string {

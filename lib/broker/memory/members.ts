@@ -3,11 +3,11 @@ interface ExpiringValue<Value> {
   readonly expiresAt: number
 }
 
-/** Groups of members, each of which leaves when its time is over: who is present in a channel, who holds a lease. */
+/** Groups of members that expire one by one: the clients present in a channel, or the holders of a lease. */
 export class MemoryMembers<Value> {
   readonly #groups = new Map<string, Map<string, ExpiringValue<Value>>>()
 
-  /** How many groups have members. */
+  /** Number of groups with members. */
   get size(): number {
     return this.#groups.size
   }
@@ -26,7 +26,7 @@ export class MemoryMembers<Value> {
     if (members?.delete(id) && members.size === 0) this.#groups.delete(group)
   }
 
-  /** The members whose time is not over, by id. */
+  /** The members that have not expired, by id. */
   list(group: string, now: number): Map<string, Value> {
     const live = new Map<string, Value>()
     for (const [id, { value, expiresAt }] of this.#groups.get(group) ?? []) if (expiresAt > now) live.set(id, value)

@@ -17,19 +17,19 @@ import { MemoryIdempotency } from './idempotency.ts'
 import { MemoryMembers } from './members.ts'
 
 export interface MemoryBrokerOptions {
-  /** Milliseconds that never go back. `performance` unless told. */
+  /** A monotonic clock in milliseconds. @default performance */
   readonly clock?: { now(): number }
-  /** A string that was never given before. 9 random bytes in base64url unless told. */
+  /** Returns a string that it never returned before. By default, 9 random bytes in base64url. */
   readonly newEpoch?: () => string
-  /** How long a channel's offset and epoch are kept after their last use, in milliseconds; a day unless told. */
+  /** Milliseconds that a channel's offset and epoch are kept after their last use. @default 86_400_000 */
   readonly positionTtl?: number
-  /** Bytes for histories, positions and idempotency keys together; no limit by default. */
+  /** Maximum bytes of histories, positions and idempotency keys in all. @default Infinity */
   readonly maxBytes?: number
-  /** How often what has expired is dropped, in milliseconds; 1,000 unless told. One timer for everything. */
+  /** Milliseconds between two sweeps, which drop expired items of all kinds. @default 1000 */
   readonly sweepInterval?: number
 }
 
-/** How many things a `MemoryBroker` holds at this moment. */
+/** Number of items that a `MemoryBroker` holds at this moment, by kind. */
 export interface MemoryBrokerUsage {
   readonly subscriptions: number
   readonly histories: number
@@ -41,7 +41,7 @@ export interface MemoryBrokerUsage {
 
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
 
-// A sweep visits this many channels, however many there are, so that it never holds the event loop.
+// Maximum number of channels that one sweep visits, so that it never blocks the event loop.
 const SWEEP_BUDGET = 1000
 
 const UNNUMBERED = { offset: 0, epoch: '' } as const
@@ -49,9 +49,9 @@ const DONE = Promise.resolve()
 const PUBLISHED: Promise<Published> = Promise.resolve(Object.freeze({ ...UNNUMBERED, duplicate: false }))
 
 /**
- * The broker of one process. Everything happens within the call: the listener has heard a publication when `publish`
- * returns its promise. A publish without history and idempotency key keeps nothing, and delivers only where the
- * channel is subscribed.
+ * The broker of one process. Everything happens within the call: when `publish` returns its promise, the listener has
+ * already received the publication. A publish without history and idempotency key stores nothing. It delivers the
+ * publication if the channel is subscribed.
  */
 export class MemoryBroker implements Broker {
   readonly shards: ReadonlyMap<string, boolean> = new Map()
@@ -64,8 +64,8 @@ export class MemoryBroker implements Broker {
   readonly #presence = new MemoryMembers<PresenceEntry>()
   readonly #leases = new MemoryMembers<true>()
   readonly #buckets = new MemoryBuckets()
-  /** A channel whose subscribers would take the loss of its counter for a loss of publications. */
-  readonly #isHeld = (channel: string) => this.#subscriptions.has(channel)
+  /** A subscribed channel keeps its counter: its subscribers would take its loss for a loss of publications. */
+  readonly #isSubscribed = (channel: string) => this.#subscriptions.has(channel)
   #listener: BrokerListener | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -104,7 +104,7 @@ export class MemoryBroker implements Broker {
   }
 
   subscribe(channel: string): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     this.#subscriptions.add(channel)
     return DONE
   }
@@ -115,7 +115,7 @@ export class MemoryBroker implements Broker {
   }
 
   publish(channel: string, data: Buffer, options?: BrokerPublishOptions): Promise<Published> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     if (options?.idempotencyKey !== undefined) return this.#publishOnce(channel, data, options, options.idempotencyKey)
     if (options?.history) return Promise.resolve(this.#publish(this.#listener, channel, data, options))
     this.#deliver(this.#listener, channel, UNNUMBERED, data, options)
@@ -125,32 +125,32 @@ export class MemoryBroker implements Broker {
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
     if (!this.#listener) throw new UnavailableError()
     const page = this.#history.page(channel, query, this.#clock.now())
-    // A channel that was not known has a counter now.
+    // A channel that was unknown before has a counter now.
     this.#trim()
     return page
   }
 
   removeHistory(channel: string): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     this.#history.remove(channel)
     if (this.#subscriptions.has(channel)) this.#listener.audit([channel])
     return DONE
   }
 
   publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     if (this.#subscriptions.has(channel)) this.#listener.presence(channel, kind, info)
     return DONE
   }
 
   addPresence(channel: string, entry: PresenceEntry, ttl: number): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     this.#presence.set(channel, entry.connection, entry, this.#clock.now() + ttl)
     return DONE
   }
 
   removePresence(channel: string, connection: string): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     this.#presence.delete(channel, connection)
     return DONE
   }
@@ -175,7 +175,7 @@ export class MemoryBroker implements Broker {
   }
 
   releaseLease(key: string, holder: string): Promise<void> {
-    if (!this.#listener) return down()
+    if (!this.#listener) return unavailable()
     this.#leases.delete(key, holder)
     return DONE
   }
@@ -197,10 +197,10 @@ export class MemoryBroker implements Broker {
 
   async #publishOnce(channel: string, data: Buffer, options: BrokerPublishOptions, key: string): Promise<Published> {
     const now = this.#clock.now()
-    const before = this.#idempotency.recall(channel, key, data, now)
-    if (before) return before
+    const previous = this.#idempotency.recall(channel, key, data, now)
+    if (previous) return previous
     this.#idempotency.makeRoom(now)
-    // To forget a key before its time would publish something twice. Nothing else can give way any more.
+    // A key must not be dropped before it expires, or a retry would publish twice. Nothing else can free this memory.
     if (this.#idempotency.bytes >= this.#maxBytes) throw new UnavailableError()
     const result = this.#publish(this.#listener as BrokerListener, channel, data, options)
     const expiresAt = now + (options.idempotencyTtl ?? DEFAULT_IDEMPOTENCY_TTL)
@@ -236,12 +236,12 @@ export class MemoryBroker implements Broker {
   }
 
   #trim(): void {
-    this.#history.trim(this.#maxBytes - this.#idempotency.bytes, this.#isHeld)
+    this.#history.trim(this.#maxBytes - this.#idempotency.bytes, this.#isSubscribed)
   }
 
   #sweep(): void {
     const now = this.#clock.now()
-    this.#history.sweep(now, SWEEP_BUDGET, this.#isHeld)
+    this.#history.sweep(now, SWEEP_BUDGET, this.#isSubscribed)
     this.#idempotency.sweep(now, SWEEP_BUDGET)
     this.#presence.sweep(now)
     this.#leases.sweep(now)
@@ -249,6 +249,6 @@ export class MemoryBroker implements Broker {
   }
 }
 
-function down(): Promise<never> {
+function unavailable(): Promise<never> {
   return Promise.reject(new UnavailableError())
 }
