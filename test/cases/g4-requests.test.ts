@@ -101,7 +101,7 @@ t.test('case 147: Redis takes no writes while a node starts', async (t) => {
 t.test('case 147: the shard of the control channel is stopped while a node starts', async (t) => {
   const prefix = freshPrefix()
   const nodes = await startCluster(t)
-  const slot = redisSlot(new RedisKeys(prefix, 0).wire(CONTROL_CHANNEL))
+  const slot = redisSlot(new RedisKeys(prefix, 0).topic(CONTROL_CHANNEL))
   const shard = nodes[Math.floor((slot * nodes.length) / 16_384)] as RedisServer
   // The seeds are the other two, so that the cluster is found without it.
   const cluster = () => {

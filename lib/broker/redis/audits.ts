@@ -1,30 +1,30 @@
-const SPOKES = 16
+const SLOTS = 16
 
 /**
- * Names channels to be audited: each once in a period, a sixteenth of them at a time, so that a node with many
- * channels asks Redis evenly. One timer for all.
+ * Schedules the regular audits of all channels: each channel once in a period, about a sixteenth of them at a time. So
+ * the load on Redis is even if a node has many channels. One timer serves all channels.
  */
 export class RedisAudits {
-  readonly #period: readonly [least: number, most: number]
+  readonly #period: readonly [min: number, max: number]
   readonly #audit: (channels: Iterable<string>) => void
-  readonly #wheel = Array.from({ length: SPOKES }, () => new Set<string>())
-  readonly #spokes = new Map<string, Set<string>>()
+  readonly #slots = Array.from({ length: SLOTS }, () => new Set<string>())
+  readonly #slotOf = new Map<string, Set<string>>()
   #next = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(period: readonly [least: number, most: number], audit: (channels: Iterable<string>) => void) {
+  constructor(period: readonly [min: number, max: number], audit: (channels: Iterable<string>) => void) {
     this.#period = period
     this.#audit = audit
   }
 
   get channels(): Iterable<string> {
-    return this.#spokes.keys()
+    return this.#slotOf.keys()
   }
 
   start(): void {
-    const [least, most] = this.#period
-    const wait = (least + Math.random() * (most - least)) / SPOKES
-    this.#timer = setTimeout(() => this.#turn(), wait).unref()
+    const [min, max] = this.#period
+    const wait = (min + Math.random() * (max - min)) / SLOTS
+    this.#timer = setTimeout(() => this.#auditNext(), wait).unref()
   }
 
   stop(): void {
@@ -33,19 +33,19 @@ export class RedisAudits {
 
   add(channel: string): void {
     this.delete(channel)
-    const spoke = this.#wheel[Math.floor(Math.random() * SPOKES)] as Set<string>
-    this.#spokes.set(channel, spoke)
-    spoke.add(channel)
+    const slot = this.#slots[Math.floor(Math.random() * SLOTS)] as Set<string>
+    this.#slotOf.set(channel, slot)
+    slot.add(channel)
   }
 
   delete(channel: string): void {
-    this.#spokes.get(channel)?.delete(channel)
-    this.#spokes.delete(channel)
+    this.#slotOf.get(channel)?.delete(channel)
+    this.#slotOf.delete(channel)
   }
 
-  #turn(): void {
-    const due = this.#wheel[this.#next] as Set<string>
-    this.#next = (this.#next + 1) % SPOKES
+  #auditNext(): void {
+    const due = this.#slots[this.#next] as Set<string>
+    this.#next = (this.#next + 1) % SLOTS
     if (due.size > 0) this.#audit(due)
     this.start()
   }

@@ -3,15 +3,16 @@ import { isRedisOfThisVersion, REDIS_OPTIONS_WITHOUT_DEFAULT } from '../../depen
 import { InvalidOptionError } from '../../errors.ts'
 import type { RedisBrokerOptions, RedisBrokerTimes, RedisClient } from './options.ts'
 
-// Which server of a cluster a late answer should have come from isn't known here; ioredis judges by a timer, which takes
-// a stall of our own for the server's silence, so it gets this many times as long.
-const SILENCES = 3
+// In a cluster, ioredis closes a silent connection (`socketTimeout`), because this package can't know which server owes
+// a late answer. ioredis uses a timer, which can't tell a silent server from a stall of this process. So the timeout is
+// this many times the command timeout.
+const SOCKET_TIMEOUT_FACTOR = 3
 
-/** Makes the clients of a broker, each not yet connected, all by the same settings. */
+/** Makes the clients of a broker. All have the same settings, and none is connected yet. */
 export interface RedisClients {
   readonly isCluster: boolean
   readonly database: number
-  /** @param node A connection to one server of a cluster: the client is for that server alone. */
+  /** @param node A connection to one server of a cluster. If it is given, the client connects to that server only. */
   create(node?: Redis): RedisClient
 }
 
@@ -19,8 +20,8 @@ export interface RedisClients {
 export type RedisDriver = typeof Redis
 
 /**
- * Loads ioredis, which takes as long as the rest of this package. Undefined if `redis` is a client of ioredis, which can
- * make others of its kind.
+ * Loads ioredis, which takes as long as the rest of this package. Resolves with undefined if `redis` is an ioredis
+ * client, which can be duplicated without it.
  */
 export async function loadDriver(redis: unknown): Promise<RedisDriver | undefined> {
   const isClient = typeof redis === 'object' && redis !== null && 'duplicate' in redis
@@ -30,8 +31,8 @@ export async function loadDriver(redis: unknown): Promise<RedisDriver | undefine
 }
 
 /**
- * Throws `FST_RT_INVALID_OPTION` if `redis` is none of what it may be, or if ioredis refuses it.
- * @param driver As `loadDriver` gives it for `redis`.
+ * Throws `FST_RT_INVALID_OPTION` if `redis` is not a valid value, or if ioredis refuses it.
+ * @param driver The result of `loadDriver` for `redis`.
  */
 export function redisClients(
   redis: RedisBrokerOptions['redis'],
@@ -39,7 +40,7 @@ export function redisClients(
   driver: RedisDriver | undefined
 ): RedisClients {
   const clients = clientsOf(redis, times, driver)
-  // What ioredis refuses, it refuses here: a client made later has the same options. This one never connects.
+  // If ioredis refuses the options, it throws here: later clients have the same ones. This client never connects.
   try {
     clients.create().disconnect()
   } catch (error) {
@@ -58,7 +59,7 @@ function clientsOf(
   const Driver = driver as RedisDriver
   const make = (options: RedisOptions) =>
     driver === undefined ? (redis as Redis).duplicate(options) : new Driver(options)
-  if (typeof redis === 'string') return ofSingle({ ...urlOptions(redis, Driver), ...own }, make)
+  if (typeof redis === 'string') return singleServer({ ...urlOptions(redis, Driver), ...own }, make)
   if (typeof redis !== 'object' || redis === null) {
     throw new InvalidOptionError('redis', 'give a URL, options of ioredis, or an instance of it')
   }
@@ -68,28 +69,28 @@ function clientsOf(
       if (!known.includes(name))
         throw new InvalidOptionError(`redis.${name}`, 'ioredis has no such option; correct its name')
     }
-    return ofSingle({ ...checked(redis), ...own }, make)
+    return singleServer({ ...validated(redis), ...own }, make)
   }
-  if (!isCluster(redis)) return ofSingle({ ...checked(redis.options), ...own }, make)
-  checked(redis.options)
+  if (!isCluster(redis)) return singleServer({ ...validated(redis.options), ...own }, make)
+  validated(redis.options)
   if (redis.options.shardedSubscribers !== true) {
     throw new InvalidOptionError('redis', 'make the Cluster of ioredis 6 or newer, with shardedSubscribers: true')
   }
-  const ofCluster = clusterOptions(own, times, redis)
-  const create = (node?: Redis) => node?.duplicate(own) ?? redis.duplicate([], ofCluster)
+  const options = clusterOptions(own, times, redis)
+  const create = (node?: Redis) => node?.duplicate(own) ?? redis.duplicate([], options)
   return { isCluster: true, database: 0, create }
 }
 
 function urlOptions(url: string, Driver: RedisDriver): RedisOptions {
   if (!/^rediss?:\/\//.test(url)) throw new InvalidOptionError('redis', 'a URL begins with redis:// or rediss://')
-  // Not `new Driver(url, own)`: ioredis takes options from a URL's query before those.
+  // Not `new Driver(url, own)`: in ioredis, options in the query of a URL override those.
   const { options } = new Driver(url, { lazyConnect: true })
   const database = url.replace(/[?#].*$/, '').match(/^rediss?:\/\/[^/]*\/(.*)$/)?.[1]
-  return checked(database ? { ...options, db: Number(database) } : options)
+  return validated(database ? { ...options, db: Number(database) } : options)
 }
 
-/** What would be passed over, or taken for something else. */
-function checked<Options extends { keyPrefix?: string; db?: number }>(options: Options): Options {
+/** Throws for options that would be ignored or misunderstood. */
+function validated<Options extends { keyPrefix?: string; db?: number }>(options: Options): Options {
   const { keyPrefix, db = 0 } = options
   if (keyPrefix) {
     throw new InvalidOptionError(
@@ -103,9 +104,9 @@ function checked<Options extends { keyPrefix?: string; db?: number }>(options: O
   return options
 }
 
-// ioredis asks the sentinels in their order and takes the first answer. One that is out of date must not be asked
-// first for ever, so each client begins with another.
-function ofSingle(options: RedisOptions, make: (options: RedisOptions) => Redis): RedisClients {
+// ioredis asks the sentinels in their order and uses the first answer. If the first sentinel were out of date, every
+// client would use its answer. So each client begins with a different sentinel.
+function singleServer(options: RedisOptions, make: (options: RedisOptions) => Redis): RedisClients {
   let made = 0
   const create = () => {
     const { sentinels } = options
@@ -117,8 +118,9 @@ function ofSingle(options: RedisOptions, make: (options: RedisOptions) => Redis)
 }
 
 /**
- * ioredis reconnects and sends again what had no answer, so that a publish whose answer was lost happens twice. Here
- * each client lives for one connection: it ends with it, rejecting what waits, and `RedisLink` makes another.
+ * By default, ioredis reconnects and sends commands without an answer again. A publish whose answer was lost would
+ * happen twice. Here each client has only one connection. When the connection ends, the client ends and rejects the
+ * waiting commands, and `RedisLink` makes another client.
  */
 function ownOptions({ connectTimeout, commandTimeout }: RedisBrokerTimes): RedisOptions {
   return {
@@ -130,12 +132,12 @@ function ownOptions({ connectTimeout, commandTimeout }: RedisBrokerTimes): Redis
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     enableAutoPipelining: false,
-    // It writes to stderr if INFO is refused. Commands tell of a server that is loading.
+    // The ready check writes to stderr if INFO is refused. Answers to commands show if a server is still loading.
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     connectTimeout,
     disconnectTimeout: 200,
-    // `RedisDeadlines` sees to both.
+    // `RedisDeadlines` handles both timeouts.
     commandTimeout: undefined,
     socketTimeout: undefined,
     sentinelCommandTimeout: commandTimeout,
@@ -154,16 +156,16 @@ function clusterOptions(own: RedisOptions, { commandTimeout }: RedisBrokerTimes,
     lazyConnect: true,
     clusterRetryStrategy: null,
     clusterNodeRetryStrategy: null,
-    // Connections to single nodes come and go; commands wait for them.
+    // Connections to single servers close and reopen. Commands wait for them.
     enableOfflineQueue: true,
     enableReadyCheck: true,
     enableAutoPipelining: false,
-    // 0: what had no answer is not sent again. MOVED, ASK and TRYAGAIN are answers, and are followed.
+    // 0: commands without an answer are not sent again. MOVED, ASK and TRYAGAIN are answers; ioredis follows them.
     retryDelayOnFailover: 0,
-    // 0: the caller is told at once that nothing was done, instead of in commandTimeout that nobody knows.
+    // 0: the caller learns at once that nothing was done. Otherwise the outcome would be unknown after commandTimeout.
     retryDelayOnClusterDown: 0,
     scaleReads: 'master' as const,
-    // Each server has a client of its own that listens to it.
+    // Each server has its own client for subscriptions.
     shardedSubscribers: false,
     keyPrefix: '',
     scripts: undefined,
@@ -172,13 +174,13 @@ function clusterOptions(own: RedisOptions, { commandTimeout }: RedisBrokerTimes,
       ...own,
       lazyConnect: undefined,
       enableOfflineQueue: true,
-      // One server of several that has stopped answering is left: what is sent to it would only pile up.
-      socketTimeout: SILENCES * commandTimeout
+      // A connection to a server that stopped answering is closed, or commands for it would only pile up.
+      socketTimeout: SOCKET_TIMEOUT_FACTOR * commandTimeout
     }
   }
 }
 
-/** Throws for an instance of something else. */
+/** True for an ioredis client, false for a plain object. Throws for any other instance. */
 function isInstance(redis: RedisOptions | RedisClient): redis is RedisClient {
   const prototype: unknown = Object.getPrototypeOf(redis)
   if (prototype === Object.prototype || prototype === null) return false

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../../errors.ts'
-import { isLate, RedisDeadlines } from './deadlines.ts'
+import { isTimeout, RedisDeadlines } from './deadlines.ts'
 import { callerError, errorWord, fatalError } from './errors.ts'
 import { RedisLink, type RedisLinkOptions } from './link.ts'
 import type { RedisClient } from './options.ts'
@@ -9,20 +9,20 @@ import type { ScriptedClient } from './scripts.ts'
 
 export interface RedisCommandsOptions extends RedisLinkOptions {
   readonly isCluster: boolean
-  /** Milliseconds that the server may be silent while commands wait. */
+  /** Milliseconds for which the server may be silent while commands wait. */
   readonly commandTimeout: number
-  /** Commands that wait for their answer. Past it, calls reject as unavailable. */
+  /** Maximum number of commands that wait for their answer. Further calls reject as unavailable. */
   readonly maxPending: number
-  /** The server is no master any more. */
+  /** The server is no longer a master. */
   demoted(): void
 }
 
-/** One connection that takes commands. Those of one turn of the event loop leave in one write. */
+/** One connection for commands. The commands of one turn of the event loop are sent in one write. */
 export class RedisCommands {
   readonly #options: RedisCommandsOptions
   readonly #link: RedisLink
   readonly #deadlines: RedisDeadlines
-  /** Why Redis turned the latest attempt to connect away, if a second attempt does not help. */
+  /** Why Redis refused the latest attempt to connect, if another attempt does not help. */
   #refusal: Error | undefined
   #corked: Array<{ uncork(): void }> | undefined
 
@@ -42,7 +42,7 @@ export class RedisCommands {
     this.#deadlines = new RedisDeadlines(options.commandTimeout, () => bytesRead(this.#link.client))
   }
 
-  /** The client in use, where there is one. */
+  /** The client in use, if there is one. */
   get client(): RedisClient | undefined {
     return this.#link.client
   }
@@ -55,24 +55,24 @@ export class RedisCommands {
     this.#link.replace()
   }
 
-  /** `writes`: without an answer, the command may have been done. */
+  /** @param writes The command changes something. If it gets no answer, its outcome is unknown. */
   run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
     const client = this.#link.client
     if (!client) return Promise.reject(this.#unavailable())
     if (this.#deadlines.waiting >= this.#options.maxPending) return Promise.reject(new UnavailableError())
     this.#cork(client)
     return this.#deadlines.within(command(client as ScriptedClient), (error) => {
-      this.#refused(client, error)
+      this.#handleError(client, error)
       return callerError(error, writes)
     })
   }
 
-  /** Waits for what was sent, so many milliseconds at most. */
+  /** Waits for the answers to sent commands, at most `timeout` milliseconds. */
   async close(timeout: number): Promise<void> {
     this.#uncork()
     const waiting = new AbortController()
-    const late = delay(timeout, undefined, { signal: waiting.signal }).catch(() => {})
-    await Promise.race([this.#deadlines.idle(), late])
+    const timedOut = delay(timeout, undefined, { signal: waiting.signal }).catch(() => {})
+    await Promise.race([this.#deadlines.idle(), timedOut])
     waiting.abort()
     this.#link.close()
   }
@@ -81,9 +81,9 @@ export class RedisCommands {
     return this.#refusal === undefined ? new UnavailableError() : new UnavailableError({ cause: this.#refusal })
   }
 
-  #refused(client: RedisClient, error: unknown): void {
-    // A server that has stopped answering is left: what is sent to it would only pile up.
-    if (isLate(error) && !client.isCluster) this.#link.abandon(client, error)
+  #handleError(client: RedisClient, error: unknown): void {
+    // The connection to a server that stopped answering is closed, or commands for it would only pile up.
+    if (isTimeout(error) && !client.isCluster) this.#link.abandon(client, error)
     const word = errorWord(error)
     if ((word === 'READONLY' || word === 'NOT_MASTER') && client === this.#link.client) this.#options.demoted()
   }
@@ -105,8 +105,8 @@ export class RedisCommands {
 }
 
 /**
- * What has come in on the one connection of a client. The connections to the servers of a cluster say nothing of each
- * other; there ioredis ends a connection that is silent (`socketTimeout`).
+ * Bytes received on the connection of a client. 0 for a cluster: it has several connections, and the bytes of one say
+ * nothing about the others. There ioredis closes a silent connection (`socketTimeout`).
  */
 export function bytesRead(client: RedisClient | undefined): number {
   if (client === undefined || client.isCluster) return 0

@@ -16,52 +16,55 @@ export interface RedisConnectionsOptions {
   readonly times: RedisBrokerTimes
   readonly maxPending: number
   /**
-   * Tries out what the server must allow. Called once, with the first connection for commands.
-   * @param isReachable Whether a key's server is connected.
+   * Checks that the server permits all that the broker needs. Called once, on the first connection for commands.
+   * @param isReachable Returns true if the key's server is connected.
    */
   check(client: ScriptedClient, isReachable: (key: string) => boolean): Promise<void>
-  message(wire: string, message: Buffer): void
+  message(topic: string, message: Buffer): void
   state(up: boolean, cause?: Error): void
-  /** A server of a cluster can be used, or can't. Not called for those that can be used from the start on. */
+  /** A server of a cluster became usable or unusable. Not called for servers that are usable from the start. */
   shard(server: string, up: boolean, cause?: Error): void
-  /** Redis turns us away by what stands in the configuration. Called with each attempt to come back. */
+  /** Redis refused the connection because of the configuration. Called for each attempt to reconnect. */
   refused(cause: Error): void
-  /** Messages of these channels may have been missed. */
-  missed(wires: readonly string[]): void
+  /** Messages of these topics may have been missed. */
+  missed(topics: readonly string[]): void
 }
 
-// What there is to say of a connection that ended without an error.
+// The cause to report if a connection ended without an error.
 const CLOSED = new Error('Connection is closed.')
 
 /**
- * The connections of a broker: one for commands, one that listens (in a cluster, one for each server), and from the
- * first page of history on one that reads history, so that a large answer holds up no other command. Says whether they
- * can be used.
+ * The connections of a broker, and whether they are usable:
  *
- * A server is up while commands reach it, a connection listens to it and it takes writes; the broker is up while a
- * server is. Whenever a connection is another than before, messages may have been missed. A broker that only publishes
- * listens to nothing.
+ * - one for commands;
+ * - one that listens (in a cluster, one for each server), unless the broker only publishes;
+ * - one that reads history, opened for the first page of history, so that a large answer does not delay other commands.
+ *
+ * A server is up while commands reach it, a connection listens to it and it accepts writes. The broker is up while at
+ * least one server is up. When a connection is replaced, messages may have been missed.
  */
 export class RedisConnections {
   readonly subscriptions: RedisListeners
   readonly #options: RedisConnectionsOptions
   readonly #commands: RedisCommands
   readonly #reads: RedisCommands
-  readonly #node = randomBytes(9).toString('base64url')
-  /** The servers of a cluster, as the client in use for commands knows them, and as the next one does. */
+  readonly #nodeId = randomBytes(9).toString('base64url')
+  /** The servers of a cluster, as the client in use for commands knows them. */
   #servers: RedisServers | undefined
+  /** The servers as the next client for commands knows them. */
   #nextServers: RedisServers | undefined
   #listens = true
   #isReading = false
   #isStarted = false
   #isClosed = false
-  #checked = false
-  /** Servers that take no writes. */
+  #isChecked = false
+  /** Servers that accept no writes, with the error. */
   readonly #unwritable = new Map<string, unknown>()
-  /** Why a server was not listened to when it last was not. */
+  /** Servers whose listening connection was lost, with the latest error. */
   readonly #losses = new Map<string, unknown>()
   readonly #shards = new Map<string, boolean>()
-  #told: boolean | undefined
+  /** The last reported state; undefined before the first report. */
+  #reportedUp: boolean | undefined
 
   constructor(options: RedisConnectionsOptions) {
     this.#options = options
@@ -90,32 +93,32 @@ export class RedisConnections {
       ...common,
       prepare: (client) => this.#prepareReads(client),
       adopt: () => {},
-      // History is read by the connection for commands until it is back.
+      // Until this connection is back, history is read over the connection for commands.
       lost: () => {}
     })
     this.subscriptions = new RedisListeners({
-      // A server that is first reached after the start may not refuse for good.
+      // A server that is only reached after the start must not end the broker.
       isFatal: (error) => !this.#isStarted && isFatal(error),
       failed,
       isCluster,
       times,
       create: (node) => clients.create(node),
       message,
-      probeWire: (tag) => keys.probe(this.#node, tag),
-      probe: (server, wire, text) => this.#sendProbe(server, wire, text),
+      probeTopic: (tag) => keys.probe(this.#nodeId, tag),
+      probe: (server, topic, text) => this.#sendProbe(server, topic, text),
       adopted: (server) => this.#listenerAdopted(server),
       lost: (server, error) => this.#listenerLost(server, error),
-      missed: (wires) => this.#missed(wires)
+      missed: (topics) => this.#missed(topics)
     })
   }
 
   get up(): boolean {
-    // In a cluster, the first server that is listened to is not enough to begin with: a channel may be another's.
+    // In a cluster, it is not enough to listen to the first server: a topic may belong to another server.
     if (this.#options.clients.isCluster && !this.#isStarted) return false
     return this.#commands.client !== undefined && this.#names.some((server) => this.#isUp(server))
   }
 
-  /** The servers of a cluster, and whether each is up. Empty for anything else. */
+  /** The servers of a cluster, and whether each is up. Empty if there is no cluster. */
   get shards(): ReadonlyMap<string, boolean> {
     return this.#shards
   }
@@ -128,7 +131,7 @@ export class RedisConnections {
   async start(listens: boolean): Promise<void> {
     this.#listens = listens
     try {
-      // In a cluster the connection for commands says to whom there is to listen.
+      // In a cluster, the connection for commands finds out which servers there are.
       const commands = this.#commands.start()
       const listening = () => (listens ? this.subscriptions.start() : undefined)
       await Promise.all([commands, this.#options.clients.isCluster ? commands.then(listening) : listening()])
@@ -142,20 +145,20 @@ export class RedisConnections {
   }
 
   /**
-   * @param writes Without an answer, the command may have been done.
-   * @param key A key or pub/sub channel of the command, by which its server is known.
+   * @param writes The command changes something. If it gets no answer, its outcome is unknown.
+   * @param key A key or topic of the command, which determines its server.
    */
   run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
     if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
     return this.#commands.run(writes, command)
   }
 
-  /** As `run`, for what may have a large answer. */
+  /** Same as `run`, for a command that may have a large answer. */
   read<Reply>(command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
     if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
     if (!this.#isReading) {
       this.#isReading = true
-      // It tries until it is closed; what is fatal shows on the connection for commands.
+      // It retries until it is closed. A fatal error also occurs on the connection for commands, and is reported there.
       this.#reads.start().catch(() => {
         this.#isReading = false
       })
@@ -178,23 +181,23 @@ export class RedisConnections {
     await this.#assertMaster(client)
     this.#nextServers = client.isCluster ? await this.#serversOf(client as Cluster) : undefined
     const servers = this.#nextServers
-    if (this.#checked) {
-      // A server that takes no writes (CLIENT PAUSE, a minority) would be lost with the first publish.
-      await this.#write(client, servers?.reachableTag() ?? '')
+    if (this.#isChecked) {
+      // If the server accepts no writes (CLIENT PAUSE, a minority), the first publish would lose the connection again.
+      await this.#testWrite(client, servers?.reachableTag() ?? '')
       return
     }
     await this.#options.check(client, (key) => servers?.isReachable(key) !== false)
-    this.#checked = true
+    this.#isChecked = true
   }
 
   async #serversOf(client: Cluster): Promise<RedisServers> {
     const { connectTimeout, reconnectDelay } = this.#options.times
     const servers: RedisServers = new RedisServers(client, {
       retry: reconnectDelay[1],
-      moved: () => this.#arrange(servers),
-      changed: () => this.#changed(servers)
+      moved: () => this.#rebalance(servers),
+      changed: () => this.#reportIfCurrent(servers)
     })
-    await servers.tried(connectTimeout)
+    await servers.attempted(connectTimeout)
     return servers
   }
 
@@ -206,20 +209,20 @@ export class RedisConnections {
   #adoptCommands(): void {
     this.#unwritable.clear()
     this.#servers = this.#nextServers
-    if (this.#servers) this.#arrange(this.#servers)
-    // It may be of another server from now on.
+    if (this.#servers) this.#rebalance(this.#servers)
+    // The master may be a different server now.
     if (this.#isReading) this.#reads.replace()
     this.#report()
-    this.#missed(this.subscriptions.wires())
+    this.#missed(this.subscriptions.topics())
   }
 
-  #arrange(servers: RedisServers): void {
+  #rebalance(servers: RedisServers): void {
     if (servers !== this.#servers) return
-    if (this.#listens) this.subscriptions.arrange(servers)
+    if (this.#listens) this.subscriptions.rebalance(servers)
     this.#report()
   }
 
-  #changed(servers: RedisServers): void {
+  #reportIfCurrent(servers: RedisServers): void {
     if (servers === this.#servers) this.#report()
   }
 
@@ -234,34 +237,34 @@ export class RedisConnections {
     if (this.#listens) this.subscriptions.replace()
   }
 
-  /** Pub/sub works on a server that takes no writes, so one is tried. */
-  async #write(client: RedisClient, tag: string): Promise<void> {
-    await client.set(this.#options.keys.probeKey(this.#node, tag), '', 'PX', 1_000)
+  /** Tests with a small write whether the server accepts writes: pub/sub works even if it does not. */
+  async #testWrite(client: RedisClient, tag: string): Promise<void> {
+    await client.set(this.#options.keys.probeKey(this.#nodeId, tag), '', 'PX', 1_000)
   }
 
-  async #sendProbe(server: string, wire: string, message: string): Promise<void> {
-    const tag = wire.slice(wire.lastIndexOf('{') + 1, -1)
+  async #sendProbe(server: string, topic: string, message: string): Promise<void> {
+    const tag = topic.slice(topic.lastIndexOf('{') + 1, -1)
     const send = (client: RedisClient) => {
-      const written = this.#write(client, tag).then(
-        () => this.#writes(server, undefined),
-        (error) => this.#writes(server, error)
+      const written = this.#testWrite(client, tag).then(
+        () => this.#setWritable(server, undefined),
+        (error) => this.#setWritable(server, error)
       )
-      const sent = client.isCluster ? client.spublish(wire, message) : client.publish(wire, message)
+      const sent = client.isCluster ? client.spublish(topic, message) : client.publish(topic, message)
       return Promise.all([sent, this.#assertMaster(client), written])
     }
-    await this.run(false, send, wire)
+    await this.run(false, send, topic)
   }
 
-  /** A server takes writes, or refuses them. */
-  #writes(server: string, error: unknown): void {
+  /** @param error The error with which the server refused a write. Undefined if it accepted the write. */
+  #setWritable(server: string, error: unknown): void {
     if (error !== undefined && !isRefusedWrite(error)) throw error
-    const before = this.#unwritable.has(server)
+    const wasUnwritable = this.#unwritable.has(server)
     if (error === undefined) this.#unwritable.delete(server)
     else this.#unwritable.set(server, error)
-    if (before === this.#unwritable.has(server)) return
-    if (before) {
+    if (wasUnwritable === this.#unwritable.has(server)) return
+    if (wasUnwritable) {
       this.#report()
-      this.#missed(this.subscriptions.wires(server))
+      this.#missed(this.subscriptions.topics(server))
     } else this.#lost('commands', error)
   }
 
@@ -288,31 +291,31 @@ export class RedisConnections {
     return key === undefined || this.#servers?.isReachable(key) !== false
   }
 
-  #missed(wires: readonly string[]): void {
-    if (this.up) this.#options.missed(wires)
+  #missed(topics: readonly string[]): void {
+    if (this.up) this.#options.missed(topics)
   }
 
   #isUp(server: string): boolean {
     if (this.#servers?.isConnected(server) === false || this.#unwritable.has(server)) return false
-    return !this.#listens || this.subscriptions.hears(server)
+    return !this.#listens || this.subscriptions.isListening(server)
   }
 
-  /** Tells what is another than before. */
+  /** Reports what has changed since the last report. */
   #report(): void {
     this.#reportShards()
     const { up } = this
-    // Before it was up, only a failed attempt is news.
-    if (up === (this.#told === true)) return
+    // Before the broker was up for the first time, only a failed attempt is reported.
+    if (up === (this.#reportedUp === true)) return
     if (up) {
-      this.#told = true
+      this.#reportedUp = true
       this.#options.state(true)
     } else this.#lost('commands', CLOSED)
   }
 
   #lost(connection: string, error: unknown): void {
     this.#reportShards()
-    if (this.up || this.#told === false) return
-    this.#told = false
+    if (this.up || this.#reportedUp === false) return
+    this.#reportedUp = false
     this.#options.state(false, new Error(`Redis (${connection}): ${errorWord(error)}`))
   }
 
@@ -321,12 +324,12 @@ export class RedisConnections {
     const { names } = this.#servers
     for (const server of this.#shards.keys()) if (!names.has(server)) this.#shards.delete(server)
     for (const server of names) {
-      const before = this.#shards.get(server) ?? true
+      const wasUp = this.#shards.get(server) ?? true
       const up = this.#isUp(server)
       this.#shards.set(server, up)
-      if (up === before) continue
-      const why = this.#unwritable.get(server) ?? this.#losses.get(server) ?? CLOSED
-      this.#options.shard(server, up, up ? undefined : new Error(`Redis (${server}): ${errorWord(why)}`))
+      if (up === wasUp) continue
+      const cause = this.#unwritable.get(server) ?? this.#losses.get(server) ?? CLOSED
+      this.#options.shard(server, up, up ? undefined : new Error(`Redis (${server}): ${errorWord(cause)}`))
     }
   }
 }

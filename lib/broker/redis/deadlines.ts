@@ -1,69 +1,73 @@
 interface Command {
-  /** Answered, or too late. */
+  /** Answered or timed out. */
   isSettled: boolean
-  readonly late: () => void
+  readonly timeOut: () => void
 }
 
-/** The commands of one turn. Their time begins together. */
+/** The commands of one turn of the event loop. They have the same start time. */
 interface Batch {
   at: number
   readonly commands: Command[]
-  /** How many of them wait for their answer. */
+  /** Number of its commands that wait for their answer. */
   waiting: number
 }
 
-/** What a command without an answer is rejected with, as ioredis does it. */
+/** Message of the error with which a command without an answer rejects. ioredis uses the same. */
 const MESSAGE = 'Command timed out'
 
-// How often it is looked whether something has come in, in the time for a command.
-const LOOKS = 4
+// How often received bytes are checked during the timeout of a command.
+const CHECKS_PER_TIMEOUT = 4
 
 /**
- * Gives commands so long to be answered. ioredis can do that too, by a timer for each: a process that is busy for as
- * long (thousands of clients that come back at once) then takes every answer for late that waits in its own kernel.
- * Here the time runs from the end of the turn in which a command was given, when it is written, and what has come in is
- * read before anything is judged.
+ * Rejects commands that are not answered in time. ioredis can do that too, with a timer for each command. But if the
+ * process is busy for that long (thousands of clients that reconnect at once), those timers fire before the answers are
+ * read that already wait in the process's own kernel. Here the time of a command starts at the end of the turn in which
+ * the command was called, because it is written then. Before a command times out, received data is read.
  *
- * Answers come in order on a connection, so a large one holds up those behind it. While something comes in, no command
- * is late: the time runs anew.
+ * Answers arrive in order on a connection, so a large answer delays the answers behind it. While data is received, no
+ * command times out: the time starts again.
  */
 export class RedisDeadlines {
   readonly #timeout: number
   readonly #received: () => number
-  /** What was given in this turn. */
-  #fresh: Batch | undefined
-  /** Given before, in order; those before `#start` are done. All have as long, so the first is the first to be late. */
+  /** The batch of this turn. */
+  #current: Batch | undefined
+  /**
+   * The batches of earlier turns, in order. Those before the index `#start` are done. All have the same timeout, so the
+   * first one times out first.
+   */
   #batches: Batch[] = []
   #start = 0
   #waiting = 0
   #idle: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
-  /** What had come in when it was last looked at, and when that was another than before. */
+  /** Bytes received at the last check. */
   #bytes = 0
-  #heardAt = Number.NEGATIVE_INFINITY
+  /** Time of the last check that found more bytes than the check before. */
+  #receivedAt = Number.NEGATIVE_INFINITY
 
   /**
    * @param timeout Milliseconds.
-   * @param received How much has come in on the connection.
+   * @param received Returns the number of bytes received on the connection.
    */
   constructor(timeout: number, received = () => 0) {
     this.#timeout = timeout
     this.#received = received
   }
 
-  /** Commands that wait for their answer. */
+  /** Number of commands that wait for their answer. */
   get waiting(): number {
     return this.#waiting
   }
 
   /**
-   * The answer to a command.
-   * @param failed Called if the answer is an error or does not come in time. Returns the error to reject with.
+   * Resolves with the answer to a command.
+   * @param failed Called if the answer is an error or is not received in time. Returns the error to reject with.
    */
   within<Answer>(answer: Promise<Answer>, failed = (error: unknown) => error): Promise<Answer> {
     return new Promise<Answer>((resolve, reject) => {
-      const batch = this.#fresh ?? this.#open()
-      const command = { isSettled: false, late: () => reject(failed(new Error(MESSAGE))) }
+      const batch = this.#current ?? this.#open()
+      const command = { isSettled: false, timeOut: () => reject(failed(new Error(MESSAGE))) }
       batch.commands.push(command)
       batch.waiting++
       this.#waiting++
@@ -78,7 +82,7 @@ export class RedisDeadlines {
     })
   }
 
-  /** Resolves once no command waits. */
+  /** Resolves when no command waits. */
   async idle(): Promise<void> {
     if (this.#waiting === 0) return
     await new Promise<void>((resolve) => {
@@ -86,7 +90,7 @@ export class RedisDeadlines {
     })
   }
 
-  /** False if the command was settled before. */
+  /** Returns false if the command was already settled. */
   #settle(batch: Batch, command: Command): boolean {
     if (command.isSettled) return false
     command.isSettled = true
@@ -98,14 +102,14 @@ export class RedisDeadlines {
 
   #open(): Batch {
     const batch = { at: 0, commands: [], waiting: 0 }
-    this.#fresh = batch
+    this.#current = batch
     setImmediate(() => this.#begin(batch))
     return batch
   }
 
   #begin(batch: Batch): void {
     batch.at = performance.now()
-    this.#fresh = undefined
+    this.#current = undefined
     this.#batches.push(batch)
     if (this.#timer === undefined) this.#bytes = this.#received()
     this.#arm()
@@ -119,39 +123,39 @@ export class RedisDeadlines {
     }
     const first = this.#first
     if (first === undefined || this.#timer !== undefined) return
-    // The judgement comes after what has arrived is read: a timer is called before that, an immediate after.
-    const judge = () => setImmediate(() => this.#judge())
-    // The connection keeps the process alive as long as it is open; nothing waits for a time that runs for nobody.
-    const due = Math.max(first.at, this.#heardAt) + this.#timeout - performance.now()
-    this.#timer = setTimeout(judge, Math.max(1, Math.min(due, this.#timeout / LOOKS))).unref()
+    // Node calls timers, then reads sockets, then calls immediates. So the check runs after received data is read.
+    const check = () => setImmediate(() => this.#check())
+    // Unref: the open connection keeps the process alive, and without a connection no answer is expected.
+    const due = Math.max(first.at, this.#receivedAt) + this.#timeout - performance.now()
+    this.#timer = setTimeout(check, Math.max(1, Math.min(due, this.#timeout / CHECKS_PER_TIMEOUT))).unref()
   }
 
   get #first(): Batch | undefined {
     return this.#batches[this.#start]
   }
 
-  #judge(): void {
+  #check(): void {
     this.#timer = undefined
     const now = performance.now()
     const bytes = this.#received()
     if (bytes !== this.#bytes) {
       this.#bytes = bytes
-      this.#heardAt = now
+      this.#receivedAt = now
     }
     const latest = now - this.#timeout
-    if (this.#heardAt > latest) {
+    if (this.#receivedAt > latest) {
       this.#arm()
       return
     }
     for (let first = this.#first; first !== undefined && first.at <= latest; first = this.#first) {
-      for (const command of first.commands) if (this.#settle(first, command)) command.late()
+      for (const command of first.commands) if (this.#settle(first, command)) command.timeOut()
       this.#start++
     }
     this.#arm()
   }
 }
 
-/** True for what `RedisDeadlines` rejects with. */
-export function isLate(error: unknown): boolean {
+/** True for the error of a command that timed out. */
+export function isTimeout(error: unknown): boolean {
   return (error as Error).message === MESSAGE
 }

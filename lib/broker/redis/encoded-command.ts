@@ -4,7 +4,7 @@ import type { RedisClient } from './options.ts'
 
 export type RedisArgument = string | number | Buffer
 
-/** @param routing The first arguments, as far as ioredis needs them to find the server of a cluster. */
+/** @param routing The first arguments. ioredis needs them to find the server in a cluster. */
 export type SendEncoded = (
   name: string,
   args: readonly RedisArgument[],
@@ -14,12 +14,12 @@ export type SendEncoded = (
 type CommandClass = typeof Command
 type EncodedClass = new (name: string, encoded: Buffer, routing: readonly RedisArgument[]) => Command
 
-// One class for all clients: the code that handles commands is faster if they are of few classes.
+// All clients share one class, because the engine handles objects of few classes faster.
 const classes = new WeakMap<CommandClass, EncodedClass>()
 
 /**
- * Sends commands of a client that are encoded in one piece. ioredis encodes argument by argument, and turns
- * each into a Buffer of its own if one of them is a Buffer. For a publish with its 25 arguments that costs more than
+ * Returns a function that encodes a command in one piece and sends it. ioredis encodes each argument separately, and
+ * makes each one a Buffer if one of them is a Buffer. For a publish with its 25 arguments, that costs more than
  * everything else together.
  */
 export function encodedSender(client: RedisClient): SendEncoded {
@@ -32,9 +32,9 @@ export function encodedSender(client: RedisClient): SendEncoded {
 }
 
 function encodedClass(Base: CommandClass): EncodedClass {
-  let made = classes.get(Base)
-  if (made === undefined) {
-    made = class EncodedCommand extends Base {
+  let subclass = classes.get(Base)
+  if (subclass === undefined) {
+    subclass = class EncodedCommand extends Base {
       readonly #encoded: Buffer
 
       constructor(name: string, encoded: Buffer, routing: readonly RedisArgument[]) {
@@ -46,12 +46,12 @@ function encodedClass(Base: CommandClass): EncodedClass {
         return this.#encoded
       }
     }
-    classes.set(Base, made)
+    classes.set(Base, subclass)
   }
-  return made
+  return subclass
 }
 
-/** An array of bulk strings, as the protocol of Redis has a command. */
+/** Encodes a command as the Redis protocol requires it: an array of bulk strings. */
 export function encodeCommand(name: string, args: readonly RedisArgument[]): Buffer {
   const parts: (string | Buffer)[] = []
   let length = 0

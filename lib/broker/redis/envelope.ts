@@ -3,34 +3,35 @@ import type { PresenceEventKind, Publication } from '../broker.ts'
 import type { StreamLink } from './witness.ts'
 
 /*
- * The messages that nodes send each other over pub/sub. publish.lua writes the same form.
+ * The format of the messages that nodes send to each other over pub/sub. publish.lua writes the same format.
  *
  *   publication = "1p" offset [ "-" at "-" previous ] "," epoch "," time *field ":" *value data
  *   presence    = "1" ( "j" / "l" ) *field ":" *value info          j: join, l: leave
  *   removal     = "1r" *field ":" *value                            the channel's history was deleted
  *   field       = "," letter length
  *
- * The first byte is the version, the second the kind. Each field announces a value of that many bytes. The values
- * follow the colon in the order of their fields, and the rest of the message is `data` or `info`: one JSON text in one
- * line. An offset of 0 goes with an empty epoch: the publication has no position. One that has names when Redis took it
- * (`at`, milliseconds by Redis's clock) and when Redis took the publication before it (`previous`, 0 if there was none):
- * see redis-witness.ts. A publication may have the fields `i`, the publisher's info (JSON), and `x`, the id of the
- * connection that is not given it.
+ * The first byte is the version, the second is the kind. Each field gives the length of a value in bytes. The values
+ * follow the colon in the order of their fields. The rest of the message is `data` or `info`: one JSON text in one
+ * line. If the offset is 0, the epoch is empty, and the publication has no position. A publication with a position has
+ * the time at which Redis added it (`at`, milliseconds by Redis's clock) and the time at which Redis added the
+ * publication before it (`previous`, 0 if there was none): see witness.ts. A publication may have the fields `i`, the
+ * publisher's info (JSON), and `x`, the id of the connection that does not receive the publication.
  *
- * How the form grows: a reader skips fields that it does not know, so what an older node may leave out (tags) becomes a
- * field. What an older node would misread (binary data, a delta) becomes a version. A message carries the lowest version
- * that its reader has to know, so during a deploy older nodes drop only what they could not pass on.
+ * How to extend the format: a reader skips fields that it does not know. So a new part that an older node may ignore
+ * (tags) becomes a field. A new part that an older node would misread (binary data, a delta) needs a new version. A
+ * message has the lowest version that its reader must know, so during a deploy older nodes drop only messages that they
+ * could not deliver correctly.
  *
- * Anybody with access to Redis can publish here, so nothing is taken on trust except what would need a parse of the
+ * Any program with access to Redis can publish here. So everything is checked, except what would require parsing the
  * payload: see SECURITY.md.
  */
 
 const VERSION = '1'
 
-/** A larger message is not read. A publication of this size would not fit into what may wait for a reader. */
+/** Larger messages are dropped. A publication of this size would exceed the bytes that may wait for a slow reader. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
-// Numbers have one spelling. The bounds keep the expressions from looking far into a message that is none of ours.
+// A number has only one valid spelling. The bounds limit how far the expressions scan a message of another program.
 const MAX_FIELDS = 16
 const FIELDS = `((?:,[a-z](?:0|[1-9]\\d{0,7})){0,${MAX_FIELDS}}):`
 const NUMBER = '(0|[1-9]\\d{0,15})'
@@ -47,7 +48,7 @@ const HEADERS: Record<PresenceEventKind, Buffer> = {
   leave: Buffer.from(`${VERSION}l:`)
 }
 
-/** A publication that has no position: one without history. */
+/** Writes a publication that has no position, because it is not kept in history. */
 export function writePublication(data: Buffer, time: number, info: Buffer = NONE, except = ''): Buffer {
   const fields = `${info.length > 0 ? `,i${info.length}` : ''}${except === '' ? '' : `,x${except.length}`}`
   return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}${fields}:`), info, Buffer.from(except), data])
@@ -57,7 +58,7 @@ export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
   return Buffer.concat([HEADERS[kind], info])
 }
 
-/** A channel's history was deleted. */
+/** The message for a channel whose history was deleted. */
 export const REMOVAL = `${VERSION}r:`
 
 export type Envelope =
@@ -66,8 +67,8 @@ export type Envelope =
   | { readonly kind: 'removal' }
 
 /**
- * Reads a message; the parts are views of it, not copies. `undefined` if it is malformed, too large, or of a version
- * or a kind that this node does not know.
+ * Reads a message. The parts are views of the message, not copies. Returns undefined if the message is malformed or too
+ * large, or if this node does not know its version or kind.
  */
 export function readEnvelope(message: Buffer): Envelope | undefined {
   if (message.length > MAX_MESSAGE_BYTES) return undefined
@@ -107,7 +108,7 @@ function readEvent(message: Buffer, header: RegExpExecArray): Envelope | undefin
   return { kind: kind === 'j' ? 'join' : 'leave', info: values.rest }
 }
 
-/** The values by their fields' letters, and what follows them. `undefined` if they are longer than the message. */
+/** The values by the letters of their fields, and the rest of the message. Undefined if the message is too short. */
 function readValues(message: Buffer, from: number, fields: string) {
   const found = new Map<string, Buffer>()
   let at = from
@@ -121,18 +122,19 @@ function readValues(message: Buffer, from: number, fields: string) {
 }
 
 const LINE_FEED = 0x0a
-/** The kinds of JSON values by the byte that they begin with, and by the byte that they end with. */
-const BEGINS = kindsByByte('{', '[', '"', '-0123456789', 'tf', 'n')
-const ENDS = kindsByByte('}', ']', '"', '0123456789', 'e', 'l')
+/** The kinds of JSON values (a number for each) by their first byte, and by their last byte. */
+const FIRST_BYTES = kindsByByte('{', '[', '"', '-0123456789', 'tf', 'n')
+const LAST_BYTES = kindsByByte('}', ']', '"', '0123456789', 'e', 'l')
 
 /**
- * True for what may be one JSON text in one line. Not a parse: this is on the way of every publication. It keeps out
- * what would harm a connection that carries more than this channel: a line feed ends a reply of the channel protocol,
- * and bytes that are not UTF-8 make a client close.
+ * True if the text may be one JSON text in one line. The text is not parsed, because this runs for every publication.
+ * The check refuses texts that would break a connection with several channels: a line feed ends a reply of the channel
+ * protocol, and bytes that are not UTF-8 make a client close the connection.
  */
 function isJsonLine(text: Buffer): boolean {
-  const kind = BEGINS[text[0] as number]
-  return Boolean(kind) && kind === ENDS[text[text.length - 1] as number] && !text.includes(LINE_FEED) && isUtf8(text)
+  const kind = FIRST_BYTES[text[0] as number]
+  if (!kind || kind !== LAST_BYTES[text[text.length - 1] as number]) return false
+  return !text.includes(LINE_FEED) && isUtf8(text)
 }
 
 function kindsByByte(...kinds: string[]): Uint8Array {

@@ -2,11 +2,11 @@ import { isUnsent, lastNodeError } from '../../dependencies.ts'
 import { BrokerError, UnavailableError, UnknownOutcomeError } from '../../errors.ts'
 
 /*
- * Errors of Redis and ioredis, told apart. Nothing of their text goes on: it names arguments (a password among those
- * of AUTH), keys and addresses. What goes on is the error's first word, and the name of a command.
+ * Classifies the errors of Redis and ioredis. Their text is never passed on, because it contains arguments (such as the
+ * password of AUTH), keys and addresses. Only the error's first word and the name of a command are passed on.
  */
 
-// Said by a server that did nothing because it can't now.
+// The server did nothing, because it can't at the moment.
 const TRY_LATER = new Set([
   'READONLY',
   'LOADING',
@@ -28,9 +28,9 @@ const MEANINGS: Record<string, string> = {
   MISCONF: 'it cannot save to disk'
 }
 
-// Redis 7.0 says so of what a script may not do.
+// The text of Redis 7.0 for a command that a script may not run.
 const SCRIPT_DENIED = /user executing the script can't/
-// What the names of keys or channels must begin with.
+// The user may not access a key or channel with this name.
 const DENIED_NAMES = /access (?:one of the|the '[^']*') (keys?|channels?)\b/
 const DENIED_COMMAND = /'([a-z|]{1,40})' command/
 
@@ -38,27 +38,30 @@ interface RedisError extends Error {
   readonly code?: string
 }
 
-/** The server's own word for an error (`OOM`), or ioredis's code (`ECONNREFUSED`), or what kind of error it is. */
+/** The first word of the server's error (`OOM`), or the code of ioredis (`ECONNREFUSED`), or `timeout` or `closed`. */
 export function errorWord(error: unknown): string {
   const { name, message, code } = error as RedisError
-  const said = lastNodeError(error as Error)
-  if (said) return errorWord(said)
+  const nodeError = lastNodeError(error as Error)
+  if (nodeError) return errorWord(nodeError)
   if (name === 'ReplyError') return SCRIPT_DENIED.test(message) ? 'NOPERM' : firstWord(message)
   return code ?? (message === 'Command timed out' ? 'timeout' : 'closed')
 }
 
-/** An error that no second try mends: what stands in the configuration is wrong. Undefined for any other. */
+/** The error to report if the configuration is wrong, so that no retry helps. Undefined for any other error. */
 export function fatalError(error: unknown): Error | undefined {
   const word = errorWord(error)
   return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'NOPROTO'].includes(word) ? refusal(word, error as Error) : undefined
 }
 
-/** A server that takes no writes at all for now, though it can perhaps be read. */
+/** The server accepts no writes at the moment. Reads may still work. */
 export function isRefusedWrite(error: unknown): boolean {
   return ['NOREPLICAS', 'OOM', 'MISCONF', 'CLUSTERDOWN'].includes(errorWord(error))
 }
 
-/** What the caller of a method gets for what a command was rejected with. `writes`: it may have been done. */
+/**
+ * Converts the error of a command to the error for the caller of the broker.
+ * @param writes The command changes something: if it got no answer, its outcome is unknown.
+ */
 export function callerError(error: unknown, writes: boolean): Error {
   if ((error as Error).name !== 'ReplyError')
     return writes && !isUnsent(error as Error) ? new UnknownOutcomeError() : new UnavailableError()

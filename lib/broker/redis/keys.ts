@@ -1,58 +1,59 @@
-// In braces stands what Redis Cluster hashes. A name can't close them, and what it holds instead can be told from what
-// stood in it before: a percent sign is always escaped.
 const MAX_RECENT = 1_000
+// Redis Cluster hashes the part of a key in braces, so a name must not contain braces. A percent sign is escaped too,
+// so that an escaped name never equals another name.
 const ESCAPED = /[%{}]/g
 
-/** The names of one channel in Redis, all in one hash slot. */
+/** The names of one channel's keys in Redis, and of its pub/sub channel. All are in one hash slot. */
 export interface ChannelKeys {
-  /** The pub/sub channel that carries the channel's messages. */
+  /** The pub/sub channel of the channel's messages. */
   readonly topic: string
   readonly meta: string
   readonly stream: string
-  /** What was answered to the channel's idempotency keys. */
+  /** The answers to the channel's idempotency keys. */
   readonly answers: string
-  /** When each idempotency key is forgotten. */
+  /** The expiry of each idempotency key. */
   readonly expiries: string
 }
 
 /**
- * The name of every key and pub/sub channel in Redis, from one place.
+ * Makes the names of all keys and pub/sub channels in Redis. In this folder, a pub/sub channel is called a topic, so
+ * that it is not confused with a channel of the application.
  *
- * `<prefix>:{<name>}` is a channel's pub/sub channel, `<prefix>:{<name>}:<kind>` one of its keys: all in one hash
- * slot. Names are escaped so that none reaches another's keys, whatever it holds. Pub/sub knows no databases, so
- * another database than 0 stands in the pub/sub channel's name.
+ * `<prefix>:{<name>}` is a channel's topic, `<prefix>:{<name>}:<kind>` is one of its keys: all are in one hash slot.
+ * Names are escaped, so no name can reach the keys of another one. Redis has the same topics for all databases, so the
+ * name of a topic contains the number of the database, unless it is 0.
  */
 export class RedisKeys {
-  readonly #keys: string
-  readonly #wire: string
+  readonly #keyPrefix: string
+  readonly #topicPrefix: string
   readonly #recent = new Map<string, ChannelKeys>()
 
   constructor(prefix: string, database = 0) {
-    this.#keys = `${prefix}:{`
-    this.#wire = database === 0 ? this.#keys : `${prefix}:@${database}:{`
+    this.#keyPrefix = `${prefix}:{`
+    this.#topicPrefix = database === 0 ? this.#keyPrefix : `${prefix}:@${database}:{`
   }
 
-  /** The pub/sub channel that carries a channel's publications. */
-  wire(channel: string): string {
-    return `${this.#wire}${escapeName(channel)}}`
+  /** The pub/sub channel of a channel's messages. */
+  topic(channel: string): string {
+    return `${this.#topicPrefix}${escapeName(channel)}}`
   }
 
-  /** A pub/sub channel of one node's own; with `tag`, in that tag's hash slot. */
+  /** The topic of one node's probes, in the hash slot of `tag`. */
   probe(node: string, tag: string): string {
-    return `${this.#wire.slice(0, -1)}probe:${node}:{${tag}}`
+    return `${this.#topicPrefix.slice(0, -1)}probe:${node}:{${tag}}`
   }
 
-  /** A key of one node's own, likewise. */
+  /** The key of one node's probes, in the hash slot of `tag`. */
   probeKey(node: string, tag: string): string {
-    return `${this.#keys.slice(0, -1)}probe:${node}:{${tag}}`
+    return `${this.#keyPrefix.slice(0, -1)}probe:${node}:{${tag}}`
   }
 
-  /** What names of keys to try permissions with begin with. */
+  /** The first part of the names of keys that are used to check permissions. */
   check(name: string): string {
-    return `${this.#keys}${escapeName(name)}}`
+    return `${this.#keyPrefix}${escapeName(name)}}`
   }
 
-  /** What the scripts of a channel's position and history use. The name is escaped once. */
+  /** The names that the scripts for positions and history use. They are cached, so that a name is escaped once. */
   channel(channel: string): ChannelKeys {
     let keys = this.#recent.get(channel)
     if (keys === undefined) {
@@ -65,9 +66,9 @@ export class RedisKeys {
 
   #make(channel: string): ChannelKeys {
     const name = escapeName(channel)
-    const base = `${this.#keys}${name}}`
+    const base = `${this.#keyPrefix}${name}}`
     return {
-      topic: `${this.#wire}${name}}`,
+      topic: `${this.#topicPrefix}${name}}`,
       meta: `${base}:meta`,
       stream: `${base}:stream`,
       answers: `${base}:once`,
@@ -76,16 +77,16 @@ export class RedisKeys {
   }
 
   presence(channel: string): [expiries: string, users: string, infos: string] {
-    const base = `${this.#keys}${escapeName(channel)}}`
+    const base = `${this.#keyPrefix}${escapeName(channel)}}`
     return [`${base}:presence`, `${base}:users`, `${base}:infos`]
   }
 
   lease(key: string): string {
-    return `${this.#keys}${escapeName(key)}}:lease`
+    return `${this.#keyPrefix}${escapeName(key)}}:lease`
   }
 
   tokens(key: string): string {
-    return `${this.#keys}${escapeName(key)}}:tokens`
+    return `${this.#keyPrefix}${escapeName(key)}}:tokens`
   }
 }
 

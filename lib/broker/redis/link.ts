@@ -2,26 +2,26 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisClient } from './options.ts'
 
 export interface RedisLinkOptions {
-  /** A client that isn't connected yet and doesn't reconnect. */
+  /** Returns a client that isn't connected yet and doesn't reconnect. */
   create(): RedisClient
-  /** Makes a connected client usable, or throws. */
+  /** Prepares a connected client for use, or throws. */
   prepare(client: RedisClient): Promise<void>
-  /** The client is the one to use from now on. Called within the turn in which `client` changes. */
+  /** The client is in use from now on. Called in the same turn in which the link's `client` changes. */
   adopt(client: RedisClient): void
-  /** There is no client to use (any more, or at first). Called once until the next `adopt`. */
+  /** No client is in use any more, or the first attempt has failed. Called once until the next `adopt`. */
   lost(error: unknown): void
-  /** An attempt to make a client has failed; there will be another. */
+  /** An attempt to make a client has failed. There will be another attempt. */
   failed(error: unknown): void
-  /** True for an error that no second attempt mends; looked at only until the first `adopt`. */
+  /** True for an error that another attempt does not fix. Only used until the first `adopt`. */
   isFatal(error: unknown): boolean
-  /** Milliseconds an attempt may take in all. */
+  /** Maximum milliseconds of one attempt. */
   readonly attemptTimeout: number
-  readonly reconnectDelay: readonly [first: number, most: number]
+  readonly reconnectDelay: readonly [first: number, max: number]
 }
 
 /**
- * Keeps one usable client of Redis: makes it, has it prepared, and makes the next when it ends or is to be replaced.
- * A client that is replaced stays in use until its successor is ready.
+ * Keeps one usable client of Redis. It makes and prepares a client, and makes the next one if the client ends or must
+ * be replaced. A client that must be replaced stays in use until its successor is ready.
  */
 export class RedisLink {
   readonly #options: RedisLinkOptions
@@ -35,22 +35,22 @@ export class RedisLink {
     this.#options = options
   }
 
-  /** The client to use, where there is one. */
+  /** The client in use, if there is one. */
   get client(): RedisClient | undefined {
     return this.#client
   }
 
-  /** Resolves at the first usable client, or at `close`; rejects with an error that is fatal. */
+  /** Resolves when the first client is usable, or on `close`. Rejects with a fatal error. */
   async start(): Promise<void> {
     await this.#connect(true)
   }
 
-  /** Makes another client. The one in use stays until then. */
+  /** Makes another client. The current client stays in use until the new one is ready. */
   replace(): void {
     this.#connecting ??= this.#reconnect()
   }
 
-  /** Ends a client at once, and makes another; one that is not in use any more is let be. */
+  /** Ends the client at once, and makes another. Does nothing if the client is no longer in use. */
   abandon(client: RedisClient, error: unknown): void {
     if (client !== this.#client) return
     this.#drop(error)
@@ -69,34 +69,34 @@ export class RedisLink {
     this.#connecting = undefined
   }
 
-  async #connect(first: boolean): Promise<void> {
+  async #connect(isFirst: boolean): Promise<void> {
     for (let tries = 0; !this.#closing.signal.aborted; tries++) {
       const { client, error } = await this.#try()
-      // Closed in the moment in which it became ready: nobody else would end it.
+      // If the link was closed while the client became ready, nothing else ends the client.
       if (client) return this.#closing.signal.aborted ? client.disconnect() : this.#adopt(client)
-      if (first && this.#options.isFatal(error)) throw error
+      if (isFirst && this.#options.isFatal(error)) throw error
       this.#drop(error)
       this.#options.failed(error)
       await this.#pause(tries)
     }
   }
 
-  /** One attempt. The error is the first that the client told of: what its promise rejects with says less. */
+  /** One attempt. The error is the first one that the client emitted: the error of its promise says less. */
   async #try(): Promise<{ client?: RedisClient; error?: unknown }> {
     const client = this.#options.create()
     this.#attempt = client
-    let told: Error | undefined
-    // There must be a listener as long as the client lives: without one, ioredis writes to the console.
+    let firstError: Error | undefined
+    // The listener stays as long as the client exists: without a listener, ioredis writes errors to the console.
     client.on('error', (error) => {
-      told ??= error
+      firstError ??= error
     })
-    // A promise of ioredis Cluster may stay open for ever: connect() does when the ready check fails.
+    // A promise of the ioredis Cluster may never settle: connect() does not if the ready check fails.
     let timeout: NodeJS.Timeout | undefined
     const ended = new Promise<never>((_, reject) => {
       client.once('end', () => reject(new Error('Connection is closed.')))
       timeout = setTimeout(() => reject(new Error('Command timed out')), this.#options.attemptTimeout)
     })
-    const error = await Promise.race([this.#open(client), ended]).catch((error: unknown) => told ?? error)
+    const error = await Promise.race([this.#open(client), ended]).catch((error: unknown) => firstError ?? error)
     clearTimeout(timeout)
     this.#attempt = undefined
     if (!error) return { client }
@@ -110,12 +110,12 @@ export class RedisLink {
   }
 
   #adopt(client: RedisClient): void {
-    const before = this.#client
+    const previous = this.#client
     this.#client = client
     this.#isLost = false
     client.once('end', () => this.abandon(client, new Error('Connection is closed.')))
     this.#options.adopt(client)
-    before?.disconnect()
+    previous?.disconnect()
   }
 
   #drop(error: unknown): void {
@@ -127,13 +127,13 @@ export class RedisLink {
   }
 
   async #pause(tries: number): Promise<void> {
-    const [first, most] = this.#options.reconnectDelay
-    const base = Math.min(most, first * 2 ** Math.min(tries, 20))
+    const [first, max] = this.#options.reconnectDelay
+    const base = Math.min(max, first * 2 ** Math.min(tries, 20))
     const wait = base / 2 + (Math.random() * base) / 2
     try {
       await delay(wait, undefined, { signal: this.#closing.signal })
     } catch {
-      // Closing: whoever waits looks at the signal.
+      // The link is closing: the caller checks the signal.
     }
   }
 }

@@ -8,26 +8,26 @@ import { RedisSubscriptions } from './subscriptions.ts'
 export interface RedisListenerOptions extends Pick<RedisLinkOptions, 'failed' | 'isFatal'> {
   readonly isCluster: boolean
   readonly times: RedisBrokerTimes
-  /** A client of the server that is not connected yet. */
+  /** Returns a client for the server that is not connected yet. */
   create(): RedisClient
-  message(wire: string, message: Buffer): void
-  /** Publishes to the node's own channel by the connection for commands. */
-  probe(wire: string, message: string): Promise<unknown>
-  /** The connection is another than before; all channels are subscribed on it. */
+  message(topic: string, message: Buffer): void
+  /** Publishes to the node's own topic over the connection for commands. */
+  probe(topic: string, message: string): Promise<unknown>
+  /** A new connection is in use, and all topics are subscribed on it. */
   adopted(): void
   lost(error: unknown): void
-  /** A slot has moved: channels are not subscribed here any more. */
+  /** A slot has moved: some topics are no longer subscribed here. */
   moved(): void
 }
 
-/** The one connection that listens to a server: keeps it, probes it, and has its channels subscribed on it. */
+/** The one connection that listens to a server. This class keeps it open, probes it, and subscribes topics on it. */
 export class RedisListener {
   readonly subscriptions: RedisSubscriptions
   readonly #options: RedisListenerOptions
   readonly #link: RedisLink
   readonly #probe: RedisProbe
-  #probeWire: string | undefined
-  #isTried = false
+  #probeTopic: string | undefined
+  #hasAttempted = false
 
   constructor(options: RedisListenerOptions) {
     this.#options = options
@@ -41,7 +41,7 @@ export class RedisListener {
       prepare: (client) => this.#prepare(client),
       adopt: (client) => this.#adopt(client),
       lost: (error) => {
-        this.#isTried = true
+        this.#hasAttempted = true
         options.lost(error)
       }
     })
@@ -52,10 +52,10 @@ export class RedisListener {
     })
     this.#probe = new RedisProbe({
       interval: times.probeInterval,
-      wire: () => (this.client ? this.#probeWire : undefined),
-      send: (wire, message) => options.probe(wire, message),
-      received: () => bytesRead(this.client),
-      deaf: () => this.replace()
+      topic: () => (this.client ? this.#probeTopic : undefined),
+      send: (topic, message) => options.probe(topic, message),
+      bytesReceived: () => bytesRead(this.client),
+      unresponsive: () => this.replace()
     })
   }
 
@@ -63,19 +63,19 @@ export class RedisListener {
     return this.#link.client
   }
 
-  /** The first attempt to connect has ended, well or not. */
-  get isTried(): boolean {
-    return this.#isTried
+  /** True if the first attempt to connect has ended, successfully or not. */
+  get hasAttempted(): boolean {
+    return this.#hasAttempted
   }
 
-  /** The node's own channel on this server, subscribed with the others. None: the connection is not probed. */
-  get probeWire(): string | undefined {
-    return this.#probeWire
+  /** The node's own topic on this server, subscribed with the others. If undefined, the connection is not probed. */
+  get probeTopic(): string | undefined {
+    return this.#probeTopic
   }
 
-  set probeWire(wire: string | undefined) {
-    this.subscriptions.exchange(listOf(this.#probeWire), listOf(wire))
-    this.#probeWire = wire
+  set probeTopic(topic: string | undefined) {
+    this.subscriptions.exchange(listOf(this.#probeTopic), listOf(topic))
+    this.#probeTopic = topic
   }
 
   start(): Promise<void> {
@@ -99,11 +99,11 @@ export class RedisListener {
     const { create, isCluster, message } = this.#options
     const client = create()
     client.on(isCluster ? 'smessageBuffer' : 'messageBuffer', (from: Buffer, bytes: Buffer) => {
-      // One that isn't in use yet, or any more: its twin hears the same.
+      // This client is not in use yet, or no longer. The client in use receives the same messages.
       if (client !== this.client) return
-      const wire = from.toString()
-      if (wire === this.#probeWire) this.#probe.heard(bytes.toString())
-      else message(wire, bytes)
+      const topic = from.toString()
+      if (topic === this.#probeTopic) this.#probe.receive(bytes.toString())
+      else message(topic, bytes)
     })
     client.on('moved', () => {
       if (client === this.client) this.#options.moved()
@@ -113,14 +113,14 @@ export class RedisListener {
 
   async #prepare(client: RedisClient): Promise<void> {
     await this.subscriptions.prepare(client)
-    if (this.#probeWire === undefined) return
-    // A server that does not let go of channels would be noticed by nobody.
-    const none = `${this.#probeWire}none`
+    if (this.#probeTopic === undefined) return
+    // Checks that UNSUBSCRIBE is permitted, since its errors are ignored later.
+    const none = `${this.#probeTopic}none`
     await (this.#options.isCluster ? client.sunsubscribe(none) : client.unsubscribe(none))
   }
 
   #adopt(client: RedisClient): void {
-    this.#isTried = true
+    this.#hasAttempted = true
     this.subscriptions.adopt(client).catch(() => {
       if (client === this.client) this.replace()
     })
@@ -128,6 +128,6 @@ export class RedisListener {
   }
 }
 
-function listOf(wire: string | undefined): string[] {
-  return wire === undefined ? [] : [wire]
+function listOf(topic: string | undefined): string[] {
+  return topic === undefined ? [] : [topic]
 }

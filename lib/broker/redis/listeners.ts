@@ -6,111 +6,112 @@ import { RedisListener, type RedisListenerOptions } from './listener.ts'
 import type { RedisClient } from './options.ts'
 import type { RedisServers } from './servers.ts'
 
-// Milliseconds until it is asked again who has a slot: the servers of a cluster learn of a move one after another.
-const AGAIN = 50
+// Milliseconds until the slots are read again: after a slot has moved, the servers of a cluster learn it one by one.
+const RECHECK_DELAY = 50
 
-/** The name of the one server that is no cluster. */
+/** The name of the server if there is no cluster. */
 export const SINGLE = ''
 
-type OfOne = 'create' | 'probe' | 'adopted' | 'lost' | 'moved'
+type SingleListenerOptions = 'create' | 'probe' | 'adopted' | 'lost' | 'moved'
 
-export interface RedisListenersOptions extends Omit<RedisListenerOptions, OfOne> {
-  /** A client that is not connected yet: of the one server, or of the one that a connection of a cluster is to. */
+export interface RedisListenersOptions extends Omit<RedisListenerOptions, SingleListenerOptions> {
+  /** Returns a client that is not connected yet. In a cluster, it connects to the same server as `node`. */
   create(node?: Redis): RedisClient
-  /** The node's own channel in the slot of a tag. */
-  probeWire(tag: string): string
-  probe(server: string, wire: string, message: string): Promise<unknown>
-  /** Listens to a server now, by another connection than before. */
+  /** The node's own topic in the slot of the tag. */
+  probeTopic(tag: string): string
+  probe(server: string, topic: string, message: string): Promise<unknown>
+  /** A new connection listens to the server now. */
   adopted(server: string): void
   lost(server: string, error: unknown): void
-  /** Messages of these channels may have been missed. */
-  missed(wires: readonly string[]): void
+  /** Messages of these topics may have been missed. */
+  missed(topics: readonly string[]): void
 }
 
 /**
- * Listens to every server, by one connection each, and has each channel subscribed where its slot is. If a server is
- * away, the channels of the others are not touched.
+ * Listens to every server with one connection each, and subscribes each topic at the server that has its slot. If a
+ * server is unavailable, the topics of other servers are not affected.
  */
 export class RedisListeners {
   readonly #options: RedisListenersOptions
   readonly #listeners = new Map<string, RedisListener>()
-  /** Channels that are being added, each with what stands for the wish. */
-  readonly #wishes = new Map<string, symbol>()
-  /** Those of which the server has unsubscribed a channel. */
-  readonly #unsure = new Set<RedisListener>()
-  #settling: Promise<void> | undefined
+  /** Topics that are being added, each with a symbol for its latest `add`. */
+  readonly #pendingAdds = new Map<string, symbol>()
+  /** Listeners whose server may have unsubscribed a topic because its slot has moved. */
+  readonly #toRecheck = new Set<RedisListener>()
+  #rechecking: Promise<void> | undefined
   #servers: RedisServers | undefined
   #isStarted = false
   #isClosed = false
-  #areTried!: () => void
-  readonly #tried: Promise<void>
+  #resolveAttempted!: () => void
+  /** Resolves when each listener has attempted to connect, and at least one listens. */
+  readonly #attempted: Promise<void>
 
   constructor(options: RedisListenersOptions) {
     this.#options = options
-    this.#tried = new Promise((resolve) => {
-      this.#areTried = resolve
+    this.#attempted = new Promise((resolve) => {
+      this.#resolveAttempted = resolve
     })
-    if (!options.isCluster) this.#open(SINGLE).probeWire = options.probeWire('')
+    if (!options.isCluster) this.#open(SINGLE).probeTopic = options.probeTopic('')
   }
 
   /** True while a connection listens to the server. */
-  hears(server: string): boolean {
+  isListening(server: string): boolean {
     return this.#listeners.get(server)?.client !== undefined
   }
 
-  /** The channels of a server; without one, of all. */
-  wires(server?: string): readonly string[] {
+  /** The topics of a server, or of all servers. */
+  topics(server?: string): readonly string[] {
     const listeners = [...this.#listeners].filter(([name]) => server === undefined || name === server)
-    return listeners.flatMap(([, { subscriptions }]) => subscriptions.wires)
+    return listeners.flatMap(([, { subscriptions }]) => subscriptions.topics)
   }
 
-  /** Resolves once it listens to the server; in a cluster, once each server was tried and it listens to one. */
+  /** Resolves when it listens to the server. In a cluster: when it tried to connect to each, and listens to one. */
   async start(): Promise<void> {
     this.#isStarted = true
     const listeners = [...this.#listeners.values()]
-    await Promise.race([Promise.all(listeners.map((listener) => listener.start())), this.#tried])
+    await Promise.race([Promise.all(listeners.map((listener) => listener.start())), this.#attempted])
     for (const listener of listeners) listener.probe()
   }
 
-  /** Rejects with `FST_RT_UNAVAILABLE` if the channel isn't subscribed afterwards. */
-  async add(wire: string): Promise<void> {
-    const wish = Symbol()
-    this.#wishes.set(wire, wish)
+  /** Rejects with `FST_RT_UNAVAILABLE` if the topic could not be subscribed. */
+  async add(topic: string): Promise<void> {
+    const request = Symbol()
+    this.#pendingAdds.set(topic, request)
     try {
-      while (this.#wishes.get(wire) === wish) {
-        const listener = this.#listenerOf(wire)
+      while (this.#pendingAdds.get(topic) === request) {
+        const listener = this.#listenerOf(topic)
         try {
           if (listener === undefined) throw new UnavailableError()
-          await listener.subscriptions.add(wire)
+          await listener.subscriptions.add(topic)
           return
         } catch (error) {
           if (isMoved(error)) await this.#servers?.refresh()
-          // Its slot has another server by now.
-          if (this.#listenerOf(wire) === listener) break
+          // Tries again only if the slot has a different server now.
+          if (this.#listenerOf(topic) === listener) break
         }
       }
     } finally {
-      if (this.#wishes.get(wire) === wish) this.#wishes.delete(wire)
+      if (this.#pendingAdds.get(topic) === request) this.#pendingAdds.delete(topic)
     }
     throw new UnavailableError()
   }
 
-  async remove(wire: string): Promise<void> {
-    this.#wishes.delete(wire)
-    const holders = [...this.#listeners.values()].filter(({ subscriptions }) => subscriptions.has(wire))
-    await Promise.all(holders.map(({ subscriptions }) => subscriptions.remove(wire)))
+  async remove(topic: string): Promise<void> {
+    this.#pendingAdds.delete(topic)
+    const holders = [...this.#listeners.values()].filter(({ subscriptions }) => subscriptions.has(topic))
+    await Promise.all(holders.map(({ subscriptions }) => subscriptions.remove(topic)))
   }
 
-  /** Slots may have another server than before. */
-  arrange(servers: RedisServers): void {
+  /** Called if slots may have moved: opens and closes listeners, and moves topics to the servers of their slots. */
+  rebalance(servers: RedisServers): void {
     this.#servers = servers
-    for (const server of servers.names) this.#arrangeOne(servers, server)
+    for (const server of servers.names) this.#ensureListener(servers, server)
     for (const [server, listener] of this.#listeners) {
-      const isGone = !servers.names.has(server)
-      if (isGone) listener.probeWire = undefined
-      this.#move(listener)
-      // A channel whose slot nobody has stays where it was until somebody has.
-      if (!isGone || listener.subscriptions.wires.length > 0) continue
+      const isRemoved = !servers.names.has(server)
+      if (isRemoved) listener.probeTopic = undefined
+      this.#moveTopics(listener)
+      // A topic whose slot has no server stays with its listener until the slot has one.
+      if (!isRemoved || listener.subscriptions.topics.length > 0) continue
       this.#listeners.delete(server)
       listener.close()
     }
@@ -125,8 +126,8 @@ export class RedisListeners {
     for (const listener of this.#listeners.values()) listener.close()
   }
 
-  #listenerOf(wire: string): RedisListener | undefined {
-    const server = this.#options.isCluster ? this.#servers?.ownerOf(wire) : SINGLE
+  #listenerOf(topic: string): RedisListener | undefined {
+    const server = this.#options.isCluster ? this.#servers?.ownerOf(topic) : SINGLE
     return this.#listeners.get(server as string)
   }
 
@@ -136,27 +137,27 @@ export class RedisListeners {
       ...common,
       create: () => create(node),
       failed: (error) => {
-        // Its slots are another server's by now.
+        // The server no longer has the slots of some topics.
         if (isMoved(error)) void this.#servers?.refresh()
         failed(error)
       },
-      probe: (wire, message) => probe(server, wire, message),
+      probe: (topic, message) => probe(server, topic, message),
       adopted: () => {
-        this.#tell()
+        this.#checkAttempted()
         adopted(server)
-        missed(listener.subscriptions.wires)
+        missed(listener.subscriptions.topics)
       },
       lost: (error) => {
-        this.#tell()
+        this.#checkAttempted()
         lost(server, error)
       },
-      moved: () => this.#doubt(listener)
+      moved: () => this.#scheduleRecheck(listener)
     })
     this.#listeners.set(server, listener)
     return listener
   }
 
-  #arrangeOne(servers: RedisServers, server: string): void {
+  #ensureListener(servers: RedisServers, server: string): void {
     let listener = this.#listeners.get(server)
     if (listener === undefined) {
       listener = this.#open(server, servers.nodeOf(server))
@@ -165,63 +166,67 @@ export class RedisListeners {
         listener.probe()
       }
     }
-    // The one that it has is kept as long as its slot is the server's.
-    if (listener.probeWire !== undefined && servers.ownerOf(listener.probeWire) === server) return
+    // The probe's topic is kept as long as the server has its slot.
+    if (listener.probeTopic !== undefined && servers.ownerOf(listener.probeTopic) === server) return
     const tag = servers.tagOf(server)
-    listener.probeWire = tag && this.#options.probeWire(tag)
-    if (listener.probeWire !== undefined) void this.#renew(listener, [listener.probeWire])
+    listener.probeTopic = tag && this.#options.probeTopic(tag)
+    if (listener.probeTopic !== undefined) void this.#renew(listener, [listener.probeTopic])
   }
 
-  /** Hands the channels of a listener on to those that have their slots now. */
-  #move(from: RedisListener): void {
+  /** Moves topics of a listener to the listeners that have their slots now. */
+  #moveTopics(from: RedisListener): void {
     const moved = new Map<RedisListener, string[]>()
-    for (const wire of from.subscriptions.wires) {
-      const to = this.#listenerOf(wire)
+    for (const topic of from.subscriptions.topics) {
+      const to = this.#listenerOf(topic)
       if (to === undefined || to === from) continue
-      const wires = moved.get(to) ?? []
-      moved.set(to, wires)
-      wires.push(wire)
+      const topics = moved.get(to) ?? []
+      moved.set(to, topics)
+      topics.push(topic)
     }
-    for (const [to, wires] of moved) {
-      from.subscriptions.exchange(wires, [])
-      to.subscriptions.exchange([], wires)
-      void this.#renew(to, wires)
+    for (const [to, topics] of moved) {
+      from.subscriptions.exchange(topics, [])
+      to.subscriptions.exchange([], topics)
+      void this.#renew(to, topics)
     }
   }
 
-  async #renew(listener: RedisListener, wires: readonly string[]): Promise<void> {
+  async #renew(listener: RedisListener, topics: readonly string[]): Promise<void> {
     try {
-      await listener.subscriptions.renew(wires)
+      await listener.subscriptions.renew(topics)
     } catch (error) {
-      if (isMoved(error)) this.#doubt(listener)
+      if (isMoved(error)) this.#scheduleRecheck(listener)
       else listener.replace()
       return
     }
-    // Without a client, the next one is subscribed to them.
-    if (listener.client !== undefined) this.#options.missed(wires)
+    // Without a client nothing was subscribed. `adopted` reports the topics when the next client is subscribed to them.
+    if (listener.client !== undefined) this.#options.missed(topics)
   }
 
-  #doubt(listener: RedisListener): void {
-    this.#unsure.add(listener)
-    this.#settling ??= this.#settle().finally(() => {
-      this.#settling = undefined
+  #scheduleRecheck(listener: RedisListener): void {
+    this.#toRecheck.add(listener)
+    this.#rechecking ??= this.#recheck().finally(() => {
+      this.#rechecking = undefined
     })
   }
 
-  /** A server tells that a channel is not its any more, but neither which one nor whose it is. */
-  async #settle(): Promise<void> {
-    while (this.#unsure.size > 0 && !this.#isClosed) {
+  /**
+   * Reads the slots again and subscribes all topics of a listener again. A server reports that a topic has moved, but
+   * neither which topic nor where to.
+   */
+  async #recheck(): Promise<void> {
+    while (this.#toRecheck.size > 0 && !this.#isClosed) {
       await this.#servers?.refresh()
-      const listeners = [...this.#unsure]
-      this.#unsure.clear()
-      await Promise.all(listeners.map((listener) => this.#renew(listener, listener.subscriptions.wires)))
-      if (this.#unsure.size > 0) await delay(AGAIN, undefined, { ref: false })
+      const listeners = [...this.#toRecheck]
+      this.#toRecheck.clear()
+      await Promise.all(listeners.map((listener) => this.#renew(listener, listener.subscriptions.topics)))
+      if (this.#toRecheck.size > 0) await delay(RECHECK_DELAY, undefined, { ref: false })
     }
   }
 
-  #tell(): void {
+  #checkAttempted(): void {
     const listeners = [...this.#listeners.values()]
-    if (listeners.every(({ isTried }) => isTried) && listeners.some(({ client }) => client)) this.#areTried()
+    const haveAllAttempted = listeners.every(({ hasAttempted }) => hasAttempted)
+    if (haveAllAttempted && listeners.some(({ client }) => client)) this.#resolveAttempted()
   }
 }
 

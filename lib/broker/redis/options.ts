@@ -1,40 +1,40 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 
-/** What speaks to one server (or Sentinel), or to a cluster. */
+/** A client for one server (or Sentinel), or for a cluster. */
 export type RedisClient = Redis | Cluster
 
-/** Times in milliseconds. `redis-options.ts` has the defaults, in one place. */
+/** Times in milliseconds. The defaults are in `DEFAULT_TIMES`. */
 export interface RedisBrokerTimes {
-  /** A command without an answer after this has an unknown outcome. */
+  /** A command that is not answered in this time has an unknown outcome. */
   readonly commandTimeout: number
-  /** For the TCP connection, and TLS. */
+  /** Maximum time to connect, including TLS. */
   readonly connectTimeout: number
-  /** Between two attempts to connect: at first, and at most. Each with up to half of it in jitter. */
-  readonly reconnectDelay: readonly [first: number, most: number]
-  /** Between two messages to itself, by which a node notices that its subscriber has gone deaf. ±10 %. */
+  /** Delay between two attempts to connect: at first, and at most. Up to half of each delay is jitter. */
+  readonly reconnectDelay: readonly [first: number, max: number]
+  /** Time between two messages of a node to itself, ±10 %. They show that its subscriber still receives messages. */
   readonly probeInterval: number
-  /** Between two audits of one channel: at least, and at most. */
-  readonly auditPeriod: readonly [least: number, most: number]
+  /** Time between two audits of one channel: at least, and at most. */
+  readonly auditPeriod: readonly [min: number, max: number]
   /** How long a channel's offset and epoch are kept after their last use. */
   readonly positionTtl: number
-  /** How long `close` waits for the answers to what was sent. */
+  /** Maximum time for which `close` waits for answers. */
   readonly closeTimeout: number
 }
 
 export interface RedisBrokerOptions {
   /**
-   * A URL (`redis://`, `rediss://`), options of ioredis (Sentinel's too), or an instance of ioredis, single or
-   * cluster. An instance is duplicated and stays the caller's.
+   * A URL (`redis://`, `rediss://`), options of ioredis (also for Sentinel), or an ioredis client (`Redis` or
+   * `Cluster`). A client is duplicated, and the broker does not close it.
    */
   readonly redis: string | RedisOptions | RedisClient
   /** First part of every key and channel name. @default 'realtime' */
   readonly prefix?: string
-  /** Commands that wait for their answer. Past it, calls reject as unavailable. @default 10_000 */
+  /** Maximum number of commands that wait for their answer. Further calls reject as unavailable. @default 10_000 */
   readonly maxPending?: number
   readonly times?: Partial<RedisBrokerTimes>
   /**
-   * After the start, Redis turned an attempt to connect away by what stands in the configuration: a password that was
-   * changed, a permission that was taken. Called with each attempt; the cause is safe to log.
+   * After the start, Redis refused an attempt to connect because of the configuration: a password was changed, or a
+   * permission was removed. Called for each such attempt. The cause is safe to log.
    */
   readonly refused?: (cause: Error) => void
 }

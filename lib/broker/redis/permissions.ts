@@ -2,18 +2,19 @@ import type { Cluster, Redis } from 'ioredis'
 import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 
-// Each name has another server by chance. So many in a row miss every connected server only if there is none.
+// Names that are tried until one belongs to a connected server. With this many names, a connected server is almost
+// surely found.
 const MAX_NAMES = 1_000
 
 type RedisCommand = readonly [name: string, ...args: readonly (string | number)[]]
 
-/** What the scripts and the broker itself need, each once, on keys `<base>:…` that are gone afterwards. */
-function publishing(base: string, isCluster: boolean): RedisCommand[] {
+/** Every command that publishing needs, once, on keys `<base>:…` that the last command deletes. */
+function publisherCommands(base: string, isCluster: boolean): RedisCommand[] {
   const [hash, set, stream] = [`${base}:hash`, `${base}:set`, `${base}:stream`]
   return [
     [isCluster ? 'SPUBLISH' : 'PUBLISH', base, ''],
     ['EVAL', "return ''", 0],
-    // It knows no such script, or refuses to look.
+    // The server answers that it has no such script, or that the user may not run the command.
     ['EVALSHA', '0'.repeat(40), 0],
     ['TIME'],
     ['INFO', 'replication'],
@@ -42,7 +43,8 @@ function publishing(base: string, isCluster: boolean): RedisCommand[] {
   ]
 }
 
-function serving(base: string): RedisCommand[] {
+/** The other commands of a node with subscribers. */
+function subscriberCommands(base: string): RedisCommand[] {
   const [hash, set] = [`${base}:hash`, `${base}:set`]
   return [
     ['HGETALL', hash],
@@ -52,7 +54,7 @@ function serving(base: string): RedisCommand[] {
   ]
 }
 
-/** A name that starts with the seed and whose server is connected. In a cluster, a server may be away. */
+/** A name that starts with the seed and whose server is connected. In a cluster, some servers may be unavailable. */
 export function reachableName(seed: string, isReachable: (name: string) => boolean): string {
   let name = seed
   for (let n = 0; n < MAX_NAMES && !isReachable(name); n++) name = `${seed}${n}`
@@ -60,13 +62,14 @@ export function reachableName(seed: string, isReachable: (name: string) => boole
 }
 
 /**
- * Rejects with the server's own error if the user may not run a command that the broker needs. Redis 7.0 names the
- * command only to those who call it outside a script. In a cluster each server has its own users.
+ * Rejects with the server's own error if the user may not run a command that the broker needs. The commands are called
+ * outside a script, because in a script Redis 7.0 does not name the refused command. Each server of a cluster has its
+ * own users, so each is checked.
  */
 export async function checkPermissions(client: RedisClient, base: string, onlyPublishes: boolean): Promise<void> {
   const { isCluster } = client
-  const commands = [...publishing(base, isCluster), ...(onlyPublishes ? [] : serving(base))]
-  // A server of a cluster that is away is not asked.
+  const commands = [...publisherCommands(base, isCluster), ...(onlyPublishes ? [] : subscriberCommands(base))]
+  // In a cluster, servers that are not connected are skipped.
   const servers = client.isCluster
     ? (client as Cluster).nodes('master').filter(({ status }) => status === 'ready')
     : [client as Redis]
@@ -78,7 +81,7 @@ const EXPECTED = new Set(['MOVED', 'NOSCRIPT'])
 async function checkServer(server: Redis, commands: readonly RedisCommand[]): Promise<void> {
   const outcomes = await Promise.allSettled(commands.map(([name, ...args]) => server.call(name, ...args)))
   for (const outcome of outcomes) {
-    // A server that has not the key's slot says so only to a user who may run the command.
+    // MOVED is expected: a server without the key's slot only answers it if the user may run the command.
     if (outcome.status === 'rejected' && !EXPECTED.has(errorWord(outcome.reason))) throw outcome.reason
   }
 }

@@ -1,33 +1,33 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface RedisProbeOptions {
-  /** Milliseconds between two probes, ±10 %. A probe is unheard after a quarter of it. */
+  /** Milliseconds between two probes, ±10 %. A probe is lost if it is not received within a quarter of that. */
   readonly interval: number
-  /** The node's own pub/sub channel; none while nothing listens to it. */
-  wire(): string | undefined
-  /** Publishes to it by the connection for commands. */
-  send(wire: string, message: string): Promise<unknown>
-  /** How much has come in on the connection that listens. */
-  received(): number
-  /** Two probes on end were sent and not heard. */
-  deaf(): void
+  /** The node's own topic. Undefined while no connection listens to it. */
+  topic(): string | undefined
+  /** Publishes to the topic over the connection for commands. */
+  send(topic: string, message: string): Promise<unknown>
+  /** Bytes received on the connection that listens. */
+  bytesReceived(): number
+  /** Two consecutive probes were sent, and the subscriber did not receive them. */
+  unresponsive(): void
 }
 
-// Probes on end that may be behind other messages. One that is further behind is better off with a new connection, and
-// with what it missed read from history.
-const MAX_EXCUSED = 4
+// Maximum number of consecutive probes that may be delayed by other messages. If the subscriber is further behind, a
+// new connection is better, and missed publications are read from history.
+const MAX_DELAYED = 4
 
 /**
- * Notices a subscriber that hears nothing although its connection seems well: the node publishes to itself and
- * listens. A probe that could not be sent says nothing about the subscriber.
+ * Detects a subscriber that receives no messages although its connection seems open: the node publishes to itself, and
+ * the subscriber must receive the message. A probe that could not be sent says nothing about the subscriber.
  */
 export class RedisProbe {
   readonly #options: RedisProbeOptions
   readonly #stopping = new AbortController()
-  #isHeard = false
-  #answered: (() => void) | undefined
+  #isReceived = false
+  #notifyReceived: (() => void) | undefined
   #number = 0
-  #excused = 0
+  #delayed = 0
 
   constructor(options: RedisProbeOptions) {
     this.#options = options
@@ -35,9 +35,9 @@ export class RedisProbe {
 
   /** Runs until `stop`. */
   async run(): Promise<void> {
-    const { interval, deaf } = this.#options
+    const { interval, unresponsive } = this.#options
     while (await this.#wait(interval * (0.9 + Math.random() * 0.2))) {
-      if ((await this.#isDeaf()) && (await this.#isDeaf())) deaf()
+      if ((await this.#isLost()) && (await this.#isLost())) unresponsive()
     }
   }
 
@@ -45,44 +45,45 @@ export class RedisProbe {
     this.#stopping.abort()
   }
 
-  /** A message came in on the node's own channel. */
-  heard(message: string): void {
+  /** Takes a message that was received on the node's own topic. */
+  receive(message: string): void {
     if (message !== `${this.#number}`) return
-    this.#isHeard = true
-    this.#answered?.()
+    this.#isReceived = true
+    this.#notifyReceived?.()
   }
 
-  async #isDeaf(): Promise<boolean> {
-    const wire = this.#options.wire()
-    if (wire === undefined) return false
+  /** Sends a probe. Resolves with true if it was sent, and the subscriber did not receive it in time. */
+  async #isLost(): Promise<boolean> {
+    const topic = this.#options.topic()
+    if (topic === undefined) return false
     const message = `${++this.#number}`
-    const before = this.#options.received()
-    this.#isHeard = false
-    const answered = new Promise<void>((resolve) => {
-      this.#answered = resolve
+    const bytesBefore = this.#options.bytesReceived()
+    this.#isReceived = false
+    const received = new Promise<void>((resolve) => {
+      this.#notifyReceived = resolve
     })
     try {
-      await this.#options.send(wire, message)
+      await this.#options.send(topic, message)
     } catch {
-      // The other connection's trouble, which shows there.
+      // The connection for commands has failed, and reports that itself.
       return false
     }
-    await Promise.race([answered, this.#wait(this.#options.interval / 4)])
-    // What has arrived while the process was busy is read before it is judged.
+    await Promise.race([received, this.#wait(this.#options.interval / 4)])
+    // If the process was busy, received data is read before the probe counts as lost.
     await new Promise(setImmediate)
-    if (this.#isHeard) this.#excused = 0
-    if (this.#isHeard || this.#stopping.signal.aborted) return false
-    // Something large is on its way, and the probe comes after it.
-    return this.#options.received() === before || ++this.#excused > MAX_EXCUSED
+    if (this.#isReceived) this.#delayed = 0
+    if (this.#isReceived || this.#stopping.signal.aborted) return false
+    // If data was received meanwhile, the probe may be behind a large message.
+    return this.#options.bytesReceived() === bytesBefore || ++this.#delayed > MAX_DELAYED
   }
 
-  /** False where it was stopped meanwhile. */
+  /** Resolves with false if the probe was stopped meanwhile. */
   async #wait(milliseconds: number): Promise<boolean> {
     try {
       await delay(milliseconds, undefined, { signal: this.#stopping.signal, ref: false })
       return true
     } catch {
-      // The only thing that a delay rejects with is that it was aborted.
+      // A delay only rejects if it was aborted.
       return false
     }
   }

@@ -35,7 +35,7 @@ export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
 const DEFAULT_IDEMPOTENCY_TTL = 300_000
 const WITHOUT_POSITION: Published = { offset: 0, epoch: '', duplicate: false }
 
-/** A channel that this node is subscribed to. */
+/** A channel to which this node is subscribed. */
 interface Subscribed {
   readonly channel: string
   readonly witness: RedisWitness
@@ -44,9 +44,9 @@ interface Subscribed {
 /**
  * The broker of many processes, over Redis 7 or newer: one server, Sentinel, or a cluster with sharded pub/sub.
  *
- * A publish with history is one script in one hash slot; its answer says that it happened, its loss that nobody
- * knows. Nothing is sent twice. While Redis is away every call rejects, and once it is back every channel is
- * subscribed again and audited.
+ * A publish with history is one script in one hash slot. If its answer is received, the publish has happened; if the
+ * answer is lost, the outcome is unknown. No command is sent twice. While Redis is unavailable, every call rejects.
+ * When it is available again, every channel is subscribed again and audited.
  */
 export class RedisBroker implements Broker {
   readonly #times: RedisBrokerTimes
@@ -55,13 +55,16 @@ export class RedisBroker implements Broker {
   readonly #connections: RedisConnections
   readonly #lanes: RedisLanes
   readonly #audits: RedisAudits
-  /** By the name of their pub/sub channel. */
+  /** Subscribed channels by their topic. */
   readonly #channels = new Map<string, Subscribed>()
   readonly #epochSeed = randomBytes(6).toString('base64url')
   #epochs = 0
   #listener: BrokerListener | undefined
 
-  /** Throws `FST_RT_INVALID_OPTION`. The driver is the one that `loadDriver` gives for the option `redis`. */
+  /**
+   * Throws `FST_RT_INVALID_OPTION`.
+   * @param driver The result of `loadDriver` for the option `redis`.
+   */
   constructor(options: RedisBrokerOptions, driver: RedisDriver | undefined) {
     const { redis, prefix = DEFAULT_PREFIX, maxPending = DEFAULT_MAX_PENDING, times, refused } = options
     assertPrefix(prefix)
@@ -78,11 +81,11 @@ export class RedisBroker implements Broker {
       times: this.#times,
       maxPending,
       check: (client, isReachable) => this.#check(client, checkKeys, isReachable),
-      message: (wire, message) => this.#heard(wire, message),
+      message: (topic, message) => this.#receive(topic, message),
       state: (up, cause) => this.#listener?.state(up, cause),
       shard: (server, up, cause) => this.#listener?.shard?.(server, up, cause),
       refused: (cause) => refused?.(cause),
-      missed: (wires) => this.#audit(wires.flatMap((wire) => this.#channels.get(wire)?.channel ?? []))
+      missed: (topics) => this.#audit(topics.flatMap((topic) => this.#channels.get(topic)?.channel ?? []))
     })
   }
 
@@ -94,7 +97,7 @@ export class RedisBroker implements Broker {
     return this.#connections.shards
   }
 
-  /** @param listener None for a process that only publishes: it has one connection. */
+  /** @param listener Undefined for a process that only publishes. Such a process has one connection. */
   async start(listener?: BrokerListener): Promise<void> {
     this.#listener = listener
     await this.#connections.start(listener !== undefined)
@@ -102,23 +105,23 @@ export class RedisBroker implements Broker {
   }
 
   async subscribe(channel: string): Promise<void> {
-    const wire = this.#keys.wire(channel)
+    const topic = this.#keys.topic(channel)
     const entry = { channel, witness: new RedisWitness() }
-    this.#channels.set(wire, entry)
+    this.#channels.set(topic, entry)
     this.#audits.add(channel)
     try {
-      await this.#connections.subscriptions.add(wire)
+      await this.#connections.subscriptions.add(topic)
     } catch (error) {
-      // Unsubscribed and subscribed again meanwhile, it is another's.
-      if (this.#channels.get(wire) === entry) this.#forget(channel, wire)
+      // If the channel was unsubscribed and subscribed again meanwhile, the entry belongs to the later call.
+      if (this.#channels.get(topic) === entry) this.#forget(channel, topic)
       throw error
     }
   }
 
   async unsubscribe(channel: string): Promise<void> {
-    const wire = this.#keys.wire(channel)
-    this.#forget(channel, wire)
-    await this.#connections.subscriptions.remove(wire)
+    const topic = this.#keys.topic(channel)
+    this.#forget(channel, topic)
+    await this.#connections.subscriptions.remove(topic)
   }
 
   publish(channel: string, data: Buffer, options: BrokerPublishOptions = {}): Promise<Published> {
@@ -131,10 +134,10 @@ export class RedisBroker implements Broker {
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
     const { since, limit, maxBytes = 0, reverse = false, ages = false } = query
-    // Nothing lies after what is no offset, nor before the first: the position alone is asked for.
+    // No publication is after an invalid offset, or before the first one. Then only the position is read.
     const isEmpty = since !== undefined && (!isOffset(since.offset) || (reverse && since.offset === 0))
-    const most = isEmpty ? 0 : Math.max(0, limit)
-    const witness = this.#channels.get(this.#keys.wire(channel))?.witness
+    const count = isEmpty ? 0 : Math.max(0, limit)
+    const witness = this.#channels.get(this.#keys.topic(channel))?.witness
     const known = witness?.mark ?? NOTHING
     const { meta, stream } = this.#keys.channel(channel)
     try {
@@ -142,7 +145,7 @@ export class RedisBroker implements Broker {
         client.rtHistoryBuffer(
           meta,
           stream,
-          most,
+          count,
           isEmpty ? '' : (since?.offset ?? ''),
           reverse ? 1 : 0,
           this.#times.positionTtl,
@@ -150,12 +153,12 @@ export class RedisBroker implements Broker {
           ...markArguments(known),
           maxBytes
         )
-      // A position is small, and is waited for by others.
-      const [epoch, offset, at, entries, now] = await (most > 0
+      // A position is a small answer, and other calls wait for it. So it must not wait behind large answers.
+      const [epoch, offset, at, entries, now] = await (count > 0
         ? this.#connections.read(read, meta)
         : this.#connections.run(false, read, meta))
       const position = { offset, epoch: epoch.toString() }
-      witness?.learned(known, { ...position, at }, most > 0)
+      witness?.positionRead(known, { ...position, at }, count > 0)
       const publications = entries.map((entry) => publicationOf(entry, position.epoch))
       if (!ages) return { publications, position }
       return {
@@ -163,7 +166,7 @@ export class RedisBroker implements Broker {
         position
       }
     } finally {
-      witness?.answered()
+      witness?.readEnded()
     }
   }
 
@@ -203,7 +206,7 @@ export class RedisBroker implements Broker {
     return pairs(users).flatMap(([id, user]) => {
       const connection = id.toString()
       const bytes = info.get(connection)
-      // Where one key of the two was evicted, the next refresh brings the entry back.
+      // If one of the two keys was evicted, the next refresh adds the entry again.
       return bytes ? [{ connection, user: user.toString(), info: bytes }] : []
     })
   }
@@ -247,7 +250,10 @@ export class RedisBroker implements Broker {
     await this.#connections.close()
   }
 
-  /** Sends a whole message. One server does at once what it is sent, so there only what waits in a lane is waited for. */
+  /**
+   * Sends a complete message. A single server runs commands in the order in which they are sent, so without a cluster
+   * the message only waits for messages in the channel's lane.
+   */
   #send(channel: string, message: Buffer): Promise<Published> {
     if (this.#spublish || this.#lanes.has(channel)) return this.#lanes.publish(channel, { data: message, keyTtl: -1 })
     return this.#sendAlone(channel, message)
@@ -301,9 +307,9 @@ export class RedisBroker implements Broker {
     return `${this.#epochSeed}${(this.#epochs++).toString(36)}`
   }
 
-  /** Does each kind of thing once, on keys of no channel, so that a missing permission shows at the start. */
+  /** Runs each command once, on keys that belong to no channel, so that the start detects a missing permission. */
   async #check(client: ScriptedClient, keys: RedisKeys, isReachable: (key: string) => boolean): Promise<void> {
-    const name = reachableName(this.#epochSeed, (tried) => isReachable(keys.wire(tried)))
+    const name = reachableName(this.#epochSeed, (tried) => isReachable(keys.topic(tried)))
     const onlyPublishes = this.#listener === undefined
     await checkPermissions(client, keys.check(name), onlyPublishes)
     const history = { size: 1, ttl: 1000 }
@@ -321,23 +327,23 @@ export class RedisBroker implements Broker {
     await client.del(meta, stream, answers, expiries, keys.lease(name), keys.tokens(name))
   }
 
-  #heard(wire: string, message: Buffer): void {
-    const entry = this.#channels.get(wire)
-    // Right after an unsubscribe it may be unknown here.
+  #receive(topic: string, message: Buffer): void {
+    const entry = this.#channels.get(topic)
+    // Right after an unsubscribe, messages of an unknown topic may arrive.
     if (entry === undefined || this.#listener === undefined) return
     const { channel, witness } = entry
     const envelope = readEnvelope(message)
     if (envelope === undefined) {
       this.#listener.dropped(channel)
-      // It may have been a publication, which is in history.
+      // It may have been a publication. The audit reads it from history.
       if (message.length > MAX_MESSAGE_BYTES) this.#audit([channel])
     } else if (envelope.kind === 'removal') this.#audit([channel])
     else if (envelope.kind !== 'publication') this.#listener.presence(channel, envelope.kind, envelope.info)
     else {
       const { publication, link } = envelope
-      const verdict = link === undefined ? 'sound' : witness.saw(publication, link)
-      if (verdict === 'sound') this.#listener.publication(channel, publication)
-      else if (verdict === 'evidence') this.#audit([channel])
+      const verdict = link === undefined ? 'deliver' : witness.observe(publication, link)
+      if (verdict === 'deliver') this.#listener.publication(channel, publication)
+      else if (verdict === 'audit') this.#audit([channel])
     }
   }
 
@@ -346,8 +352,8 @@ export class RedisBroker implements Broker {
     if (names.length > 0 && this.up) this.#listener?.audit(names)
   }
 
-  #forget(channel: string, wire: string): void {
-    this.#channels.delete(wire)
+  #forget(channel: string, topic: string): void {
+    this.#channels.delete(topic)
     this.#audits.delete(channel)
   }
 }
@@ -357,13 +363,13 @@ function markArguments({ epoch, offset, at }: StreamMark): [string, number, numb
 }
 
 function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
-  // The id is <offset>-0; the fields are d, data, a, milliseconds, and perhaps i, info, x, a connection's id.
+  // The id is <offset>-0. The fields are d, data, a, milliseconds, and optionally i, info, x, the id of a connection.
   const info = fields[5]?.length ? fields[5] : undefined
   const publication = { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info }
   return fields[7] === undefined ? publication : { ...publication, except: fields[7].toString('latin1') }
 }
 
-/** When Redis took a publication, by its clock. */
+/** The time at which Redis added a publication, by Redis's clock. */
 function timeOf([, fields]: RedisEntry): number {
   return Number(fields[3])
 }

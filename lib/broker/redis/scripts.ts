@@ -4,7 +4,7 @@ import { encodedSender, type RedisArgument, type SendEncoded } from './encoded-c
 import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 
-/** Replies as ioredis gives them: whole numbers as numbers, strings as strings, of the Buffer variants as Buffers. */
+/** Replies as ioredis returns them: integers as numbers, strings as strings (as Buffers from the Buffer variants). */
 export interface RedisScripts {
   rtPublish(...keysAndArguments: RedisArgument[]): Promise<PublishReply[]>
   rtHistoryBuffer(...keysAndArguments: RedisArgument[]): Promise<HistoryReply>
@@ -17,13 +17,13 @@ export interface RedisScripts {
   rtTokensTake(...keysAndArguments: RedisArgument[]): Promise<[granted: number, retryAfter: number]>
 }
 
-/** 0 added, 1 the key had been used for the same data, 2 for other data, 3 nobody knows. */
+/** Outcome: 0 added; 1 the key was used for the same data; 2 the key was used for other data; 3 unknown. */
 export type PublishReply = [outcome: 0 | 1 | 2 | 3, offset: number, epoch: string]
 
-/** `at`: when Redis took the newest publication; `now`: its time. */
+/** `at` is the time at which Redis added the newest publication, `now` is Redis's current time, in milliseconds. */
 export type HistoryReply = [epoch: Buffer, offset: number, at: number, entries: RedisEntry[], now: number]
 
-/** An entry of a stream: its id, and names and values by turns. */
+/** An entry of a stream: its id, and its fields as name, value, name, value… */
 export type RedisEntry = [id: Buffer, fields: Buffer[]]
 
 const SCRIPTS = {
@@ -43,13 +43,13 @@ const PUBLISH_DIGEST = createHash('sha1').update(publishLua).digest('hex')
 
 export type ScriptedClient = RedisClient & RedisScripts & { readonly sendEncoded: SendEncoded }
 
-/** Gives a client the scripts as methods. A server that doesn't know one (or was flushed) is sent it in full. */
+/** Adds the scripts to a client as methods. If a server doesn't know a script, ioredis sends its full text. */
 export function defineScripts(client: RedisClient): asserts client is ScriptedClient {
   for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script)
   Object.assign(client, { sendEncoded: encodedSender(client) })
 }
 
-/** As `rtPublish`, in half the time. */
+/** Does the same as `rtPublish` in half the time. */
 export function runPublish(client: ScriptedClient, args: readonly RedisArgument[]): Promise<PublishReply[]> {
   const routing = [PUBLISH_DIGEST, 1, args[0] as string]
   const sent = client.sendEncoded('evalsha', [PUBLISH_DIGEST, PUBLISH_KEYS, ...args], routing)

@@ -2,24 +2,26 @@ import type { Cluster, Redis } from 'ioredis'
 import { redisSlot } from './slot.ts'
 
 const SLOTS = 16_384
-// Names that are tried until one falls into a slot. A server may have one slot of all; this many find it almost surely.
+// Tags that are tried until one is in a slot of the server. Even if the server has only one slot, one is almost surely
+// found.
 const MAX_TRIES = 200_000
 
 export interface RedisServersOptions {
-  /** Milliseconds until a server that could not be connected to is tried again, with up to half of it in jitter. */
+  /** Milliseconds until the next attempt after a failed connection to a server. Up to half of it is jitter. */
   readonly retry: number
-  /** Slots have another server than before. */
+  /** Some slots have a different server than before. */
   moved(): void
-  /** A server is connected, or not any more. */
+  /** A server was connected or disconnected. */
   changed(): void
 }
 
 /**
- * The masters of a cluster, as one client of it knows them: which has which slots, and whether the client is connected
- * to it. A server is named by its host and port.
+ * The masters of a cluster, as one client knows them: the slots of each master, and whether the client is connected to
+ * it. The name of a server is its host and port.
  *
- * ioredis connects to a server when the first command for it comes, and rejects that command as it rejects one whose
- * answer was lost. Here the connections are made ahead, so that a command for a server that is away is not sent at all.
+ * ioredis connects to a server for the first command. If that fails, it rejects the command with the same error as a
+ * command whose answer was lost. Here all connections are made in advance, so a command for a server that is not
+ * connected is never sent.
  */
 export class RedisServers {
   readonly #client: Cluster
@@ -35,24 +37,24 @@ export class RedisServers {
     this.#client = client
     this.#options = options
     client.on('+node', (node: Redis) => this.#add(node))
-    client.on('-node', () => this.#gone())
+    client.on('-node', () => this.#disconnected())
     client.on('refresh', () => {
-      if (this.#learn()) options.moved()
+      if (this.#readSlots()) options.moved()
     })
     client.once('end', () => {
       this.#ended = true
       clearTimeout(this.#timer)
     })
     for (const node of client.nodes('all')) this.#add(node)
-    this.#learn()
+    this.#readSlots()
   }
 
-  /** Those that have slots. */
+  /** The servers that have slots. */
   get names(): ReadonlySet<string> {
     return this.#names
   }
 
-  /** The server of a key or a pub/sub channel. None if nobody has its slot. */
+  /** The server of a key or topic. Undefined if no server has its slot. */
   ownerOf(key: string): string | undefined {
     return this.#owners[redisSlot(key)]
   }
@@ -61,7 +63,7 @@ export class RedisServers {
     return this.#nodes.get(server)?.status === 'ready'
   }
 
-  /** False if a command for this key cannot be sent. If nobody has its slot, Redis says so. */
+  /** False if a command for this key cannot be sent. True if no server has its slot: Redis answers with an error. */
   isReachable(key: string): boolean {
     const owner = this.ownerOf(key)
     return owner === undefined || this.isConnected(owner)
@@ -72,7 +74,7 @@ export class RedisServers {
     return this.#nodes.get(server) as Redis
   }
 
-  /** A tag in one of a server's slots. None if no tag falls on them. */
+  /** A tag in one of the server's slots. Undefined if none is found. */
   tagOf(server: string): string | undefined {
     for (let tag = 0; tag < MAX_TRIES; tag++) if (this.ownerOf(`${tag}`) === server) return `${tag}`
     return undefined
@@ -84,18 +86,18 @@ export class RedisServers {
     return server && this.tagOf(server)
   }
 
-  /** Resolves once each server is connected, or could not be; or after so many milliseconds. */
-  async tried(timeout: number): Promise<void> {
+  /** Resolves when the attempt to connect to each server has ended, or after `timeout` milliseconds. */
+  async attempted(timeout: number): Promise<void> {
     const all = Promise.all([...this.#names].map((server) => settled(this.nodeOf(server))))
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
+    const timedOut = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeout)
     })
-    await Promise.race([all, late])
+    await Promise.race([all, timedOut])
     clearTimeout(timer)
   }
 
-  /** Asks one server, whichever it is, which has which slots. It may not know of the latest change yet. */
+  /** Asks any server which server has which slots. It may not know the latest change yet. */
   refresh(): Promise<void> {
     return new Promise((resolve) => this.#client.refreshSlotsCache(() => resolve()))
   }
@@ -105,7 +107,7 @@ export class RedisServers {
     node.once('ready', () => this.#options.changed())
   }
 
-  #gone(): void {
+  #disconnected(): void {
     this.#options.changed()
     this.#retry()
   }
@@ -116,7 +118,7 @@ export class RedisServers {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined
-        // ioredis makes a connection for each server of the answer that has none. There may be no answer.
+        // ioredis opens the missing connections to the servers in the answer. There may be no answer.
         void this.refresh().then(() => {
           if ([...this.#names].some((name) => !this.isConnected(name))) this.#retry()
         })
@@ -125,8 +127,8 @@ export class RedisServers {
     ).unref()
   }
 
-  /** True if a slot has another server than before. */
-  #learn(): boolean {
+  /** Reads the slots from the client. Returns true if a slot has a different server than before. */
+  #readSlots(): boolean {
     const before = this.#owners
     this.#owners = Array.from({ length: SLOTS }, (_, slot) => {
       const owner = this.#client.slots[slot]?.[0]
@@ -136,14 +138,14 @@ export class RedisServers {
     for (const [name, node] of this.#nodes) {
       if (!this.#names.has(name)) {
         if (node.status === 'end') this.#nodes.delete(name)
-      } else if (node.status === 'wait') node.connect().catch(unheard)
+      } else if (node.status === 'wait') node.connect().catch(ignore)
     }
     return this.#owners.some((owner, slot) => owner !== before[slot])
   }
 }
 
-// `-node` says that it failed.
-function unheard(): void {}
+// The event `-node` reports the failure.
+function ignore(): void {}
 
 function nameOf({ options: { host, port } }: Redis): string {
   return `${host}:${port}`

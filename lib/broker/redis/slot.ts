@@ -1,11 +1,11 @@
-// The remainder of each byte in CRC-16/XMODEM, the checksum that Redis Cluster shares its keys out by.
+// The remainder of each byte in CRC-16/XMODEM, the checksum by which Redis Cluster assigns keys to slots.
 const REMAINDERS = Array.from({ length: 256 }, (_, byte) => {
   let remainder = byte << 8
   for (let bit = 0; bit < 8; bit++) remainder = remainder & 0x8000 ? (remainder << 1) ^ 0x1021 : remainder << 1
   return remainder & 0xffff
 })
 
-/** The hash slot (0 to 16383) of a key: of what stands in its first pair of braces, where there is something. */
+/** The hash slot (0 to 16383) of a key. If its first pair of braces is not empty, only the text in it is hashed. */
 export function redisSlot(key: string): number {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)

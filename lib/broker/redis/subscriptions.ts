@@ -4,22 +4,22 @@ import { errorWord } from './errors.ts'
 import type { RedisClient } from './options.ts'
 import { redisSlot } from './slot.ts'
 
-// Names in one SUBSCRIBE. More would hold the server for long.
+// Maximum number of names in one SUBSCRIBE. A longer command would block the server for too long.
 const CHUNK = 500
 
 export interface RedisSubscriptionsOptions {
   readonly isCluster: boolean
-  /** The client in use, where there is one. */
+  /** The client in use, if there is one. */
   current(): RedisClient | undefined
   readonly deadlines: RedisDeadlines
 }
 
 /**
- * The pub/sub channels that a node listens to, on whichever client is there to listen. Only `replace` changes the
- * client, and every channel is subscribed on it by then.
+ * The topics (pub/sub channels) of one connection that listens. Its client may be replaced: every new client is
+ * subscribed to all topics before it is used.
  */
 export class RedisSubscriptions {
-  /** Each with what stands for the wish, since it may be given up and had again while the first is under way. */
+  /** Each topic with a symbol for its latest `add`: it may be removed and added again while the first `add` waits. */
   readonly #wanted = new Map<string, symbol>()
   readonly #isCluster: boolean
   readonly #current: () => RedisClient | undefined
@@ -32,104 +32,105 @@ export class RedisSubscriptions {
     this.#deadlines = deadlines
   }
 
-  get wires(): readonly string[] {
+  get topics(): readonly string[] {
     return [...this.#wanted.keys()]
   }
 
-  has(wire: string): boolean {
-    return this.#wanted.has(wire)
+  has(topic: string): boolean {
+    return this.#wanted.has(topic)
   }
 
-  /** Changes what is subscribed on every client from the next on, without a call to add it: these go, those come. */
-  exchange(gone: readonly string[], come: readonly string[]): void {
-    for (const wire of gone) this.#wanted.delete(wire)
-    for (const wire of come) this.#wanted.set(wire, Symbol())
+  /** Removes and adds topics without a command to the client in use. The next client is subscribed to the new set. */
+  exchange(removed: readonly string[], added: readonly string[]): void {
+    for (const topic of removed) this.#wanted.delete(topic)
+    for (const topic of added) this.#wanted.set(topic, Symbol())
   }
 
-  /** Subscribes these on the client in use, if there is one, whether they are or not. */
-  async renew(wires: readonly string[]): Promise<void> {
+  /** Subscribes the topics on the client in use, if there is one, even if they are already subscribed. */
+  async renew(topics: readonly string[]): Promise<void> {
     const client = this.#current()
-    if (client) await this.#subscribe(client, wires)
+    if (client) await this.#subscribe(client, topics)
   }
 
   /**
-   * Rejects with `FST_RT_UNAVAILABLE` if the channel isn't subscribed afterwards, and with the server's own error if
-   * another server has its slot.
+   * Rejects with `FST_RT_UNAVAILABLE` if the topic could not be subscribed, and with the server's own error if another
+   * server has its slot.
    */
-  async add(wire: string): Promise<void> {
-    const wish = Symbol()
-    this.#wanted.set(wire, wish)
+  async add(topic: string): Promise<void> {
+    const request = Symbol()
+    this.#wanted.set(topic, request)
     for (;;) {
       const client = this.#current()
       try {
         if (!client) throw new UnavailableError()
-        await this.#subscribe(client, [wire])
+        await this.#subscribe(client, [topic])
         return
       } catch (error) {
-        // Its successor may have been prepared before this channel was wanted.
+        // The client was replaced. Its successor may have been prepared before this topic was added.
         if (client && this.#current() && client !== this.#current()) continue
-        if (this.#wanted.get(wire) === wish) this.#wanted.delete(wire)
+        if (this.#wanted.get(topic) === request) this.#wanted.delete(topic)
         throw errorWord(error) === 'MOVED' ? error : new UnavailableError()
       }
     }
   }
 
-  async remove(wire: string): Promise<void> {
-    this.#wanted.delete(wire)
+  async remove(topic: string): Promise<void> {
+    this.#wanted.delete(topic)
     const client = this.#current()
-    if (client) await this.#unsubscribe(client, wire)
+    if (client) await this.#unsubscribe(client, topic)
   }
 
-  /** Subscribes everything on a client that isn't in use yet. */
+  /** Subscribes all topics on a client that isn't in use yet. */
   async prepare(client: RedisClient): Promise<void> {
     this.#prepared = new Set()
     for (;;) {
       const missing = this.#missing()
       if (missing.length === 0) return
       await this.#subscribe(client, missing)
-      for (const wire of missing) this.#prepared.add(wire)
+      for (const topic of missing) this.#prepared.add(topic)
     }
   }
 
-  /** What came and went since `prepare` looked. Call it in the turn in which the client comes into use. */
+  /** Applies the changes since `prepare` ended. Call it in the same turn in which the client comes into use. */
   async adopt(client: RedisClient): Promise<void> {
-    const gone = [...this.#prepared].filter((wire) => !this.#wanted.has(wire))
+    const removed = [...this.#prepared].filter((topic) => !this.#wanted.has(topic))
     const missing = this.#missing()
     this.#prepared = new Set()
-    await Promise.all([this.#subscribe(client, missing), ...gone.map((wire) => this.#unsubscribe(client, wire))])
+    await Promise.all([this.#subscribe(client, missing), ...removed.map((topic) => this.#unsubscribe(client, topic))])
   }
 
   #missing(): string[] {
-    return [...this.#wanted.keys()].filter((wire) => !this.#prepared.has(wire))
+    return [...this.#wanted.keys()].filter((topic) => !this.#prepared.has(topic))
   }
 
-  async #subscribe(client: RedisClient, wires: readonly string[]): Promise<void> {
-    const chunks = this.#isCluster ? bySlot(wires) : [...chunksOf(wires)]
+  async #subscribe(client: RedisClient, topics: readonly string[]): Promise<void> {
+    const chunks = this.#isCluster ? bySlot(topics) : [...chunksOf(topics)]
     const subscribe = (chunk: string[]) =>
       this.#deadlines.within(this.#isCluster ? client.ssubscribe(...chunk) : client.subscribe(...chunk))
     await Promise.all(chunks.map(subscribe))
   }
 
-  async #unsubscribe(client: RedisClient, wire: string): Promise<void> {
-    const answer = this.#isCluster ? client.sunsubscribe(wire) : client.unsubscribe(wire)
-    await this.#deadlines.within(answer).catch(unheard)
+  async #unsubscribe(client: RedisClient, topic: string): Promise<void> {
+    const answer = this.#isCluster ? client.sunsubscribe(topic) : client.unsubscribe(topic)
+    await this.#deadlines.within(answer).catch(ignore)
   }
 }
 
-// A connection that is gone listens to nothing, and what a server that refused still sends is dropped unheard.
-function unheard(): void {}
+// If the connection is closed, it is subscribed to nothing. If the server refused, the messages that it still sends are
+// dropped.
+function ignore(): void {}
 
-function bySlot(wires: readonly string[]): string[][] {
+function bySlot(topics: readonly string[]): string[][] {
   const slots = new Map<number, string[]>()
-  for (const wire of wires) {
-    const slot = redisSlot(wire)
-    const together = slots.get(slot)
-    if (together) together.push(wire)
-    else slots.set(slot, [wire])
+  for (const topic of topics) {
+    const slot = redisSlot(topic)
+    const sameSlot = slots.get(slot)
+    if (sameSlot) sameSlot.push(topic)
+    else slots.set(slot, [topic])
   }
-  return [...slots.values()].flatMap((together) => [...chunksOf(together)])
+  return [...slots.values()].flatMap((sameSlot) => [...chunksOf(sameSlot)])
 }
 
-function* chunksOf(wires: readonly string[]): Generator<string[]> {
-  for (let at = 0; at < wires.length; at += CHUNK) yield wires.slice(at, at + CHUNK)
+function* chunksOf(topics: readonly string[]): Generator<string[]> {
+  for (let at = 0; at < topics.length; at += CHUNK) yield topics.slice(at, at + CHUNK)
 }

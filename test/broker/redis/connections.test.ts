@@ -43,7 +43,7 @@ function makeConnections({ isCluster = false, maxPending = 3, make, check = asyn
     times: { ...DEFAULT_TIMES, reconnectDelay: [RECONNECT, RECONNECT], closeTimeout: CLOSE, probeInterval: PROBE },
     maxPending,
     check,
-    message: (wire, message) => told.push(['message', wire, message.toString()]),
+    message: (topic, message) => told.push(['message', topic, message.toString()]),
     state: (up, cause) => told.push(cause === undefined ? [up] : [up, cause.message]),
     shard: (server, up, cause) => told.push(up ? [server, up] : [server, up, cause?.message]),
     refused: (cause) => told.push(['refused', cause.message]),
@@ -299,8 +299,8 @@ t.test('messages go on from the connection in use, but for the node’s own', as
     }
   })
   const own = subscriber.callsOf('subscribe')[0] as string
-  const say = (client: FakeClient | undefined, wire: string) =>
-    client?.emit('messageBuffer', Buffer.from(wire), Buffer.from('x'))
+  const say = (client: FakeClient | undefined, topic: string) =>
+    client?.emit('messageBuffer', Buffer.from(topic), Buffer.from('x'))
   await connections.subscriptions.add('p:{room}')
   say(subscriber, 'p:{room}')
   say(subscriber, own)
@@ -319,14 +319,14 @@ t.test('messages go on from the connection in use, but for the node’s own', as
   t.strictSame(news(), [['message', 'p:{room}', 'x']], 'each once')
 })
 
-t.test('a deaf subscriber is replaced', async (t) => {
+t.test('an unresponsive subscriber is replaced', async (t) => {
   const { clients, commands, subscriber, news, pass } = await started(t)
   await pass(PROBE * 1.1)
-  const [wire, number] = commands.callsOf('publish')[0]?.split(' ') ?? []
-  t.equal(wire, subscriber.callsOf('subscribe')[0])
-  subscriber.emit('messageBuffer', Buffer.from(wire as string), Buffer.from(number as string))
+  const [topic, number] = commands.callsOf('publish')[0]?.split(' ') ?? []
+  t.equal(topic, subscriber.callsOf('subscribe')[0])
+  subscriber.emit('messageBuffer', Buffer.from(topic as string), Buffer.from(number as string))
   await pass(PROBE / 4)
-  t.equal(clients.length, 2, 'it heard')
+  t.equal(clients.length, 2, 'it received the probe')
   await pass(PROBE * 1.1)
   for (let probe = 0; probe < 2; probe++) await pass(PROBE / 4)
   await nextTurn()
@@ -350,11 +350,11 @@ t.test('one that is gone is not probed', async (t) => {
 for (const word of ['NOREPLICAS', 'OOM', 'MISCONF']) {
   t.test(`case 152: a server that takes no writes is not up, and is up again once it does: ${word}`, async (t) => {
     const { connections, commands, subscriber, news, pass } = await started(t)
-    const wire = subscriber.callsOf('subscribe')[0] as string
+    const topic = subscriber.callsOf('subscribe')[0] as string
     const probed = async () => {
       await pass(PROBE * 1.1)
       const number = commands.callsOf('publish').at(-1)?.split(' ')[1] as string
-      subscriber.emit('messageBuffer', Buffer.from(wire), Buffer.from(number))
+      subscriber.emit('messageBuffer', Buffer.from(topic), Buffer.from(number))
       await pass(PROBE / 4)
     }
     commands.answers.set = () => Promise.reject(said(`${word} no`))
@@ -501,8 +501,8 @@ t.test('a channel that comes while the subscriber is replaced is subscribed in t
       const connected = pending()
       const make = (client: FakeClient, number: number) => {
         if (number !== 2) return
-        client.answers.subscribe = async (...wires) => {
-          if (isRefused && wires.includes('late')) throw new Error('no')
+        client.answers.subscribe = async (...topics) => {
+          if (isRefused && topics.includes('late')) throw new Error('no')
           return connected.promise
         }
       }
@@ -518,12 +518,12 @@ t.test('a channel that comes while the subscriber is replaced is subscribed in t
         () => false
       )
       await pass(RECONNECT)
-      const wires = inUse()
+      const topics = inUse()
         ?.callsOf('subscribe')
         .flatMap((call) => call.split(' '))
       // Where it was refused by the client that stays in use, whoever added it knows.
       if (isRefused) t.not(isAdded && inUse(), clients[2], `after ${steps} steps`)
-      else t.ok(isAdded && wires?.includes('late'), `after ${steps} steps`)
+      else t.ok(isAdded && topics?.includes('late'), `after ${steps} steps`)
       t.equal(connections.up, true)
       await connections.close()
     }

@@ -1,6 +1,6 @@
 import { access } from 'node:fs'
 import t from 'tap'
-import { isLate, RedisDeadlines } from '../../../lib/broker/redis/deadlines.ts'
+import { isTimeout, RedisDeadlines } from '../../../lib/broker/redis/deadlines.ts'
 import { idle } from '../../support/idle.ts'
 import { pending } from '../../support/pending.ts'
 
@@ -37,10 +37,10 @@ t.test('one that does not come is given up, and those after it in their turn', a
   t.equal(await second, 'in time')
   for (const late of [first, third]) {
     const error = await late.catch((reason: unknown) => reason)
-    t.ok(isLate(error))
+    t.ok(isTimeout(error))
   }
   t.ok(performance.now() - began >= 20)
-  t.notOk(isLate(new Error('Connection is closed.')))
+  t.notOk(isTimeout(new Error('Connection is closed.')))
   // Its timer has stopped, and starts again.
   await t.rejects(deadlines.within(pending().promise), { message: 'Command timed out' })
 })
@@ -122,6 +122,6 @@ t.test('case 136: while an answer comes in, those behind it are not late', async
   const stopped = performance.now()
   const isSettled = await Promise.race([first, Promise.resolve('not yet')])
   t.equal(isSettled, 'not yet')
-  t.ok(isLate(await first))
+  t.ok(isTimeout(await first))
   t.ok(performance.now() - stopped >= 20)
 })

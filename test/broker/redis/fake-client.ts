@@ -65,28 +65,28 @@ export class FakeClient extends EventEmitter {
     this.emit('end')
   }
 
-  subscribe(...wires: string[]): Promise<unknown> {
-    return this.#call('subscribe', ...wires)
+  subscribe(...topics: string[]): Promise<unknown> {
+    return this.#call('subscribe', ...topics)
   }
 
-  ssubscribe(...wires: string[]): Promise<unknown> {
-    return this.#call('ssubscribe', ...wires)
+  ssubscribe(...topics: string[]): Promise<unknown> {
+    return this.#call('ssubscribe', ...topics)
   }
 
-  unsubscribe(wire: string): Promise<unknown> {
-    return this.#call('unsubscribe', wire)
+  unsubscribe(topic: string): Promise<unknown> {
+    return this.#call('unsubscribe', topic)
   }
 
-  sunsubscribe(wire: string): Promise<unknown> {
-    return this.#call('sunsubscribe', wire)
+  sunsubscribe(topic: string): Promise<unknown> {
+    return this.#call('sunsubscribe', topic)
   }
 
-  publish(wire: string, message: string): Promise<unknown> {
-    return this.#call('publish', wire, message)
+  publish(topic: string, message: string): Promise<unknown> {
+    return this.#call('publish', topic, message)
   }
 
-  spublish(wire: string, message: string): Promise<unknown> {
-    return this.#call('spublish', wire, message)
+  spublish(topic: string, message: string): Promise<unknown> {
+    return this.#call('spublish', topic, message)
   }
 
   set(...args: string[]): Promise<unknown> {

@@ -21,8 +21,8 @@ function rig(t: Test, make?: (client: FakeClient, number: number) => void) {
       clients.push(client)
       return client.asRedis
     },
-    message: (wire, message) => told.push([wire, message.toString()]),
-    probe: async (wire) => probed.push(wire),
+    message: (topic, message) => told.push([topic, message.toString()]),
+    probe: async (topic) => probed.push(topic),
     adopted: () => told.push('adopted'),
     lost: () => told.push('lost'),
     moved: () => told.push('moved'),
@@ -36,10 +36,10 @@ function rig(t: Test, make?: (client: FakeClient, number: number) => void) {
 
 t.test('it listens to a server of a cluster, and to itself there', async (t) => {
   const { listener, clients, probed, news, pass } = rig(t)
-  listener.probeWire = 'own:{1}'
-  t.equal(listener.isTried, false)
+  listener.probeTopic = 'own:{1}'
+  t.equal(listener.hasAttempted, false)
   await listener.start()
-  t.equal(listener.isTried, true)
+  t.equal(listener.hasAttempted, true)
   t.strictSame(news(), ['adopted'])
   const [client] = clients as [FakeClient]
   t.strictSame(client.callsOf('ssubscribe'), ['own:{1}'])
@@ -50,10 +50,10 @@ t.test('it listens to a server of a cluster, and to itself there', async (t) => 
   listener.probe()
   await pass(PROBE * 1.1)
   t.strictSame(probed, ['own:{1}'])
-  listener.probeWire = 'own:{2}'
-  t.strictSame(listener.subscriptions.wires, ['own:{2}'])
-  listener.probeWire = undefined
-  t.strictSame(listener.subscriptions.wires, [])
+  listener.probeTopic = 'own:{2}'
+  t.strictSame(listener.subscriptions.topics, ['own:{2}'])
+  listener.probeTopic = undefined
+  t.strictSame(listener.subscriptions.topics, [])
   await pass(PROBE * 1.1)
   await pass(PROBE * 1.1)
   t.strictSame([...new Set(probed)], ['own:{1}'], 'without a channel of its own it is not probed')
@@ -87,11 +87,11 @@ t.test('what came while a connection was made, and cannot be subscribed on it, h
     client.answers.sunsubscribe = () => {
       listener.subscriptions.exchange([], ['late'])
     }
-    client.answers.ssubscribe = (...wires) => {
-      if (wires.includes('late')) throw said('OOM')
+    client.answers.ssubscribe = (...topics) => {
+      if (topics.includes('late')) throw said('OOM')
     }
   })
-  listener.probeWire = 'own:{1}'
+  listener.probeTopic = 'own:{1}'
   await listener.start()
   await nextTurn()
   await nextTurn()

@@ -22,8 +22,8 @@ class FakeServers {
   refreshes = 0
   refreshed = () => {}
 
-  ownerOf(wire: string): string | undefined {
-    return this.owners.has(wire) ? this.owners.get(wire) : wire[0]
+  ownerOf(topic: string): string | undefined {
+    return this.owners.has(topic) ? this.owners.get(topic) : topic[0]
   }
 
   nodeOf(server: string): Redis {
@@ -61,11 +61,11 @@ function rig(t: Test, make?: (client: FakeClient, server: string, number: number
       return client.asRedis
     },
     message: () => {},
-    probeWire: (tag) => `${tag}:own`,
+    probeTopic: (tag) => `${tag}:own`,
     probe: async () => {},
     adopted: (server) => told.push(`${server} adopted`),
     lost: (server) => told.push(`${server} lost`),
-    missed: (wires) => told.push(['missed', ...wires]),
+    missed: (topics) => told.push(['missed', ...topics]),
     failed: () => {},
     isFatal: () => false
   })
@@ -73,7 +73,7 @@ function rig(t: Test, make?: (client: FakeClient, server: string, number: number
   const clientOf = (server: string) => clients.get(server)?.at(-1) as FakeClient
   const news = () => told.splice(0)
   const start = async () => {
-    listeners.arrange(servers.asServers)
+    listeners.rebalance(servers.asServers)
     await listeners.start()
     news()
   }
@@ -88,23 +88,23 @@ t.test('each channel is subscribed where its slot is', async (t) => {
   await listeners.add('b:room')
   t.strictSame(clientOf('a').callsOf('ssubscribe'), ['a:own', 'a:room'])
   t.strictSame(clientOf('b').callsOf('ssubscribe'), ['b:own', 'b:room'])
-  t.strictSame(listeners.wires(), ['a:own', 'a:room', 'b:own', 'b:room'])
-  t.strictSame(listeners.wires('b'), ['b:own', 'b:room'])
-  t.ok(listeners.hears('a') && listeners.hears('b'))
-  t.notOk(listeners.hears('c'))
+  t.strictSame(listeners.topics(), ['a:own', 'a:room', 'b:own', 'b:room'])
+  t.strictSame(listeners.topics('b'), ['b:own', 'b:room'])
+  t.ok(listeners.isListening('a') && listeners.isListening('b'))
+  t.notOk(listeners.isListening('c'))
   servers.owners.set('nobody', undefined)
   await t.rejects(listeners.add('nobody'), UNAVAILABLE)
   await listeners.remove('b:room')
   await listeners.remove('c:room')
   t.strictSame(clientOf('b').callsOf('sunsubscribe'), ['b:ownnone', 'b:room'])
-  t.strictSame(listeners.wires('b'), ['b:own'])
+  t.strictSame(listeners.topics('b'), ['b:own'])
 })
 
 t.test('case 151: a server that is away at the start is no reason to wait', async (t) => {
   const { listeners, servers, clientOf, news, pass } = rig(t, (client, server, number) => {
     if (server === 'b' && number === 0) client.answers.connect = () => Promise.reject(new Error('away'))
   })
-  listeners.arrange(servers.asServers)
+  listeners.rebalance(servers.asServers)
   await listeners.start()
   t.strictSame(news().sort(), ['a adopted', 'b lost', ['missed', 'a:own']])
   await t.rejects(listeners.add('b:room'), UNAVAILABLE)
@@ -134,22 +134,22 @@ t.test('slots get another server: its channels are subscribed there, and may hav
   const gone = clientOf('b')
   servers.names.delete('b')
   servers.names.add('c')
-  for (const wire of ['b:room', 'b:hall', 'b:own']) servers.owners.set(wire, 'c')
+  for (const topic of ['b:room', 'b:hall', 'b:own']) servers.owners.set(topic, 'c')
   servers.owners.set('b:kept', undefined)
-  listeners.arrange(servers.asServers)
+  listeners.rebalance(servers.asServers)
   await idle()
   t.strictSame(clientOf('c').callsOf('ssubscribe'), ['c:own', 'b:room', 'b:hall'], 'by the first connection to it')
   t.strictSame(news(), ['c adopted', ['missed', 'c:own', 'b:room', 'b:hall']])
-  t.strictSame(listeners.wires('b'), ['b:kept'], 'a channel that nobody has stays')
+  t.strictSame(listeners.topics('b'), ['b:kept'], 'a channel that nobody has stays')
   t.equal(gone.ended, false)
 
   servers.owners.set('b:kept', 'a')
-  listeners.arrange(servers.asServers)
+  listeners.rebalance(servers.asServers)
   await idle()
   t.strictSame(news(), [['missed', 'b:kept']])
   t.strictSame(clientOf('a').callsOf('ssubscribe'), ['a:own', 'b:kept'])
   t.equal(gone.ended, true)
-  t.notOk(listeners.hears('b'))
+  t.notOk(listeners.isListening('b'))
 })
 
 t.test('a node’s own channel follows the slots that a server has', async (t) => {
@@ -157,14 +157,14 @@ t.test('a node’s own channel follows the slots that a server has', async (t) =
   await start()
   servers.owners.set('a:own', 'b')
   servers.tagOf = (server) => (server === 'a' ? 'a2' : server)
-  listeners.arrange(servers.asServers)
+  listeners.rebalance(servers.asServers)
   await idle()
-  t.strictSame(listeners.wires('a'), ['a2:own'])
+  t.strictSame(listeners.topics('a'), ['a2:own'])
   t.strictSame(clientOf('a').callsOf('ssubscribe'), ['a:own', 'a2:own'])
   servers.owners.set('a2:own', 'b')
   servers.tagOf = () => undefined
-  listeners.arrange(servers.asServers)
-  t.strictSame(listeners.wires('a'), [], 'no tag falls on its slots')
+  listeners.rebalance(servers.asServers)
+  t.strictSame(listeners.topics('a'), [], 'no tag falls on its slots')
 })
 
 t.test('a server says that a channel is not its any more', async (t) => {
@@ -175,7 +175,7 @@ t.test('a server says that a channel is not its any more', async (t) => {
     await listeners.add('a:kept')
     servers.refreshed = () => {
       servers.owners.set('a:room', 'b')
-      listeners.arrange(servers.asServers)
+      listeners.rebalance(servers.asServers)
     }
     clientOf('a').emit('moved')
     clientOf('a').emit('moved')
@@ -192,8 +192,8 @@ t.test('a server says that a channel is not its any more', async (t) => {
     const { listeners, servers, clientOf, news, pass, start } = rig(t)
     await start()
     await listeners.add('a:room')
-    clientOf('a').answers.ssubscribe = (...wires) => {
-      if (wires.includes('a:room')) throw MOVED
+    clientOf('a').answers.ssubscribe = (...topics) => {
+      if (topics.includes('a:room')) throw MOVED
     }
     clientOf('a').emit('moved')
     await idle()
@@ -201,7 +201,7 @@ t.test('a server says that a channel is not its any more', async (t) => {
     t.strictSame(news(), [])
     servers.refreshed = () => {
       servers.owners.set('a:room', 'b')
-      listeners.arrange(servers.asServers)
+      listeners.rebalance(servers.asServers)
     }
     await pass(50)
     t.equal(servers.refreshes, 2)
@@ -249,7 +249,7 @@ t.test('a channel that is removed while it is being added is not added again', a
   await listeners.remove('a:room')
   answer.resolve()
   await adding
-  t.strictSame(listeners.wires(), ['a:own', 'b:own'])
+  t.strictSame(listeners.topics(), ['a:own', 'b:own'])
 })
 
 t.test('one that is added again meanwhile is', async (t) => {
@@ -261,7 +261,7 @@ t.test('one that is added again meanwhile is', async (t) => {
   const second = listeners.add('a:room')
   answer.resolve()
   await Promise.all([first, second])
-  t.strictSame(listeners.wires('a'), ['a:own', 'a:room'])
+  t.strictSame(listeners.topics('a'), ['a:own', 'a:room'])
 })
 
 t.test('a connection on which a channel cannot be subscribed is replaced', async (t) => {
@@ -270,7 +270,7 @@ t.test('a connection on which a channel cannot be subscribed is replaced', async
   await listeners.add('a:room')
   clientOf('b').answers.ssubscribe = () => Promise.reject(new Error('Connection is closed.'))
   servers.owners.set('a:room', 'b')
-  listeners.arrange(servers.asServers)
+  listeners.rebalance(servers.asServers)
   await idle()
   t.equal(clients.get('b')?.length, 2)
   t.strictSame(news(), ['b adopted', ['missed', 'b:own', 'a:room']])

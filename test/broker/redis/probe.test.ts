@@ -4,26 +4,26 @@ import { RedisProbe } from '../../../lib/broker/redis/probe.ts'
 import { fakeTimers } from '../../support/timers.ts'
 
 const INTERVAL = 1_000
-// The longest that an interval may be, and after how long a probe is unheard.
+// The maximum interval, and the time after which a probe is lost.
 const LONGEST = INTERVAL * 1.1
-const UNHEARD = INTERVAL / 4
+const LOST = INTERVAL / 4
 
-function rig(t: Test, wire = 'own') {
+function rig(t: Test, topic = 'own') {
   const { pass } = fakeTimers(t)
-  const sent: [wire: string, message: string][] = []
-  const own: { wire: string | undefined } = { wire }
-  const state = { ...own, deaf: 0, hears: true, received: 0, sends: async () => {} }
+  const sent: [topic: string, message: string][] = []
+  const own: { topic: string | undefined } = { topic }
+  const state = { ...own, unresponsive: 0, receives: true, received: 0, sends: async () => {} }
   const probe = new RedisProbe({
     interval: INTERVAL,
-    wire: () => state.wire,
-    send: async (wire, message) => {
-      sent.push([wire, message])
+    topic: () => state.topic,
+    send: async (topic, message) => {
+      sent.push([topic, message])
       await state.sends()
-      if (state.hears) probe.heard(message)
+      if (state.receives) probe.receive(message)
     },
-    received: () => state.received,
-    deaf: () => {
-      state.deaf++
+    bytesReceived: () => state.received,
+    unresponsive: () => {
+      state.unresponsive++
     }
   })
   const running = probe.run()
@@ -31,7 +31,7 @@ function rig(t: Test, wire = 'own') {
   return { probe, running, sent, state, pass }
 }
 
-t.test('a subscriber that hears is left alone', async (t) => {
+t.test('a subscriber that receives its probes is left alone', async (t) => {
   const { sent, state, pass } = rig(t)
   await pass(INTERVAL * 0.9 - 1)
   t.strictSame(sent, [], 'not before its time')
@@ -40,96 +40,96 @@ t.test('a subscriber that hears is left alone', async (t) => {
     await pass(0)
     t.strictSame(sent.splice(0), [['own', `${n}`]], 'one probe an interval, each another')
   }
-  t.equal(state.deaf, 0)
+  t.equal(state.unresponsive, 0)
 })
 
-t.test('one that hears nothing is deaf after two probes on end, within the next interval', async (t) => {
+t.test('a subscriber that receives nothing is unresponsive after two probes, within the next interval', async (t) => {
   const { sent, state, pass } = rig(t)
-  state.hears = false
+  state.receives = false
   await pass(LONGEST)
   t.equal(sent.length, 1)
-  await pass(UNHEARD - 1)
+  await pass(LOST - 1)
   t.equal(sent.length, 1, 'it is waited for')
   await pass(1)
   t.equal(sent.length, 2, 'and asked again at once')
-  t.equal(state.deaf, 0)
-  await pass(UNHEARD)
-  t.equal(state.deaf, 1)
+  t.equal(state.unresponsive, 0)
+  await pass(LOST)
+  t.equal(state.unresponsive, 1)
   await pass(LONGEST)
   t.equal(sent.length, 3, 'and it goes on')
 })
 
 t.test('one probe that was lost is none', async (t) => {
   const { probe, sent, state, pass } = rig(t)
-  state.hears = false
+  state.receives = false
   await pass(LONGEST)
-  state.hears = true
-  await pass(UNHEARD)
+  state.receives = true
+  await pass(LOST)
   t.equal(sent.length, 2)
-  t.equal(state.deaf, 0)
-  state.hears = false
+  t.equal(state.unresponsive, 0)
+  state.receives = false
   await pass(LONGEST)
-  probe.heard('2')
-  await pass(UNHEARD)
+  probe.receive('2')
+  await pass(LOST)
   t.equal(sent.length, 4, 'one that comes late is not the answer to the next')
-  probe.heard('4')
-  await pass(UNHEARD)
-  t.equal(state.deaf, 0)
+  probe.receive('4')
+  await pass(LOST)
+  t.equal(state.unresponsive, 0)
 })
 
-t.test('case 136: while something large is on its way, it is not deaf; but not for ever', async (t) => {
+t.test('case 136: while data is received, a subscriber is not unresponsive; but not for ever', async (t) => {
   const { sent, state, pass } = rig(t)
-  state.hears = false
+  state.receives = false
   state.sends = async () => {
     state.received += 1_000
   }
   while (sent.length < 4) {
     await pass(LONGEST)
-    await pass(UNHEARD)
+    await pass(LOST)
   }
   t.equal(sent.length, 4, 'none is followed by another at once')
-  t.equal(state.deaf, 0)
+  t.equal(state.unresponsive, 0)
   await pass(LONGEST)
-  await pass(UNHEARD)
-  await pass(UNHEARD)
-  t.equal(state.deaf, 1)
+  await pass(LOST)
+  await pass(LOST)
+  t.equal(state.unresponsive, 1)
 })
 
 t.test('what can’t be sent says nothing about the subscriber', async (t) => {
   const { sent, state, pass } = rig(t)
-  state.hears = false
+  state.receives = false
   state.sends = () => Promise.reject(new Error('away'))
   for (let n = 1; n <= 3; n++) {
     await pass(LONGEST)
-    await pass(UNHEARD)
+    await pass(LOST)
     t.equal(sent.length, n)
   }
-  t.equal(state.deaf, 0)
+  t.equal(state.unresponsive, 0)
 })
 
 t.test('a channel that is no longer listened to is not missed', async (t) => {
   const { sent, state, pass } = rig(t, 'old')
-  state.hears = false
+  state.receives = false
   await pass(LONGEST)
-  state.wire = 'new'
-  state.hears = true
-  await pass(UNHEARD)
+  state.topic = 'new'
+  state.receives = true
+  await pass(LOST)
   t.strictSame(sent.splice(0), [
     ['old', '1'],
     ['new', '2']
   ])
-  await pass(UNHEARD)
-  t.equal(state.deaf, 0)
+  await pass(LOST)
+  t.equal(state.unresponsive, 0)
 })
 
 t.test('without a subscriber there is nothing to probe', async (t) => {
   const { sent, state, pass } = rig(t)
-  state.wire = undefined
+  state.topic = undefined
   await pass(LONGEST)
-  await pass(UNHEARD)
+  await pass(LOST)
   t.strictSame(sent, [])
-  t.equal(state.deaf, 0)
-  state.wire = 'own'
+  t.equal(state.unresponsive, 0)
+  state.topic = 'own'
   await pass(LONGEST)
   t.equal(sent.length, 1)
 })
@@ -144,13 +144,13 @@ t.test('once it is stopped it is silent', async (t) => {
   })
   await t.test('while it waits to hear one', async (t) => {
     const { probe, running, sent, state, pass } = rig(t)
-    state.hears = false
+    state.receives = false
     await pass(LONGEST)
     t.equal(sent.length, 1)
     probe.stop()
     await running
     await nextTurn()
     t.equal(sent.length, 1)
-    t.equal(state.deaf, 0)
+    t.equal(state.unresponsive, 0)
   })
 })

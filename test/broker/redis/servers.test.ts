@@ -95,28 +95,28 @@ t.test('each server is connected to before a command is for it', async (t) => {
   t.equal(servers.nodeOf('10.0.0.1:2'), nodes[1])
 })
 
-t.test('it is waited until each was tried, for a time', async (t) => {
+t.test('it waits for an attempt to connect to each server, for a limited time', async (t) => {
   await t.test('one cannot be connected to', async (t) => {
     const { nodes, servers } = rig(t)
     nodes[0].become('ready')
-    const tried = servers.tried(100)
+    const attempted = servers.attempted(100)
     nodes[1].become('end')
-    await tried
-    await servers.tried(100)
+    await attempted
+    await servers.attempted(100)
     t.equal(servers.isConnected('10.0.0.1:2'), false)
   })
   await t.test('one says nothing', async (t) => {
     const { nodes, servers, pass } = rig(t)
-    let isTried = false
-    const tried = servers.tried(100).then(() => {
-      isTried = true
+    let isAttempted = false
+    const attempted = servers.attempted(100).then(() => {
+      isAttempted = true
     })
     nodes[0].become('ready')
     await pass(99)
-    t.equal(isTried, false)
+    t.equal(isAttempted, false)
     await pass(1)
-    await tried
-    t.equal(isTried, true)
+    await attempted
+    t.equal(isAttempted, true)
   })
 })
 

@@ -109,8 +109,8 @@ t.test('removing from a connection that is gone, or refuses, is done all the sam
 
 t.test('a new client is subscribed to everything before it is used, in pieces', async (t) => {
   const { subscriptions } = rig()
-  const wires = Array.from({ length: 1_201 }, (_, n) => `room:${n}`)
-  await Promise.all(wires.map((wire) => subscriptions.add(wire)))
+  const topics = Array.from({ length: 1_201 }, (_, n) => `room:${n}`)
+  await Promise.all(topics.map((topic) => subscriptions.add(topic)))
   const next = new FakeClient()
   await subscriptions.prepare(next.asRedis)
   const pieces = next.callsOf('subscribe').map((call) => call.split(' '))
@@ -118,7 +118,7 @@ t.test('a new client is subscribed to everything before it is used, in pieces', 
     pieces.map(({ length }) => length),
     [500, 500, 201]
   )
-  t.strictSame(pieces.flat(), wires)
+  t.strictSame(pieces.flat(), topics)
   await subscriptions.adopt(next.asRedis)
   t.equal(next.calls.length, 3, 'and to nothing twice')
 })
@@ -127,7 +127,7 @@ t.test(
   'what comes while a client is prepared is subscribed too; what comes and goes after, when it is used',
   async (t) => {
     const { subscriptions } = rig()
-    for (const wire of ['kept', 'gone']) await subscriptions.add(wire)
+    for (const topic of ['kept', 'gone']) await subscriptions.add(topic)
     const next = new FakeClient()
     const answers = [pending(), pending()]
     let asked = 0
@@ -174,8 +174,8 @@ t.test('the node’s own channels are exchanged without a call', async (t) => {
 
 t.test('in a cluster, what is subscribed together is of one slot', async (t) => {
   const { subscriptions, client } = rig(true)
-  const wires = ['{a}1', '{b}1', '{a}2', '{c}1', ...Array.from({ length: 501 }, (_, n) => `{d}${n}`)]
-  for (const wire of wires) await subscriptions.add(wire)
+  const topics = ['{a}1', '{b}1', '{a}2', '{c}1', ...Array.from({ length: 501 }, (_, n) => `{d}${n}`)]
+  for (const topic of topics) await subscriptions.add(topic)
   t.strictSame(client.calls.slice(0, 2), ['ssubscribe {a}1', 'ssubscribe {b}1'])
   const next = new FakeClient(true)
   await subscriptions.prepare(next.asRedis)
@@ -185,7 +185,7 @@ t.test('in a cluster, what is subscribed together is of one slot', async (t) => 
     pieces.map(({ length }) => length),
     [2, 1, 1, 500, 1]
   )
-  t.strictSame(pieces.flat().sort(), [...wires].sort())
+  t.strictSame(pieces.flat().sort(), [...topics].sort())
   await subscriptions.remove('{a}1')
   t.equal(client.calls.at(-1), 'sunsubscribe {a}1')
 })
