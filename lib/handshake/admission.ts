@@ -9,7 +9,7 @@ import {
   NotWebSocketRouteError,
   SubprotocolError
 } from '../errors.ts'
-import { type Eventual, isPromise, whenThere } from '../input/eventual.ts'
+import { andThen, type Eventual, isPromise } from '../input/eventual.ts'
 import type { Claims } from '../options/options.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
@@ -182,7 +182,7 @@ function checkUpgrade({ request }: Attempt): void {
 function checkOrigin({ request, route }: Attempt): Eventual<void> {
   const { origin } = request.headers
   if (origin === undefined) return
-  return whenThere(originFault(origin, request, route.settings.origins), (fault) => {
+  return andThen(originFault(origin, request, route.settings.origins), (fault) => {
     if (fault !== undefined) throw because(new ForbiddenOriginError(), fault)
   })
 }
@@ -207,7 +207,7 @@ function checkIdentity(attempt: Attempt): Eventual<void> {
   const { handshake, request, route } = attempt
   const { auth } = route.settings
   if (auth === false) return
-  return whenThere(authenticate(handshake, request, auth, route.kind === 'channels'), (identity) => {
+  return andThen(authenticate(handshake, request, auth, route.kind === 'channels'), (identity) => {
     if (identity === undefined) return
     identity.adopt()
     attempt.claims = identity.claims

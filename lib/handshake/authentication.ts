@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { jwtNamespaces, jwtOf } from '../dependencies.ts'
 import { KeysUnavailableError, UnauthorizedError } from '../errors.ts'
-import { type Eventual, isPromise, whenThere } from '../input/eventual.ts'
+import { andThen, type Eventual, isPromise } from '../input/eventual.ts'
 import { type Claims, DEFAULTS, type ResolvedAuth } from '../options/options.ts'
 import { ChannelError } from '../protocol/channel-errors.ts'
 import { type ClaimRules, checkClaims } from './claim-rules.ts'
@@ -80,7 +80,7 @@ export function authenticate(
   if (token !== undefined) return verifyToken(token, request, auth, 'connection')
   const { authenticate } = auth
   const byRequest = authenticate === undefined ? undefined : authenticateByRequest(request, authenticate, auth)
-  return whenThere(byRequest, (claims) => {
+  return andThen(byRequest, (claims) => {
     if (claims !== undefined) return { claims, adopt: () => setUser(request, claims) }
     if (isLate && verifiesTokens(request.server, auth)) return undefined
     throw because(new UnauthorizedError(), missingToken(handshake, request, auth))

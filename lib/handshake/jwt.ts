@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { cookieParsers, jwtNamespaces, jwtOf, jwtRequest } from '../dependencies.ts'
-import { called, type Eventual, whenThere } from '../input/eventual.ts'
+import { andThen, type Eventual, fromCallback } from '../input/eventual.ts'
 
 /** Whether @fastify/jwt is there to verify tokens, as `request.jwtVerify`. */
 export function hasJwt(app: FastifyInstance): boolean {
@@ -15,8 +15,8 @@ export function verifyByJwt(token: string, request: FastifyRequest): Eventual<un
   const { extractToken, onlyCookie } = jwtOf(request.server)?.options.verify ?? {}
   // Options of its own make it build a verifier for each call, at twice the price.
   const options = extractToken === undefined && onlyCookie !== true ? undefined : { extractToken: () => token }
-  const verified = called((done) => jwtRequest(request).jwtVerify(options, done))
-  return whenThere(verified, () => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()))
+  const verified = fromCallback((done) => jwtRequest(request).jwtVerify(options, done))
+  return andThen(verified, () => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()))
 }
 
 /** The token in the cookie that @fastify/jwt was registered with; empty if its signature is wrong. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { type Eventual, whenThere } from '../input/eventual.ts'
+import { andThen, type Eventual } from '../input/eventual.ts'
 import type { OriginMatcher } from '../options/options.ts'
 import { bounded, RefusalReason } from './refusal-reason.ts'
 
@@ -17,7 +17,7 @@ export function originFault(
   if (serialized === undefined)
     return matchers?.includes('*') ? undefined : new RefusalReason(`the Origin header holds no origin`)
   if (matchers === undefined) return ownFault(serialized, request)
-  return whenThere(matchesAny(matchers, serialized, request), (isMatched) =>
+  return andThen(matchesAny(matchers, serialized, request), (isMatched) =>
     isMatched ? undefined : unmatched(serialized, request)
   )
 }
@@ -74,7 +74,7 @@ function schemeOf(request: FastifyRequest): 'http:' | 'https:' | undefined {
 function matchesAny(matchers: readonly OriginMatcher[], origin: string, request: FastifyRequest): Eventual<boolean> {
   const [matcher, ...others] = matchers
   if (matcher === undefined) return false
-  return whenThere(matches(matcher, origin, request), (isMatched) => {
+  return andThen(matches(matcher, origin, request), (isMatched) => {
     return isMatched === true || matchesAny(others, origin, request)
   })
 }

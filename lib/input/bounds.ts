@@ -1,7 +1,7 @@
-export type Bounds = readonly [least: number, most: number]
+export type Bounds = readonly [min: number, max: number]
 
-/** How to mend a number that is not whole or not within its bounds; undefined where it is. */
-export function boundsFault(name: string, value: unknown, [least, most]: Bounds): string | undefined {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return undefined
-  return `make ${name} a whole number from ${least} to ${most}`
+/** Returns how to fix a number that is not whole or not within its bounds. Undefined if it is valid. */
+export function boundsFault(name: string, value: unknown, [min, max]: Bounds): string | undefined {
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return undefined
+  return `make ${name} a whole number from ${min} to ${max}`
 }

@@ -1,24 +1,24 @@
-// Bytes of a client's text in a log line or an error message: enough to know what it was.
-const MOST = 256
+// Maximum bytes of a client's text in a log line or an error message: enough to recognise the text.
+const MAX_BYTES = 256
 
-/** A client's text as something that may hold so many bytes once it is written as JSON; cut where it is longer. */
-export function clipped(text: string, most = MOST): string {
+/** The text of a client, cut so that it takes at most `maxBytes` bytes when it is written as JSON. */
+export function clipped(text: string, maxBytes = MAX_BYTES): string {
   let bytes = 0
   let end = 0
   for (const character of text) {
     bytes += costOf(character)
-    if (bytes > most) return `${text.slice(0, end)}…`
+    if (bytes > maxBytes) return `${text.slice(0, end)}…`
     end += character.length
   }
   return text
 }
 
-/** A value of whatever kind, or what fits of its JSON. Throws for what JSON can't say. */
-export function clippedValue(value: unknown, most = MOST): unknown {
-  if (typeof value === 'string') return clipped(value, most)
+/** The value, or its JSON cut to `maxBytes` bytes if that is longer. Throws for a value that JSON can't represent. */
+export function clippedValue(value: unknown, maxBytes = MAX_BYTES): unknown {
+  if (typeof value === 'string') return clipped(value, maxBytes)
   if (typeof value !== 'object' || value === null) return value
   const text = JSON.stringify(value) ?? ''
-  const short = clipped(text, most)
+  const short = clipped(text, maxBytes)
   return short === text ? value : short
 }
 

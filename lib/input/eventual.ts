@@ -1,4 +1,4 @@
-/** What is there already, or is promised. */
+/** A value, or a promise of it. */
 export type Eventual<Value> = Value | PromiseLike<Value>
 
 export function isPromise<Value>(value: Eventual<Value> | unknown): value is PromiseLike<Value> {
@@ -6,10 +6,10 @@ export function isPromise<Value>(value: Eventual<Value> | unknown): value is Pro
 }
 
 /**
- * Goes on at once with what is there, and later with what is promised. An `await` costs a handshake as much as several
- * of its checks, and most of them have nothing to wait for.
+ * Calls `use` at once with a value, or later with the value of a promise. One `await` costs a handshake as much as
+ * several of its checks, and most checks have no promise to wait for.
  */
-export function whenThere<Value, Result>(
+export function andThen<Value, Result>(
   value: Eventual<Value>,
   use: (value: Value) => Eventual<Result>
 ): Eventual<Result> {
@@ -17,10 +17,11 @@ export function whenThere<Value, Result>(
 }
 
 /**
- * Calls a function that takes a callback. If it calls back at once, its result is there at once, or thrown.
- * @param call What it returns counts if that is a promise: then nobody waits for the callback.
+ * Calls a function that takes a callback. If the function calls back at once, the result is returned at once, or the
+ * error is thrown. Otherwise a promise is returned.
+ * @param call If it returns a promise, that promise is the result, and the callback is ignored.
  */
-export function called<Value>(call: (done: (error: unknown, value?: Value) => void) => unknown): Eventual<Value> {
+export function fromCallback<Value>(call: (done: (error: unknown, value?: Value) => void) => unknown): Eventual<Value> {
   let settled: { error: unknown; value: Value } | undefined
   let settle = (error: unknown, value?: Value) => {
     settled = { error, value: value as Value }

@@ -2,12 +2,12 @@ import type { FastifyBaseLogger } from 'fastify'
 
 type Level = 'error' | 'warn' | 'info' | 'debug'
 
-/** What this package logs with: a line has members, and a constant message. */
+/** The logger interface of this package. A line has members and a constant message. */
 export type Log = Readonly<Record<Level, (members: object, message: string) => void>>
 
 /**
- * A logger of the application's. Its serializers, or what it writes to, may throw. Most of our lines are written where an
- * error was caught already, and what is thrown there would end the process.
+ * Wraps the application's logger, whose serializers or output stream may throw. Most of our lines are written after an
+ * error was caught, and an error that is thrown there would end the process.
  */
 export class GuardedLog implements Log {
   readonly #log: FastifyBaseLogger
@@ -40,12 +40,12 @@ export class GuardedLog implements Log {
     }
   }
 
-  /** One of its members could not be written. */
+  /** Writes the message without its members, because a member could not be written. */
   #writeBare(level: Level, message: string): void {
     try {
       this.#log[level]({ incomplete: true }, message)
     } catch {
-      // Nothing can be written at all, and there is nowhere else to say so.
+      // The logger can write nothing at all, and there is no other place to report it.
     }
   }
 }

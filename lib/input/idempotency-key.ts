@@ -1,13 +1,13 @@
 import { InvalidIdempotencyKeyError } from '../errors.ts'
 
 const MAX_BYTES = 255
-// UTF-8 can't carry lone surrogates: two keys would become one.
+// UTF-8 can't represent lone surrogates: two different keys would become the same.
 const LONE_SURROGATE = /\p{Cs}/u
 
 /**
- * The key of a publish, as given; undefined for none. Throws `FST_RT_INVALID_IDEMPOTENCY_KEY` for what is no string of
- * 1 to 255 bytes of UTF-8: the brokers would take null or an object for a key like any other, and every publish after
- * the first for a repetition.
+ * Returns the key of a publish unchanged, or undefined if there is none. Throws `FST_RT_INVALID_IDEMPOTENCY_KEY` unless
+ * the key is a string of 1 to 255 bytes of UTF-8. A broker would use null or an object like any other key, and would
+ * take every publish after the first for a duplicate.
  */
 export function checkIdempotencyKey(key: unknown): string | undefined {
   if (key === undefined) return undefined

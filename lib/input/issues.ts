@@ -1,13 +1,13 @@
 import { clipped, clippedValue } from './clipped.ts'
 
-// Findings that a client is sent, and bytes of each of their members: they quote what it sent, and there may be one for
-// each item of it.
-const MOST = 10
+// Maximum number of issues that are sent to a client (and of members of one issue), and maximum bytes of each member.
+// Issues quote the client's message, and there may be one for each of its items.
+const MAX_ISSUES = 10
 const MEMBER_BYTES = 128
 
-/** A validator's findings as an error message may hold them. Throws for what JSON can't say. */
+/** A validator's issues, bounded for an error message. Throws for values that JSON can't represent. */
 export function boundedIssues(issues: readonly unknown[]): readonly unknown[] {
-  return issues.slice(0, MOST).map(bounded)
+  return issues.slice(0, MAX_ISSUES).map(bounded)
 }
 
 function bounded(issue: unknown): unknown {
@@ -16,5 +16,5 @@ function bounded(issue: unknown): unknown {
     clipped(name, MEMBER_BYTES),
     clippedValue(value, MEMBER_BYTES)
   ])
-  return Object.fromEntries(members.slice(0, MOST))
+  return Object.fromEntries(members.slice(0, MAX_ISSUES))
 }

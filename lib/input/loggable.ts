@@ -1,19 +1,20 @@
 import { clipped, clippedValue } from './clipped.ts'
 import { readable } from './thrown.ts'
 
-// Causes of causes that are looked at, and characters of a stack behind its message.
+// Maximum depth of causes, and maximum characters of a stack after its message.
 const MAX_DEPTH = 3
 const MAX_FRAMES = 4_096
-// Members of an error, and errors in an AggregateError: one for each item that a client sent would be as many as it likes.
+// Maximum number of members of an error, and of errors in an AggregateError. There may be one for each item that a
+// client sent.
 const MAX_MEMBERS = 24
 const MAX_ERRORS = 4
 
-/** What loggers take for an error. It may come from another realm, as errors in node:vm do, and be no instance of ours. */
+/** A value that loggers treat as an error. It may be from another realm (node:vm), so `instanceof` is not enough. */
 type ErrorLike = Error & { readonly errors?: unknown }
 
 /**
- * What an application's code threw, as a log line may hold it. It may quote what a client sent, which may be as large as
- * a message: here is the one place that bounds what of it is logged. What is short enough is left as it is.
+ * Converts a value that an application's code threw, so that it can be logged. It may quote a client's message, which
+ * may be large. Only this function bounds how much of it is logged. A value that is short enough is returned unchanged.
  */
 export function loggable(thrown: unknown, depth = MAX_DEPTH): unknown {
   const error = readable(thrown)
@@ -41,25 +42,25 @@ function boundedError(error: ErrorLike, depth: number): unknown {
   }
   const isShort = members.every(([name, value], at) => name === short[at]?.[0] && value === short[at]?.[1])
   if (isShort && Object.keys(hidden).every((key) => hidden[key] === Reflect.get(error, key))) return error
-  // Of the same class, whose name is logged.
+  // The copy has the same class, because the name of the class is logged.
   const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(Object.fromEntries(short)))
   for (const [key, value] of Object.entries(hidden)) Object.defineProperty(copy, key, { value, enumerable: false })
   return copy
 }
 
-/** With what is inherited, which loggers write too. */
+/** The enumerable members, including inherited ones, because loggers write those too. */
 function membersOf(error: object): [name: string, value: unknown][] {
   const members: [string, unknown][] = []
   for (const name in error) members.push([name, Reflect.get(error, name)])
   return members
 }
 
-/** Some libraries have a method for it, which loggers call. */
+/** The cause of an error. In some libraries `cause` is a method; it is left out, because loggers would call it. */
 function causeOf({ cause }: Error): unknown {
   return typeof cause === 'function' ? undefined : cause
 }
 
-/** An AggregateError's errors. */
+/** The errors of an AggregateError. */
 function clippedErrors(errors: unknown, depth: number): unknown {
   if (!Array.isArray(errors)) return errors
   const short = errors.slice(0, MAX_ERRORS).map((error) => clippedDetail(error, depth))
@@ -71,7 +72,7 @@ function clippedStack({ name, message, stack }: Error): string | undefined {
   const at = stack.indexOf('\n    at ')
   const head = at < 0 ? stack : stack.slice(0, at)
   const frames = at < 0 ? '' : stack.slice(at, at + MAX_FRAMES)
-  // What its message was when the stack was written stands there too.
+  // The stack begins with the message that the error had when the stack was created.
   const isShort = clipped(head) === head && head.length + frames.length === stack.length
   return isShort ? stack : `${clipped(name)}: ${clipped(message)}${frames}`
 }

@@ -1,8 +1,8 @@
 import { InvalidDataError } from '../errors.ts'
 
 /**
- * A value as a JSON text. Throws `FST_RT_INVALID_DATA` for what JSON can't say: a cycle, a BigInt, a function, bytes (a
- * Buffer, a typed array, an ArrayBuffer), which would become an object of numbers that nobody wants.
+ * A value as a JSON text. Throws `FST_RT_INVALID_DATA` for a value that JSON can't represent: a cycle, a BigInt, a
+ * function, or bytes (a Buffer, a typed array, an ArrayBuffer), which would become an object of numbers.
  */
 export function stringify(value: unknown): string {
   let text: string | undefined
@@ -19,15 +19,15 @@ function isBytes(value: unknown): boolean {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 
-// How JSON.stringify writes a Buffer and a typed array. Few other texts hold one of these, and for those few the value
-// is walked again; to walk each value would cost more than writing it.
-const TRACES = ['{"type":"Buffer","data":[', '{"0":']
+// JSON.stringify writes a Buffer or a typed array in this way. If a text contains one of these patterns, the value is
+// searched for bytes. Searching every value would cost more than writing it.
+const BYTE_PATTERNS = ['{"type":"Buffer","data":[', '{"0":']
 
 function holdsBytes(text: string, value: unknown): boolean {
-  if (!TRACES.some((trace) => text.includes(trace))) return false
+  if (!BYTE_PATTERNS.some((pattern) => text.includes(pattern))) return false
   let found = false
   JSON.stringify(value, function (this: Record<string, unknown>, key, written) {
-    // What stands there, not what its toJSON made of it.
+    // The original value, not the result of its toJSON.
     found ||= isBytes(this[key])
     return written
   })

@@ -1,9 +1,9 @@
 import { types } from 'node:util'
 import { ChannelError } from '../protocol/channel-errors.ts'
 
-// What this package, and a logger, read of an error besides what can be enumerated.
+// The members of an error that this package or a logger reads, in addition to the enumerable ones.
 const MEMBERS = 'constructor name message stack code statusCode cause errors temporary disconnects'.split(' ')
-// Getters that are known to be harmless. Some versions of the engine have one for the stack.
+// Getters that are known to be harmless. Some versions of the engine have a getter for the stack.
 const HARMLESS = new Set([
   undefined,
   descriptorOf(new Error(), 'stack')?.get,
@@ -11,9 +11,10 @@ const HARMLESS = new Set([
 ])
 
 /**
- * What an application's code threw, as something that can be looked at and logged, as often as that takes. It may be
- * anything: a value whose own getters or traps throw, be it at the second look, would end the process where it is read.
- * So a value that is more than plain members is read once, here, and what was read is given as an error of its class.
+ * Converts a value that an application's code threw, so that it can be read and logged several times. The value may be
+ * anything. If its getters or proxy traps throw, even only at the second read, the process would end at the place that
+ * reads it. So a value with getters or traps is read once, here, and the result is an object of the same class with the
+ * values that were read.
  */
 export function readable(thrown: unknown): unknown {
   if (Object(thrown) !== thrown) return thrown
@@ -24,16 +25,16 @@ export function readable(thrown: unknown): unknown {
   }
 }
 
-/** True if reading it runs no code. */
+/** True if reading the value runs no code of the application. */
 function isPlain(thrown: object): boolean {
-  if (isTrapped(thrown) || !isReadable(thrown, 'constructor')) return false
-  const { constructor: maker } = thrown
-  if (Object(maker) === maker && (isTrapped(maker) || !isReadable(maker, 'name'))) return false
+  if (hasProxy(thrown) || !isReadable(thrown, 'constructor')) return false
+  const { constructor: itsClass } = thrown
+  if (Object(itsClass) === itsClass && (hasProxy(itsClass) || !isReadable(itsClass, 'name'))) return false
   return MEMBERS.concat(enumerableNames(thrown)).every((name) => isReadable(thrown, name))
 }
 
-/** True if it is a proxy, or inherits from one. */
-function isTrapped(value: object): boolean {
+/** True if the value is a proxy, or inherits from one. */
+function hasProxy(value: object): boolean {
   for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at)) if (types.isProxy(at)) return true
   return false
 }
@@ -52,32 +53,32 @@ function descriptorOf(value: object, name: string): PropertyDescriptor | undefin
 
 function snapshotOf(thrown: object): object {
   const prototype: object | null = Object.getPrototypeOf(thrown)
-  const snapshot = Object.create(prototype !== null && isTrapped(prototype) ? Error.prototype : prototype)
+  const snapshot = Object.create(prototype !== null && hasProxy(prototype) ? Error.prototype : prototype)
   const names = enumerableNames(thrown)
   for (const name of new Set([...MEMBERS, ...names])) {
     if (!(name in thrown)) continue
     const value: unknown = Reflect.get(thrown, name)
     Object.defineProperty(snapshot, name, { value, enumerable: names.includes(name) })
   }
-  // Loggers write it.
+  // Loggers write this name: if reading it throws, it must throw here.
   void snapshot.constructor?.name
   return snapshot
 }
 
-/** With what is inherited: so do loggers. */
+/** The names of enumerable members, including inherited ones, as loggers read them. */
 function enumerableNames(value: object): string[] {
   const names: string[] = []
   for (const name in value) names.push(name)
   return names
 }
 
-/** Reports an error by throwing it: what is used if nobody takes reports. */
+/** Throws the error. The default for callbacks that report errors. */
 export function rethrow(error: unknown): never {
   throw error
 }
 
-/** What was being done for a client that has gone meanwhile, and failed for that. */
-export function isConsequence(error: unknown): boolean {
+/** True if an operation failed because its client disconnected meanwhile. */
+export function isDisconnectError(error: unknown): boolean {
   const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
   return name === 'AbortError' || code === 'FST_RT_SOCKET_CLOSED'
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * A user's own idempotency key for one that a client gave: another user's of the same name is another key.
- * @param user Undefined for anonymous clients, who share their keys.
+ * Makes the idempotency key of a user from the key that a client gave, so that the keys of two users never collide.
+ * @param user Undefined for anonymous clients, which share their keys.
  */
 export function userKey(user: string | undefined, key: string): string {
   return createHash('sha256')

@@ -14,7 +14,7 @@ import type { SocketContext } from '../socket/context.ts'
 import { SocketStreams } from '../socket/socket-streams.ts'
 import { Limiter } from '../timing/limiter.ts'
 import { OncePer, OncePerName } from '../timing/once-per.ts'
-import { holdingClock, systemClock, TimerWheel } from '../timing/timer-wheel.ts'
+import { refClock, systemClock, TimerWheel } from '../timing/timer-wheel.ts'
 import { CONTROL_CHANNEL, Control } from './control.ts'
 import { Drainer } from './drain.ts'
 import { logEnd } from './end-log.ts'
@@ -158,7 +158,7 @@ export class Node implements ConnectionObserver {
     }
     this.drainer = new Drainer({
       registry,
-      clock: holdingClock,
+      clock: refClock,
       random,
       log,
       drain

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isPromise } from '../input/eventual.ts'
 import { loggable } from '../input/loggable.ts'
-import { isConsequence, readable } from '../input/thrown.ts'
+import { isDisconnectError, readable } from '../input/thrown.ts'
 import { isChannelError } from '../protocol/channel-errors.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
@@ -72,7 +72,8 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
     return
   }
   // If the connection has ended meanwhile, an error that follows from it is not the handler's fault.
-  if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
+  if (socket.closed && isDisconnectError(error))
+    log.debug({ err: loggable(error) }, 'handler ended with its connection')
   else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
   socket.sendError('internal')
   socket.closeWith(CLOSE.internalError)

@@ -12,7 +12,7 @@ import type { Log } from '../input/guarded-log.ts'
 import { boundedIssues } from '../input/issues.ts'
 import { loggable } from '../input/loggable.ts'
 import { stringify } from '../input/stringify.ts'
-import { isConsequence, readable } from '../input/thrown.ts'
+import { isDisconnectError, readable } from '../input/thrown.ts'
 import { type CompiledValidator, runValidator } from '../input/validator.ts'
 import { isChannelError } from '../protocol/channel-errors.ts'
 import { type Dialogue, dialogueOf, failureMessage, replyMessage, requestMessage } from '../protocol/dialogue.ts'
@@ -219,7 +219,7 @@ export class Requests {
       return
     }
     const { log } = this.#owner
-    if (this.#owner.isClosed() && isConsequence(error))
+    if (this.#owner.isClosed() && isDisconnectError(error))
       log.debug({ err: loggable(error) }, 'request ended with its connection')
     else {
       this.#failureLog ??= new BoundedLog(log, this.#wheel)

@@ -3,8 +3,8 @@ import { type Eventual, isPromise } from '../input/eventual.ts'
 import type { TimerWheel } from './timer-wheel.ts'
 
 /**
- * Waits so long, and no longer, for what an application's hooks and handlers promise. One that never settles would hold
- * its client's other commands for that channel, and a place among its calls, for ever.
+ * Waits a limited time for the promises of an application's hooks and handlers. Without the limit, a promise that never
+ * settles would block the client's other commands for that channel, and one of its concurrent calls, for ever.
  */
 export class HookDeadline {
   readonly #wheel: TimerWheel
@@ -15,7 +15,7 @@ export class HookDeadline {
     this.#milliseconds = milliseconds
   }
 
-  /** What a hook has returned. Rejects with `FST_RT_HOOK_TIMEOUT`; what comes later is dropped. */
+  /** Waits for the result of a hook. Rejects with `FST_RT_HOOK_TIMEOUT` if it is late; a later result is dropped. */
   async wait<Result>(returned: Eventual<Result>): Promise<Result> {
     if (!isPromise<Result>(returned)) return returned
     const wheel = this.#wheel

@@ -1,6 +1,6 @@
 /**
- * Lets so many jobs run at a time; the others wait their turn. After a deploy thousands of clients come back at once:
- * what each of them asks the broker for must neither pile up there nor be refused for the number of the others.
+ * Runs a limited number of jobs at a time; the others wait in a queue. After a deploy, thousands of clients reconnect
+ * at once. Their requests must neither pile up at the broker nor be refused because there are too many.
  */
 export class Limiter {
   readonly #concurrency: number
@@ -12,7 +12,7 @@ export class Limiter {
   }
 
   async run<Result>(job: () => Promise<Result>): Promise<Result> {
-    // Whoever is woken takes the place of the one that has left.
+    // A job that waited takes the place of the job that has ended, so `#running` stays the same.
     if (this.#running < this.#concurrency) this.#running++
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {

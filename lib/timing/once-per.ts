@@ -1,4 +1,4 @@
-/** Lets one report of many through in a time, with the number of those it stands for. */
+/** Limits reports to one per interval. Each report has the number of events since the last one. */
 export class OncePer {
   readonly #interval: number
   #reportAt = Number.NEGATIVE_INFINITY
@@ -9,7 +9,7 @@ export class OncePer {
     this.#interval = interval
   }
 
-  /** Counts one. Gives how many have come since the last report if it is time for the next, and 0 otherwise. */
+  /** Counts an event. Returns the number of events since the last report if a report is due, and 0 otherwise. */
   count(now: number): number {
     this.#unreported++
     if (now < this.#reportAt) return 0
@@ -20,11 +20,11 @@ export class OncePer {
   }
 }
 
-/** The same for each of many names, of which so many are remembered: what is past that is not reported. */
+/** Limits reports to one per interval and name. At most `capacity` names are remembered; others are not reported. */
 export class OncePerName {
   readonly #interval: number
   readonly #capacity: number
-  /** When each may be reported again, the next to be first. */
+  /** The time at which each name may be reported again, the earliest first. */
   readonly #reportAt = new Map<string, number>()
 
   /** @param interval Milliseconds. */
@@ -33,7 +33,7 @@ export class OncePerName {
     this.#capacity = capacity
   }
 
-  /** True if it is time to report that name. */
+  /** True if the name may be reported now. */
   isDue(name: string, now: number): boolean {
     for (const [old, reportAt] of this.#reportAt) {
       if (now < reportAt) break

@@ -1,22 +1,22 @@
 import { rethrow } from '../input/thrown.ts'
 
-/** Something with one deadline at a time. */
+/** An object with at most one deadline. */
 export interface Timed {
-  /** The wheel's own: the tick this stands in, or -1. */
+  /** Only the wheel uses this: the tick of the deadline, or -1. */
   wheelTick: number
-  /** Called once the deadline is past; gives the next one (in the clock's milliseconds), or Infinity for none. */
+  /** Called when the deadline has passed. Returns the next one (in the clock's milliseconds), or Infinity for none. */
   onDue(now: number): number
 }
 
-/** A monotonic clock in milliseconds, and the one timer: what tests put a fake in for. */
+/** A monotonic clock in milliseconds, and its timer. Tests replace it with a fake. */
 export interface Clock {
   now(): number
-  /** Calls back every so many milliseconds until told to stop. */
+  /** Calls back repeatedly, each time after `milliseconds`. The returned function stops it. */
   every(milliseconds: number, callback: () => void): () => void
 }
 
-/** As `systemClock`, but its timers keep the process alive: for what must be waited for. */
-export const holdingClock: Clock = {
+/** Same as `systemClock`, but its timers keep the process alive (`ref`). */
+export const refClock: Clock = {
   now: () => performance.now(),
   every(milliseconds, callback) {
     const timer = setInterval(callback, milliseconds)
@@ -34,13 +34,13 @@ export const systemClock: Clock = {
 
 const SLOTS = 1024
 const MAX_GRACE = 1_000
-// A deadline whose callback failed is tried again: without it a connection would have no heartbeat any more.
-const RETRY = 1_000
+// Milliseconds after which a callback that threw is called again. Otherwise a connection would lose its heartbeat.
+const RETRY_DELAY = 1_000
 
 /**
- * One timer for the deadlines of all connections: a hashed timing wheel (Varghese and Lauck, SOSP 1987), so that
- * setting, moving and dropping a deadline cost the same with ten connections or a hundred thousand. Deadlines are met
- * up to one `resolution` late. The timer only runs while there are deadlines.
+ * One timer for the deadlines of all connections: a hashed timing wheel (Varghese and Lauck, SOSP 1987). Setting,
+ * moving and deleting a deadline cost the same with ten connections or a hundred thousand. Callbacks are called up to
+ * one `resolution` late. The timer only runs while there are deadlines.
  */
 export class TimerWheel {
   readonly #clock: Clock
@@ -54,7 +54,7 @@ export class TimerWheel {
 
   /**
    * @param resolution Milliseconds.
-   * @param failed Reports an error in one callback, while the others are called. Throws it by default.
+   * @param failed Called if a callback throws; the other callbacks are still called. Throws the error by default.
    */
   constructor(clock: Clock, resolution: number, failed: (error: unknown) => void = rethrow) {
     this.#clock = clock
@@ -72,14 +72,14 @@ export class TimerWheel {
   }
 
   /**
-   * The event loop has come back from a stall: what arrived meanwhile still waits in the kernel, so nobody should be
-   * judged by their silence before this time. As long after the stall as the stall was, a second at most.
+   * After a stall of the event loop, received data still waits in the kernel. So no peer may count as silent before
+   * this time. The grace after the stall is as long as the stall, at most a second.
    */
   get graceUntil(): number {
     return this.#graceUntil
   }
 
-  /** Sets the deadline, in place of the one before. What is no time is none. */
+  /** Sets or replaces the deadline. Infinity and NaN mean no deadline. */
   set(entry: Timed, at: number): void {
     this.delete(entry)
     if (!(at < Number.POSITIVE_INFINITY)) return
@@ -89,7 +89,7 @@ export class TimerWheel {
     this.#size++
   }
 
-  /** Drops the deadline, if there is one. */
+  /** Deletes the deadline, if there is one. */
   delete(entry: Timed): void {
     if (entry.wheelTick < 0) return
     this.#slot(entry.wheelTick).delete(entry)
@@ -118,9 +118,9 @@ export class TimerWheel {
     const target = this.#tickOf(now)
     const late = now - (this.#tick + 2) * this.#resolution
     if (late > 0) this.#graceUntil = Math.max(this.#graceUntil, now + Math.min(late, MAX_GRACE))
-    // After a stall longer than one turn of the wheel each slot still needs only one visit.
+    // Even after a stall longer than one turn of the wheel, each slot is visited only once.
     const first = Math.max(this.#tick + 1, target - SLOTS + 1)
-    // From here on no deadline can be set in a slot of this round, which may have had its visit.
+    // Callbacks set new deadlines after `target`, because slots of earlier ticks may already have been visited.
     this.#tick = target
     for (let tick = first; tick <= target; tick++) {
       for (const entry of this.#slot(tick)) if (entry.wheelTick <= target) this.#fire(entry, now)
@@ -137,7 +137,7 @@ export class TimerWheel {
       return entry.onDue(now)
     } catch (error) {
       this.#failed(error)
-      return now + RETRY
+      return now + RETRY_DELAY
     }
   }
 }

@@ -1,38 +1,38 @@
 import type { Rate } from '../options/options.ts'
 
-// What rounding may take from a token: who waited as long as told must not be refused for it.
+// Tolerance for rounding: a client that waited the returned time must not be refused.
 const ROUNDING = 1e-6
 
-/** A token bucket, refilled by the time that passes rather than by a timer. */
+/** A token bucket. It is refilled at each use, by the time that has passed, and needs no timer. */
 export class TokenBucket {
   readonly #perMillisecond: number
   readonly #burst: number
-  /** The fewest tokens there may be: a debt is never longer than it takes to refill from here. */
-  readonly #least: number
+  /** The minimum number of tokens, below zero. It bounds the time that a debt takes to be paid. */
+  readonly #min: number
   #tokens: number
   #at: number
 
-  /** @param maxDebt The milliseconds that a debt may take to be paid. */
+  /** @param maxDebt Maximum milliseconds that a debt takes to be paid. */
   constructor({ rate, burst }: Rate, now: number, maxDebt = Number.POSITIVE_INFINITY) {
     this.#perMillisecond = rate / 1000
     this.#burst = burst
-    this.#least = -this.#perMillisecond * maxDebt
+    this.#min = -this.#perMillisecond * maxDebt
     this.#tokens = burst
     this.#at = now
   }
 
-  /** Takes one token; gives 0, or, where there is none, the milliseconds until there is one again. */
+  /** Takes one token and returns 0. If there is none, takes nothing and returns the milliseconds until there is one. */
   take(now: number): number {
     this.#refill(now)
-    if (this.#tokens < 1 - ROUNDING) return this.#until(1)
+    if (this.#tokens < 1 - ROUNDING) return this.#timeUntil(1)
     this.#tokens -= 1
     return 0
   }
 
-  /** Takes tokens whether there are so many or not; gives 0, or the milliseconds until the debt is paid. */
+  /** Takes tokens even if there are not enough. Returns the milliseconds until the debt is paid; 0 if there is none. */
   charge(now: number, tokens = 1): number {
     this.#refill(now)
-    this.#tokens = Math.max(this.#least, this.#tokens - tokens)
+    this.#tokens = Math.max(this.#min, this.#tokens - tokens)
     return this.#debt()
   }
 
@@ -43,7 +43,7 @@ export class TokenBucket {
   }
 
   #debt(): number {
-    return this.#tokens < -ROUNDING ? this.#until(0) : 0
+    return this.#tokens < -ROUNDING ? this.#timeUntil(0) : 0
   }
 
   #refill(now: number): void {
@@ -51,7 +51,7 @@ export class TokenBucket {
     this.#at = now
   }
 
-  #until(tokens: number): number {
+  #timeUntil(tokens: number): number {
     return Math.ceil((tokens - this.#tokens) / this.#perMillisecond)
   }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { called, isPromise, whenThere } from '../../lib/input/eventual.ts'
+import { andThen, fromCallback, isPromise } from '../../lib/input/eventual.ts'
 
 t.test('a promise is what has a method then', async (t) => {
   const having = (then: unknown) => Object.fromEntries([['then', then]])
@@ -9,20 +9,20 @@ t.test('a promise is what has a method then', async (t) => {
 
 t.test('what is there is used at once, what is promised later', async (t) => {
   t.equal(
-    whenThere(1, (value) => value + 1),
+    andThen(1, (value) => value + 1),
     2
   )
-  const later = whenThere(Promise.resolve(1), (value) => value + 1)
+  const later = andThen(Promise.resolve(1), (value) => value + 1)
   t.equal(isPromise(later), true)
   t.equal(await later, 2)
   t.throws(
     () =>
-      whenThere(1, () => {
+      andThen(1, () => {
         throw new Error('at once')
       }),
     { message: 'at once' }
   )
-  const failing = whenThere(Promise.resolve(1), () => {
+  const failing = andThen(Promise.resolve(1), () => {
     throw new Error('later')
   })
   await t.rejects(async () => failing, { message: 'later' })
@@ -30,21 +30,21 @@ t.test('what is there is used at once, what is promised later', async (t) => {
 
 t.test('a call that calls back at once has its result at once', async (t) => {
   t.equal(
-    called((done) => done(null, 1)),
+    fromCallback((done) => done(null, 1)),
     1
   )
   t.equal(
-    called((done) => done(undefined)),
+    fromCallback((done) => done(undefined)),
     undefined
   )
-  t.throws(() => called((done) => done(new Error('at once'))), { message: 'at once' })
+  t.throws(() => fromCallback((done) => done(new Error('at once'))), { message: 'at once' })
 })
 
 t.test('a call that calls back later gives a promise', async (t) => {
-  t.equal(await called((done) => setImmediate(done, null, 1)), 1)
-  await t.rejects(async () => called((done) => setImmediate(done, new Error('later'))), { message: 'later' })
+  t.equal(await fromCallback((done) => setImmediate(done, null, 1)), 1)
+  await t.rejects(async () => fromCallback((done) => setImmediate(done, new Error('later'))), { message: 'later' })
 })
 
 t.test('a call that gives a promise by itself need not call back', async (t) => {
-  t.equal(await called(() => Promise.resolve(1)), 1)
+  t.equal(await fromCallback(() => Promise.resolve(1)), 1)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isConsequence, readable, rethrow } from '../../lib/input/thrown.ts'
+import { isDisconnectError, readable, rethrow } from '../../lib/input/thrown.ts'
 import { ChannelError, forbidden, isChannelError } from '../../lib/protocol/channel-errors.ts'
 
 t.test('what can be read is what it was', async (t) => {
@@ -132,8 +132,8 @@ t.test('an error that nobody takes is thrown', async (t) => {
 })
 
 t.test('what fails because its connection has gone', async (t) => {
-  for (const error of [{ name: 'AbortError' }, { code: 'FST_RT_SOCKET_CLOSED' }]) t.ok(isConsequence(error))
+  for (const error of [{ name: 'AbortError' }, { code: 'FST_RT_SOCKET_CLOSED' }]) t.ok(isDisconnectError(error))
   for (const error of [undefined, null, 'AbortError', new Error('a'), { code: 'FST_RT_UNAVAILABLE' }]) {
-    t.notOk(isConsequence(error))
+    t.notOk(isDisconnectError(error))
   }
 })
