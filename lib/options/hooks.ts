@@ -1,99 +1,99 @@
 import type { FastifyRequest } from 'fastify'
 import type { Claims } from './claims.ts'
 
-/** Which client a hook or handler is called for. */
+/** The client for which a hook or handler is called. */
 export interface ClientContext {
-  /** The verified claims of its token; null where the endpoint takes anonymous clients. */
+  /** The client's verified claims; null if the client is anonymous. */
   readonly user: Claims | null
   /** The connection's id. */
   readonly connection: string
-  /** The request of its handshake: headers, address, logger. */
+  /** The request of the handshake: headers, address, logger. */
   readonly request: FastifyRequest
 }
 
-/** Which client, and which channel. */
+/** The client and the channel for which a hook is called. */
 export interface ChannelContext<Params = Readonly<Record<string, string>>> extends ClientContext {
   readonly channel: string
-  /** What stands in the channel's name for the parameters of its pattern. */
+  /** The values of the pattern's parameters in the channel's name. */
   readonly params: Params
 }
 
 export interface SubscribeContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
-  /** What the client gave along with its subscription. */
+  /** The data that the client sent with its subscription. */
   readonly data: unknown
-  /** The subscription's token as the client gave it; empty where it gave none. */
+  /** The subscription token that the client sent; empty if it sent none. */
   readonly token: string
-  /** Its verified claims, with the option `token`. */
+  /** The verified claims of the token, if the channel has the option `token`. */
   readonly claims: Claims | undefined
 }
 
-/** What a subscription is granted with. */
+/** Details of a subscription that `onSubscribe` allows. */
 export interface SubscribeGrant {
-  /** Describes the client to the others on the channel (`chan_info`); a JSON value. */
+  /** Describes the client to other clients on the channel (`chan_info`); a JSON value. */
   info?: unknown
-  /** Handed to the client; a JSON value. */
+  /** Sent to the client; a JSON value. */
   data?: unknown
   /**
-   * When the subscription expires, in seconds since 1970. Where the channel has `token` or `onRefresh`, clients are told
-   * and come with `sub_refresh` before; else they subscribe anew after it.
+   * When the subscription expires, in seconds since 1970. If the channel has `token` or `onRefresh`, clients know the
+   * expiry and send `sub_refresh` before it. Otherwise they subscribe again after it.
    */
   expiresAt?: number | undefined
 }
 
 export interface PublishContext<Params = Readonly<Record<string, string>>, Data = unknown>
   extends ChannelContext<Params> {
-  /** What the client publishes, as `schema.publication` leaves it. */
+  /** The data that the client publishes, after validation by `schema.publication`. */
   readonly data: Data
 }
 
-/** How a client's publication is made, where not as it came. */
+/** Changes to a publication that `onPublish` allows. */
 export interface PublishGrant {
-  /** Published instead; a JSON value. */
+  /** Published instead of the client's data; a JSON value. */
   data?: unknown
-  /** Two publishes of one user with one key on one channel add one publication. */
+  /** Two publishes of one user with the same key on one channel add one publication. */
   idempotencyKey?: string | undefined
   /**
-   * Whether the client is given its own publication.
+   * Whether the client receives its own publication.
    * @default the channel's option `echo`
    */
   echo?: boolean | undefined
 }
 
 export interface HistoryContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
-  /** How many publications the client asks for; below 0, as for a recovery, all that are kept. */
+  /** Number of publications that the client asks for. Below 0, as for a recovery: all that are kept. */
   readonly limit: number
   readonly since: { readonly offset: number; readonly epoch: string } | undefined
   readonly reverse: boolean
 }
 
 export interface UnsubscribeContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
-  /** 0 the client's wish, 1 its connection ended, 2000 the server's, 2500 history lost, 2501 expired. */
+  /** 0: the client unsubscribed, 1: its connection ended, 2000: by the server, 2500: history lost, 2501: expired. */
   readonly code: number
   readonly reason: string
 }
 
 export interface RefreshContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
-  /** As the client gave it. */
+  /** The new token that the client sent. */
   readonly token: string
-  /** Its verified claims, with the option `token`. */
+  /** The verified claims of the token, if the channel has the option `token`. */
   readonly claims: Claims | undefined
 }
 
 export interface ConnectContext extends ClientContext {
-  /** What the client gave along with its connect. */
+  /** The data that the client sent with its `connect` command. */
   readonly data: unknown
-  /** What the client calls itself. */
+  /** The name that the client gives itself. */
   readonly name: string
   readonly version: string
 }
 
-/** What a connection is granted with. */
+/** Details of a connection that `onConnect` allows. */
 export interface ConnectGrant {
-  /** Describes the client to others (`conn_info`); a JSON value. The token's claim `info` unless given. */
+  /** Describes the client to other clients (`conn_info`); a JSON value. @default the token's claim `info` */
   info?: unknown
-  /** Handed to the client; a JSON value. */
+  /** Sent to the client; a JSON value. */
   data?: unknown
-  /** Channels that the server subscribes the client to. They need no `onSubscribe`, and it is not asked. */
+  /** Channels to which the server subscribes the client. `onSubscribe` is not needed for them, and is not called. */
   subscriptions?: readonly string[] | undefined
 }
 
@@ -108,46 +108,46 @@ export interface CallContext<Data = unknown> extends ClientContext {
 // biome-ignore lint/suspicious/noConfusingVoidType: a hook need not return anything
 type Maybe<T> = T | void | Promise<T | void>
 
-/** A hook without which clients may not do something; `true` stands for every connected client. */
+/** A hook that permits an action. Without it, clients may not do the action. `true` permits it to every client. */
 export type Permission<Context, Grant> = true | ((context: Context) => Maybe<Grant>)
 
 /**
- * The hooks of a channel. If one throws, the client is answered: a `ChannelError` with its code, anything else with 100.
- * `false` is no answer: it is taken for an error of the application.
+ * The hooks of a channel. If a hook throws a `ChannelError`, the client gets its code; for any other error it gets 100.
+ * A hook must not return `false`: that counts as an error of the application.
  */
 export interface ChannelHooks<Params = Readonly<Record<string, string>>, Data = unknown> {
   /**
-   * Throws to refuse a subscription; `true` lets every connected client subscribe. Subscriptions that the server makes
-   * need no hook.
+   * Called before a client subscribes. Throws to refuse. `true` lets every connected client subscribe. It is not called
+   * for subscriptions that the server makes.
    * @default clients may not subscribe; with the option `token`, a valid subscription token is enough
    */
   onSubscribe?: Permission<SubscribeContext<Params>, SubscribeGrant> | undefined
   /**
-   * Throws to refuse a client's publication; `true` lets every client publish that the option `publishers` names.
+   * Called before a client publishes. Throws to refuse. `true` lets every client publish that `publishers` allows.
    * @default clients may not publish
    */
   onPublish?: Permission<PublishContext<Params, Data>, PublishGrant> | undefined
-  /** A subscription has ended, whatever the reason. */
+  /** Called after a subscription has ended, for any reason. */
   onUnsubscribe?: ((context: UnsubscribeContext<Params>) => unknown) | undefined
   /**
-   * Throws to refuse to tell a client who is on the channel: in `presence`, and as it changes (join and leave).
-   * @default subscribers may know
+   * Called before a client gets presence, joins or leaves. Throws to refuse.
+   * @default subscribers get them
    */
   onPresence?: ((context: ChannelContext<Params>) => unknown) | undefined
   /**
-   * Throws to refuse a look into history, also for a client that subscribes and asks for what it missed.
-   * @default subscribers may look
+   * Called before a client reads history or recovers missed publications. Throws to refuse.
+   * @default subscribers may do it
    */
   onHistory?: ((context: HistoryContext<Params>) => unknown) | undefined
   /**
-   * A client asks for more time for its expiring subscription. Throws to refuse. If it returns no `expiresAt`, the new
-   * token gives the new end; without one the end stays.
-   * @default subscribers may ask; with the option `token` the new token gives the new end, otherwise the end stays
+   * Called when a client asks for more time for its subscription. Throws to refuse. If it returns no `expiresAt`, a new
+   * token sets the new expiry; without a token the expiry stays.
+   * @default subscribers may ask; with the option `token` the new token sets the expiry, otherwise the expiry stays
    */
   onRefresh?: ((context: RefreshContext<Params>) => Maybe<Pick<SubscribeGrant, 'expiresAt'>>) | undefined
 }
 
-/** The hooks of the endpoint itself. */
+/** The hooks of the channel endpoint. */
 export interface EndpointHooks {
   readonly onConnect?: (context: ConnectContext) => Maybe<ConnectGrant>
   readonly onMessage?: (context: MessageContext) => unknown

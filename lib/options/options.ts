@@ -5,44 +5,44 @@ import type { EndpointHooks } from './hooks.ts'
 
 export type { Claims } from './claims.ts'
 
-/** What is needed of a prom-client `Registry`: the types hold without prom-client too, which is optional. */
+/** The used part of a prom-client `Registry`. The types don't import prom-client, because it is optional. */
 export interface MetricsRegistry {
   registerMetric(metric: never): void
   getSingleMetric(name: string): unknown
 }
 
-/** Where a token may stand in a handshake. */
+/** The part of a handshake that contains a token. */
 export type TokenSource = 'subprotocol' | 'authorization' | 'query' | 'cookie'
 
 export interface AuthOptions {
   /**
-   * Where a token is looked for, in this order: the subprotocol offer, the `Authorization: Bearer` header,
-   * `?access_token=` (`'query'`; redacted in `request.url`), the cookie that `@fastify/jwt` was registered with
-   * (`'cookie'`). May be empty if `authenticate` is given.
+   * Sources of tokens, read in this order: the subprotocol offer, the `Authorization: Bearer` header, `?access_token=`
+   * (`'query'`; redacted in `request.url`), the cookie that `@fastify/jwt` was registered with (`'cookie'`). The list
+   * may be empty if `authenticate` is given.
    * @default ['subprotocol', 'authorization']
    */
   sources?: TokenSource[] | undefined
   /** Verifies a token in place of `@fastify/jwt`: returns its claims or throws. */
   verify?: ((token: string, request: FastifyRequest) => Claims | Promise<Claims>) | undefined
   /**
-   * Says who a client is if its handshake offers no token, by a session cookie for example: returns claims, or
-   * undefined to refuse with 401. With it alone, `@fastify/jwt` is not needed.
+   * Identifies the client if its handshake offers no token, for example by a session cookie. Returns claims, or
+   * undefined to refuse with 401. If it is the only way to authenticate, `@fastify/jwt` is not needed.
    */
   authenticate?: ((request: FastifyRequest) => Claims | undefined | Promise<Claims | undefined>) | undefined
   /**
-   * Claims without which a client is refused.
+   * Claims that a client must have.
    * @default ['sub', 'exp'] for a token, ['sub'] for `authenticate`
    */
   requiredClaims?: string[] | undefined
   /**
-   * How a handshake is refused whose fault the page's own code can mend: `'http'` with a status, `'close'` with a
-   * close code right after the 101, `'auto'` with a close code where an Origin header says that it is a browser,
-   * which sees every HTTP refusal as 1006.
+   * Form of a refusal that the page's own code can handle: `'http'` is an HTTP status, `'close'` is a close code right
+   * after the 101, `'auto'` is a close code for browsers (requests with an Origin header) and a status for others. A
+   * browser sees every HTTP refusal as 1006.
    * @default 'auto'
    */
   refuse?: 'auto' | 'http' | 'close' | undefined
   /**
-   * Milliseconds that a connection of the channel protocol may stay unauthenticated, 100 to 600,000.
+   * Maximum milliseconds for which a connection of the channel protocol may stay unauthenticated, 100 to 600,000.
    * @default 10000
    */
   timeout?: number | undefined
@@ -52,32 +52,33 @@ export type OriginMatcher = string | RegExp | ((origin: string, request: Fastify
 
 export interface HeartbeatOptions {
   /**
-   * Milliseconds between two pings of one connection, give or take 10 %, 50 to 86,400,000.
+   * Milliseconds between two pings of one connection, ±10 %, 50 to 86,400,000.
    * @default 25000
    */
   interval?: number | undefined
   /**
-   * Milliseconds without a pong or any other frame after which a connection is terminated, 50 to 86,400,000.
+   * Milliseconds that a client has to answer a ping, 50 to 86,400,000. If neither the pong nor any other frame arrives
+   * in this time, the connection is terminated.
    * @default 10000
    */
   timeout?: number | undefined
   /**
-   * On `app.ws` routes, also send `{"ping":<ms>}` as text where nothing else was sent since the last ping: browser
+   * On `app.ws` routes, also send `{"ping":<ms>}` as text if nothing else was sent since the last ping, because browser
    * code can't see ping frames.
    * @default false
    */
   visible?: boolean | undefined
 }
 
-/** A token bucket: `rate` a second on average, `burst` at once. */
+/** A token bucket: `rate` tokens a second on average, `burst` at once. */
 export interface Rate {
   /** Tokens a second, 0.001 to 1,000,000. */
   rate: number
-  /** Tokens at most, 1 to 1,000,000. */
+  /** Maximum number of tokens, 1 to 1,000,000. */
   burst: number
 }
 
-/** A token bucket of bytes: `rate` a second on average, `burst` at once. */
+/** A token bucket of bytes: `rate` bytes a second on average, `burst` at once. */
 export interface ByteRate {
   /** Bytes a second, 1 to 1,099,511,627,776. */
   rate: number
@@ -87,102 +88,102 @@ export interface ByteRate {
 
 export interface LimitOptions {
   /**
-   * Bytes of one message, 1 to 2,147,483,647; past it close 1009.
+   * Maximum bytes of one message, 1 to 2,147,483,647. Larger messages close the connection with 1009.
    * @default 1048576
    */
   maxPayload?: number | undefined
   /**
-   * Fragments of one message, 1 to 2,147,483,647; past it close 1008.
+   * Maximum number of fragments of one message, 1 to 2,147,483,647. More close the connection with 1008.
    * @default 1024
    */
   maxFragments?: number | undefined
   /**
-   * Chunks buffered for one message, 1 to 2,147,483,647; past it close 1008.
+   * Maximum number of chunks buffered for one message, 1 to 2,147,483,647. More close the connection with 1008.
    * @default 4096
    */
   maxBufferedChunks?: number | undefined
   /**
-   * Levels of arrays and objects in a JSON message, 1 to 500; past it the error `too_deep`.
+   * Maximum nesting of arrays and objects in a JSON message, 1 to 500. Deeper messages get the error `too_deep`.
    * @default 64
    */
   maxDepth?: number | undefined
   /**
-   * Bytes of one publication's data as JSON, 1 to 536,870,912, whoever publishes. Past it a publish rejects with
-   * `FST_RT_PUBLICATION_TOO_LARGE`, and a client of the channel protocol gets the error 106. Not per route.
+   * Maximum bytes of one publication's data as JSON, 1 to 536,870,912, by any way of publishing. If it is larger, a
+   * publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`, and a channel client gets the error 106. Not per route.
    * @default 1048576
    */
   publication?: number | undefined
   /**
-   * Messages of one connection. Past it the message is dropped with the error `rate_limited`; after 2,000 such
-   * messages the connection is closed with 4429. One of them is forgiven every 50 ms.
+   * Rate of messages of one connection. Over the rate, a message is dropped with the error `rate_limited`. After 2,000
+   * dropped messages the connection is closed with 4429; one of them is forgiven every 50 ms.
    * @default { rate: 100, burst: 200 }
    */
   messages?: Rate | false | undefined
   /**
-   * Bytes of one connection: its messages, and the large answers that its commands ask for (history, presence,
-   * recovery). Passing it means the same as passing `messages`.
+   * Rate of bytes of one connection: its messages, and the large answers to its commands (history, presence, recovery).
+   * Over the rate, the same happens as with `messages`.
    * @default { rate: 8388608, burst: 16777216 }
    */
   bytes?: ByteRate | false | undefined
   /**
-   * Messages of one user over all nodes; past it the error `rate_limited`.
+   * Rate of messages of one user over all nodes. Over the rate, messages get the error `rate_limited`.
    * @default false
    */
   userMessages?: Rate | false | undefined
   /**
-   * Messages waiting for the handler, 1 to 65,536; past it the socket isn't read until the handler catches up.
+   * Messages that may wait for the handler, 1 to 65,536. If more wait, the socket is not read until half are taken.
    * @default 64
    */
   maxQueue?: number | undefined
-  /** Bytes waiting for a slow reader. */
+  /** Limits of the bytes that wait for a slow reader. */
   buffered?:
     | {
         /**
-         * Bytes, 1,024 to 1,073,741,824; past it publications are dropped, the oldest first, or left to history.
+         * Bytes, 1,024 to 1,073,741,824. Over it, publications are dropped, oldest first, or read from history later.
          * @default 65536
          */
         soft?: number | undefined
         /**
-         * Bytes, at least `soft`, to 1,073,741,824; past it close 4008.
+         * Bytes, `soft` to 1,073,741,824. Over it, the connection is closed with 4008.
          * @default 1048576
          */
         hard?: number | undefined
       }
     | undefined
-  /** Connections at a time, 1 to 2,147,483,647 each; none means no limit. Not per route. */
+  /** Maximum numbers of connections at a time, 1 to 2,147,483,647 each. Not per route. */
   connections?:
     | {
         /**
-         * Of this process; past it 503.
+         * Of this process. Further handshakes get 503.
          * @default Infinity
          */
         total?: number | undefined
         /**
-         * Of one user; past it 429 or close 4409.
+         * Of one user. Further handshakes get 429, or close 4409.
          * @default Infinity
          */
         perUser?: number | undefined
         /**
-         * Of one remote address; past it 503.
+         * Of one remote address. Further handshakes get 503.
          * @default Infinity
          */
         perAddress?: number | undefined
       }
     | undefined
   /**
-   * Channels that one connection is subscribed to, 1 to 1,000,000; past it an error.
+   * Maximum number of channels to which one connection is subscribed, 1 to 1,000,000. Further ones get an error.
    * @default 128
    */
   subscriptions?: number | undefined
   /**
-   * Bytes of memory for everything that is remembered of channels if there is no `redis`: histories, positions and
-   * idempotency keys, 1,024 to 1,099,511,627,776. Past it the least recently used channels lose their oldest
-   * publications, and clients that ask for them are told so. Not per route.
+   * Without `redis`: maximum bytes of memory for histories, positions and idempotency keys in all, 1,024 to
+   * 1,099,511,627,776. Over it, the least recently used channels lose their oldest publications. Clients that ask for
+   * those get `recovered: false`. Not per route.
    * @default 268435456
    */
   memoryHistory?: number | undefined
   /**
-   * Milliseconds from the request for an upgrade to the 101, hooks included, 50 to 600,000; past it 503.
+   * Maximum milliseconds from the request for an upgrade to the 101, including hooks, 50 to 600,000. After it: 503.
    * @default 10000
    */
   upgradeTimeout?: number | undefined
@@ -190,7 +191,7 @@ export interface LimitOptions {
 
 export interface DrainOptions {
   /**
-   * Milliseconds between "not ready" and the first close, 0 to 600,000: time for a load balancer to notice.
+   * Milliseconds between "not ready" and the first close, 0 to 600,000, so that a load balancer notices.
    * @default 0
    */
   delay?: number | undefined
@@ -200,19 +201,19 @@ export interface DrainOptions {
    */
   window?: number | undefined
   /**
-   * Milliseconds from the start of the drain after which what is left is terminated, 100 to 7,200,000.
+   * Maximum milliseconds of the drain, 100 to 7,200,000. Connections that are left then are terminated.
    * @default 25000
    */
   timeout?: number | undefined
 }
 
-/** Level of the line at the end of each connection. */
+/** Level of the log line at the end of each connection. */
 export type LogConnections = false | 'debug' | 'info'
 
 export interface RealtimeOptions {
-  /** URL, ioredis options, or an ioredis client, which stays the caller's. None: one process, in memory. */
+  /** URL, ioredis options, or an ioredis client (the plugin does not close it). Without it: one process, in memory. */
   redis?: string | RedisOptions | Redis | Cluster | undefined
-  // Without `undefined`, as in Fastify's own option of that name: `register` takes no object of this type otherwise.
+  // No `undefined` in the type, like Fastify's own option `prefix`: otherwise `register` refuses objects of this type.
   /**
    * First part of every Redis key and channel name, 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
    * @default 'realtime'
@@ -222,7 +223,7 @@ export interface RealtimeOptions {
   auth?: AuthOptions | false | undefined
   /**
    * Origins that browsers may connect from: strings (`'https://example.com'`, `'*'` for any), RegExps or functions.
-   * Requests without an Origin header don't come from browsers, and pass.
+   * Requests without an Origin header are not from browsers and are accepted.
    * @default the request's own host
    */
   origins?: OriginMatcher | OriginMatcher[] | undefined
@@ -232,7 +233,7 @@ export interface RealtimeOptions {
   channels?:
     | {
         /**
-         * Where the channel protocol is spoken.
+         * Path of the endpoint of the channel protocol.
          * @default '/connection/websocket'
          */
         url?: string | undefined
@@ -242,28 +243,28 @@ export interface RealtimeOptions {
          */
         maxCalls?: number | undefined
         /**
-         * Milliseconds that a hook of a channel or a handler of a call may take, 100 to 600,000; past it the client gets
+         * Maximum milliseconds of a hook of a channel or a handler of a call, 100 to 600,000. After it, the client gets
          * the error 100.
          * @default 30000
          */
         hookTimeout?: number | undefined
-        /** A client has shown who it is: describes it, subscribes it, or throws to refuse it. */
+        /** Hook for an authenticated client. It describes the client, subscribes it, or throws to refuse it. */
         onConnect?: EndpointHooks['onConnect'] | undefined
-        /** Takes the messages that clients send without waiting for an answer; none: such clients are disconnected. */
+        /** Handler of messages that clients `send` without waiting for an answer. Without it, they are disconnected. */
         onMessage?: EndpointHooks['onMessage'] | undefined
       }
     | undefined
-  /** The prom-client registry to fill; never the global default one. */
+  /** The prom-client registry for the metrics. The global default registry is never used. */
   metrics?: MetricsRegistry | undefined
   /**
-   * Level of one log line at the end of each connection: with what code and by whom it was closed, its age, its counts
-   * and its last round trip. `false` writes none.
+   * Level of one log line at the end of each connection: its close code, which side closed it, its age, its counts and
+   * its last round trip. `false` writes none.
    * @default false
    */
   logConnections?: LogConnections | undefined
 }
 
-/** What a route may set for itself, in `config.realtime`. */
+/** Options that a route may set for itself, in `config.realtime`. */
 export interface RouteOptions {
   auth?: AuthOptions | false | undefined
   heartbeat?: HeartbeatOptions | undefined
@@ -283,12 +284,12 @@ export type ResolvedHeartbeat = Complete<HeartbeatOptions>
 export type ResolvedLimits = Complete<LimitOptions>
 export type ResolvedDrain = Complete<DrainOptions>
 
-/** What a route goes by. */
+/** The settings of a route. */
 export interface RouteSettings {
   readonly auth: ResolvedAuth | false
   readonly heartbeat: ResolvedHeartbeat
   readonly limits: ResolvedLimits
-  /** Undefined: the request's own host. */
+  /** Undefined: only the request's own host. */
   readonly origins: readonly OriginMatcher[] | undefined
 }
 
@@ -301,7 +302,7 @@ export interface ResolvedOptions extends RouteSettings {
   readonly logConnections: LogConnections
 }
 
-/** The defaults, once. `docs/options.md` is tested against them. */
+/** The defaults. `docs/options.md` is tested against them. */
 export const DEFAULTS = {
   prefix: 'realtime',
   auth: {
@@ -341,8 +342,8 @@ const GIB = 2 ** 30
 const TIB = 2 ** 40
 const DAY = 86_400_000
 
-/** Least and most of every number, with its unit. */
-export const BOUNDS: Readonly<Record<string, readonly [least: number, most: number, unit: string]>> = {
+/** Minimum, maximum and unit of every number. */
+export const BOUNDS: Readonly<Record<string, readonly [min: number, max: number, unit: string]>> = {
   'auth.timeout': [100, 600_000, 'ms'],
   'heartbeat.interval': [50, DAY, 'ms'],
   'heartbeat.timeout': [50, DAY, 'ms'],

@@ -16,30 +16,31 @@ import {
 } from './options.ts'
 
 /*
- * From what an application gives to what the package goes by: every name and number is checked, and the defaults fill
- * in the rest. A mistake is an error that says how to mend it, never a default in silence.
+ * Resolves the options of an application: checks every name and number, and adds the defaults. A wrong option is an
+ * error that says how to fix it. It never silently becomes the default.
  */
 
-// Fractions make sense for a rate only.
+// The only numbers that may be fractions.
 const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
-// They have no default, not even `undefined`.
+// Options that are not in DEFAULTS.
 const OPTIONAL = new Set(['auth.verify', 'auth.authenticate', 'channels.onConnect', 'channels.onMessage'])
 const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query', 'cookie'])
 const LOG_CONNECTIONS = new Set<unknown>([false, 'debug', 'info'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
-// What `false` turns off, and what it then falls back to when a route turns it on in part.
+// Options that `false` turns off.
 const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
 
-// No route can have one of its own.
+// Limits that a route can't set.
 const SERVER_LIMITS = ['connections', 'upgradeTimeout', 'publication', 'memoryHistory'] as const
 
 /** Checks a registration's options and fills in the defaults. Throws `FST_RT_INVALID_OPTION`. */
 export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
-  // fastify-plugin hands on what Fastify's own register() options add.
+  // fastify-plugin passes on Fastify's own options of register().
   const { redis, prefix, metrics, origins, logConnections, ...rest } = options as RealtimeOptions &
     Record<string, unknown>
   for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
-  const { channels, ...others } = merge('', { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...route() }, rest)
+  const defaults = { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...routeDefaults() }
+  const { channels, ...others } = merge('', defaults, rest)
   if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
   for (const hook of ['onConnect', 'onMessage'] as const) {
     const given = (channels as EndpointHooks)[hook]
@@ -63,7 +64,7 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
     fail('drain.timeout', 'make it at least drain.delay + drain.window, or connections are cut before their turn')
   }
   return {
-    ...withOrigins(checked(settings), resolveOrigins(origins)),
+    ...withOrigins(validated(settings), resolveOrigins(origins)),
     drain,
     channels,
     redis,
@@ -73,7 +74,7 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
   }
 }
 
-/** What a route goes by: the registration's settings with those of its `config.realtime` over them. */
+/** The settings of a route: those of the registration, overridden by its `config.realtime`. */
 export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | undefined): RouteSettings {
   if (overrides === undefined) return settings
   const { origins, ...rest } = overrides as RouteOptions & Record<string, unknown>
@@ -84,25 +85,27 @@ export function resolveRoute(settings: RouteSettings, overrides: RouteOptions | 
   }
   const { auth, heartbeat, limits: base } = settings
   return withOrigins(
-    checked(merge('', { auth, heartbeat, limits: base }, rest)),
+    validated(merge('', { auth, heartbeat, limits: base }, rest)),
     origins === undefined ? settings.origins : resolveOrigins(origins)
   )
 }
 
-function route() {
+function routeDefaults() {
   const { auth, heartbeat, limits } = DEFAULTS
   return { auth: auth as ResolvedAuth | false, heartbeat, limits }
 }
 
-function fail(option: string, mend: string): never {
-  throw new InvalidOptionError(option, mend)
+function fail(option: string, fix: string): never {
+  throw new InvalidOptionError(option, fix)
 }
 
-/** `over` over `base`, level by level, with every name and number checked. */
-function merge<T extends object>(path: string, base: T, over: unknown): T {
-  if (typeof over !== 'object' || over === null || Array.isArray(over)) fail(path.slice(0, -1), 'give an object')
+/** Merges `overrides` into a copy of `base`, level by level, and checks every name and number. */
+function merge<T extends object>(path: string, base: T, overrides: unknown): T {
+  if (typeof overrides !== 'object' || overrides === null || Array.isArray(overrides)) {
+    fail(path.slice(0, -1), 'give an object')
+  }
   const result = { ...base } as Record<string, unknown>
-  for (const [key, value] of Object.entries(over)) {
+  for (const [key, value] of Object.entries(overrides)) {
     const option = path + key
     if (!Object.hasOwn(result, key) && !OPTIONAL.has(option)) {
       fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
@@ -117,31 +120,28 @@ function mergeValue(option: string, base: unknown, value: unknown): unknown {
   if (bounds !== undefined) return checkNumber(option, value, bounds)
   if (value === false && SWITCHABLE.has(option)) return false
   if (base === false && SWITCHABLE.has(option)) {
-    // Turned on in part where it was off: the rest comes from the defaults; a rate has none, and is given whole.
-    return option === 'auth' ? merge('auth.', DEFAULTS.auth, value) : wholeRate(option, value)
+    // The option was off. For `auth`, the defaults complete the value. A rate has no defaults, so it must be complete.
+    return option === 'auth' ? merge('auth.', DEFAULTS.auth, value) : completeRate(option, value)
   }
   if (typeof base === 'object' && !Array.isArray(base)) return merge(`${option}.`, base as object, value)
   return value
 }
 
-function wholeRate(option: string, value: unknown): object {
+function completeRate(option: string, value: unknown): object {
   const rate = merge<Partial<Rate>>(`${option}.`, { rate: undefined, burst: undefined }, value)
   if (rate.rate === undefined || rate.burst === undefined) fail(option, 'give both rate and burst')
   return rate
 }
 
-function checkNumber(option: string, value: unknown, [least, most, unit]: readonly [number, number, string]): number {
-  const whole = FRACTIONS.has(option) || Number.isInteger(value) || value === Number.POSITIVE_INFINITY
-  const limitless = option.startsWith('limits.connections.') && value === Number.POSITIVE_INFINITY
-  if (typeof value === 'number' && whole && value >= least && (value <= most || limitless)) return value
-  return fail(
-    option,
-    `give ${FRACTIONS.has(option) ? 'a number' : 'a whole number'} from ${least} to ${most} (${unit})`
-  )
+function checkNumber(option: string, value: unknown, [min, max, unit]: readonly [number, number, string]): number {
+  const isWhole = FRACTIONS.has(option) || Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+  const isUnlimited = option.startsWith('limits.connections.') && value === Number.POSITIVE_INFINITY
+  if (typeof value === 'number' && isWhole && value >= min && (value <= max || isUnlimited)) return value
+  return fail(option, `give ${FRACTIONS.has(option) ? 'a number' : 'a whole number'} from ${min} to ${max} (${unit})`)
 }
 
-/** The checks that merging doesn't make. */
-function checked<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
+/** Makes the checks that `merge` does not make. */
+function validated<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
   const { auth, heartbeat, limits } = settings
   if (typeof heartbeat.visible !== 'boolean') fail('heartbeat.visible', 'give true or false')
   if (limits.buffered.hard < limits.buffered.soft) fail('limits.buffered.hard', 'make it at least limits.buffered.soft')
@@ -162,8 +162,8 @@ function checked<T extends Omit<RouteSettings, 'origins'>>(settings: T): T {
 }
 
 /**
- * Browsers send cookies along whatever page asks for it: where they say who a client is, the origin is all that tells
- * the application's own pages from others.
+ * Adds the origins to the settings. Throws if `'*'` is allowed and cookies authenticate clients: browsers send
+ * cookies with the requests of any page, so only the origin distinguishes the application's own pages from others.
  */
 function withOrigins<T extends Omit<RouteSettings, 'origins'>>(
   settings: T,
@@ -185,7 +185,7 @@ function resolveOrigins(origins: RealtimeOptions['origins']): readonly OriginMat
   if (origins === undefined) return undefined
   return (Array.isArray(origins) ? origins : [origins]).map((matcher) => {
     if (typeof matcher === 'function') return matcher
-    // A global or sticky RegExp remembers where it stopped: every other test would fail.
+    // A global or sticky RegExp continues where the last match ended, so it would fail at every second test.
     if (matcher instanceof RegExp) return new RegExp(matcher.source, matcher.flags.replace(/[gy]/g, ''))
     if (matcher === '*') return matcher
     if (typeof matcher === 'string' && matcher.includes('*')) {
