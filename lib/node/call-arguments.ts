@@ -6,8 +6,8 @@ import { isCursor } from './roster.ts'
 import { MAX_CONNECTIONS } from './roster-message.ts'
 
 /**
- * Whose connections are meant: all of a user (`sub`), one by its id, or all that are subscribed to a channel. If several
- * are given, those to which all of it applies.
+ * Selects connections: all connections of a user (`sub`), one connection by its id, or all that are subscribed to a
+ * channel. If you give several of these, a connection must match all of them.
  */
 export interface Target {
   user?: string
@@ -17,50 +17,50 @@ export interface Target {
 
 export interface DisconnectOptions {
   /**
-   * 1000, or 3000 to 4999.
+   * The close code: 1000, or 3000 to 4999.
    * @default 4403
    */
   code?: number | undefined
   /**
-   * At most 123 bytes of UTF-8; the rest is cut.
+   * The close reason: at most 123 bytes of UTF-8. The rest is cut off.
    * @default 'forbidden'
    */
   reason?: string | undefined
 }
 
 export interface ConnectionsOptions {
-  /** The connections of all nodes, page by page. */
+  /** Returns the connections of all nodes, page by page. */
   cluster: true
   /**
-   * At most so many connections, 1 to 1,000. A page may have fewer though it is not the last.
+   * Maximum number of connections on a page, 1 to 1,000. A page that is not the last may have fewer.
    * @default 100
    */
   limit?: number | undefined
-  /** Where the page begins: the `cursor` of the page before. */
+  /** The beginning of the page: the `cursor` of the page before. */
   cursor?: string | undefined
 }
 
 export interface HistoryOptions {
   /**
-   * At most so many publications, 0 to 100,000; 0 for the position alone.
+   * Maximum number of publications, 0 to 100,000. With 0 you get the position only.
    * @default 100
    */
   limit?: number | undefined
-  /** Only what came after it (before it, with `reverse`). Compare the epoch of what you get. */
+  /** Only publications after this position (with `reverse`, before it). Compare its epoch with that of the result. */
   since?: Position | undefined
   /**
-   * The newest first.
+   * Returns the newest publication first.
    * @default false
    */
   reverse?: boolean | undefined
 }
 
 /*
- * The arguments of `app.realtime`, checked before anything is done: a mistake would else be met where nobody waits for
- * it, on every node, or be answered by each broker in its own way.
+ * The arguments of `app.realtime` are checked before anything else is done. Otherwise a mistake would fail on every
+ * node, where no caller waits for the error, or each broker would handle it differently.
  */
 
-// The most that is kept of a channel.
+// A channel's history has at most so many publications.
 const LIMIT: Bounds = [0, 100_000]
 const OFFSET: Bounds = [0, Number.MAX_SAFE_INTEGER]
 
@@ -69,11 +69,11 @@ export function checkChannel(channel: string): void {
   if (!isChannelName(channel)) throw new InvalidChannelError()
 }
 
-/** Throws `FST_RT_INVALID_ARGUMENT`, as all that follow. */
+/** Throws `FST_RT_INVALID_ARGUMENT`, as do the functions below. */
 export function checkTarget(target: Target): void {
   checkNames('target', target, ['user', 'connection', 'channel'])
   const given = [target.user, target.connection, target.channel].filter((value) => value !== undefined)
-  // For none in particular nothing would happen, and whoever was to be disconnected would stay.
+  // An empty target would match no connection, and the user who should be disconnected would stay connected.
   if (given.length === 0 || !given.every((value) => typeof value === 'string')) {
     throw new InvalidArgumentError('target', 'give user, connection, channel or several of them, as strings')
   }
@@ -110,7 +110,7 @@ export function checkHistory(options: HistoryOptions): void {
 export function checkConnections(options: ConnectionsOptions): void {
   checkNames('options', options, ['cluster', 'limit', 'cursor'])
   const { cluster, limit, cursor } = options
-  // Without it the answer would be another one: the list of this node.
+  // Without `cluster` the result would have another form: the list of this node's connections.
   if (cluster !== true) throw new InvalidArgumentError('cluster', 'give true, or call it without options')
   checkBounds('limit', limit, [1, MAX_CONNECTIONS])
   if (cursor !== undefined && !(typeof cursor === 'string' && isCursor(cursor))) {
@@ -123,7 +123,7 @@ function checkBounds(name: string, value: unknown, bounds: Bounds): void {
   if (fault !== undefined) throw new InvalidArgumentError(name, fault)
 }
 
-/** A name that is misspelt would be a default in silence: of two targets, all connections of the user. */
+/** Refuses unknown names: a target with a misspelt `connection` would match all connections of its user. */
 function checkNames(argument: string, value: unknown, names: readonly string[]): void {
   const isKnown = (name: string) => names.includes(name)
   if (typeof value === 'object' && value !== null && Object.keys(value).every(isKnown)) return

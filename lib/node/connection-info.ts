@@ -8,7 +8,7 @@ export interface ConnectionInfo {
   readonly user: string | undefined
   /** The route's pattern. */
   readonly route: string
-  /** Milliseconds; undefined before the first pong. */
+  /** Milliseconds. Undefined before the first pong. */
   readonly roundTripTime: number | undefined
   readonly bufferedAmount: number
   readonly subscriptions: readonly string[]
@@ -29,7 +29,7 @@ export function connectionInfo(socket: Connection, hub: Hub): ConnectionInfo {
   }
 }
 
-/** What another node says of a connection, from JSON; undefined if it is anything else. */
+/** Reads the parsed JSON with which another node describes a connection. Returns undefined if it has another form. */
 export function readConnectionInfo(value: unknown): ConnectionInfo | undefined {
   const { id, user, route, roundTripTime, bufferedAmount, subscriptions, stats } = membersOf(value)
   const counts = membersOf(stats)

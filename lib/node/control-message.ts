@@ -2,26 +2,30 @@ import { isChannelName } from '../protocol/channel-name.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
 
 /*
- * Requests that one node makes of all, as they go over the control channel: one JSON object each.
+ * Requests of one node to all nodes, in the form in which they are sent on the control channel: one JSON object each.
  *
- *   { "v": 1, "node": …, "id": …, "target": { "user"?: …, "connection"?: … }, "do": "disconnect", "code": …, "reason": … }
- *   { "v": 2, …, "target": { …, "channel": … }, … }                  those of them that are subscribed to a channel
+ *   { "v": 1, "node": …, "id": …, "target": { "user"?: …, "connection"?: … }, … }
+ *   { "v": 2, …, "target": { …, "channel": … }, … }                 of these connections, the subscribers of a channel
+ *   { …, "do": "disconnect", "code": …, "reason": … }
  *   { …, "do": "subscribe" | "unsubscribe", "channel": … }
  *   { …, "do": "refresh", "expiresAt": … }
  *
- * Members that a reader does not know are ignored. A request that an older node would misread, or whose target it does
- * not know, gets a new version: a node drops what is of a version that it does not know.
+ * A node ignores members that it does not know, and drops messages of a version that it does not know. So a request
+ * gets a new version if an older node would misread the request or its target.
  */
 
 const VERSION = 1
-/** Of a request whose target names a channel. */
+/** The version of a request whose target has a channel. */
 const CHANNEL_VERSION = 2
 const MAX_BYTES = 16_384
 const MAX_USER = 1_024
 const MAX_REASON_BYTES = 123
 const ID = /^[\w-]{1,64}$/
 
-/** Whose connections are meant: all of a user, or one; with `channel`, those of them that are subscribed to it. */
+/**
+ * The connections that a request is for: all connections of a user, or one connection. With `channel`, only those that
+ * are subscribed to it.
+ */
 export interface ControlTarget {
   readonly user?: string
   readonly connection?: string
@@ -34,7 +38,7 @@ export type ControlRequest = { readonly target: ControlTarget } & (
   | { readonly do: 'refresh'; readonly expiresAt: number }
 )
 
-/** A request, which node makes it, and an id that no other request has. */
+/** A request, the id of the node that makes it, and an id that no other request has. */
 export interface ControlMessage {
   readonly node: string
   readonly id: string
@@ -46,7 +50,7 @@ export function writeControlMessage({ node, id, request }: ControlMessage): Buff
   return Buffer.from(JSON.stringify({ v: versionOf(request.target), node, id, ...cut }))
 }
 
-/** Reads a message. `undefined` if it is malformed, too large, of another version, or asks for something unknown. */
+/** Reads a message. Returns `undefined` if it is malformed, too large, of another version, or an unknown request. */
 export function readControlMessage(data: Buffer): ControlMessage | undefined {
   if (data.length > MAX_BYTES) return undefined
   const fields = parseObject(data.toString())
@@ -93,7 +97,7 @@ function parseObject(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch {
-    return {} // that it is no JSON is the answer: it has no version either
+    return {} // it is not JSON: without a version, the caller rejects it
   }
 }
 

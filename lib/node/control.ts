@@ -16,74 +16,81 @@ import {
   writeControlMessage
 } from './control-message.ts'
 
-/** The channel that nodes talk to one another on. No application's channel can have a control character in its name. */
+/** The channel for requests between nodes. A channel of an application cannot have a control character in its name. */
 export const CONTROL_CHANNEL = '\u0000control'
 
-// A node that was cut off for longer, or from more than this, cannot read any more what it missed.
+// A node that was cut off for longer, or missed more requests, can no longer read all of them.
 const HISTORY = { size: 10_000, ttl: 3_600_000 }
-const PAGE = 1_000
-// Milliseconds until the channel is read again after it could not be.
-const RETRY = 1_000
+const PAGE_SIZE = 1_000
+// Milliseconds until the channel is read again after a failure.
+const RETRY_DELAY = 1_000
 
 export interface ControlOptions {
   readonly broker: Broker
   readonly hub: Hub
   readonly registry: Registry
   readonly wheel: TimerWheel
-  /** A request could not be done to a connection. */
+  /** Called if a request could not be applied to a connection. */
   failed(stage: string, error: unknown): void
-  /** A message on the channel is no request, or none that this node knows. */
+  /** Called if a message on the channel is not a request that this node knows. */
   dropped(): void
-  /** This node cannot read the requests of other nodes, though it tried twice; or, without an error, it can. */
-  obeys(error?: unknown): void
-  /** The broker lost requests that this node may not have read. `since` is when it had read all, by its own clock. */
+  /** Called if this node has read the requests of other nodes, and with an error if it failed to do so twice. */
+  receiving(error?: unknown): void
+  /** Called if the broker lost requests that this node may not have read. The node had read all of them at `since`. */
   missed(since: Date): void
-  /** Handshakes that are under way: what is asked for all connections of a user concerns that user's too. */
+  /** Handshakes in progress. A request for all connections of a user is for these too. */
   readonly handshakes: {
-    /** When the latest of them began, by the wheel's clock. */
+    /** When the latest handshake began, by the wheel's clock. */
     readonly latest: number
-    /** Ends those that began before a request was made. */
+    /** Ends the handshakes that began before a request was made. */
     dismiss(user: string, disconnect: Disconnect, madeAt: number): void
-    /** Has something else done to the connections of those that began before a request was made; the latest of its kind. */
+    /**
+     * Applies a request of another kind to the connections of handshakes that began before it was made. The latest
+     * request of each kind counts.
+     */
     change(user: string, kind: string, apply: (connection: string) => void, madeAt: number): void
   }
 }
 
-/** Where a node is in the channel, and since when (by the wheel's clock, and for the log by the system's). */
-interface Place extends Position {
-  /** The position was the newest at this time: a request after it was made later. -Infinity if nothing is known. */
+/** How far this node has read the channel. */
+interface ReadPosition extends Position {
+  /**
+   * At this time the position was the newest: requests after it were made later. By the wheel's clock; -Infinity if
+   * no such time is known.
+   */
   readonly confirmedAt: number
-  readonly confirmedOn: Date
+  /** The same time by the system's clock, for the log. */
+  readonly confirmedDate: Date
 }
 
 /**
- * What one node asks of all: this one obeys at once, the others when they read it. Requests are kept in history, so that
- * a node that the broker could not reach obeys them when it can.
+ * Requests to all nodes. The node that makes a request executes it at once. The others execute it when they read it.
+ * Requests are kept in history. So a node that was cut off from the broker executes them later.
  *
- * A request concerns the connections that had begun when it was made. Nodes' clocks are never compared for that. A
- * connection that began before this node was last up to date is older than any request that comes. For the others the
- * request is read from history, where the broker says by its own clock how old it is.
+ * A request is for the connections that had begun when it was made. To decide this, the clocks of two nodes are never
+ * compared. A connection that began before this node was last up to date is older than any request that arrives. For
+ * younger connections the node reads the request from history, where the broker reports its age by the broker's clock.
  */
 export class Control implements Timed {
   readonly #options: ControlOptions
   readonly #node = randomUUID()
-  #place: Place | undefined
+  #position: ReadPosition | undefined
   #reading: Promise<void> | undefined
-  /** Something was asked for while it was being read. */
-  #again = false
-  #obeys = false
+  /** True if there was another call of `audit` while the channel was being read. */
+  #readAgain = false
+  #receiving = false
   #failures = 0
-  /** Requests that were obeyed, the oldest first: after a restart of the broker all of them are read again. */
-  readonly #obeyed = new Set<string>()
+  /** The ids of executed requests, the oldest first. After a restart of the broker all requests are read again. */
+  readonly #executed = new Set<string>()
   wheelTick = -1
 
   constructor(options: ControlOptions) {
     this.#options = options
   }
 
-  /** True while requests of other nodes reach this one, as far as it can know. */
-  get obeys(): boolean {
-    return this.#obeys
+  /** True while this node receives the requests of other nodes, as far as it can know. */
+  get receiving(): boolean {
+    return this.#receiving
   }
 
   disconnect(target: ControlTarget, options: { code?: number; reason?: string }): Promise<void> {
@@ -104,25 +111,25 @@ export class Control implements Timed {
     return this.#send({ target, do: 'refresh', expiresAt })
   }
 
-  /** A request of a node came. */
+  /** Called with each message on the channel. */
   receive({ offset, epoch, data }: Publication): void {
-    const last = this.#place
+    const last = this.#position
     if (last === undefined) return
     if (epoch !== last.epoch || offset !== last.offset + 1) {
-      // Also if this node is past it: the broker may have gone back to what it was before.
+      // Read also if this node is past that offset: the broker may have lost its newest data.
       void this.audit()
       return
     }
-    const message = this.#unknown(data)
+    const message = this.#newMessage(data)
     if (message !== undefined && this.#concernsYounger(message.request, last.confirmedAt)) {
       void this.audit()
       return
     }
-    this.#place = { ...last, offset }
-    if (message !== undefined) this.#obeyOnce(message, last.confirmedAt)
+    this.#position = { ...last, offset }
+    if (message !== undefined) this.#executeOnce(message, last.confirmedAt)
   }
 
-  /** Whether there may be connections that began after a time, and before or after the request was made. */
+  /** True if the request may be for connections that began after this time. Its age then decides for each of them. */
   #concernsYounger(request: ControlRequest, time: number): boolean {
     const { handshakes } = this.#options
     if (isOfUser(request.target) && handshakes.latest > time) return true
@@ -130,152 +137,153 @@ export class Control implements Timed {
   }
 
   /**
-   * Listens to the other nodes, and obeys what was missed. Called whenever the broker has become usable, and when
-   * messages of it may have been lost. Never rejects: after a failure the wheel calls again.
+   * Subscribes to the channel, and executes the requests that this node missed. Called whenever the broker has become
+   * available, and if messages of the broker may have been lost. Never rejects: after a failure the wheel calls again.
    */
   audit(): Promise<void> {
-    this.#again = true
+    this.#readAgain = true
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
     return this.#reading
   }
 
-  /** The wheel calls this: the channel could not be read. */
+  /** The wheel calls this some time after the channel could not be read. */
   onDue(): number {
-    // A broker that is away calls once it is back.
+    // If the broker is unavailable, `audit` is called once it is back.
     if (this.#options.broker.up) void this.audit()
     return Number.POSITIVE_INFINITY
   }
 
-  /** The broker is away: nothing reaches this node until it is back. */
+  /** Called when the broker has become unavailable: this node receives nothing until it is back. */
   lost(): void {
-    this.#obeys = false
+    this.#receiving = false
   }
 
-  /** What is being read at this moment, if anything. */
+  /** Resolves when the current read of the channel is done. Undefined if there is none. */
   get reading(): Promise<void> | undefined {
     return this.#reading
   }
 
   async #read(): Promise<void> {
-    const { wheel, obeys } = this.#options
+    const { wheel, receiving } = this.#options
     try {
-      while (this.#again) {
-        this.#again = false
-        await this.#catchUp(this.#place ?? (await this.#listen()))
+      while (this.#readAgain) {
+        this.#readAgain = false
+        await this.#catchUp(this.#position ?? (await this.#start()))
       }
       this.#failures = 0
-      this.#obeys = true
-      obeys()
+      this.#receiving = true
+      receiving()
     } catch (error) {
-      this.#obeys = false
-      // A single failure may be the first sign that the broker is away, which is reported as that.
-      if (++this.#failures === 2) obeys(error)
-      wheel.set(this, wheel.now() + RETRY)
+      this.#receiving = false
+      // A single failure may be the first sign that the broker is unavailable, which is reported separately.
+      if (++this.#failures === 2) receiving(error)
+      wheel.set(this, wheel.now() + RETRY_DELAY)
     }
   }
 
-  /** Subscribes, and says from where on requests concern this node. */
-  async #listen(): Promise<Place> {
+  /** Subscribes, and returns the position after which requests are for this node. */
+  async #start(): Promise<ReadPosition> {
     const { broker, registry, wheel } = this.#options
     await broker.subscribe(CONTROL_CHANNEL)
     const confirmedAt = wheel.now()
-    const confirmedOn = new Date()
+    const confirmedDate = new Date()
     const { position } = await broker.history(CONTROL_CHANNEL, { limit: 0 })
-    // Connections came before this node could listen: what was asked meanwhile may concern them.
-    this.#place =
+    // Connections opened before this node was subscribed: earlier requests may be for them.
+    this.#position =
       registry.size > 0
-        ? { epoch: position.epoch, offset: 0, confirmedAt: Number.NEGATIVE_INFINITY, confirmedOn }
-        : { ...position, confirmedAt, confirmedOn }
-    return this.#place
+        ? { epoch: position.epoch, offset: 0, confirmedAt: Number.NEGATIVE_INFINITY, confirmedDate }
+        : { ...position, confirmedAt, confirmedDate }
+    return this.#position
   }
 
-  /** Obeys what came after a place, page by page. */
-  async #catchUp(place: Place): Promise<void> {
+  /** Executes the requests after a position, page by page. */
+  async #catchUp(start: ReadPosition): Promise<void> {
     const { broker, wheel, missed } = this.#options
-    let since: Position = place
-    let madeAfter = place.confirmedAt
-    // From the beginning of a history there is no telling what was before it.
+    let since: Position = start
+    let madeAfter = start.confirmedAt
+    // At the beginning of a history it is not known whether there were requests before it.
     let isContinued = madeAfter > Number.NEGATIVE_INFINITY
     for (;;) {
       const confirmedAt = wheel.now()
-      const confirmedOn = new Date()
-      const page = await broker.history(CONTROL_CHANNEL, { since, limit: PAGE, ages: true })
+      const confirmedDate = new Date()
+      const page = await broker.history(CONTROL_CHANNEL, { since, limit: PAGE_SIZE, ages: true })
       const { epoch } = page.position
       if (epoch !== since.epoch || (isContinued && continuityOf(since, page) === 'hole')) {
-        missed(place.confirmedOn)
+        missed(start.confirmedDate)
         since = { epoch, offset: 0 }
-        this.#place = { ...place, ...since }
+        this.#position = { ...start, ...since }
         isContinued = false
         madeAfter = Number.NEGATIVE_INFINITY
         continue
       }
       for (const { data, age = 0 } of page.publications) {
-        const message = this.#unknown(data)
-        // A clock that was set back makes a request younger than it is, and concerns more connections, not fewer.
-        if (message !== undefined) this.#obeyOnce(message, Math.max(madeAfter, wheel.now() - Math.max(0, age)))
+        const message = this.#newMessage(data)
+        // If the broker's clock was set back, a request seems younger than it is. It is then for more connections.
+        if (message !== undefined) this.#executeOnce(message, Math.max(madeAfter, wheel.now() - Math.max(0, age)))
       }
       const offset = page.publications.at(-1)?.offset ?? page.position.offset
       since = { epoch, offset }
       isContinued = true
-      // What came meanwhile has been obeyed, and may be newer than the page.
-      this.#place = { epoch, offset: Math.max(offset, (this.#place as Place).offset), confirmedAt, confirmedOn }
+      // Requests that arrived meanwhile are executed already, and may be newer than the page.
+      const { offset: current } = this.#position as ReadPosition
+      this.#position = { epoch, offset: Math.max(offset, current), confirmedAt, confirmedDate }
       if (offset >= page.position.offset) return
     }
   }
 
-  /** The message, if it is one that this node has not obeyed yet. */
-  #unknown(data: Buffer): ControlMessage | undefined {
+  /** The message, if it is a request that this node has not executed yet. */
+  #newMessage(data: Buffer): ControlMessage | undefined {
     const message = readControlMessage(data)
     if (message === undefined) this.#options.dropped()
-    return message?.node === this.#node || this.#obeyed.has(message?.id as string) ? undefined : message
+    return message?.node === this.#node || this.#executed.has(message?.id as string) ? undefined : message
   }
 
-  #obeyOnce({ id, request }: ControlMessage, madeAt: number): void {
+  #executeOnce({ id, request }: ControlMessage, madeAt: number): void {
     this.#remember(id)
-    this.#obey(request, madeAt)
+    this.#execute(request, madeAt)
   }
 
   #remember(id: string): void {
-    this.#obeyed.add(id)
-    if (this.#obeyed.size <= HISTORY.size) return
-    const [oldest] = this.#obeyed
-    this.#obeyed.delete(oldest as string)
+    this.#executed.add(id)
+    if (this.#executed.size <= HISTORY.size) return
+    const [oldest] = this.#executed
+    this.#executed.delete(oldest as string)
   }
 
   async #send(request: ControlRequest): Promise<void> {
-    this.#obey(request, Number.POSITIVE_INFINITY)
+    this.#execute(request, Number.POSITIVE_INFINITY)
     const data = writeControlMessage({ node: this.#node, id: randomUUID(), request })
     await this.#options.broker.publish(CONTROL_CHANNEL, data, { history: HISTORY })
   }
 
-  /** A request is not for connections that have begun since it was made. */
-  #obey(request: ControlRequest, madeAt: number): void {
-    if (isOfUser(request.target)) this.#noteForHandshakes(request.target.user, request, madeAt)
+  /** Applies a request to the connections that began before it was made. */
+  #execute(request: ControlRequest, madeAt: number): void {
+    if (isOfUser(request.target)) this.#applyToHandshakes(request.target.user, request, madeAt)
     for (const socket of this.#find(request)) {
-      if (socket.settings.begunAt <= madeAt) this.#attempt(request, socket)
+      if (socket.settings.begunAt <= madeAt) this.#tryApply(request, socket)
     }
   }
 
-  #noteForHandshakes(user: string, request: ControlRequest, madeAt: number): void {
+  #applyToHandshakes(user: string, request: ControlRequest, madeAt: number): void {
     const { handshakes, registry } = this.#options
     if (request.do === 'disconnect') {
       handshakes.dismiss(user, request, madeAt)
       return
     }
     const apply = (connection: string) => {
-      for (const socket of registry.find({ user, connection })) this.#attempt(request, socket)
+      for (const socket of registry.find({ user, connection })) this.#tryApply(request, socket)
     }
-    // The end of a subscription takes back what began it, and the other way round.
+    // `subscribe` and `unsubscribe` of one channel are of one kind, because each cancels the other.
     handshakes.change(user, 'channel' in request ? `channel ${request.channel}` : request.do, apply, madeAt)
   }
 
-  #attempt(request: ControlRequest, socket: Connection): void {
+  #tryApply(request: ControlRequest, socket: Connection): void {
     try {
       this.#apply(request, socket)
     } catch (error) {
-      // That it can't be done to one connection must not spare the others.
+      // A failure for one connection must not affect the others.
       this.#options.failed('control', error)
     }
   }
@@ -283,8 +291,8 @@ export class Control implements Timed {
   /** The connections that a request is for. */
   #find({ target: { user, connection, channel } }: ControlRequest): Connection[] {
     const { hub, registry } = this.#options
-    const isAnyone = user === undefined && connection === undefined
-    const sockets = isAnyone ? [...registry] : registry.find({ user, connection })
+    const isForAll = user === undefined && connection === undefined
+    const sockets = isForAll ? [...registry] : registry.find({ user, connection })
     if (channel === undefined) return sockets
     return sockets.filter((socket) => socket.session?.isOn(channel) ?? hub.isOn(socket, channel))
   }
@@ -310,7 +318,7 @@ export class Control implements Timed {
   }
 }
 
-/** Whether all connections of a user are meant, those in their handshake among them. */
+/** True if a request is for all connections of a user, including those whose handshake is in progress. */
 function isOfUser(target: ControlTarget): target is ControlTarget & { readonly user: string } {
   return target.user !== undefined && target.connection === undefined && target.channel === undefined
 }

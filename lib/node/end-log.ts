@@ -2,13 +2,13 @@ import type { Connection } from '../connection/connection.ts'
 import { clipped } from '../input/clipped.ts'
 
 /**
- * Writes the line at the end of a connection. It holds nothing that the client sent: no message, no token, and not the
- * reason of its close frame.
+ * Writes a log line when a connection has ended. The line contains nothing that the client sent: no message, no token,
+ * and not the reason of its close frame.
  */
 export function logEnd(socket: Connection, code: number, level: 'debug' | 'info'): void {
   const { id, user, settings, endedBy, roundTripTime, stats } = socket
   const { log, route, kind } = settings
-  // What waits for a handler that has no connection any more says nothing.
+  // How many messages waited for the handler is of no interest once the connection has ended.
   const { queued: _, ...counts } = stats
   const sub = user?.sub === undefined ? undefined : clipped(user.sub)
   const line = { connection: id, user: sub, route, kind, code, by: endedBy, roundTripTime, ...counts }

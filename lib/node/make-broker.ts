@@ -3,9 +3,9 @@ import { MemoryBroker } from '../broker/memory/memory-broker.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
 /**
- * Makes the broker that the options ask for. The one for Redis is loaded only if it is needed: with ioredis, it takes as
- * long to load as the rest of this package. Rejects with `FST_RT_INVALID_OPTION`.
- * @param refused Called if Redis turns this node away after the start, by its configuration.
+ * Makes the broker that the options require. The broker for Redis is loaded only if it is needed: together with ioredis
+ * it takes as long to load as the rest of this package. Rejects with `FST_RT_INVALID_OPTION`.
+ * @param refused Called if Redis rejects this node after the start because of the configuration of Redis.
  */
 export async function makeBroker(
   { redis, prefix, limits }: Pick<ResolvedOptions, 'redis' | 'prefix' | 'limits'>,

@@ -6,16 +6,16 @@ import { DISCONNECT } from '../protocol/disconnect-codes.ts'
 
 type PromClient = typeof import('prom-client')
 
-/** What the metrics read when they are collected. */
+/** The values that the metrics read when they are collected. */
 export interface MetricSources {
   readonly registry: Registry
   channels(): number
   brokerUp(): boolean
-  /** Parts of the broker, and whether each can be used. */
+  /** The parts of the broker, each with true if it is available. */
   shards(): ReadonlyMap<string, boolean>
-  /** Reports an error of prom-client's, or in reading a figure: neither may reach a connection or the other figures. */
+  /** Reports an error of prom-client or of reading a value. It must not affect a connection or the other values. */
   failed(error: unknown): void
-  /** How the drain goes, or what it came to. */
+  /** The progress of the drain, or its result. */
   drain(): { readonly draining: boolean; readonly closed: number; readonly terminated: number }
 }
 
@@ -24,8 +24,8 @@ const LIFETIMES = [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400]
 const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /**
- * Counts what happens. Plain numbers on the way, read when the registry is collected; labels are route patterns,
- * reasons and close codes, never a user or a channel, so that a client can't make new series.
+ * Counts events. Events only change plain numbers, which are read when the registry is collected. Labels are route
+ * patterns, reasons and close codes, never a user or a channel. So a client cannot create new time series.
  */
 export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   readonly #sources: MetricSources
@@ -35,11 +35,11 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   readonly #closes = new Map<string, number>()
   readonly #repairs = new Map<string, number>()
   readonly #recoveries = new Map<string, number>()
-  readonly #unread = new Map<string, number>()
+  readonly #unreadable = new Map<string, number>()
   #messagesIn = 0
   #bytesIn = 0
   #heartbeatTimeouts = 0
-  /** Of connections that are closed. Those of open ones are on their outboxes. */
+  /** The totals of closed connections. Open connections have their own in `stats`. */
   #messagesOut = 0
   #bytesOut = 0
   #dropped = 0
@@ -93,9 +93,9 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     add(this.#recoveries, complete ? 'recovered' : 'not_recovered')
   }
 
-  /** A message on a channel of Redis, or a request of another node, could not be read. */
-  unread(kind: 'message' | 'request'): void {
-    add(this.#unread, kind)
+  /** Counts a message on a channel of Redis, or a request of another node, that could not be read. */
+  unreadable(kind: 'message' | 'request'): void {
+    add(this.#unreadable, kind)
   }
 
   /** @param lag Milliseconds from a publication to its delivery. */
@@ -103,11 +103,11 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     this.#guard(() => this.#lag?.observe(lag / 1000))
   }
 
-  /** Registers the metrics. Returns what takes them out again, so that the next application can use the registry. */
+  /** Registers the metrics. Returns a function that removes them, so that another application can use the registry. */
   export(prom: PromClient, registry: PromRegistry): () => void {
     const registers = [registry]
     const guard = this.#guard.bind(this)
-    const others = new Set(registry.getMetricsAsArray().map(({ name }) => name))
+    const existing = new Set(registry.getMetricsAsArray().map(({ name }) => name))
     const { registry: sockets, channels, brokerUp, shards, drain } = this.#sources
     const counter = (name: string, help: string, label: string | undefined, read: () => Iterable<[string, number]>) =>
       new prom.Counter({
@@ -159,7 +159,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     counter('closes', 'Connections closed', 'code', () => this.#closes)
     counter('position_repairs', 'Gaps found in channels with history', 'outcome', () => this.#repairs)
     counter('recoveries', 'Subscriptions that gave a position', 'outcome', () => this.#recoveries)
-    counter('node_messages_dropped', 'Messages between nodes that could not be read', 'kind', () => this.#unread)
+    counter('node_messages_dropped', 'Messages between nodes that could not be read', 'kind', () => this.#unreadable)
     counter('drain_connections', 'Connections that the drain closed or cut', 'how', () => [
       ['closed', drain().closed],
       ['terminated', drain().terminated]
@@ -193,7 +193,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     })
     this.#lag = new prom.Histogram({
       name: 'realtime_delivery_lag_seconds',
-      help: 'From a publication, by the clock of who published, to its being written to sockets',
+      help: "Time from a publication, by the publisher's clock, until it is written to sockets",
       registers,
       buckets: ROUND_TRIPS
     })
@@ -203,7 +203,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
       registers,
       buckets: ROUND_TRIPS
     })
-    const ours = registry.getMetricsAsArray().filter(({ name }) => !others.has(name))
+    const ours = registry.getMetricsAsArray().filter(({ name }) => !existing.has(name))
     return () => {
       for (const { name } of ours) registry.removeSingleMetric(name)
     }
@@ -228,7 +228,7 @@ function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1)
 }
 
-/** A peer may close with any of 2,000 codes from 3000 on: those that aren't ours share a label. */
+/** A peer may close with any of 2,000 codes from 3000 on. Codes that this package does not use share a label. */
 function codeLabel(code: number): string {
   if (KNOWN_CODES.has(code) || (code >= 1000 && code < 1016)) return String(code)
   return code >= 4000 ? '4xxx' : '3xxx'

@@ -24,28 +24,28 @@ import { isInbox, Roster } from './roster.ts'
 import { StrayNames } from './stray-names.ts'
 import { UserRates } from './user-rates.ts'
 
-// Deadlines are met this many milliseconds late at most.
+// Deadlines are at most this many milliseconds late.
 const RESOLUTION = 50
-// Questions to the broker at a time on behalf of those who subscribe. With more the broker would not be quicker.
-const SUBSCRIBING_AT_ONCE = 256
-// What fails for a broker that is away, or that went while it was asked.
-const AWAY = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
-// Channels whose history is a node's own affair: a line an hour for each of so many.
+// Maximum number of concurrent broker calls for subscriptions. The broker would not be faster with more.
+const MAX_SUBSCRIBE_CALLS = 256
+// The errors of calls while the broker is unavailable, and of calls during which it became unavailable.
+const UNAVAILABLE = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
+// Limits the warnings about nodes that declare different histories: one line per hour for each of so many channels.
 const POLICY_LOG = { interval: 3_600_000, channels: 1_000 }
-// For lines about what can come as often as messages do.
+// Milliseconds between log lines about events that can be as frequent as messages.
 const LOG_INTERVAL = 60_000
-// What a handshake, or a `connect`, may take besides the time of the application's hooks: the broker's.
+// Milliseconds that the broker may add to a handshake, or to a `connect`, besides the time of the application's hooks.
 const BROKER_TIME = 30_000
 const { random } = Math
 
-/** What the application has declared, by a channel's name. */
+/** The channels that the application has declared, found by a channel's name. */
 export interface DeclaredChannels {
   readonly patterns: readonly string[]
   find(channel: string): DeclaredChannel | undefined
   historyOf(channel: string): HistoryPolicy | undefined
 }
 
-/** What a node is made of, besides what it makes by itself. */
+/** The parts of a node that it does not make by itself. */
 export interface NodeParts {
   readonly broker: Broker
   readonly log: Log
@@ -54,7 +54,7 @@ export interface NodeParts {
   settingsOf(stream: Duplex): ConnectionSettings
 }
 
-/** One process: its connections, its channels, and what they share. */
+/** One process: its connections, its channels, and the parts that they share. */
 export class Node implements ConnectionObserver {
   readonly #log: Log
   readonly #logConnections: LogConnections
@@ -70,23 +70,23 @@ export class Node implements ConnectionObserver {
   readonly drainer: Drainer
   readonly context: SocketContext
   readonly realtime: Realtime
-  readonly #unread = new OncePer(LOG_INTERVAL)
+  readonly #unreadable = new OncePer(LOG_INTERVAL)
   readonly #policies = new OncePerName(POLICY_LOG.interval, POLICY_LOG.channels)
   readonly #failures = new Map<string, OncePer>()
   readonly #refusals = new OncePer(LOG_INTERVAL)
   readonly #firstFailure: Promise<void>
   #failedFirst!: () => void
-  #wasAway = false
-  #wasDeaf = false
+  #wasUnavailable = false
+  #failedToReceive = false
 
   constructor(options: ResolvedOptions, { broker, log, channels, settingsOf }: NodeParts) {
     const { redis, drain, limits, logConnections } = options
     const { wheel, registry } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
-    const limiter = new Limiter(SUBSCRIBING_AT_ONCE)
+    const limiter = new Limiter(MAX_SUBSCRIBE_CALLS)
     const failed = (stage: string, err: unknown) => {
-      // That the broker is away is said once; that everything then fails goes without saying.
-      if (!AWAY.has((err as { code?: string }).code)) log.warn({ err, stage }, 'broker failed')
+      // An unavailable broker is logged once. The calls that then fail are not logged.
+      if (!UNAVAILABLE.has((err as { code?: string }).code)) log.warn({ err, stage }, 'broker failed')
     }
     this.#log = log
     this.#logConnections = logConnections
@@ -140,7 +140,7 @@ export class Node implements ConnectionObserver {
       failed,
       handshakes: dismissals,
       dropped,
-      obeys: (error) => this.#obeys(error),
+      receiving: (error) => this.#receivingChanged(error),
       missed: (since) => log.warn({ since }, 'requests of other nodes may be missing')
     })
     this.context = {
@@ -171,16 +171,16 @@ export class Node implements ConnectionObserver {
   }
 
   /**
-   * Starts the broker. One that is away doesn't hold up the application, which is not ready until it comes; one that
-   * can never be used (credentials, permissions) rejects.
+   * Starts the broker. If the broker is unavailable, the application starts anyway, and `realtime.ready()` is false
+   * until the broker is available. Rejects if the broker can never be used (credentials, permissions).
    */
   async start(): Promise<void> {
     const started = this.broker.start(this.#listener())
     started.catch((err) => {
-      // A start that the application's own end cut short is no failure.
-      if (this.#wasAway && !this.drainer.draining) this.#log.error({ err }, 'broker cannot be used')
+      // It is not a failure if the application ends during the start.
+      if (this.#wasUnavailable && !this.drainer.draining) this.#log.error({ err }, 'broker cannot be used')
     })
-    // Ready from the start on, if it can be.
+    // If the broker is available, the node is ready when the start is done.
     const ready = async () => {
       await started
       await Promise.all([this.control.reading, this.roster.join()])
@@ -188,7 +188,7 @@ export class Node implements ConnectionObserver {
     await Promise.race([ready(), this.#firstFailure])
   }
 
-  /** Redis turned this node away after the start, by its configuration. */
+  /** Called if Redis rejects this node after the start because of the configuration of Redis. */
   refused(err: Error): void {
     if (this.#refusals.count(this.wheel.now()) > 0) this.#log.error({ err }, 'broker refuses this node')
   }
@@ -209,7 +209,7 @@ export class Node implements ConnectionObserver {
     if (this.#logConnections !== false) logEnd(socket, code, this.#logConnections)
   }
 
-  /** Closes a connection whose user has too many. False if it is not open. */
+  /** Closes a connection whose user has too many connections. Returns false if it is not open. */
   evict(connection: string): boolean {
     const [socket] = this.registry.find({ connection })
     socket?.closeWith(CLOSE.tooManyConnections)
@@ -234,7 +234,7 @@ export class Node implements ConnectionObserver {
 
   #listener(): BrokerListener {
     const { control, hub, roster } = this
-    // The broker calls these from its connection's callbacks, where an error would end the process.
+    // The broker calls these functions from its connection's callbacks, where an error would end the process.
     const guarded =
       <Args extends unknown[]>(listener: (...args: Args) => void) =>
       (...args: Args) => {
@@ -256,22 +256,22 @@ export class Node implements ConnectionObserver {
         void control.audit()
         hub.audit(channels)
       }),
-      shard: guarded((shard, up, cause) => this.#shardIs(shard, up, cause)),
-      state: guarded((up, cause) => this.#brokerIs(up, cause))
+      shard: guarded((shard, up, cause) => this.#shardChanged(shard, up, cause)),
+      state: guarded((up, cause) => this.#brokerChanged(up, cause))
     }
   }
 
-  /** An error of this package, or of what it stands on, that must not reach others than it concerns. */
+  /** Logs an error of this package, or of a dependency, that must not affect other parts of the node. */
   #failed(stage: string, err: unknown): void {
-    const often = this.#failures.get(stage) ?? new OncePer(LOG_INTERVAL)
-    this.#failures.set(stage, often)
-    const times = often.count(this.wheel.now())
+    const counter = this.#failures.get(stage) ?? new OncePer(LOG_INTERVAL)
+    this.#failures.set(stage, counter)
+    const times = counter.count(this.wheel.now())
     if (times > 0) this.#log.error({ err, stage, times }, 'unexpected failure')
   }
 
   #dropped(kind: 'message' | 'request', channel?: string): void {
-    this.metrics.unread(kind)
-    const times = this.#unread.count(this.wheel.now())
+    this.metrics.unreadable(kind)
+    const times = this.#unreadable.count(this.wheel.now())
     if (times > 0) this.#log.warn({ kind, channel, times }, 'message between nodes dropped')
   }
 
@@ -280,17 +280,17 @@ export class Node implements ConnectionObserver {
     this.#log.warn({ channel }, 'publication without a position on a channel with history')
   }
 
-  #shardIs(shard: string, up: boolean, err: Error | undefined): void {
+  #shardChanged(shard: string, up: boolean, err: Error | undefined): void {
     if (up) this.#log.warn({ shard }, 'broker shard is back')
     else this.#log.warn({ shard, err }, 'broker shard is away')
-    // It may be the one that carries the requests of other nodes.
+    // The shard may be the one that carries the requests of other nodes.
     void this.control.audit()
   }
 
-  #brokerIs(up: boolean, err: Error | undefined): void {
+  #brokerChanged(up: boolean, err: Error | undefined): void {
     if (!up) this.#log.warn({ err }, 'broker is away')
-    else if (this.#wasAway) this.#log.warn({}, 'broker is back')
-    this.#wasAway = !up
+    else if (this.#wasUnavailable) this.#log.warn({}, 'broker is back')
+    this.#wasUnavailable = !up
     if (up) {
       void this.control.audit()
       void this.roster.join()
@@ -300,15 +300,15 @@ export class Node implements ConnectionObserver {
     }
   }
 
-  #obeys(err: unknown): void {
-    const isDeaf = err !== undefined
-    if (isDeaf) this.#log.warn({ err }, 'requests of other nodes cannot be read')
-    else if (this.#wasDeaf) this.#log.warn({}, 'requests of other nodes can be read')
-    this.#wasDeaf = isDeaf
+  #receivingChanged(err: unknown): void {
+    const failed = err !== undefined
+    if (failed) this.#log.warn({ err }, 'requests of other nodes cannot be read')
+    else if (this.#failedToReceive) this.#log.warn({}, 'requests of other nodes can be read')
+    this.#failedToReceive = failed
   }
 }
 
-/** Milliseconds from when a handshake, or the verification of a later token, begins until its connection is known. */
+/** Milliseconds that a handshake, or the verification of a later token, may take until its connection is registered. */
 function handshakeTime({ limits, channels }: ResolvedOptions): number {
   return Math.max(limits.upgradeTimeout, channels.hookTimeout) + BROKER_TIME
 }

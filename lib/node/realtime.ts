@@ -24,14 +24,14 @@ export interface History extends Position {
   readonly publications: readonly { readonly data: unknown; readonly offset: number }[]
 }
 
-/** One client of the channel protocol on a channel, or a socket that subscribed to it with `presence`. */
+/** A client of the channel protocol on a channel, or a socket that subscribed to the channel with `presence`. */
 export interface PresentClient {
   readonly connection: string
-  /** Empty for an anonymous one. */
+  /** Empty if the connection is anonymous. */
   readonly user: string
-  /** The token's claim `info`, or what `onConnect` said. */
+  /** The token's claim `info`, or the `info` that `onConnect` returned. */
   readonly connectionInfo: unknown
-  /** What `onSubscribe` returned as `info`, or what the socket was subscribed with. */
+  /** The `info` that `onSubscribe` returned, or that the socket was subscribed with. */
   readonly channelInfo: unknown
 }
 
@@ -44,7 +44,7 @@ export interface RealtimeParts {
   readonly roster: Roster
 }
 
-/** `app.realtime`: what an application does beside handling its sockets. */
+/** `app.realtime`: the functions of an application that do not belong to a single socket. */
 export class Realtime {
   readonly #parts: RealtimeParts
 
@@ -54,16 +54,17 @@ export class Realtime {
 
   /**
    * Publishes a value, as JSON, to all subscribers of a channel on all nodes. Rejects with `FST_RT_INVALID_CHANNEL`,
-   * `FST_RT_INVALID_ARGUMENT`, `FST_RT_INVALID_DATA`, `FST_RT_PUBLICATION_TOO_LARGE`, `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (it was
-   * not published) or `FST_RT_UNKNOWN_OUTCOME` (it may have been: retry with the same `idempotencyKey`, which adds it at most once).
+   * `FST_RT_INVALID_ARGUMENT`, `FST_RT_INVALID_DATA`, `FST_RT_PUBLICATION_TOO_LARGE`,
+   * `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (the value was not published) or `FST_RT_UNKNOWN_OUTCOME`
+   * (the value may have been published: retry with the same `idempotencyKey`, which adds it at most once).
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<PublishResult> {
     return this.#parts.hub.publish(channel, data, options)
   }
 
   /**
-   * What is kept of a channel, and its newest position; the newest first with `reverse`. Rejects with
-   * `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT` or `FST_RT_UNAVAILABLE`.
+   * Returns the history of a channel, and its newest position. With `reverse` the newest publication comes first.
+   * Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT` or `FST_RT_UNAVAILABLE`.
    */
   async history(channel: string, options: HistoryOptions = {}): Promise<History> {
     checkChannel(channel)
@@ -79,8 +80,8 @@ export class Realtime {
   }
 
   /**
-   * Deletes what is kept of a channel. Its subscribers are told of a gap, and go on at the start of a new epoch.
-   * Idempotency keys stay remembered. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_UNAVAILABLE` or
+   * Deletes the history of a channel. Its subscribers get a notice of a gap, and continue at the start of a new epoch.
+   * Idempotency keys are not deleted. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_UNAVAILABLE` or
    * `FST_RT_UNKNOWN_OUTCOME`.
    */
   async removeHistory(channel: string): Promise<void> {
@@ -88,7 +89,7 @@ export class Realtime {
     await this.#parts.broker.removeHistory(channel)
   }
 
-  /** Who is on a channel with presence, on all nodes. Rejects as `history` does. */
+  /** Returns the clients on a channel with presence, on all nodes. Rejects as `history` does. */
   async presence(channel: string): Promise<PresentClient[]> {
     checkChannel(channel)
     const entries = await this.#parts.broker.presence(channel)
@@ -98,16 +99,16 @@ export class Realtime {
     })
   }
 
-  /** How many are on a channel with presence. Rejects as `history` does. */
+  /** Returns how many clients are on a channel with presence. Rejects as `history` does. */
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
     checkChannel(channel)
     return this.#parts.broker.presenceStats(channel)
   }
 
   /**
-   * Subscribes clients of the channel protocol on all nodes to a declared channel, without asking its hooks. Rejects
-   * with `FST_RT_INVALID_CHANNEL` or `FST_RT_INVALID_ARGUMENT` before any node is asked, as `disconnect`, `unsubscribe`
-   * and `refresh` do.
+   * Subscribes clients of the channel protocol on all nodes to a declared channel, without calling its hooks. If an
+   * argument is wrong, `subscribe`, `disconnect`, `unsubscribe` and `refresh` reject with `FST_RT_INVALID_CHANNEL` or
+   * `FST_RT_INVALID_ARGUMENT`, and no node gets the request.
    */
   async subscribe(target: Target, channel: string): Promise<void> {
     checkTarget(target)
@@ -122,7 +123,7 @@ export class Realtime {
     await this.#parts.control.disconnect(target, options)
   }
 
-  /** Ends subscriptions on all nodes: with `{ channel }` alone, those of all members of that channel. */
+  /** Ends subscriptions on all nodes. With `{ channel }` alone, it ends all subscriptions to that channel. */
   unsubscribe(target: Target & { channel: string }, channel?: string): Promise<void>
   unsubscribe(target: Target, channel: string): Promise<void>
   async unsubscribe(target: Target, channel = target?.channel as string): Promise<void> {
@@ -131,18 +132,18 @@ export class Realtime {
     await this.#parts.control.unsubscribe(target, channel)
   }
 
-  /** Moves the expiry of connections on all nodes. `expiresAt` is in seconds since 1970, like the claim `exp`. */
+  /** Changes when connections on all nodes expire. `expiresAt` is in seconds since 1970, like the claim `exp`. */
   async refresh(target: Target, expiresAt: number): Promise<void> {
     checkTarget(target)
     checkExpiry(expiresAt)
     await this.#parts.control.refresh(target, expiresAt)
   }
 
-  /** The open connections of this node. */
+  /** Returns the open connections of this node. */
   connections(): ConnectionInfo[]
   /**
-   * A page of the open connections of all nodes. Rejects with `FST_RT_INVALID_ARGUMENT` or `FST_RT_UNAVAILABLE`. A node
-   * that does not answer within two seconds is left out, and counted in `unanswered`.
+   * Returns a page of the open connections of all nodes. Rejects with `FST_RT_INVALID_ARGUMENT` or
+   * `FST_RT_UNAVAILABLE`. A node that does not answer within two seconds is left out, and counted in `unanswered`.
    */
   connections(options: ConnectionsOptions): Promise<ConnectionPage>
   connections(options?: ConnectionsOptions): ConnectionInfo[] | Promise<ConnectionPage> {
@@ -158,7 +159,7 @@ export class Realtime {
     return this.#parts.roster.page(limit, cursor)
   }
 
-  /** Closes all connections of this node, spread over the drain window; `app.close()` does it too. */
+  /** Closes all connections of this node, spread over the drain window. `app.close()` does this too. */
   drain(): Promise<DrainSummary> {
     return this.#parts.drainer.drain()
   }
@@ -169,11 +170,11 @@ export class Realtime {
   }
 
   /**
-   * For a readiness route: false while draining, while the broker is away, and while requests of other nodes
-   * (`disconnect`, `unsubscribe`, `refresh`) do not reach this one.
+   * For a readiness route: false while the node drains, while the broker is unavailable, and while this node does not
+   * receive the requests of other nodes (`disconnect`, `subscribe`, `unsubscribe`, `refresh`).
    */
   ready(): boolean {
     const { broker, control } = this.#parts
-    return !this.draining && broker.up && control.obeys
+    return !this.draining && broker.up && control.receiving
   }
 }

@@ -1,29 +1,29 @@
 import { type ConnectionInfo, readConnectionInfo } from './connection-info.ts'
 
 /*
- * What a node asks another one about its connections, and what that one answers: one JSON object each.
+ * The question of one node to another about its connections, and the answer: one JSON object each.
  *
  *   { "v": 1, "id": …, "from": …, "after": …, "limit": … }            from: the node that asks
- *   { "v": 1, "id": …, "connections": [ … ], "more": … }               id: the question's
+ *   { "v": 1, "id": …, "connections": [ … ], "more": … }               id: that of the question
  */
 
 const VERSION = 1
 const ID = /^[\w-]{1,64}$/
 
-/** At most so many connections in one answer. */
+/** The maximum number of connections in one answer. */
 export const MAX_CONNECTIONS = 1_000
 
 export interface RosterQuestion {
   readonly id: string
   readonly from: string
-  /** Connections whose ids come after this one. */
+  /** The answer holds connections whose ids come after this one. */
   readonly after: string
   readonly limit: number
 }
 
 export interface RosterAnswer {
   readonly connections: readonly ConnectionInfo[]
-  /** The node has more of them. */
+  /** The node has more connections. */
   readonly more: boolean
 }
 
@@ -42,15 +42,15 @@ export function writeAnswer(id: string, connections: readonly string[], more: bo
   )
 }
 
-/** Reads a message. `undefined` if it is malformed or of another version. */
+/** Reads a message. Returns `undefined` if it is malformed or of another version. */
 export function readRosterMessage(data: Buffer): RosterMessage | undefined {
   const { v, id, from, after, limit, connections, more } = parse(data)
   if (v !== VERSION || !isId(id)) return undefined
   if (Array.isArray(connections) && typeof more === 'boolean') {
     const read = connections.map(readConnectionInfo).filter((info) => info !== undefined)
-    const isSound = read.length === connections.length && read.length <= MAX_CONNECTIONS
-    // Who has more has given some: the next question goes on behind them.
-    return isSound && !(more && read.length === 0) ? { id, answer: { connections: read, more } } : undefined
+    const isValid = read.length === connections.length && read.length <= MAX_CONNECTIONS
+    // If the node has more connections, this answer must not be empty: the next question starts after the last of them.
+    return isValid && !(more && read.length === 0) ? { id, answer: { connections: read, more } } : undefined
   }
   const isQuestion = isId(from) && (after === '' || isId(after)) && isLimit(limit)
   return isQuestion ? { question: { id, from, after, limit } } : undefined
@@ -61,7 +61,7 @@ function parse(data: Buffer): Record<string, unknown> {
     const value: unknown = JSON.parse(data.toString())
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch {
-    return {} // that it is no JSON is the answer: it has no version either
+    return {} // it is not JSON: without a version, the caller rejects it
   }
 }
 

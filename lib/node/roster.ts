@@ -21,31 +21,31 @@ export interface RosterOptions {
   readonly registry: Registry
   readonly presence: PresenceKeeper
   readonly wheel: TimerWheel
-  /** There are no other nodes: the broker is this process's own. */
+  /** True if there are no other nodes: the broker is in the memory of this process. */
   readonly alone: boolean
-  /** A failure of the broker that nobody waits for. */
+  /** Reports a failure of the broker that no caller waits for. */
   failed(stage: string, error: unknown): void
-  /** A message to this node could not be read. */
+  /** Called if a message to this node could not be read. */
   dropped(): void
 }
 
 export interface ConnectionPage {
   readonly connections: readonly ConnectionInfo[]
-  /** Where the next page begins; none on the last one. */
+  /** The beginning of the next page. Missing on the last page. */
   readonly cursor?: string
-  /** Nodes that did not answer in time, so that their connections are missing on this page. */
+  /** The number of nodes that did not answer in time. Their connections are missing on this page. */
   readonly unanswered: number
 }
 
-/** Nodes are present on this channel. No application's channel can have a control character in its name. */
+/** The nodes are present on this channel. A channel of an application cannot have a control character in its name. */
 const ROSTER = '\u0000roster'
-/** Each node's own channel begins with this. */
+/** The prefix of the name of each node's own channel. */
 const INBOX = '\u0000node '
-// Milliseconds after which a dead node is no longer asked.
+// Milliseconds after which a dead node is removed from the list.
 const TTL = 30_000
-// Milliseconds that a node is waited for.
-const PATIENCE = 2_000
-// Bytes of one answer, or one connection that takes more.
+// Milliseconds to wait for the answer of a node.
+const ANSWER_TIMEOUT = 2_000
+// Maximum bytes of the connections in one answer. A single larger connection is still sent.
 const MAX_BYTES = 524_288
 const CURSOR = /^([\w-]{1,64})\.([\w-]{0,64})$/
 
@@ -53,14 +53,15 @@ export function isCursor(cursor: string): boolean {
   return CURSOR.test(cursor)
 }
 
-/** True for the channel of a node. */
+/** True for a node's own channel. */
 export function isInbox(channel: string): boolean {
   return channel.startsWith(INBOX)
 }
 
 /**
- * Which nodes there are, and what connections they have. Nodes are asked one after another in the order of their ids, and
- * each gives its connections in the order of theirs, so a connection that is open all the while stands on one page.
+ * The list of all nodes and of their connections. The nodes are asked one after another in the order of their ids, and
+ * each answers with its connections in the order of their ids. So a connection that is open all the time is on exactly
+ * one page.
  */
 export class Roster {
   readonly #options: RosterOptions
@@ -74,12 +75,12 @@ export class Roster {
     this.#options = options
   }
 
-  /** Lets the other nodes know of this one. Called whenever the broker has become usable; never rejects. */
+  /** Adds this node to the list. Called whenever the broker has become available. Never rejects. */
   async join(): Promise<void> {
     await this.#join().catch((error) => this.#options.failed('roster', error))
   }
 
-  /** The node ends. */
+  /** Removes this node from the list, because it ends. */
   leave(): void {
     this.#left = true
     this.#entry?.remove()
@@ -87,30 +88,30 @@ export class Roster {
 
   /** One page of the connections of all nodes. Rejects with `FST_RT_UNAVAILABLE`. */
   async page(limit: number, cursor: string | undefined): Promise<ConnectionPage> {
-    const [, begin = '', first = ''] = CURSOR.exec(cursor ?? '') ?? []
-    const nodes = (await this.#nodes()).filter((node) => node >= begin).sort()
+    const [, firstNode = '', firstAfterId = ''] = CURSOR.exec(cursor ?? '') ?? []
+    const nodes = (await this.#nodes()).filter((node) => node >= firstNode).sort()
     const connections: ConnectionInfo[] = []
     for (const [at, node] of nodes.entries()) {
-      const after = node === begin ? first : ''
+      const after = node === firstNode ? firstAfterId : ''
       const answer = await this.#ask(node, after, limit - connections.length)
       connections.push(...(answer?.connections ?? []))
       const unanswered = answer === undefined ? 1 : 0
       if (answer?.more)
         return { connections, cursor: `${node}.${(connections.at(-1) as ConnectionInfo).id}`, unanswered }
       const next = nodes[at + 1]
-      // One that does not answer is waited for once on a page.
+      // A page ends after a node that did not answer, so that a page waits for one timeout at most.
       if (next === undefined) return { connections, unanswered }
       if (unanswered > 0 || connections.length >= limit) return { connections, cursor: `${next}.`, unanswered }
     }
     return { connections, unanswered: 0 }
   }
 
-  /** A message to this node came. */
+  /** Called with each message on the channel of this node. */
   receive({ data }: Publication): void {
     const message = readRosterMessage(data)
     if (message === undefined) this.#options.dropped()
     else if ('question' in message) this.#reply(message.question)
-    // An answer that comes too late is nobody's.
+    // If the answer is too late, no one waits for it.
     else this.#waiting.get(message.id)?.(message.answer)
   }
 
@@ -138,13 +139,13 @@ export class Roster {
     if (alone) return [this.#node]
     await this.#join()
     const nodes = new Set((await broker.presence(ROSTER)).map(({ connection }) => connection).filter(isId))
-    // Redis may have lost it since.
+    // Redis may have lost the entry of this node.
     return [...nodes.add(this.#node)]
   }
 
-  /** Gives nothing if the node does not answer in time. */
+  /** Resolves with undefined if the node does not answer in time. */
   async #ask(node: string, after: string, limit: number): Promise<RosterAnswer | undefined> {
-    if (node === this.#node) return this.#own(after, limit)
+    if (node === this.#node) return this.#localPage(after, limit)
     const { broker, wheel } = this.#options
     const id = randomUUID()
     const answered = new Promise<RosterAnswer | undefined>((resolve) => {
@@ -161,7 +162,7 @@ export class Roster {
         }
       }
       this.#waiting.set(id, done)
-      wheel.set(deadline, wheel.now() + PATIENCE)
+      wheel.set(deadline, wheel.now() + ANSWER_TIMEOUT)
     })
     try {
       await broker.publish(`${INBOX}${node}`, writeQuestion({ id, from: this.#node, after, limit }))
@@ -172,7 +173,7 @@ export class Roster {
     return await answered
   }
 
-  #own(after: string, limit: number): RosterAnswer {
+  #localPage(after: string, limit: number): RosterAnswer {
     const { hub, registry } = this.#options
     const found = firstAfter(registry, after, limit + 1)
     return {
@@ -183,7 +184,7 @@ export class Roster {
 
   #reply({ id, from, after, limit }: RosterQuestion): void {
     const { broker, failed } = this.#options
-    const { connections, more } = this.#own(after, limit)
+    const { connections, more } = this.#localPage(after, limit)
     const texts = connections.map((info) => JSON.stringify(info))
     let bytes = 0
     const end = texts.findIndex((text, at) => {
@@ -196,7 +197,7 @@ export class Roster {
   }
 }
 
-/** The first so many sockets with an id after another one, in the order of their ids. To sort all would take longer. */
+/** The first `count` sockets with an id after `after`, in the order of their ids. Sorting all of them takes longer. */
 function firstAfter(sockets: Iterable<Connection>, after: string, count: number): Connection[] {
   const found: Connection[] = []
   for (const socket of sockets) {

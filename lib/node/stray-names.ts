@@ -1,32 +1,33 @@
 export interface StrayNamesOptions {
   /** The patterns that the application has declared. */
   patterns(): readonly string[]
-  /** Milliseconds, of a clock that goes forward only. */
+  /** Milliseconds of a monotonic clock. */
   now(): number
-  /** Reports a name, and the pattern that it may have been meant for. */
+  /** Reports a channel name, and the pattern that it is most similar to. */
   report(channel: string, pattern: string): void
 }
 
-// One report per name and hour, and of so many names at most: names are made of what clients send.
+// Milliseconds between two reports of one name. At most so many names are remembered: a name may contain what a client
+// sent, so their number is otherwise not limited.
 const INTERVAL = 3_600_000
-const MOST = 1_000
-// A prefix is forgotten more easily than a word is taken for another.
+const MAX_NAMES = 1_000
+// A missing segment costs less than a different one: it is more likely that a prefix was left out.
 const MISSING_SEGMENT = 0.5
 
 /**
- * Channel names that match no declared pattern and that nobody is subscribed to, in an application that declares
- * patterns: most likely a name is misspelt, and what is published to it reaches nobody.
+ * Reports publications to channel names that match no declared pattern and have no subscribers, if the application
+ * declares patterns. Most likely such a name is misspelt, and nobody receives the publication.
  */
 export class StrayNames {
   readonly #options: StrayNamesOptions
-  /** When each was reported, the oldest first. */
+  /** When each name was reported. The oldest report comes first. */
   readonly #reported = new Map<string, number>()
 
   constructor(options: StrayNamesOptions) {
     this.#options = options
   }
 
-  /** Something was published to that name. */
+  /** Called if there was a publication to this name. */
   note(channel: string): void {
     const patterns = this.#options.patterns()
     if (patterns.length === 0) return
@@ -35,13 +36,13 @@ export class StrayNames {
       if (now - at < INTERVAL) break
       this.#reported.delete(name)
     }
-    if (this.#reported.has(channel) || this.#reported.size >= MOST) return
+    if (this.#reported.has(channel) || this.#reported.size >= MAX_NAMES) return
     this.#reported.set(channel, now)
     this.#options.report(channel, nearestPattern(channel, patterns))
   }
 }
 
-/** The pattern that a name is most like, segment by segment. There must be one. */
+/** The pattern that is most similar to a name, segment by segment. `patterns` must not be empty. */
 export function nearestPattern(name: string, patterns: readonly string[]): string {
   const segments = name.split('/')
   let nearest = patterns[0] as string
@@ -55,14 +56,17 @@ export function nearestPattern(name: string, patterns: readonly string[]): strin
   return nearest
 }
 
-/** How far a name's segment is from a pattern's: 0 for the same or a parameter, 1 if they have nothing in common. */
+/**
+ * The distance between a segment of a name and a segment of a pattern: 0 if they are equal or if the pattern has a
+ * parameter, 1 if they have nothing in common.
+ */
 function segmentDistance(segment: string, pattern: string): number {
   if (/^[:*]/.test(pattern)) return 0
   const length = Math.max(segment.length, pattern.length, 1)
   return editDistance(segment, pattern, (one, other) => (one === other ? 0 : 1), 1) / length
 }
 
-/** What it costs at least to make one sequence of the other. `gap` is what an item costs that only one of them has. */
+/** The lowest cost of changing one sequence into the other. `gap` is the cost of an item that only one of them has. */
 function editDistance(
   one: ArrayLike<string>,
   other: ArrayLike<string>,

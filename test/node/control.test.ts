@@ -56,7 +56,7 @@ async function makeNodes(t: { teardown(fn: () => unknown): void }) {
       wheel: new TimerWheel(clock, 50),
       failed: (stage) => failures.push(stage),
       dropped: () => told.push('dropped'),
-      obeys: (error) => told.push(error === undefined ? 'obeys' : 'deaf'),
+      receiving: (error) => told.push(error === undefined ? 'receiving' : 'not receiving'),
       missed: (since) => losses.push(since),
       handshakes: {
         get latest() {
@@ -179,7 +179,7 @@ t.test('C72: a subscription ends on every node', async (t) => {
     wheel,
     failed() {},
     dropped() {},
-    obeys() {},
+    receiving() {},
     missed() {},
     handshakes: { latest: 0, dismiss() {}, change() {} }
   }
@@ -424,14 +424,14 @@ t.test('case 147: a channel that cannot be read is told, tried again, and obeyed
     const fine = { [fails]: broker[fails] }
     Object.assign(broker, { [fails]: () => Promise.reject(new Error('NOREPLICAS')) })
     const node = await make(socket)
-    t.equal(node.obeys, false)
+    t.equal(node.receiving, false)
     t.strictSame(told, [], 'the broker may just be going away')
     node.receive({ offset: 1, epoch: 'x', data: Buffer.from('{}') })
     for (let tries = 1; tries <= 3; tries++) {
       clock.advance(1_100)
       await node.reading
-      t.strictSame(told, ['deaf'])
-      t.equal(node.obeys, false)
+      t.strictSame(told, ['not receiving'])
+      t.equal(node.receiving, false)
     }
     const sender = await make()
     await sender.disconnect({ user: 'u' }, {}).catch(() => undefined)
@@ -439,8 +439,8 @@ t.test('case 147: a channel that cannot be read is told, tried again, and obeyed
     await sender.disconnect({ user: 'u' }, { code: 4001 })
     clock.advance(1_100)
     await node.reading
-    t.ok(told.includes('obeys'))
-    t.equal(node.obeys, true)
+    t.ok(told.includes('receiving'))
+    t.equal(node.receiving, true)
     t.equal(codes(did).at(-1), 4001, 'what was asked meanwhile is obeyed')
   }
 })
@@ -448,9 +448,9 @@ t.test('case 147: a channel that cannot be read is told, tried again, and obeyed
 t.test('case 147: a broker that is away is left alone, and nothing reaches the node meanwhile', async (t) => {
   const { broker, make, clock } = await makeNodes(t)
   const node = await make()
-  t.equal(node.obeys, true)
+  t.equal(node.receiving, true)
   node.lost()
-  t.equal(node.obeys, false)
+  t.equal(node.receiving, false)
   broker.away = true
   Object.defineProperty(broker, 'up', { get: () => !broker.away, configurable: true })
   await node.audit()
@@ -459,7 +459,7 @@ t.test('case 147: a broker that is away is left alone, and nothing reaches the n
   t.strictSame(broker.calls, [])
   broker.away = false
   await node.audit()
-  t.equal(node.obeys, true)
+  t.equal(node.receiving, true)
 })
 
 t.test('what comes while what was missed is read is read after it', async (t) => {

@@ -131,8 +131,8 @@ t.test('what happens on sockets and handshakes', async (t) => {
   metrics.recovered(true)
   metrics.recovered(false)
   metrics.delivered(30)
-  metrics.unread('message')
-  metrics.unread('request')
+  metrics.unreadable('message')
+  metrics.unreadable('request')
   state.drain = { draining: true, closed: 7, terminated: 2 }
   const found = await lines()
   for (const line of [
