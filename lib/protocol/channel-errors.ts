@@ -1,10 +1,10 @@
-/** The errors that the channel protocol answers a command with. Codes from 400 to 1999 are the application's. */
+/** The errors with which the channel protocol answers a command. Applications use codes from 400 to 1999. */
 
 export interface ErrorReply {
   readonly code: number
-  /** Short, constant and free of anything a client sent. */
+  /** Short and constant. It contains nothing that a client sent. */
   readonly message: string
-  /** True where the same command may succeed later: clients try again by themselves. */
+  /** True if the same command may succeed later. Clients then retry by themselves. */
   readonly temporary?: boolean
 }
 
@@ -25,7 +25,7 @@ export const ERROR = {
 } as const satisfies Record<string, ErrorReply>
 
 const MESSAGES = new Map<number, ErrorReply>(Object.values(ERROR).map((error) => [error.code, error]))
-/** HTTP statuses of the errors, if one is thrown where a status answers: in a hook of a route, at the handshake. */
+/** The HTTP status of each error, for an error that is thrown in a hook of a route or during the handshake. */
 const STATUS: Readonly<Record<number, number>> = {
   [ERROR.internal.code]: 500,
   [ERROR.unauthorized.code]: 401,
@@ -45,19 +45,19 @@ const LAST_ERROR = 1_999
 const FIRST_DISCONNECT = 3_000
 
 /**
- * What a hook of `app.channel` or a handler of `app.rpc` throws to answer with a code of the channel protocol. Codes
- * from 100 to 1999 answer the command (400 to 1999 are the application's own), codes from 3000 to 4999 end the
- * connection with that code. `temporary` tells clients to try again.
+ * A hook of `app.channel` or a handler of `app.rpc` throws this error to answer with a code of the channel protocol.
+ * Codes from 100 to 1999 answer the command (applications use 400 to 1999). Codes from 3000 to 4999 close the
+ * connection with that code. If `temporary` is true, clients retry.
  */
 export class ChannelError extends Error {
   readonly code: number
   readonly temporary: boolean
-  /** The status that Fastify answers with if a hook or handler of a route throws this: 403, unless the code says more. */
+  /** If a hook or handler of a route throws this error, Fastify answers with this status. 403 for most codes. */
   readonly statusCode: number
 
   /**
-   * @param message Sent to the client. The protocol's own, unless given; at most 123 bytes of UTF-8 with a code that
-   * ends the connection.
+   * @param message Sent to the client. By default the protocol's message for the code. At most 123 bytes of UTF-8 if
+   * the code closes the connection.
    */
   constructor(code: number, message?: string, options: { temporary?: boolean; cause?: unknown } = {}) {
     const known = MESSAGES.get(code)
@@ -69,7 +69,7 @@ export class ChannelError extends Error {
     this.temporary = options.temporary ?? known?.temporary ?? false
   }
 
-  /** True where it ends the connection rather than answering the command. */
+  /** True if this error closes the connection. Otherwise it answers the command. */
   get disconnects(): boolean {
     return this.code >= FIRST_DISCONNECT
   }
@@ -80,12 +80,12 @@ function isCode(code: number): boolean {
   return (code >= FIRST_ERROR && code <= LAST_ERROR) || code >= FIRST_DISCONNECT
 }
 
-/** True for a ChannelError that can be sent: an application may have changed what it made. */
+/** True for a ChannelError that can be sent. The application may have changed its code or message. */
 export function isChannelError(error: unknown): error is ChannelError {
   return error instanceof ChannelError && isCode(error.code) && typeof error.message === 'string'
 }
 
-/** The error 103: the client may not do this. */
+/** The error 103: the client does not have permission. */
 export function forbidden(message?: string): ChannelError {
   return new ChannelError(ERROR.permissionDenied.code, message)
 }

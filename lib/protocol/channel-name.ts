@@ -1,12 +1,13 @@
-/** Most bytes of UTF-8 a channel name may have. */
+/** Maximum length of a channel name, in bytes of UTF-8. */
 export const MAX_CHANNEL_BYTES = 255
 
-// Control characters (C0, DEL, C1), and lone surrogates, which UTF-8 can't carry: two names would become one.
+// Control characters (C0, DEL, C1), and lone surrogates. UTF-8 cannot encode those, so two names would become equal.
 const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
 
 /**
- * True for a usable channel name: 1 to 255 bytes of UTF-8, no control characters, no lone surrogates. Anything else
- * is allowed, `*`, `{` and `:` included: names are never patterns, and keys are built so that none reaches another's.
+ * True for a valid channel name: 1 to 255 bytes of UTF-8, no control characters, no lone surrogates. All other
+ * characters are allowed, including `*`, `{` and `:`. A name is never used as a pattern, and keys are built so that two
+ * names never have the same key.
  */
 export function isChannelName(value: unknown): value is string {
   return (

@@ -1,16 +1,19 @@
 /**
- * What a client does about a close code. It stands apart from the table of the codes, whose reasons a browser does not
- * need.
+ * What a client does after a close code. This is separate from the table of the codes, because a browser does not need
+ * the reasons in that table.
  */
 
-/** What a client does about a close: stop, reconnect with backoff, or fetch a new token first. */
+/**
+ * What a client does after a close: stop, reconnect with backoff, reconnect with a new token, or reconnect after a
+ * longer wait.
+ */
 export type CloseAdvice = 'stop' | 'reconnect' | 'new-token' | 'slow-reconnect'
 
 const RECONNECT = [1001, 1006, 1011, 1012, 1013]
-// Of a range in which others reconnect.
+// Codes without a reconnect, in a range in which other codes mean reconnect.
 const STOP = [4400, 4403, 4406, 4409]
 
-/** The codes of RFC 6455 and ours, then the ranges of the channel protocol, then stop. */
+/** First the codes of RFC 6455 and of this package, then the ranges of the channel protocol. Any other code: stop. */
 export function closeAdvice(code: number): CloseAdvice {
   if (code === 4401) return 'new-token'
   if (code === 4429) return 'slow-reconnect'

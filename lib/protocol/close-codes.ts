@@ -1,14 +1,13 @@
 /**
- * The close codes this server sends, in one table that both the server and `shouldReconnect` read. 1000–1015 are
- * RFC 6455 section 7.4.1, 4000–4999 are free for applications (section 7.4.2). In 4000–4999 the range would say
- * whether to reconnect (see `shouldReconnect`); the table speaks first.
+ * The close codes that this server sends. RFC 6455 section 7.4.1 defines 1000–1015, and applications may use 4000–4999
+ * (section 7.4.2). `closeAdvice` decides what a client does after each code.
  */
 
 import { type CloseAdvice, closeAdvice } from './close-advice.ts'
 
 export interface CloseCode {
   readonly code: number
-  /** Short, constant and free of anything a client sent; at most 123 bytes of UTF-8. */
+  /** Short and constant, at most 123 bytes of UTF-8. It contains nothing that a client sent. */
   readonly reason: string
   readonly advice: CloseAdvice
 }
@@ -41,7 +40,7 @@ function close<Code extends number, Reason extends string>(code: Code, reason: R
 
 const MAX_REASON_BYTES = 123
 
-/** Cuts a close reason to the 123 bytes that fit a control frame (RFC 6455 section 5.5), never inside a character. */
+/** Cuts a close reason to the 123 bytes that fit into a control frame (RFC 6455 section 5.5), between characters. */
 export function truncateReason(reason: string): string {
   let bytes = 0
   let end = 0

@@ -1,16 +1,16 @@
 import type { Position } from './position.ts'
 
 /**
- * The commands of the channel protocol (the Centrifuge client protocol, JSON), as clients send them: one object a line,
- * `{"id":1,"subscribe":{"channel":"news"}}`. Fields that aren't known are ignored, absent and null ones have their
- * defaults, whole numbers may be strings, as in the JSON form of protocol buffers.
+ * The commands of the channel protocol (the Centrifuge client protocol, JSON), as clients send them: one object per
+ * line, `{"id":1,"subscribe":{"channel":"news"}}`. As in the JSON form of protocol buffers, unknown fields are ignored,
+ * missing and null fields have their defaults, and whole numbers may be strings.
  */
 
-/** What may ask for a form of subscription that not every server has. */
+/** A request that may require a form of subscription that not every server supports. */
 export interface FormRequest {
   /**
-   * It asks for a filter by tags, a map or a shared poll. To answer it with the plain form would give the client what it
-   * does not want, or keep it waiting for what never comes.
+   * True if the request requires a filter by tags, a map or a shared poll. With the plain form the client would get
+   * publications that it did not ask for, or wait for ones that never come.
    */
   readonly isSpecial: boolean
 }
@@ -20,7 +20,7 @@ export interface ConnectRequest extends FormRequest {
   readonly data: unknown
   readonly name: string
   readonly version: string
-  /** Where it was in streams that the server subscribed it to. */
+  /** The client's positions in the channels that the server had subscribed it to. */
   readonly subs: ReadonlyMap<string, Position | undefined>
 }
 
@@ -28,11 +28,11 @@ export interface SubscribeRequest extends FormRequest {
   readonly channel: string
   readonly token: string
   readonly data: unknown
-  /** Set where the client wants what it missed. */
+  /** Set if the client requests the publications that it missed since this position. */
   readonly since: Position | undefined
-  /** Answer 112 instead of subscribing where that can't be had. */
+  /** If these publications are no longer available, the answer is the error 112, and no subscription. */
   readonly rejectUnrecovered: boolean
-  /** Tell who comes and who goes. */
+  /** The client requests `join` and `leave` pushes. */
   readonly joinLeave: boolean
 }
 
@@ -53,7 +53,7 @@ export interface PublishRequest extends FormRequest {
 
 export interface HistoryRequest {
   readonly channel: string
-  /** 0 for the position alone; below it, all that is kept. */
+  /** 0 requests only the position. Below 0 requests the whole history. */
   readonly limit: number
   readonly since: Position | undefined
   readonly reverse: boolean
@@ -85,38 +85,39 @@ export interface RequestsByCommand {
 
 export type CommandName = keyof RequestsByCommand
 
-/** One command. Its id is 0 for `send` alone, which has no reply. */
+/** One command. Only `send` may have the id 0: it has no reply. */
 export type Command = {
   [Name in CommandName]: { readonly id: number; readonly name: Name; readonly request: RequestsByCommand[Name] }
 }[CommandName]
 
-/** `pong` is the answer to a ping, an empty object. */
+/** `pong` is a client's answer to a ping: an empty object. */
 export type ParsedLine = Command | 'pong' | 'malformed'
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Subscription flags that this server knows. */
+/** The subscription flag that this server knows. */
 const REJECT_UNRECOVERED = 2
-const WHOLE = /^-?\d{1,19}$/
+const WHOLE_NUMBER = /^-?\d{1,19}$/
 
 class Malformed extends Error {}
 
-/** The commands of one frame, still as text; undefined for a frame that is none. */
+/** Splits a frame into the texts of its commands. Returns undefined if the frame is malformed or has too many. */
 export function splitFrame(text: string, most: number): string[] | undefined {
   const lines = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n', most + 1)
   return lines.length > most || lines.includes('') ? undefined : lines
 }
 
-// Clients write the id first or last. JSON that ends like that has it in the command itself: deeper, more would follow.
+// Clients write the id first or last. An id at the end of the text belongs to the command itself: after a nested object
+// there would be more braces.
 const FIRST_ID = /^\{"id":(\d{1,10})[,}]/
 const LAST_ID = /,"id":(\d{1,10})\}$/
 
-/** The id of a command that is not worth parsing; 0 if it does not stand where clients write it. */
+/** The id of a command that is not going to be parsed. 0 if the id is neither first nor last. */
 export function idOf(line: string): number {
   return Number((FIRST_ID.exec(line) ?? LAST_ID.exec(line.slice(-20)))?.[1] ?? 0)
 }
 
-/** What a parsed line says. */
+/** Reads a command from the parsed JSON of a line. */
 export function parseCommand(value: unknown): ParsedLine {
   try {
     return read(value)
@@ -170,7 +171,7 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => RequestsByC
   sub_refresh: (fields) => ({ channel: channelOf(fields), token: text(fields.token), isSpecial: isSpecial(fields) })
 }
 
-// Of several requests in one command the first counts, in the order of the protocol's definition.
+// If one command has several requests, the first one in the order of the protocol's definition counts.
 const NAMES = Object.keys(READERS) as CommandName[]
 
 function object(value: unknown): Fields {
@@ -202,12 +203,15 @@ function flag(value: unknown): boolean {
 
 function wholeNumber(value: unknown): number {
   if (value === undefined || value === null) return 0
-  const number = typeof value === 'string' && WHOLE.test(value) ? Number(value) : value
+  const number = typeof value === 'string' && WHOLE_NUMBER.test(value) ? Number(value) : value
   if (!Number.isSafeInteger(number)) throw new Malformed()
   return number as number
 }
 
-/** `tf` is a filter by tags; the type 0 is the plain form of each request. (Deltas are offered by the reply: none here.) */
+/**
+ * `tf` is a filter by tags. The type 0 is the plain form of each request. A request for deltas needs no check: they are
+ * only used if the reply offers them, and this server never does.
+ */
 function isSpecial({ tf, type }: Fields): boolean {
   return (tf !== undefined && tf !== null) || wholeNumber(type) !== 0
 }
@@ -216,9 +220,9 @@ function recovery(fields: Fields): Position | undefined {
   return flag(fields.recover) ? since(fields) : undefined
 }
 
-/** A position that can't be is no reason to lose the client: it is one that can't be recovered from. */
+/** An invalid offset does not make the command malformed. The client then gets a position that cannot be recovered. */
 function since({ offset = 0, epoch }: Fields): Position {
-  const number = typeof offset === 'string' && WHOLE.test(offset) ? Number(offset) : (offset ?? 0)
+  const number = typeof offset === 'string' && WHOLE_NUMBER.test(offset) ? Number(offset) : (offset ?? 0)
   const isOffset = Number.isSafeInteger(number) && (number as number) >= 0
   return { offset: isOffset ? (number as number) : -1, epoch: text(epoch) }
 }

@@ -1,32 +1,32 @@
 /**
- * The forms of messages that `app.ws` routes understand if they ask for them: requests and replies, in both
- * directions, and messages that a client queued while it was away. `docs/protocol.md` describes each.
+ * The messages that an `app.ws` route handles if its options enable them: requests and replies, in both directions, and
+ * messages that a client queued while it was offline. `docs/protocol.md` describes each.
  */
 
-/** A request has exactly these keys, a reply `id` and one of the other two. */
+/** A request or a reply has exactly these two keys. */
 export type Dialogue =
   | { readonly id: number; readonly request: unknown }
   | { readonly id: number; readonly reply: unknown }
   | { readonly id: number; readonly error: unknown }
 
-/** A message that was queued while its sender was away. */
+/** A message that was queued while its sender was offline. */
 export interface KeyedMessage {
   readonly key: string
   readonly message: unknown
 }
 
-const KINDS = ['request', 'reply', 'error']
+const KIND_KEYS = ['request', 'reply', 'error']
 
-/** The value as a request or a reply; undefined for any other message. */
+/** Returns the value if it is a request or a reply, and undefined for any other message. */
 export function dialogueOf(value: unknown): Dialogue | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   const keys = Object.keys(value)
   const { id } = value as { id?: unknown }
   if (keys.length !== 2 || !Number.isSafeInteger(id) || !keys.includes('id')) return undefined
-  return keys.some((key) => KINDS.includes(key)) ? (value as Dialogue) : undefined
+  return keys.some((key) => KIND_KEYS.includes(key)) ? (value as Dialogue) : undefined
 }
 
-/** The value as a keyed message; undefined for any other. Whether the key is one is not checked. */
+/** Returns the value if it is a keyed message, and undefined for any other. Does not check that the key is valid. */
 export function keyedOf(value: unknown): KeyedMessage | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   const isKeyed = Object.keys(value).length === 2 && 'message' in value && 'key' in value
@@ -43,7 +43,7 @@ export function replyMessage(id: number, text: string): string {
   return `{"id":${id},"reply":${text}}`
 }
 
-/** The text of a reply that says what went wrong. */
+/** The text of a reply with an error. */
 export function failureMessage(id: number, error: object): string {
   return JSON.stringify({ id, error })
 }

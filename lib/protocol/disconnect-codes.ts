@@ -1,8 +1,8 @@
 import { CLOSE, type CloseCode } from './close-codes.ts'
 
 /**
- * The codes that the channel protocol closes a connection with. The range tells its clients what to do: they reconnect
- * after 3000–3499 and 4000–4499, and stop after 3500–3999 and 4500–4999. Codes from 4000 on are the application's.
+ * The close codes of the channel protocol. Its clients decide by the range of the code: they reconnect after 3000–3499
+ * and 4000–4499, and stop after 3500–3999 and 4500–4999. Applications use codes from 4000 on.
  */
 
 export interface Disconnect {
@@ -36,8 +36,8 @@ export const DISCONNECT = {
   tooManyErrors: { code: 3509, reason: 'too many errors' }
 } as const satisfies Record<string, Disconnect>
 
-/** What each of this server's other close codes is called in the channel protocol. */
-const PARTNERS = new Map<number, Disconnect>([
+/** The code of the channel protocol for each of this server's other close codes. */
+const BY_CLOSE_CODE = new Map<number, Disconnect>([
   [CLOSE.done.code, DISCONNECT.forceStop],
   [CLOSE.goingAway.code, DISCONNECT.shutdown],
   [CLOSE.restart.code, DISCONNECT.shutdown],
@@ -53,12 +53,12 @@ const PARTNERS = new Map<number, Disconnect>([
   [CLOSE.rateLimited.code, DISCONNECT.tooManyRequests]
 ])
 
-/** The code and reason to close a connection of the channel protocol with, where another would get this one. */
+/** The close code and reason for a connection of the channel protocol, if any other connection would get this one. */
 export function disconnectFor({ code, reason }: Pick<CloseCode, 'code' | 'reason'>): Disconnect {
-  return PARTNERS.get(code) ?? { code, reason }
+  return BY_CLOSE_CODE.get(code) ?? { code, reason }
 }
 
-/** What the protocol ends a subscription with: below 2500 for good, from there on the client subscribes anew. */
+/** The codes with which the protocol ends a subscription. From 2500 on, the client subscribes again. */
 export const UNSUBSCRIBE = {
   byClient: { code: 0, reason: 'client unsubscribed' },
   disconnected: { code: 1, reason: 'disconnect' },

@@ -1,13 +1,13 @@
 /**
- * The bytes of unmasked, unfragmented frames as a server sends them (RFC 6455 section 5.2). A frame built once is
- * written as it is to every socket.
+ * The bytes of the unmasked, unfragmented frames that a server sends (RFC 6455 section 5.2). A frame is built once, and
+ * the same bytes are written to every socket.
  */
 
 const FIN_TEXT = 0x81
 const FIN_BINARY = 0x82
 const FIN_PING = 0x89
 
-/** Length of the header of a server's frame with that many payload bytes. */
+/** Length of the header of a server's frame with this many payload bytes. */
 export function headerLength(payloadLength: number): number {
   return payloadLength < 126 ? 2 : payloadLength < 0x10000 ? 4 : 10
 }
@@ -37,7 +37,7 @@ export function textFrame(text: string): Buffer {
   return frame
 }
 
-/** One text or binary frame around a copy of these bytes. */
+/** One text or binary frame that contains a copy of these bytes. */
 export function dataFrame(payload: Uint8Array, binary: boolean): Buffer {
   const length = payload.byteLength
   const frame = Buffer.allocUnsafe(headerLength(length) + length)
@@ -50,7 +50,7 @@ export function pingFrame(payload: Uint8Array): Buffer {
   return Buffer.from([FIN_PING, payload.byteLength, ...payload])
 }
 
-/** One text frame around `before` + `data` + `after`, with one copy of each. */
+/** One text frame that contains `before` + `data` + `after`. Each of them is copied only once. */
 export function wrappedTextFrame(before: string, data: Buffer, after: string): Buffer {
   const length = Buffer.byteLength(before) + data.length + Buffer.byteLength(after)
   const frame = Buffer.allocUnsafe(headerLength(length) + length)
@@ -61,7 +61,7 @@ export function wrappedTextFrame(before: string, data: Buffer, after: string): B
   return frame
 }
 
-/** The payloads of frames that stand one behind another in `chunk`, as this module wrote them. */
+/** The payloads of the consecutive frames in `chunk`. This module must have made the frames. */
 export function* framePayloads(chunk: Buffer): Generator<{ payload: Buffer; binary: boolean }> {
   for (let at = 0; at < chunk.length; ) {
     const short = (chunk[at + 1] as number) & 0x7f

@@ -1,4 +1,4 @@
-/** Checks on JSON texts that a parser doesn't make. */
+/** Checks of JSON texts that `JSON.parse` does not make. */
 
 const QUOTE = 0x22
 const PLUS = 0x2b
@@ -13,7 +13,7 @@ const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 
-/** True where arrays and objects are nested more than `limit` levels. Linear, allocates nothing, doesn't recurse. */
+/** True if arrays and objects are nested more than `limit` levels. Linear time, no allocation, no recursion. */
 export function isDeeperThan(text: string, limit: number): boolean {
   if (text.length <= limit) return false
   let depth = 0
@@ -38,10 +38,10 @@ function endOfString(text: string, start: number): number {
   return -1
 }
 
-// Only a text with one of these can parse to something unportable: an escaped surrogate, an exponent of three digits,
-// or 209 digits, which an exponent of two can carry past 1e308. Three expressions, most of which are not even begun:
-// as one they took a fifth of the time that parsing takes. What stands before a digit is named so that long runs of
-// digits are looked at once, and fractions not at all.
+// A value can be unportable only if its text has one of these: an escaped surrogate, an exponent of three digits, or
+// 209 digits, which an exponent of two digits can raise past 1e308. These are three expressions, because most texts
+// need none of them. A single expression took a fifth of the time of parsing. MANY_DIGITS names the character before
+// the digits, so that each run of digits is examined once, and fractions are skipped.
 const SURROGATE = /\\u[dD][89a-fA-F]/
 const EXPONENT = /\d[eE]\+?\d{3}/
 const MANY_DIGITS = /(?:^|[^\d.])\d{209}/
@@ -51,13 +51,13 @@ function isSuspect(text: string): boolean {
   return EXPONENT.test(text) || (text.length > 208 && MANY_DIGITS.test(text))
 }
 
-// Fifteen digits are within 2^53 in any case. Most texts have no sixteen in a row, outside of a string or in one.
+// A number of fifteen digits is always within 2^53. Most texts do not contain sixteen digits in a row.
 const LONG_NUMBER = /\d{16}/
 const WHOLE_NUMBER = /^-?\d+(?:\.0*)?$/
 
 /**
- * True if a whole number beyond 2^53 is written in the text, which must be valid JSON: a double does not hold each of
- * those, so the parsed value may be another number, and nobody would notice.
+ * True if the text contains a whole number beyond 2^53. A double cannot represent all of these, so the parsed value may
+ * silently be another number. The text must be valid JSON.
  */
 export function hasUnsafeInteger(text: string): boolean {
   if (!LONG_NUMBER.test(text)) return false
@@ -75,7 +75,7 @@ export function hasUnsafeInteger(text: string): boolean {
   return false
 }
 
-/** A digit, `+`, `-`, `.`, `e` or `E`: outside of strings, only numbers have them, and the `e` of true and false. */
+/** A digit, `+`, `-`, `.`, `e` or `E`. Outside of strings these occur only in numbers, and in `true` and `false`. */
 function isNumberPart(code: number): boolean {
   return (
     (code >= ZERO && code <= NINE) || code === MINUS || code === POINT || code === PLUS || (code | 0x20) === SMALL_E
@@ -83,9 +83,9 @@ function isNumberPart(code: number): boolean {
 }
 
 /**
- * True where the parsed value can't be written as JSON again without change: an escaped lone surrogate (which is no
- * Unicode text) or a number beyond a double (`1e999`, which parses as Infinity and stringifies as null).
- * The text must not be deeper than a few hundred levels.
+ * True if the parsed value cannot be written as JSON again without a change: an escaped lone surrogate (not valid
+ * Unicode), or a number beyond the range of a double (`1e999` parses as Infinity, which is written as null). The text
+ * must not be nested more than a few hundred levels.
  */
 export function isUnportable(text: string, value: unknown): boolean {
   return isSuspect(text) && hasUnportable(value)

@@ -1,6 +1,6 @@
 /**
- * The JSON messages of `app.ws` routes that this package sends of its own accord: errors, notices, publications and
- * visible pings. `docs/protocol.md` describes each.
+ * The JSON messages that this package itself sends on `app.ws` routes: errors, notices, publications and visible pings.
+ * `docs/protocol.md` describes each.
  */
 
 export type ErrorCode =
@@ -31,7 +31,7 @@ export interface ErrorDetails {
   readonly dropped?: number
 }
 
-/** What stands in an error message, and in the reply to a request that failed. */
+/** The error object in an error message, and in the reply to a request that failed. */
 export function errorOf(code: ErrorCode, details?: ErrorDetails): object {
   return { code, message: ERROR_MESSAGES[code], ...details }
 }
@@ -41,33 +41,33 @@ export function errorMessage(code: ErrorCode, details?: ErrorDetails): string {
   return JSON.stringify({ error: errorOf(code, details) })
 }
 
-/** The text of the notice that a publication or more were dropped for a slow reader. */
+/** The text of the notice that `dropped` publications were not sent, because the client reads too slowly. */
 export function laggingNotice(dropped: number): string {
   return `{"notice":{"code":"lagging","dropped":${dropped}}}`
 }
 
 /**
- * The text of the notice that publications of a channel were missed and can't be had again: the client's state is
- * incomplete, and goes on from that position.
+ * The text of the notice that the client missed publications of a channel that are no longer available. The client's
+ * state is incomplete. Its subscription continues from this position.
  */
 export function insufficientStateNotice(channel: string, offset: number, epoch: string): string {
   return JSON.stringify({ notice: { code: 'insufficient_state', channel, recovered: false, offset, epoch } })
 }
 
-/** The text of the notice that this node goes away: reconnect after that many milliseconds. */
+/** The text of the notice that this node will stop. The client reconnects after this many milliseconds. */
 export function drainingNotice(reconnectAfter: number): string {
   return `{"notice":{"code":"draining","reconnectAfter":${reconnectAfter}}}`
 }
 
 /**
- * The text of the first message to a client that resumes: its handshake is through, the server sends a visible ping
- * after so many idle milliseconds, and whether the route takes keyed messages.
+ * The text of the first message to a client that resumes, after its handshake. The server sends a visible ping after
+ * `ping` idle milliseconds. `queued` is true if the route takes keyed messages.
  */
 export function welcomeNotice(ping: number, queued: boolean): string {
   return `{"notice":{"code":"welcome","ping":${ping},"queued":${queued}}}`
 }
 
-/** The text of the notice to a client that resumes: it is subscribed, and where its subscription goes on from. */
+/** The text of the notice to a client that resumes: it is subscribed. The subscription continues from this position. */
 export function subscribedNotice(channel: string, recovered: boolean, offset: number, epoch: string): string {
   return JSON.stringify({ notice: { code: 'subscribed', channel, recovered, offset, epoch } })
 }
@@ -77,7 +77,7 @@ export function unsubscribedNotice(channel: string): string {
   return JSON.stringify({ notice: { code: 'unsubscribed', channel } })
 }
 
-/** The text of the notice to a client that resumes: the handler is done with its keyed message. */
+/** The text of the notice to a client that resumes: the handler has finished with the client's keyed message. */
 export function takenNotice(key: string): string {
   return JSON.stringify({ notice: { code: 'taken', key } })
 }
@@ -87,12 +87,12 @@ export function visiblePing(time: number): string {
   return `{"ping":${time}}`
 }
 
-/** What stands before the data in each publication of a channel: `{"channel":"…","data":`. */
+/** The text before the data in each publication of a channel: `{"channel":"…","data":`. */
 export function publicationPrefix(channel: string): string {
   return `{"channel":${JSON.stringify(channel)},"data":`
 }
 
-/** What stands behind the data: `,"offset":…,"epoch":"…"}`, or `}` for a publication without a position. */
+/** The text after the data: `,"offset":…,"epoch":"…"}`, or `}` for a publication without a position. */
 export function publicationSuffix(offset: number, epoch: string): string {
   return offset === 0 ? '}' : `,"offset":${offset},"epoch":${JSON.stringify(epoch)}}`
 }

@@ -1,6 +1,6 @@
-/** A place in a channel's history. `offset` 0 is before the first publication. */
+/** A position in a channel's history. The offset 0 is before the first publication. */
 export interface Position {
   readonly offset: number
-  /** Names one history: positions of different epochs cannot be compared. */
+  /** Identifies one history. Positions with different epochs cannot be compared. */
   readonly epoch: string
 }

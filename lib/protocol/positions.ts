@@ -1,15 +1,15 @@
 import type { Position } from './position.ts'
 
 /**
- * The positions that a client resumes from, as they stand in the parameter `since` of its handshake's URL: base64url
- * of the JSON text `{ channel: [offset, epoch] }`.
+ * The positions from which a client resumes. The parameter `since` of the handshake's URL contains them: base64url of
+ * the JSON text `{ channel: [offset, epoch] }`.
  */
 
-// A client may be subscribed to as many channels as its route allows, but a URL is not much longer than this anyway.
+// The route limits the number of channels, but a URL is rarely longer than this anyway.
 const MAX_LENGTH = 16_384
 const MAX_EPOCH = 64
 
-/** What a `since` says; undefined if it is of another kind, as `<epoch>:<offset>` is. */
+/** Reads the parameter `since`. Returns undefined if it has another form, for example `<epoch>:<offset>`. */
 export function parsePositions(since: string | null): Map<string, Position> | undefined {
   if (since === null || since.length > MAX_LENGTH || !/^[\w-]+$/.test(since)) return undefined
   let value: unknown
@@ -17,7 +17,7 @@ export function parsePositions(since: string | null): Map<string, Position> | un
     const binary = atob(since.replaceAll('-', '+').replaceAll('_', '/'))
     value = JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))))
   } catch {
-    return undefined // not base64url, or no JSON: some other application's parameter
+    return undefined // not base64url, or not JSON: the parameter has another meaning in this application
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   const positions = new Map<string, Position>()

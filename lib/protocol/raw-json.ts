@@ -1,5 +1,5 @@
 /**
- * Finds a member's own text within a JSON text, so that a payload is passed on as it came: parsing it and writing it
+ * Finds the text of a member within a JSON text, so that a payload is passed on unchanged. Parsing it and writing it
  * again would change numbers (1.0, or integers beyond 2⁵³).
  */
 
@@ -13,8 +13,8 @@ const COMMA = 0x2c
 const SPACE = 0x20
 
 /**
- * The text of the member at a path of keys, or undefined where there is none. Of members with one name the last counts,
- * as for `JSON.parse`. The text must be valid JSON: this doesn't check.
+ * The text of the member at a path of keys, or undefined if there is none. If several members have the same name, the
+ * last one counts, as with `JSON.parse`. The text must be valid JSON, which is not checked.
  */
 export function rawMember(text: string, path: readonly string[]): string | undefined {
   let start = skipSpace(text, 0)
@@ -33,11 +33,11 @@ function memberOf(text: string, object: number, key: string): [start: number, en
   let at = skipSpace(text, object + 1)
   while (text.charCodeAt(at) !== CLOSE_BRACE) {
     const endOfKey = endOfString(text, at)
-    const isIt = JSON.parse(text.slice(at, endOfKey)) === key
+    const isMatch = JSON.parse(text.slice(at, endOfKey)) === key
     const colon = skipSpace(text, endOfKey)
     at = skipSpace(text, colon + 1)
     const end = endOfValue(text, at)
-    if (isIt) found = [at, end]
+    if (isMatch) found = [at, end]
     at = skipSpace(text, end)
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1)
   }
@@ -50,7 +50,7 @@ function skipSpace(text: string, from: number): number {
   return at
 }
 
-/** Behind the value that starts there. */
+/** The index after the value that starts at `start`. */
 function endOfValue(text: string, start: number): number {
   const first = text.charCodeAt(start)
   if (first === QUOTE) return endOfString(text, start)

@@ -4,24 +4,24 @@ import type { Disconnect } from './disconnect-codes.ts'
 import { wrappedTextFrame } from './frame.ts'
 
 /**
- * What a server of the channel protocol says: replies to commands, which carry their id, and pushes. Payloads (`data`,
- * and what describes a client) are JSON texts already, and go in as they are.
+ * The messages that a server of the channel protocol sends: replies to commands, with the command's id, and pushes.
+ * Payloads (`data`, and the description of a client) are JSON texts already, and are inserted unchanged.
  */
 
-/** Keeps a connection alive: an empty object, which clients answer with another. */
+/** Keeps a connection alive: an empty object, which clients answer with an empty object. */
 export const PING = '{}'
 
 export interface ClientInfo {
   readonly user: string
   /** The connection's id. */
   readonly client: string
-  /** What the connection's token says of it. JSON text. */
+  /** The info of the connection, from its token or from `onConnect`. JSON text. */
   readonly connection?: string
-  /** What the application said of this subscription. JSON text. */
+  /** The info of the subscription, from the application. JSON text. */
   readonly channel?: string
 }
 
-/** A publication as a reply carries it. */
+/** A publication in a reply or a push. */
 export interface ReplyPublication {
   readonly data: Buffer
   readonly offset: number
@@ -29,14 +29,14 @@ export interface ReplyPublication {
 }
 
 export interface Expiry {
-  /** Seconds until the client has to come with a new token; undefined where it hasn't to. */
+  /** Seconds until the client must send a new token. Undefined if it does not have to. */
   readonly ttl: number | undefined
 }
 
 export interface SubscribeReply extends Expiry {
-  /** Set for a channel with history: the client can come back and get what it missed. */
+  /** Set for a channel with history: after a reconnect the client can recover from this position. */
   readonly position: { readonly offset: number; readonly epoch: string } | undefined
-  /** Whether it asked for what it missed, and got it. */
+  /** `none` if the client did not request the publications that it missed, `done` if it gets all of them. */
   readonly recovery: 'none' | 'failed' | 'done'
   readonly publications: readonly ReplyPublication[]
   /** JSON text. */
@@ -46,7 +46,7 @@ export interface SubscribeReply extends Expiry {
 export interface ConnectResult extends Expiry {
   readonly client: string
   readonly version: string
-  /** Seconds within which a ping comes. */
+  /** The server sends a ping at least every so many seconds. */
   readonly ping: number
   /** JSON text. */
   readonly data: string | undefined
@@ -103,7 +103,7 @@ export function historyResult(
   return `{"publications":${publicationList(publications)},"epoch":${JSON.stringify(epoch)},"offset":${offset}}`
 }
 
-/** @param clients What describes each connection, by its id. JSON texts. */
+/** @param clients The description of each connection, by the connection's id. JSON texts. */
 export function presenceResult(clients: Iterable<readonly [client: string, info: string]>): string {
   const entries = Array.from(clients, ([client, info]) => `${JSON.stringify(client)}:${info}`)
   return `{"presence":{${entries.join(',')}}}`
@@ -127,7 +127,7 @@ export function clientInfo({ user, client, connection, channel }: ClientInfo): s
   )
 }
 
-/** The message that `count` publications without history were dropped for a slow reader. */
+/** The message that `dropped` publications without history were not sent, because the client reads too slowly. */
 export function laggingPush(dropped: number): string {
   return messagePush(`{"notice":{"code":"lagging","dropped":${dropped}}}`)
 }
@@ -150,7 +150,7 @@ export function refreshPush(ttl: number | undefined): string {
   return `{"push":{"refresh":${members(expiry(ttl))}}}`
 }
 
-/** @param info A client's description. JSON text. */
+/** @param info The description of a client. JSON text. */
 export function presencePush(channel: string, kind: 'join' | 'leave', info: string): string {
   return push(channel, kind, `{"info":${info}}`)
 }
@@ -159,7 +159,7 @@ function push(channel: string, kind: string, body: string): string {
   return `{"push":{"channel":${JSON.stringify(channel)},"${kind}":${body}}}`
 }
 
-/** What the frame of each publication of a channel begins with. */
+/** The text at the beginning of the frame of each publication of a channel. */
 export function publicationHead(channel: string): string {
   return `{"push":{"channel":${JSON.stringify(channel)},"pub":{"data":`
 }

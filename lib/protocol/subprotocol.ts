@@ -1,42 +1,45 @@
 /**
- * The `Sec-WebSocket-Protocol` offer (RFC 6455 section 4.1) and the bearer token that browsers put there, since their
- * `WebSocket` can set no other header.
+ * The offer in the header `Sec-WebSocket-Protocol` (RFC 6455 section 4.1). Browsers put the bearer token there, because
+ * their `WebSocket` can set no other header.
  */
 
 import { holdsJwt } from './json-web-token.ts'
 
-/** The application protocol this package's clients offer. */
+/** The protocol that this package's clients offer. */
 export const REALTIME_PROTOCOL = 'realtime.v1'
 
 const BEARER = 'bearer'
 const BEARER_PREFIX = 'bearer.'
-// Kubernetes' spelling: base64url.bearer.<name>.<base64url of the token>; the name may hold dots, the token none.
+// The form that Kubernetes uses: base64url.bearer.<name>.<base64url of the token>. Only the name may contain dots.
 const ENCODED_PREFIX = 'base64url.bearer.'
-// RFC 7230 token, which RFC 6455 section 11.3.4 asks of each entry.
+// RFC 6455 section 11.3.4 requires that each entry is a token of RFC 7230.
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/
 
 export interface SubprotocolOffer {
-  /** The offered protocols that are not credentials, in order. Empty where the header was faulty. */
+  /** The offered protocols that are not credentials, in order. Empty if the header is malformed. */
   readonly protocols: readonly string[]
   /** The credential, still unverified. */
   readonly token?: string
-  /** Why the handshake is a 400: bad grammar or a repeated entry, or no or several credentials where one is meant. */
+  /**
+   * Why the handshake is answered with 400. `malformed`: an invalid or repeated entry. `credential`: the offer should
+   * contain one token, but contains none or several.
+   */
   readonly fault?: 'malformed' | 'credential'
-  /** True where anything was offered at all: then one protocol must be selected, or a browser fails the connection. */
+  /** True if the client offered anything. If the server then selects no protocol, a browser fails the connection. */
   readonly offered: boolean
 }
 
 const NOTHING: SubprotocolOffer = { protocols: [], offered: false }
-// What most clients offer: what subprotocols() gives them.
+// The offer of most clients: the result of subprotocols().
 const USUAL = `${REALTIME_PROTOCOL}, ${BEARER_PREFIX}`
 const USUAL_PROTOCOLS: readonly string[] = [REALTIME_PROTOCOL]
 
-/** Takes an offer apart. Whatever may be a credential never stands in `protocols`, so it can't be selected or echoed. */
+/** Parses an offer. `protocols` never contains a possible credential, so that none is selected or echoed. */
 export function parseOffer(header: string | undefined): SubprotocolOffer {
   if (header === undefined) return NOTHING
   if (header.startsWith(USUAL)) {
     const token = header.slice(USUAL.length)
-    // A comma is no part of a token: with further entries it is taken apart below.
+    // If there are more entries, this is no token because of the comma, and the offer is parsed below.
     if (TOKEN.test(token)) return { protocols: USUAL_PROTOCOLS, offered: true, token }
   }
   const entries = header.split(',').map((entry) => entry.trim())
@@ -64,7 +67,7 @@ function decodeBase64Url(text: string): string | undefined {
   try {
     return atob(text.replaceAll('-', '+').replaceAll('_', '/'))
   } catch {
-    return undefined // not base64url: the caller answers as for any other faulty credential
+    return undefined // not base64url: the caller answers as for any other invalid credential
   }
 }
 
