@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 
-// Prefixes of IPv6 addresses that stand for one IPv4 address: mapped (RFC 4291), translated (RFC 6052).
+// Prefixes of IPv6 addresses that represent an IPv4 address: mapped (RFC 4291), translated (RFC 6052).
 const MAPPED = '0:0:0:0:0:ffff'
 const TRANSLATED = '64:ff9b:0:0:0:0'
 const GROUPS = 8
@@ -9,9 +9,9 @@ const WITH_PORT = /^(?:\[(.+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+)$/
 const NETWORK_GROUPS = 4
 
 /**
- * What a remote address counts as. A customer with IPv6 has a /64 at least, which is 2^64 addresses: all of them count
- * as one. An IPv4 address counts as itself, however it is written. Some proxies add the client's port, which is new
- * for each connection: it does not count.
+ * The key under which connections from a remote address are counted. A customer with IPv6 has at least a /64, which is
+ * 2^64 addresses: all of them have one key. An IPv4 address has one key in all its forms. Some proxies add the client's
+ * port, which is different for each connection: the key does not contain it.
  */
 export function addressKey(peer: string): string {
   const [, ipv6, ipv4] = WITH_PORT.exec(peer) ?? []
@@ -37,7 +37,7 @@ function split(groups: string): string[] {
   return groups === '' ? [] : groups.split(':').map((group) => group.replace(/^0+(?=.)/, ''))
 }
 
-/** The two groups that an IPv4 address at the end of an IPv6 address stands for. */
+/** Converts an IPv4 address at the end of an IPv6 address into its two groups. */
 function hexadecimal(ipv4: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = ipv4.split('.').map(Number)
   return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
@@ -45,8 +45,8 @@ function hexadecimal(ipv4: string): string {
 
 function dotted(groups: readonly string[]): string {
   const bytes = groups.slice(-2).flatMap((group) => {
-    const both = Number.parseInt(group, 16)
-    return [both >> 8, both & 255]
+    const group16 = Number.parseInt(group, 16)
+    return [group16 >> 8, group16 & 255]
   })
   return bytes.join('.')
 }

@@ -20,7 +20,7 @@ import { originFault } from './origin.ts'
 import type { Places } from './places.ts'
 import { REDACTED } from './redaction.ts'
 import type { Refusals } from './refusal.ts'
-import { because, RefusalReason } from './refusal-reason.ts'
+import { RefusalReason, withCause } from './refusal-reason.ts'
 import { NO_ROUTE, type Route, routeOf } from './route.ts'
 import { upgradeFault } from './upgrade-request.ts'
 
@@ -33,19 +33,19 @@ export interface AdmissionOptions {
   isDraining(): boolean
 }
 
-/** Throws or rejects to refuse. */
+/** Throws or rejects to refuse the handshake. */
 type Check = (attempt: Attempt) => Eventual<unknown>
 
-/** Decides on each request for an upgrade that is for Fastify. Every refusal is answered by `Refusals`. */
+/** Decides whether to admit each upgrade request that is for Fastify. `Refusals` answers the refused requests. */
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #checks: readonly Check[]
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    // Each socket knows how large its messages may be. ws inflates by its server's bound, 100 MiB by default.
+    // Each socket has its own limit for messages. But ws inflates up to the limit of its server, by default 100 MiB.
     options.server.options.maxPayload = 1
-    // The cheapest first.
+    // The cheapest check comes first.
     this.#checks = [
       () => this.#checkDraining(),
       checkRoute,
@@ -55,21 +55,21 @@ export class Admission {
       checkRate,
       checkSubprotocol,
       checkIdentity,
-      ({ handshake, request, claims }) => claims?.sub && options.places.takeOf(claims.sub, handshake, request),
-      // Once more: the drain may have begun, and ended, while one of the others waited.
+      ({ handshake, request, claims }) => claims?.sub && options.places.takeForUser(claims.sub, handshake, request),
+      // Check again, because the drain may have begun, and ended, while another check waited.
       () => this.#checkDraining()
     ]
   }
 
-  /** A route is declared: no message may be larger than the largest that a route takes. */
+  /** Called for each declared route: the limit of the server is the largest limit of a route. */
   declared({ settings: { limits } }: Route): void {
     const { options } = this.#options.server
     options.maxPayload = Math.max(options.maxPayload as number, limits.maxPayload)
   }
 
   /**
-   * The onRequest hook of every request. True if the request goes on, false if its upgrade is refused and answered. Throws
-   * or rejects with what is Fastify's to answer.
+   * The onRequest hook of every request. Returns true if the request continues, and false if its upgrade was refused
+   * and answered. Throws or rejects with an error that Fastify must answer.
    */
   admit(request: FastifyRequest, reply: FastifyReply): Eventual<boolean> {
     const route = routeOf(request)
@@ -78,42 +78,43 @@ export class Admission {
     const attempt: Attempt = { handshake, request, reply, route, claims: null }
     let checked: Eventual<void>
     try {
-      checked = this.#check(attempt, 0)
+      checked = this.#runChecks(attempt, 0)
     } catch (error) {
       return this.#refuse(attempt, error)
     }
     if (!isPromise<void>(checked)) return this.#accept(attempt)
     return checked.then(
-      () => (handshake.stream.destroyed ? dismiss(reply) : this.#accept(attempt)),
+      () => (handshake.stream.destroyed ? abandon(reply) : this.#accept(attempt)),
       (error) => this.#refuse(attempt, error)
     )
   }
 
-  /** Runs the checks from that one on, until one refuses or the stream is gone. */
-  #check(attempt: Attempt, from: number): Eventual<void> {
+  /** Runs the checks, beginning at index `from`, until one refuses or the stream is destroyed. */
+  #runChecks(attempt: Attempt, from: number): Eventual<void> {
     for (let at = from; at < this.#checks.length; at++) {
       const pending = (this.#checks[at] as Check)(attempt)
       if (!isPromise(pending)) continue
-      return pending.then(() => (attempt.handshake.stream.destroyed ? undefined : this.#check(attempt, at + 1)))
+      return pending.then(() => (attempt.handshake.stream.destroyed ? undefined : this.#runChecks(attempt, at + 1)))
     }
   }
 
   #accept(attempt: Attempt): true {
     const { handshake, request, route } = attempt
-    if (route.settings.auth === false) giveBackUrlTokens(handshake, request)
-    handshake.settle(attempt, route.kind, this.#options.wheel)
+    if (route.settings.auth === false) restoreUrlTokens(handshake, request)
+    handshake.createSettings(attempt, route.kind, this.#options.wheel)
     return true
   }
 
   #refuse(attempt: Attempt, error: unknown): false {
-    if (attempt.handshake.stream.destroyed) return dismiss(attempt.reply)
+    if (attempt.handshake.stream.destroyed) return abandon(attempt.reply)
     this.#options.refusals.answer(attempt, errorOf(error) as FastifyError)
     return false
   }
 
   /**
-   * The last preHandler hook of a WebSocket route. From its call to the 101 nothing may wait: what happens meanwhile
-   * would not find this connection. True if the request goes on, false if the handshake is refused and answered.
+   * The last preHandler hook of a WebSocket route. From this call to the 101 nothing may wait: a request to disconnect
+   * the user that is made meanwhile would not find this connection. Returns true if the request continues, and false if
+   * the handshake was refused and answered.
    */
   complete(request: FastifyRequest, reply: FastifyReply): boolean {
     const handshake = handshakeOf(request.raw)
@@ -124,7 +125,7 @@ export class Admission {
       refusals.answer(attempt, error, dismissal)
       return false
     }
-    // Hooks may take long.
+    // The drain may have begun while the hooks ran.
     if (this.#options.isDraining()) return refuse(new DrainingError())
     const user = (handshake.settings as ConnectionSettings).user?.sub
     if (user === undefined) return true
@@ -135,13 +136,13 @@ export class Admission {
     return true
   }
 
-  /** Takes one of a user's places for a connection whose user became known after its handshake. False if there is none. */
+  /** Takes a place of a user for a connection whose user is known only after its handshake. False if none is free. */
   async admitUser(request: FastifyRequest, { sub }: Claims): Promise<boolean> {
     try {
-      await this.#options.places.takeOf(sub, handshakeOf(request.raw) as Handshake, request)
+      await this.#options.places.takeForUser(sub, handshakeOf(request.raw) as Handshake, request)
       return true
     } catch {
-      return false // it rejects for one reason only
+      return false // `takeForUser` rejects only if no place is free
     }
   }
 
@@ -150,7 +151,7 @@ export class Admission {
   }
 }
 
-/** The route may answer plain requests too, and its limit holds for them. */
+/** A route may also answer plain requests. Its rate limit applies to them too. */
 function limitPlain(request: FastifyRequest, reply: FastifyReply, { limiter }: Route): Eventual<boolean> {
   if (limiter === undefined) return true
   return limiter.call(request.server, request, reply).then(
@@ -159,13 +160,13 @@ function limitPlain(request: FastifyRequest, reply: FastifyReply, { limiter }: R
   )
 }
 
-/** The peer left, or the deadline passed: nobody is there to answer. */
-function dismiss(reply: FastifyReply): false {
+/** The peer disconnected, or the deadline passed: there is no one to send an answer to. */
+function abandon(reply: FastifyReply): false {
   reply.hijack()
   return false
 }
 
-/** An application may throw anything. If Fastify gets undefined for an error, it goes on with the request. */
+/** An application may throw any value. If Fastify gets undefined as an error, it continues with the request. */
 function errorOf(thrown: unknown): unknown {
   return thrown || new Error('refused without an error')
 }
@@ -176,14 +177,14 @@ function checkRoute({ route }: Attempt): void {
 
 function checkUpgrade({ request }: Attempt): void {
   const fault = upgradeFault(request.raw)
-  if (fault !== undefined) throw because(new BadHandshakeError(fault), new RefusalReason(fault))
+  if (fault !== undefined) throw withCause(new BadHandshakeError(fault), new RefusalReason(fault))
 }
 
 function checkOrigin({ request, route }: Attempt): Eventual<void> {
   const { origin } = request.headers
   if (origin === undefined) return
   return andThen(originFault(origin, request, route.settings.origins), (fault) => {
-    if (fault !== undefined) throw because(new ForbiddenOriginError(), fault)
+    if (fault !== undefined) throw withCause(new ForbiddenOriginError(), fault)
   })
 }
 
@@ -194,7 +195,7 @@ function checkRate({ request, reply, route }: Attempt): Promise<unknown> | undef
 function checkSubprotocol({ handshake }: Attempt): void {
   const { offered, fault, protocols } = handshake.offer
   const reason = fault ?? (offered && protocols.length === 0 ? 'protocol' : undefined)
-  if (reason !== undefined) throw because(new SubprotocolError(), new RefusalReason(OFFER_FAULTS[reason]))
+  if (reason !== undefined) throw withCause(new SubprotocolError(), new RefusalReason(OFFER_FAULTS[reason]))
 }
 
 const OFFER_FAULTS = {
@@ -214,8 +215,11 @@ function checkIdentity(attempt: Attempt): Eventual<void> {
   })
 }
 
-/** An application that verifies its clients itself may read their tokens, where no log serializer looks. */
-function giveBackUrlTokens({ urlTokens }: Handshake, request: FastifyRequest): void {
+/**
+ * An application that verifies its clients by itself may read their tokens. Restores them in the query only, since log
+ * serializers read the URL.
+ */
+function restoreUrlTokens({ urlTokens }: Handshake, request: FastifyRequest): void {
   const query = request.query as Record<string, unknown>
   for (const { name, value } of urlTokens) if (query[name] === REDACTED) query[name] = value
 }

@@ -8,30 +8,30 @@ import { type ClaimRules, checkClaims } from './claim-rules.ts'
 import { findToken, forbiddenToken, missingToken } from './credentials.ts'
 import type { Handshake } from './handshake.ts'
 import { hasJwt, verifyByJwt } from './jwt.ts'
-import { because, RefusalReason } from './refusal-reason.ts'
+import { RefusalReason, withCause } from './refusal-reason.ts'
 import { RequestView } from './request-view.ts'
 
 /*
- * Who a client is. A token's verification is @fastify/jwt's or the application's; this adds what those leave open
- * (see claims.ts) and makes every failure one and the same 401, since the libraries also answer 400 and 500.
+ * Authenticates clients. @fastify/jwt or the application verifies tokens. This file adds the checks that both leave out
+ * (see claim-rules.ts). It answers every failure with the same 401, because the libraries also answer 400 and 500.
  */
 
-/** Who somebody has shown to be. Nothing of it stands in the request before it is adopted. */
+/** The verified identity of a client. The request does not contain it before `adopt` is called. */
 export interface Identity {
   readonly claims: Claims
-  /** It is the connection's now: hooks find it in `request.user`. */
+  /** Gives the identity to the connection: hooks find it in `request.user`. */
   adopt(): void
 }
 
-/** What a token is for. One with the claim `channel` is a subscription's, and nothing else. */
+/** The purpose of a token. A token with the claim `channel` is valid for a subscription only. */
 export type TokenUse = 'connection' | 'subscription'
 
-// A session has an end of its own.
+// Claims of a session need no `exp`, because the session itself expires.
 const SESSION_CLAIMS: readonly string[] = ['sub']
 const FIRST_CLIENT_ERROR = 400
 const FIRST_SERVER_ERROR = 500
 
-/** What is missing for `auth` to be possible on the routes of an instance, and how to add it; undefined: nothing. */
+/** What is missing to authenticate clients on the routes of an instance, and how to add it. Undefined if nothing is. */
 export function authenticationFault(app: FastifyInstance, auth: ResolvedAuth): string | undefined {
   if (auth.sources.includes('cookie')) {
     if (jwtOf(app)?.cookie === undefined)
@@ -45,12 +45,12 @@ export function authenticationFault(app: FastifyInstance, auth: ResolvedAuth): s
   const namespaces = jwtNamespaces(app)
   const names = namespaces.join(', ')
   if (namespaces.length === 0) return `register @fastify/jwt before, or ${otherwise}`
-  // With several it cannot be known which of them the method belongs to.
-  const mend = namespaces.length === 1 ? `register it with jwtVerify: 'jwtVerify', or ${otherwise}` : otherwise
-  return `@fastify/jwt is registered under a namespace only (${names}), which is not asked: ${mend}`
+  // If there are several namespaces, it is not known to which of them the method belongs.
+  const fix = namespaces.length === 1 ? `register it with jwtVerify: 'jwtVerify', or ${otherwise}` : otherwise
+  return `@fastify/jwt is registered under a namespace only (${names}), which is not asked: ${fix}`
 }
 
-/** Why subscription tokens cannot be verified, and what to do; undefined: they can. */
+/** Why subscription tokens cannot be verified, and what to do. Undefined if they can be verified. */
 export function subscriptionTokenFault(app: FastifyInstance, auth: ResolvedAuth | false): string | undefined {
   const otherwise = 'or leave token out and decide in onSubscribe'
   if (auth === false) return `with auth: false no token is verified: set the option auth, ${otherwise}`
@@ -58,15 +58,16 @@ export function subscriptionTokenFault(app: FastifyInstance, auth: ResolvedAuth 
   return `there is nothing to verify a token: give auth.verify, or register @fastify/jwt before, ${otherwise}`
 }
 
-/** Whether tokens can be verified on the routes of an instance. */
+/** True if tokens can be verified on the routes of an instance. */
 function verifiesTokens(app: FastifyInstance, { verify }: ResolvedAuth): boolean {
   return verify !== undefined || hasJwt(app)
 }
 
 /**
- * Who opens a connection, by a token or by what the application makes of the request. Undefined if the client may say
- * so later (`isLate`). Rejects with `FST_RT_UNAUTHORIZED`, with `FST_RT_KEYS_UNAVAILABLE`, or with what
- * `auth.authenticate` threw if that was not a client's fault.
+ * Authenticates the client that opens a connection, by its token or with `auth.authenticate`. The result is undefined
+ * if there is no identity yet and the client may send a token later (`isLate`). Throws or rejects with
+ * `FST_RT_UNAUTHORIZED`, with `FST_RT_KEYS_UNAVAILABLE`, or with the error of `auth.authenticate` if the client did not
+ * cause it.
  */
 export function authenticate(
   handshake: Pick<Handshake, 'offer' | 'urlTokens'>,
@@ -75,7 +76,7 @@ export function authenticate(
   isLate: boolean
 ): Eventual<Identity | undefined> {
   const forbidden = forbiddenToken(handshake, auth)
-  if (forbidden !== undefined) throw because(new UnauthorizedError(), forbidden)
+  if (forbidden !== undefined) throw withCause(new UnauthorizedError(), forbidden)
   const token = findToken(handshake, request, auth)
   if (token !== undefined) return verifyToken(token, request, auth, 'connection')
   const { authenticate } = auth
@@ -83,7 +84,7 @@ export function authenticate(
   return andThen(byRequest, (claims) => {
     if (claims !== undefined) return { claims, adopt: () => setUser(request, claims) }
     if (isLate && verifiesTokens(request.server, auth)) return undefined
-    throw because(new UnauthorizedError(), missingToken(handshake, request, auth))
+    throw withCause(new UnauthorizedError(), missingToken(handshake, request, auth))
   })
 }
 
@@ -96,8 +97,8 @@ async function authenticateByRequest(
   try {
     claims = await authenticate(request)
   } catch (cause) {
-    if (!isRefusal(cause)) throw isOutage(cause) ? because(new KeysUnavailableError(), cause) : cause
-    throw because(new UnauthorizedError(), cause)
+    if (!isRefusal(cause)) throw isOutage(cause) ? withCause(new KeysUnavailableError(), cause) : cause
+    throw withCause(new UnauthorizedError(), cause)
   }
   if (claims === undefined) return undefined
   const required = requiredClaims === DEFAULTS.auth.requiredClaims ? SESSION_CLAIMS : requiredClaims
@@ -109,14 +110,15 @@ function setUser(request: FastifyRequest, claims: Claims): void {
   ;(request as unknown as Record<string, unknown>)[userName(request)] = claims
 }
 
-/** The property of a request that holds its user. */
+/** The name of the property of a request that contains its user. */
 function userName({ server }: FastifyRequest): string {
   return jwtOf(server)?.options.decoratorName ?? 'user'
 }
 
 /**
- * Verifies a token. Rejects with `FST_RT_UNAUTHORIZED` whatever is wrong with it, or with `FST_RT_KEYS_UNAVAILABLE` if
- * its key cannot be fetched; `cause` says more, and is not for the peer.
+ * Verifies a token. Throws or rejects with `FST_RT_UNAUTHORIZED` if anything is wrong with the token, or with
+ * `FST_RT_KEYS_UNAVAILABLE` if its key cannot be fetched. The error's `cause` has the details. The client must not get
+ * them.
  */
 export function verifyToken(
   token: string,
@@ -126,7 +128,7 @@ export function verifyToken(
 ): Eventual<Identity> {
   if (!verifiesTokens(request.server, auth)) {
     const reason = 'a token, and nothing to verify it: give auth.verify, or register @fastify/jwt before'
-    throw because(new UnauthorizedError(), new RefusalReason(reason))
+    throw withCause(new UnauthorizedError(), new RefusalReason(reason))
   }
   const view = new RequestView(request, auth.verify === undefined ? token : undefined)
   const accept = (claims: unknown): Identity => {
@@ -146,18 +148,18 @@ export function verifyToken(
 }
 
 function unverified(cause: unknown): Error {
-  return because(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), cause)
+  return withCause(isOutage(cause) ? new KeysUnavailableError() : new UnauthorizedError(), cause)
 }
 
 function check(claims: unknown, rules: ClaimRules): void {
   try {
     checkClaims(claims, rules, Date.now() / 1000)
   } catch (cause) {
-    throw because(new UnauthorizedError(), cause)
+    throw withCause(new UnauthorizedError(), cause)
   }
 }
 
-/** What @fastify/jwt was told of issuers and audiences concerns the tokens that it verifies. */
+/** The rules for claims. The issuers and audiences of @fastify/jwt's options apply only to tokens that it verifies. */
 function rulesOf(request: FastifyRequest, { verify, requiredClaims }: ResolvedAuth): ClaimRules {
   const jwt = verify === undefined ? jwtOf(request.server)?.options.verify : undefined
   if (jwt === undefined) return { required: requiredClaims }
@@ -167,7 +169,7 @@ function rulesOf(request: FastifyRequest, { verify, requiredClaims }: ResolvedAu
   return { required, clockTolerance: jwt.clockTolerance }
 }
 
-/** True for what says that the client may not: an HTTP error of the 400s, or what `forbidden()` makes. */
+/** True for an error with which the application refuses the client: an HTTP error 4xx, or a `ChannelError`. */
 function isRefusal(error: unknown): boolean {
   if (error instanceof ChannelError) return true
   const { statusCode } = (error ?? {}) as { statusCode?: unknown }
@@ -176,17 +178,17 @@ function isRefusal(error: unknown): boolean {
 
 const NETWORK_FAULT = /^(E[A-Z]+|EAI_[A-Z]+|UND_ERR_[A-Z_]+)$/
 
-/** True for what fetching a key throws if the network or the other side is at fault, not the token. */
+/** True for the error of fetching a key if the network or the key server is at fault, and not the token. */
 function isOutage(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { code, name, statusCode, cause, originalError } = error as Record<string, unknown>
-  // fast-jwt's wrapper: its own verdicts on a token have no original error.
+  // fast-jwt wraps the error. Its own errors about a token have no original error.
   if (code === 'FAST_JWT_KEY_FETCHING_ERROR') return isOutage(originalError)
   if (typeof code === 'string') {
     if (/^(FST|FAST)_JWT_/.test(code)) return false
     if (NETWORK_FAULT.test(code)) return true
   }
-  // What AbortSignal.timeout() makes a fetch reject with.
+  // A fetch with AbortSignal.timeout() rejects with one of these names.
   if (name === 'TimeoutError' || name === 'AbortError') return true
   if (typeof statusCode === 'number') return statusCode >= 500
   return isOutage(cause)

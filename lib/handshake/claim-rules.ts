@@ -1,19 +1,19 @@
 import { RefusalReason } from './refusal-reason.ts'
 
 /*
- * What claims must hold besides a good signature. Measured: @fastify/jwt accepts no exp, exp 1e300, sub as an object,
- * and missing iss or aud.
+ * The rules for claims, besides a valid signature. Tests showed that @fastify/jwt accepts a missing exp, exp 1e300, sub
+ * as an object, and a missing iss or aud.
  */
 
 const MAX_SUB_LENGTH = 256
-// Past this a date is in milliseconds, or no date: the year 5138 in seconds, 1973 in milliseconds.
+// A larger value is in milliseconds, or not a date: 1e11 is the year 5138 in seconds, and 1973 in milliseconds.
 const MAX_EXP = 1e11
-// Clocks of two machines differ: a token made a moment ahead of us is no forgery.
+// The clocks of two machines differ, so `iat` may be slightly in the future.
 const SKEW_SECONDS = 5
 
-/** What is wrong with the claims of a token that is otherwise good. */
+/** What is wrong with the claims of a token that has a valid signature. */
 class ClaimError extends RefusalReason {
-  /** True if nothing is wrong but the time. */
+  /** True if the token has expired and nothing else is wrong. */
   readonly expired: boolean
 
   constructor(message: string, expired = false) {
@@ -22,10 +22,10 @@ class ClaimError extends RefusalReason {
   }
 }
 
-// What @fastify/jwt, fast-jwt and jose call it.
+// The codes of an expired token in @fastify/jwt, fast-jwt and jose.
 const EXPIRED = new Set<unknown>(['FST_JWT_AUTHORIZATION_TOKEN_EXPIRED', 'FAST_JWT_EXPIRED', 'ERR_JWT_EXPIRED'])
 
-/** True for a refusal of a token that was good once: its owner may fetch a new one. */
+/** True if a token was refused only because it has expired. The client may then fetch a new one. */
 export function isExpired(error: unknown): boolean {
   const { cause } = error as { cause?: { code?: unknown; expired?: unknown } }
   return cause instanceof ClaimError ? cause.expired : EXPIRED.has(cause?.code)
@@ -35,7 +35,7 @@ export interface ClaimRules {
   readonly required: readonly string[]
   /** Milliseconds. */
   readonly clockTolerance?: number | undefined
-  /** The claim `channel` makes a token one of a subscription, and nothing else. */
+  /** If false, a token with the claim `channel` is refused: it is valid for a subscription only. */
   readonly subscription?: boolean
 }
 

@@ -4,15 +4,15 @@ import type { Handshake } from './handshake.ts'
 import { cookieToken } from './jwt.ts'
 import { RefusalReason } from './refusal-reason.ts'
 
-/* Where a handshake may hold a token, and what is logged if it holds none. */
+/* Finds the token of a handshake, and the reason to log if there is none. */
 
 const BEARER = /^bearer +([^ ]+)$/i
 
-type Knocking = Pick<Handshake, 'offer' | 'urlTokens'>
+type Credentials = Pick<Handshake, 'offer' | 'urlTokens'>
 
-/** The token that a handshake offers in one of the route's sources; undefined if there is none. */
+/** The token of a handshake in one of the route's sources. Undefined if there is none. */
 export function findToken(
-  { offer, urlTokens: [inUrl] }: Knocking,
+  { offer, urlTokens: [inUrl] }: Credentials,
   request: FastifyRequest,
   { sources }: ResolvedAuth
 ): string | undefined {
@@ -29,20 +29,23 @@ function bearerOf({ headers }: FastifyRequest): string | undefined {
   return BEARER.exec(headers.authorization ?? '')?.[1]
 }
 
-/** A token in the URL is in every proxy's log by now: its sender has to learn of it, whatever else is offered. */
-export function forbiddenToken({ urlTokens }: Knocking, { sources }: ResolvedAuth): RefusalReason | undefined {
+/**
+ * Why a token in the URL is refused. It is in the log of every proxy by now, so the handshake is refused even if it has
+ * another token.
+ */
+export function forbiddenToken({ urlTokens }: Credentials, { sources }: ResolvedAuth): RefusalReason | undefined {
   if (urlTokens.length === 0 || sources.includes('query')) return undefined
   const elsewhere = 'offer it as a subprotocol or in the Authorization header'
   return new RefusalReason(`token in the query: ${elsewhere}, or name query in auth.sources`)
 }
 
 /** Why there is no token. */
-export function missingToken({ offer }: Knocking, request: FastifyRequest, auth: ResolvedAuth): RefusalReason {
+export function missingToken({ offer }: Credentials, request: FastifyRequest, auth: ResolvedAuth): RefusalReason {
   return new RefusalReason(whyMissing(offer.token !== undefined, request, auth))
 }
 
 function whyMissing(isOffered: boolean, request: FastifyRequest, { sources, authenticate }: ResolvedAuth): string {
-  // It would have been found in a source that the route has.
+  // The route does not have this source, or `findToken` would have found the token.
   if (isOffered) return 'token in the subprotocol offer: name subprotocol in auth.sources'
   if (bearerOf(request) !== undefined) return 'token in the Authorization header: name authorization in auth.sources'
   if (authenticate !== undefined) return 'no token, and auth.authenticate gave no claims'

@@ -15,8 +15,8 @@ import type { Refusals } from './refusal.ts'
 import { asksForWebSocket } from './upgrade-request.ts'
 
 /**
- * What a path belongs to: a WebSocket route of ours, another route in our scope, a route that this package does not
- * know, or nothing.
+ * The owner of a path: a WebSocket route of ours, another route in our scope, a route that this package does not know,
+ * or no route.
  */
 export type PathOwner = 'ours' | 'plain' | 'unknown route' | 'nobody'
 
@@ -26,15 +26,15 @@ export interface UpgradePaths {
 
 export interface GateOptions {
   readonly paths: UpgradePaths
-  /** @fastify/websocket's listener, which takes an upgrade through Fastify. */
+  /** The listener of @fastify/websocket, which routes an upgrade through Fastify. */
   readonly listener: UpgradeListener
-  /** True if the application registered it, and may have routes of its own on it. */
+  /** True if the application registered @fastify/websocket. It may then have its own routes for it. */
   readonly isShared: boolean
   readonly log: Log
   readonly wheel: TimerWheel
   readonly upgradeTimeout: number
   readonly refusals: Refusals
-  /** What to remember when a handshake begins. */
+  /** Returns the mark of a handshake that begins. */
   mark(): DismissalMark
   isDraining(): boolean
 }
@@ -44,9 +44,10 @@ type Emit = (this: Server, event: string | symbol, ...args: unknown[]) => boolea
 const UNREACHABLE = 'the route is declared before fastify-realtime is registered, or outside of its scope'
 
 /**
- * Stands before all listeners of the server's `upgrade` event, whenever they were added. An upgrade for a WebSocket route
- * of ours has its credentials taken out before any hook or log serializer sees the request, is refused plainly while the
- * node drains, and has a deadline that no hook can outlast. Any other goes to the other listeners.
+ * Gets every `upgrade` event of the server before all listeners, even those that were added earlier. While the node
+ * drains, the gate refuses each upgrade to WebSocket. If an upgrade is for a WebSocket route of ours, the gate removes
+ * the credentials before any hook or log serializer sees the request. It also sets a deadline, which applies even if a
+ * hook takes longer. Any other upgrade goes to the other listeners.
  */
 export class Gate {
   readonly #server: Server
@@ -63,7 +64,7 @@ export class Gate {
     server.emit = this.#intercept as Server['emit']
   }
 
-  /** The settings of the connection that `ws` is just setting up on that stream: its handshake is complete. */
+  /** Completes the handshake of a stream. Returns the settings of its connection, which `ws` is just setting up. */
   settingsOf(stream: Duplex): ConnectionSettings {
     const handshake = handshakeOf(stream) as Handshake
     handshake.complete()
@@ -74,8 +75,9 @@ export class Gate {
   }
 
   /**
-   * The protocol to answer with: the first of those that were offered and are no credentials, or what the application's
-   * own `handleProtocols` chooses of them. That is for routes with `{ websocket: true }` only.
+   * The protocol to answer with: the first of the offered protocols. On routes with `{ websocket: true }`, the
+   * application's `handleProtocols` may choose another one.
+   * @param offered The offered protocols that are not credentials.
    */
   protocolOf(offered: Set<string>, request: IncomingMessage, choose: unknown): string | false {
     const { settings } = handshakeOf(request) as Handshake
@@ -92,7 +94,7 @@ export class Gate {
 
   close(): void {
     this.#closed = true
-    // If it was replaced once more meanwhile, that replacement may call ours, which then does nothing of its own.
+    // If another library has replaced `emit` since, its function may still call ours, which only calls the original.
     if (this.#server.emit === this.#intercept) this.#server.emit = this.#emit as Server['emit']
   }
 
@@ -103,7 +105,7 @@ export class Gate {
         this.#onUpgrade(request, stream, head)
         return true
       }
-      if (event === 'request') takeStrayCredentials(args[0] as IncomingMessage)
+      if (event === 'request') removeCredentials(args[0] as IncomingMessage)
     }
     return Reflect.apply(this.#emit, this.#server, [event, ...args])
   }
@@ -117,7 +119,7 @@ export class Gate {
 
   #receive(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { refusals } = this.#options
-    // Node has taken its own listener off, and whoever is next may not have one yet.
+    // Node has removed its own error listener, and the next owner of the stream may not have added one yet.
     stream.on('error', destroy)
     if (this.#options.isDraining()) {
       refusals.write(request, stream, new DrainingError())
@@ -145,9 +147,9 @@ export class Gate {
       offer: takeOffer(request),
       urlTokens: takeUrlTokens(request)
     })
-    // ws takes no list.
+    // ws does not accept a list of protocols in this header.
     request.headers.upgrade = 'websocket'
-    handshake.note(request)
+    handshake.attachTo(request)
     this.#watch(handshake, request)
     stream.off('error', destroy)
     if (isInjected(request)) closeWhenEnded(stream)
@@ -180,15 +182,15 @@ function destroy(this: Duplex): void {
 }
 
 /**
- * The streams of injectWS() never close by themselves. ws ends its side once both close frames are through, and the
- * client reads the last one within this turn.
+ * The streams of injectWS() never close by themselves. ws ends its side after both close frames, and the client reads
+ * the last one within the same turn of the event loop.
  */
 function closeWhenEnded(stream: Duplex): void {
   stream.once('finish', () => setImmediate(() => stream.destroy()))
 }
 
-/** A handshake without `Connection: Upgrade` is a plain request, which hooks see, and logs. */
-function takeStrayCredentials(request: IncomingMessage): void {
+/** A handshake without `Connection: Upgrade` is a plain request. Hooks and logs must not see its credentials. */
+function removeCredentials(request: IncomingMessage): void {
   const { headers } = request
   if (headers['sec-websocket-protocol'] === undefined && headers['sec-websocket-key'] === undefined) return
   takeOffer(request)

@@ -17,23 +17,23 @@ const NO_BYTES = Buffer.alloc(0)
 const NO_OFFER: SubprotocolOffer = { protocols: [], offered: false }
 const NO_TOKENS: readonly UrlToken[] = []
 
-/** What is known of a handshake when it arrives. */
+/** The properties of a handshake when it arrives. */
 export interface Arrival {
   /** The connection's id, unique over all nodes. */
   readonly id: string
   readonly stream: Duplex
-  /** Bytes that came behind the request. */
+  /** Bytes that arrived after the request. */
   readonly head: Buffer
-  /** When it came in, by the clock of `performance`. */
+  /** When the request arrived, by the clock of `performance`. */
   readonly begunAt: number
   readonly offer: SubprotocolOffer
-  /** Tokens that stood in the URL, from which they are taken out, each with the name of its parameter. */
+  /** The tokens that were removed from the URL, each with the name of its parameter. */
   readonly urlTokens: readonly UrlToken[]
-  /** Taken before any hook runs: a session that a hook loads may be ended before it is verified. */
+  /** Made before any hook runs: the user may be disconnected after a hook has loaded the session. */
   readonly mark: DismissalMark
 }
 
-/** A handshake at a route, while it is decided whether to admit it. */
+/** A handshake at a route, before the decision to admit it. */
 export interface Attempt {
   readonly handshake: Handshake
   readonly request: FastifyRequest
@@ -48,13 +48,13 @@ export class Handshake {
   readonly stream: Duplex
   readonly begunAt: number
   readonly mark: DismissalMark
-  // Private, so that a request that is inspected, as console.log() does, shows no token.
+  // These are private, so that the output of console.log(request) contains no token.
   #offer: SubprotocolOffer
   #urlTokens: readonly UrlToken[]
   #head: Buffer
-  /** Set by `settle`. */
+  /** Set by `createSettings`. */
   settings: ConnectionSettings | undefined
-  /** Refuses it if no hook comes back in time. */
+  /** Refuses the handshake if it is not complete in time. */
   deadline: Timed | undefined
 
   constructor({ id, stream, head, begunAt, offer, urlTokens, mark }: Arrival) {
@@ -64,7 +64,7 @@ export class Handshake {
     this.mark = mark
     this.#offer = offer
     this.#urlTokens = urlTokens
-    // An empty one of Node's is a view of all that was read with the request, and would keep it.
+    // An empty `head` of Node is a view of the chunk that held the request, and would keep that chunk in memory.
     this.#head = head.length === 0 ? NO_BYTES : head
   }
 
@@ -81,22 +81,22 @@ export class Handshake {
   }
 
   /**
-   * Notes it on its request and its stream, which outlive no listener that asks for it. Maps in place of these
-   * properties would cost more, at each handshake and at each garbage collection.
+   * Stores this handshake in a property of its request and of its stream, so that `handshakeOf` finds it. Maps would
+   * cost more than these properties, at each handshake and at each garbage collection.
    */
-  note(request: IncomingMessage): void {
+  attachTo(request: IncomingMessage): void {
     ;(request as Carrier)[kHandshake] = this
     ;(this.stream as Carrier)[kHandshake] = this
   }
 
-  /** It is decided that a connection of that kind may open: settles what the connection is to know. */
-  settle({ request, route, claims: user }: Attempt, kind: ConnectionKind, wheel: TimerWheel): void {
+  /** Makes the settings of the connection, after the decision that a connection of this kind may open. */
+  createSettings({ request, route, claims: user }: Attempt, kind: ConnectionKind, wheel: TimerWheel): void {
     const { heartbeat, limits } = route.settings
     this.settings = {
       id: this.id,
       kind,
       user,
-      // By the monotonic clock from here on: if the server's clock is set, connections must not expire by that.
+      // Uses the monotonic clock from here on, so that connections do not expire if the server's clock is changed.
       expiresAt: user?.exp === undefined ? Number.POSITIVE_INFINITY : wheel.now() + user.exp * 1000 - Date.now(),
       begunAt: this.begunAt,
       heartbeat,
@@ -107,7 +107,7 @@ export class Handshake {
     }
   }
 
-  /** The 101 is written: the connection keeps neither the token nor the bytes that it came in. */
+  /** Called when the 101 is written: the connection keeps neither the token nor the bytes in which it arrived. */
   complete(): void {
     this.#offer = NO_OFFER
     this.#urlTokens = NO_TOKENS

@@ -4,8 +4,8 @@ import type { OriginMatcher } from '../options/options.ts'
 import { bounded, RefusalReason } from './refusal-reason.ts'
 
 /**
- * Why a browser's page of that origin may not connect; undefined if it may. Without matchers, it has to be a page of
- * the request's own host, and scheme if that is known.
+ * Why a browser's page with this origin may not connect. Undefined if it may. Without matchers, the origin must have
+ * the request's own host, and its scheme if that is known.
  */
 export function originFault(
   origin: string,
@@ -13,42 +13,42 @@ export function originFault(
   matchers: readonly OriginMatcher[] | undefined
 ): Eventual<RefusalReason | undefined> {
   const serialized = serializeOrigin(origin)
-  // `null` (a sandboxed frame, a file) is nobody's origin: only a list that lets everybody in holds it.
+  // The origin `null` (a sandboxed frame, a file) identifies no page. Only the matcher `*` accepts it.
   if (serialized === undefined)
     return matchers?.includes('*') ? undefined : new RefusalReason(`the Origin header holds no origin`)
-  if (matchers === undefined) return ownFault(serialized, request)
+  if (matchers === undefined) return sameHostFault(serialized, request)
   return andThen(matchesAny(matchers, serialized, request), (isMatched) =>
-    isMatched ? undefined : unmatched(serialized, request)
+    isMatched ? undefined : noMatchReason(serialized, request)
   )
 }
 
-function unmatched(origin: string, request: FastifyRequest): RefusalReason {
-  // Somebody who names a development server may expect that the server's own pages still connect.
-  const isOwn = ownFault(origin, request) === undefined
+function noMatchReason(origin: string, request: FastifyRequest): RefusalReason {
+  // If you name a development server in `origins`, you may expect that the server's own pages still connect.
+  const isOwn = sameHostFault(origin, request) === undefined
   const hint = "a list in origins replaces the rule of the request's own host: name this origin too"
   return new RefusalReason('none of origins matches', { origin: bounded(origin), ...(isOwn && { hint }) })
 }
 
-/** An origin as a browser would write it; undefined where it is none (RFC 6454 section 6.2: scheme, host and port). */
+/** The origin in the form of browsers (RFC 6454 section 6.2: scheme, host and port). Undefined if it is no origin. */
 function serializeOrigin(origin: string): string | undefined {
   if (!URL.canParse(origin)) return undefined
   const { origin: serialized, protocol, host } = new URL(origin)
-  // The pages of an application in a web view have a scheme of their own, like capacitor://localhost.
+  // The pages of an app in a web view have a special scheme, for example capacitor://localhost.
   const whole = serialized === 'null' ? `${protocol}//${host}` : serialized
   return host !== '' && whole === origin.toLowerCase().replace(DEFAULT_PORT, '$1$2') ? whole : undefined
 }
 
 const DEFAULT_PORT = /^(http:\/\/[^/]*):80$|^(https:\/\/[^/]*):443$/
 
-/** Why a page is not one of the server's own. */
-function ownFault(origin: string, request: FastifyRequest): RefusalReason | undefined {
+/** Why a page does not belong to the host of the request. Undefined if it does. */
+function sameHostFault(origin: string, request: FastifyRequest): RefusalReason | undefined {
   const { protocol, host, hostname } = new URL(origin)
   const scheme = schemeOf(request)
   const own = request.host.toLowerCase().replace(protocol === 'https:' ? /:443$/ : /:80$/, '')
   const isPage = protocol === 'http:' || protocol === 'https:'
   if (isPage && host === own && (scheme ?? protocol) === protocol) return undefined
   const compared = { origin: bounded(origin), host: bounded(own), scheme: scheme?.slice(0, -1) }
-  // A page that a development server hands out, and a proxy there that changes the Host header.
+  // A likely cause: the page is from a development server, and its proxy changes the Host header.
   const isLocal = LOCAL.test(hostname) && LOCAL.test(own.replace(/:\d+$/, ''))
   const hint = 'name the development server in origins, or have its proxy keep the Host header (changeOrigin: false)'
   return new RefusalReason('the origin is not the host', isLocal ? { ...compared, hint } : compared)
@@ -57,20 +57,20 @@ function ownFault(origin: string, request: FastifyRequest): RefusalReason | unde
 const LOCAL = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
 
 /**
- * The scheme that the client used, if that is known: the server's own TLS, or what a trusted proxy says. A server
- * without TLS may stand behind a proxy that has it.
+ * The scheme that the client used. It is known if the server itself uses TLS, or if a trusted proxy reports the scheme.
+ * A server without TLS may be behind a proxy with TLS.
  */
 function schemeOf(request: FastifyRequest): 'http:' | 'https:' | undefined {
   const { headers, ips, protocol } = request
   const forwarded = headers['x-forwarded-proto'] as string | undefined
-  // Only an application with `trustProxy` has `ips`, and only a header that it trusts makes the protocol.
+  // `ips` exists only with the option `trustProxy`. `protocol` comes from the header only if Fastify trusts the proxy.
   const isForwarded = ips !== undefined && forwarded?.split(',').at(-1)?.trim() === protocol
-  // Proxies write wss for an upgrade.
+  // For an upgrade, some proxies send wss.
   if (/^(https|wss)$/i.test(protocol)) return 'https:'
   return isForwarded && /^(http|ws)$/i.test(protocol) ? 'http:' : undefined
 }
 
-/** Asks one matcher after the other: the next one only if the one before did not match. */
+/** Tries the matchers in order, until one matches. */
 function matchesAny(matchers: readonly OriginMatcher[], origin: string, request: FastifyRequest): Eventual<boolean> {
   const [matcher, ...others] = matchers
   if (matcher === undefined) return false
@@ -79,7 +79,7 @@ function matchesAny(matchers: readonly OriginMatcher[], origin: string, request:
   })
 }
 
-/** Only `true` is a match. */
+/** Any value other than `true` is not a match. */
 function matches(matcher: OriginMatcher, origin: string, request: FastifyRequest): Eventual<unknown> {
   if (typeof matcher === 'string') return matcher === '*' || matcher === origin
   if (matcher instanceof RegExp) return matcher.test(origin)

@@ -7,18 +7,18 @@ import { isAnswered } from './plain-request.ts'
 export type UpgradeListener = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
 
 export interface OtherListenersOptions {
-  /** The listener of @fastify/websocket that takes our own upgrades. */
+  /** The listener of @fastify/websocket that handles our own upgrades. */
   readonly listener: UpgradeListener
-  /** True if the application registered it, and may have routes of its own on it. */
+  /** True if the application registered @fastify/websocket. It may then have its own routes for it. */
   readonly isShared: boolean
   readonly log: Log
   readonly upgradeTimeout: number
 }
 
 /**
- * Listeners of other libraries for the server's `upgrade` event. Each knows its own paths and leaves the others alone,
- * but for other registrations of @fastify/websocket: they put every upgrade through Fastify, which answers it whatever
- * it is. So those come last, and only if Fastify has a route there.
+ * Listeners of other libraries for the server's `upgrade` event. Most listeners know their own paths, and ignore all
+ * others. But another registration of @fastify/websocket routes every upgrade through Fastify, which always answers. So
+ * its listener is called last, and only if Fastify has a route for the path.
  */
 export class OtherListeners {
   readonly #server: Server
@@ -29,13 +29,13 @@ export class OtherListeners {
     this.#options = options
   }
 
-  /** Offers them an upgrade. Calls `none` if there is nobody to take it, or nobody has written within the timeout. */
+  /** Offers an upgrade to the listeners. Calls `none` if there are none, or if none has written within the timeout. */
   offer(request: IncomingMessage, stream: Duplex, head: Buffer, hasRoute: boolean, none: () => void): void {
     const { listener: own, isShared } = this.#options
     const all = this.#server.listeners('upgrade') as UpgradeListener[]
-    const isThrough = (one: UpgradeListener) => one === own || isThroughFastify(one)
-    const through = all.filter((one) => isThrough(one) && (one !== own || isShared))
-    const listeners = [...all.filter((one) => !isThrough(one)), ...(hasRoute ? through : [])]
+    const usesFastify = (one: UpgradeListener) => one === own || isThroughFastify(one)
+    const last = all.filter((one) => usesFastify(one) && (one !== own || isShared))
+    const listeners = [...all.filter((one) => !usesFastify(one)), ...(hasRoute ? last : [])]
     if (listeners.length === 0) {
       none()
       return
@@ -44,7 +44,7 @@ export class OtherListeners {
     const isTaken = () =>
       stream.destroyed || stream.writableEnded || (stream as { bytesWritten?: number }).bytesWritten !== bytesWritten
     for (const listener of listeners) {
-      if (isThrough(listener) && (isTaken() || isAnswered(stream))) break
+      if (usesFastify(listener) && (isTaken() || isAnswered(stream))) break
       this.#call(listener, request, stream, head)
     }
     if (isTaken()) return

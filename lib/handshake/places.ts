@@ -5,28 +5,29 @@ import { CapacityError, UserCapacityError } from '../errors.ts'
 import { GuardedLog, type Log } from '../input/guarded-log.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { addressKey } from './address.ts'
-import { because, RefusalReason } from './refusal-reason.ts'
+import { RefusalReason, withCause } from './refusal-reason.ts'
 
 export interface PlacesOptions {
   readonly broker: Broker
   readonly wheel: TimerWheel
   readonly limits: { readonly total: number; readonly perAddress: number; readonly perUser: number }
-  /** Closes a connection that has lost its place. False if it is not open. */
+  /** Closes a connection that has lost its place. Returns false if it is not open. */
   evict(connection: string): boolean
 }
 
-/** The handshake, and later the connection, that has a place. */
+/** The handshake that has a place, and later its connection. */
 export interface PlaceHolder {
   readonly id: string
   readonly stream: Duplex
 }
 
-/** How long, in milliseconds, a user's place outlives the node that took it. Tests shorten it. */
+/** If a node dies, the places of its users expire after `ttl` milliseconds. Tests use a shorter time. */
 export const LEASE = { ttl: 30_000 }
 
 /**
- * The places for connections: in total and per remote address on this node, per user over all nodes. A place is held by
- * the raw stream and given back on its `close`: if `ws` refuses after the hooks, or the peer resets, no Fastify hook runs.
+ * Limits the number of connections: in total and per remote address on this node, and per user over all nodes. Each
+ * connection takes a place under each limit. The place is released on the `close` event of the raw stream, because no
+ * Fastify hook runs if `ws` refuses after the hooks or the peer resets the connection.
  */
 export class Places {
   readonly #options: PlacesOptions
@@ -38,22 +39,22 @@ export class Places {
   }
 
   /**
-   * Takes a place on this node. Throws `FST_RT_CAPACITY` if there is none. The address is looked up only if addresses
-   * are counted.
+   * Takes a place on this node. Throws `FST_RT_CAPACITY` if none is free. Reads the remote address only if there is a
+   * limit per address.
    */
   take({ stream }: PlaceHolder, request: Pick<FastifyRequest, 'ip'>): void {
     const { total, perAddress } = this.#options.limits
-    if (this.#total >= total) throw full('total')
+    if (this.#total >= total) throw capacityError('total')
     const ip: string | undefined = perAddress === Number.POSITIVE_INFINITY ? undefined : request.ip
     const address = ip === undefined ? undefined : addressKey(ip)
-    const ofAddress = (address !== undefined && this.#addresses.get(address)) || 0
-    if (ofAddress >= perAddress) throw full('perAddress')
+    const taken = (address !== undefined && this.#addresses.get(address)) || 0
+    if (taken >= perAddress) throw capacityError('perAddress')
     this.#total++
-    if (address !== undefined) this.#addresses.set(address, ofAddress + 1)
-    stream.once('close', () => this.#giveBack(address))
+    if (address !== undefined) this.#addresses.set(address, taken + 1)
+    stream.once('close', () => this.#release(address))
   }
 
-  #giveBack(address: string | undefined): void {
+  #release(address: string | undefined): void {
     this.#total--
     if (address === undefined) return
     const left = (this.#addresses.get(address) as number) - 1
@@ -62,20 +63,20 @@ export class Places {
   }
 
   /**
-   * Takes one of a user's places. Rejects with `FST_RT_USER_CAPACITY` if there is none; undefined if users are not
-   * counted.
+   * Takes a place of a user. Rejects with `FST_RT_USER_CAPACITY` if none is free. Returns undefined if there is no
+   * limit per user.
    */
-  takeOf(user: string, holder: PlaceHolder, request: Pick<FastifyRequest, 'log'>): Promise<void> | undefined {
+  takeForUser(user: string, holder: PlaceHolder, request: Pick<FastifyRequest, 'log'>): Promise<void> | undefined {
     if (this.#options.limits.perUser === Number.POSITIVE_INFINITY) return undefined
     return new Lease(this.#options, `user:${user}`, holder, new GuardedLog(request.log)).take()
   }
 }
 
-function full(limit: string): Error {
-  return because(new CapacityError(), new RefusalReason(`limits.connections.${limit} is reached`))
+function capacityError(limit: string): Error {
+  return withCause(new CapacityError(), new RefusalReason(`limits.connections.${limit} is reached`))
 }
 
-/** One of a user's places: renewed while the connection lives. If this node dies, the place expires. */
+/** A place of a user. It is renewed while the connection is open. If this node dies, the place expires. */
 class Lease implements Timed {
   readonly #options: PlacesOptions
   readonly #key: string
@@ -93,9 +94,9 @@ class Lease implements Timed {
   async take(): Promise<void> {
     this.#holder.stream.once('close', () => this.#release())
     if (!(await this.#acquire())) {
-      throw because(new UserCapacityError(), new RefusalReason('limits.connections.perUser is reached'))
+      throw withCause(new UserCapacityError(), new RefusalReason('limits.connections.perUser is reached'))
     }
-    // The connection has ended meanwhile: the place was released before it was taken.
+    // If the connection has ended meanwhile, the place was released before it was taken.
     if (this.#holder.stream.destroyed) this.#release()
     else this.#options.wheel.set(this, this.#nextRenewal())
   }
@@ -109,7 +110,7 @@ class Lease implements Timed {
     return this.#options.wheel.now() + LEASE.ttl / 3
   }
 
-  /** A node that stood still for longer than its leases last has lost its places, and others may have taken them. */
+  /** If this node was blocked for longer than its leases last, its places may be taken by other connections. */
   async #renew(): Promise<void> {
     if (await this.#acquire()) return
     const { id, stream } = this.#holder
@@ -118,7 +119,7 @@ class Lease implements Timed {
     if (!this.#options.evict(id)) stream.destroy()
   }
 
-  /** While the broker is away nobody can be counted. A limit that locks everybody out would be worse than none. */
+  /** Without the broker, connections cannot be counted. They are then admitted, since refusing all would be worse. */
   async #acquire(): Promise<boolean> {
     const { broker, limits } = this.#options
     try {
@@ -129,7 +130,7 @@ class Lease implements Timed {
     }
   }
 
-  // Once for each connection, every few seconds. The broker's absence itself is logged by the broker.
+  // Level debug: this happens for each connection every few seconds. The node logs that the broker is unavailable.
   #failed(err: unknown): void {
     this.#log.debug({ err }, 'per-user limit not enforced')
   }

@@ -4,24 +4,24 @@ import { Server as TlsServer } from 'node:tls'
 import { responseOn } from '../dependencies.ts'
 
 /*
- * Requests for an upgrade to another protocol (`h2c`, which Java's HttpClient asks for on every cleartext request) may be
- * ignored (RFC 9110 section 7.8): each is a plain request.
+ * A server may ignore a request for an upgrade to another protocol (RFC 9110 section 7.8), such as `h2c`, which Java's
+ * HttpClient requests each time without TLS. Such a request is handled as a plain request.
  */
 
-// Headers, and names of headers in Connection, that ask for an upgrade (HTTP2-Settings: RFC 7540 section 3.2.1).
+// Headers that request an upgrade, and their names in the header Connection (HTTP2-Settings: RFC 7540 section 3.2.1).
 const UPGRADE_OPTIONS = new Set(['upgrade', 'http2-settings'])
-// Node drops headers past this many, names and values counted, unless the server says another number.
+// Node drops headers after this many names and values, unless the server has another limit.
 const RAW_HEADERS = 2_000
 const TOO_MANY_HEADERS =
   'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 /**
- * Hands a request in once more, with its head as it would be without the upgrade. Node has let go of the connection by
- * then. What was read past the head is the request's body, or the next request.
+ * Gives a request to the server again, with its head but without the upgrade. Node no longer uses the connection by
+ * then. The bytes after the head are the request's body, or the next request.
  */
 export function passAsPlain(server: Server, request: IncomingMessage, stream: Duplex, head: Buffer): void {
   if (mayBeCut(server, request)) {
-    // A length of the body that is missing would make of the body a request of its own.
+    // Node may have dropped Content-Length. Without it, the body would be parsed as another request.
     stream.on('error', () => stream.destroy())
     stream.once('finish', () => stream.destroy())
     stream.end(TOO_MANY_HEADERS)
@@ -32,8 +32,8 @@ export function passAsPlain(server: Server, request: IncomingMessage, stream: Du
 }
 
 /**
- * Calls back once every request that came before on the connection is answered: a client may send the next ones
- * meanwhile. Never calls back if the connection ends first.
+ * Calls back once all earlier requests on the connection are answered: a client may send a request before it has the
+ * response to the last one. Never calls back if the connection ends first.
  */
 export function afterAnswers(stream: Duplex, then: () => void): void {
   const response = responseOn(stream)
@@ -41,24 +41,24 @@ export function afterAnswers(stream: Duplex, then: () => void): void {
     then()
     return
   }
-  // Nobody else listens for errors of a connection that Node has let go of.
+  // A connection that Node no longer uses has no other listener for errors.
   const onError = () => stream.destroy()
   stream.on('error', onError)
   response.once('finish', () => {
     stream.off('error', onError)
-    // The next response takes the connection in a listener of the same event.
+    // The next response is assigned to the connection in a listener of the same event.
     setImmediate(() => {
       if (!stream.destroyed) afterAnswers(stream, then)
     })
   })
 }
 
-/** True if a response is to be written to the connection. */
+/** True if a response is assigned to the connection. */
 export function isAnswered(stream: Duplex): boolean {
   return responseOn(stream) !== undefined
 }
 
-/** Takes the response to a handshake off the connection, which would else keep it, and the request, for its life. */
+/** Detaches the response to a handshake from the connection. Otherwise the connection keeps it and the request. */
 export function detachResponse(stream: Duplex): void {
   responseOn(stream)?.detachSocket(stream as never)
 }

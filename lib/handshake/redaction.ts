@@ -4,8 +4,8 @@ import { holdsJwt } from '../protocol/json-web-token.ts'
 import { parseOffer, REALTIME_PROTOCOL, type SubprotocolOffer } from '../protocol/subprotocol.ts'
 
 /*
- * Credentials of a handshake that stand where others may read them: in the subprotocol offer and in the URL. They are
- * taken out of the request before any hook or log serializer sees it.
+ * Removes the credentials of a handshake from the subprotocol offer and from the URL, before any hook or log serializer
+ * sees the request.
  */
 
 export interface UrlToken {
@@ -15,12 +15,12 @@ export interface UrlToken {
 
 const PROTOCOL_HEADER = 'sec-websocket-protocol'
 const URL_TOKEN_NAME = 'access_token'
-// What Python's `websockets` sends for an empty list.
+// Python's `websockets` sends this for an empty list.
 const EMPTY_OFFER = /^[\s,]*$/
-/** What stands in the URL in place of a token. */
+/** Replaces a token in the URL. */
 export const REDACTED = 'redacted'
 
-/** Reads the subprotocol offer and leaves in the header what is not a credential. */
+/** Reads the subprotocol offer, and removes the credentials from the header. */
 export function takeOffer(request: IncomingMessage): SubprotocolOffer {
   const header = request.headers[PROTOCOL_HEADER]
   const offer = parseOffer(header === undefined || EMPTY_OFFER.test(header) ? undefined : header)
@@ -29,32 +29,32 @@ export function takeOffer(request: IncomingMessage): SubprotocolOffer {
 }
 
 /**
- * Writes the header anew in everything that Node offers for reading it. `rawHeaders` may have it where `headers` does
- * not, since Node stops reading after a number of headers.
+ * Replaces the header in all properties in which Node provides it. `rawHeaders` may contain it even if `headers` does
+ * not, because Node stops reading after a number of headers.
  */
 function setHeader(request: IncomingMessage, value: string | undefined): void {
   const { headers, rawHeaders } = request
   write(headers, value)
-  const places = placesOf(rawHeaders)
-  const [first, ...others] = places
+  const indexes = indexesOf(rawHeaders)
+  const [first, ...others] = indexes
   if (first === undefined) return
   if (value !== undefined && others.length === 0) {
     rawHeaders[first + 1] = value
     remakeDistinctHeaders(request)
     return
   }
-  // Node makes these from the raw headers when they are first read, and counts on finding as many as came. HTTP/2 has none.
+  // Node makes `headersDistinct` from the raw headers at the first read, and needs all of them then. HTTP/2 has none.
   const headersDistinct: Record<string, unknown> = request.headersDistinct ?? {}
   write(headersDistinct, value === undefined ? undefined : [value])
   if (value !== undefined) rawHeaders[first + 1] = value
-  for (const place of (value === undefined ? places : others).reverse()) rawHeaders.splice(place, 2)
+  for (const index of (value === undefined ? indexes : others).reverse()) rawHeaders.splice(index, 2)
 }
 
-/** Where the header stands in the raw headers. What injectWS() made has none. */
-function placesOf(rawHeaders: readonly string[] = []): number[] {
-  const places: number[] = []
-  for (let i = 0; i < rawHeaders.length; i += 2) if (isProtocolHeader(rawHeaders[i] as string)) places.push(i)
-  return places
+/** The indexes of the header in the raw headers. A request of injectWS() has no raw headers. */
+function indexesOf(rawHeaders: readonly string[] = []): number[] {
+  const indexes: number[] = []
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isProtocolHeader(rawHeaders[i] as string)) indexes.push(i)
+  return indexes
 }
 
 function isProtocolHeader(name: string): boolean {
@@ -66,26 +66,26 @@ function write(headers: Record<string, unknown>, value: unknown): void {
   else headers[PROTOCOL_HEADER] = value
 }
 
-/** A copy of a header's text: V8 lets a part of a string keep all of it, which here may hold a token. */
+/** A copy of a header's text. A substring in V8 keeps the whole string in memory, which may contain a token. */
 function standalone(text: string): string {
   if (text === REALTIME_PROTOCOL) return REALTIME_PROTOCOL
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
-/** Takes every parameter that is called access_token (RFC 6750 section 2.3), and every JWT, out of the query. */
+/** Removes each parameter with the name access_token (RFC 6750 section 2.3), and each JWT, from the query. */
 export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
   const tokens: UrlToken[] = []
   const url = request.url as string
   if (!url.includes('?')) return tokens
   const [path, ...rest] = url.split('?')
-  // No one expression for the whole: one that may begin at every ? and & takes quadratic time with a hostile URL.
+  // Not a single regular expression: one that may match after each ? and & takes quadratic time for a hostile URL.
   const pairs = rest.join('?').split('&')
   const redacted = pairs.map((pair) => {
     const equals = pair.indexOf('=')
     const written = equals === -1 ? '' : pair.slice(0, equals)
     const name = decode(written)
     const value = decode(pair.slice(equals + 1))
-    // Some parsers take `access_token[]` for the same name.
+    // Some parsers read `access_token[]` as the same name.
     const isNamed = name.toLowerCase().replace(/\[.*/, '') === URL_TOKEN_NAME
     if (!isNamed && !holdsJwt(value)) return pair
     tokens.push({ name, value })
@@ -99,6 +99,6 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    return text // not percent-encoding: as it stands
+    return text // not valid percent-encoding: the text is used unchanged
   }
 }

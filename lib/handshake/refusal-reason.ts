@@ -1,14 +1,14 @@
 import type { FastifyError } from 'fastify'
 
-/** What the log line of a refusal says, besides the error's code. */
+/** The fields of the log line of a refusal, besides the error's code. */
 export interface LoggedReason {
   readonly reason: string | undefined
   [detail: string]: unknown
 }
 
 /**
- * Why a handshake was refused, in words of ours that may be logged. It is the `cause` of the error that the client is
- * answered with, which gives no hint.
+ * Why a handshake was refused. The reason may be logged, because this package wrote the text. It is the `cause` of the
+ * error that answers the handshake. The answer itself does not contain it.
  */
 export class RefusalReason extends Error {
   /** More fields of the log line. */
@@ -20,15 +20,18 @@ export class RefusalReason extends Error {
   }
 }
 
-/** The error, with the reason as its cause. */
-export function because<E extends Error>(error: E, cause: unknown): E {
+/** Sets the cause of an error, and returns the error. */
+export function withCause<E extends Error>(error: E, cause: unknown): E {
   return Object.assign(error, { cause })
 }
 
-// A line stays below 1 KB, whatever a client or a library puts into it.
+// The line is shorter than 1 KB, whatever text comes from a client or a library.
 const MAX_LOGGED = 200
 
-/** What is logged of a refusal: a sentence of ours, a code, or a name. A library's message may quote the token. */
+/**
+ * The reason of a refusal for the log: a text of this package, an error code, or the name of an error. The message of a
+ * library's error is not logged, because it may contain the token.
+ */
 export function loggedReason(error: FastifyError & { cause?: unknown }): LoggedReason {
   const { cause } = error
   if (cause instanceof RefusalReason) return { reason: cause.message, ...cause.details }
@@ -36,7 +39,7 @@ export function loggedReason(error: FastifyError & { cause?: unknown }): LoggedR
   return { reason: bounded((cause as FastifyError).code ?? cause.name) }
 }
 
-/** As much of a text as a log line has room for. */
+/** Cuts a text to the maximum length in a log line. */
 export function bounded(text: unknown): string {
   const whole = String(text)
   return whole.length > MAX_LOGGED ? `${whole.slice(0, MAX_LOGGED)}…` : whole

@@ -13,17 +13,17 @@ import { routeOf } from './route.ts'
 import { BAD_VERSION } from './upgrade-request.ts'
 
 /*
- * How a refused handshake is answered: over HTTP, with which status, headers and body, or by the 101 and a close with
- * which code. The status of each error stands with it, in errors.ts.
+ * Answers a refused handshake: with an HTTP response, or with the 101 and a close code. The status of each error is in
+ * errors.ts.
  */
 
-/** Refusals that a page can act on, with the code that tells a browser's page. All others are plain HTTP. */
+/** The refusals that a browser's page can act on, with their close codes. All others are answered with HTTP. */
 const CLOSE_FOR: Readonly<Record<string, CloseCode>> = {
   FST_RT_SUBPROTOCOL: CLOSE.subprotocol,
   FST_RT_UNAUTHORIZED: CLOSE.unauthorized,
   FST_RT_USER_CAPACITY: CLOSE.tooManyConnections
 }
-/** The same for refusals of the route's own hooks and schemas, by their status. */
+/** The close codes for refusals by the route's own hooks and schemas, by HTTP status. */
 const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
   400: CLOSE.badRequest,
   401: CLOSE.unauthorized,
@@ -32,11 +32,11 @@ const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
 const RETRIABLE = new Set([429, 503])
 
 export interface RefusalsOptions {
-  /** Makes the sockets. */
+  /** The server that makes the sockets. */
   readonly server: WebSocketServer
   readonly wheel: TimerWheel
   readonly log: Log
-  /** Seconds, for Retry-After. */
+  /** Seconds for the header Retry-After. */
   retryAfter(): number
   /** Counts a refusal. */
   refused(error: FastifyError, request: IncomingMessage): void
@@ -44,7 +44,7 @@ export interface RefusalsOptions {
 
 export class Refusals {
   readonly #options: RefusalsOptions
-  /** Requests whose answer is the default one, which Fastify makes of the error. */
+  /** Requests that failed with an error. Fastify makes its default answer from the error. */
   readonly #failed = new WeakSet<FastifyRequest>()
 
   constructor(options: RefusalsOptions) {
@@ -52,26 +52,26 @@ export class Refusals {
   }
 
   /**
-   * Answers an attempt that was refused by one of our errors. Throws any other error, for the application's error
-   * handler to answer.
+   * Answers an attempt that was refused with an error of this package. Throws any other error, so that the
+   * application's error handler answers it.
    */
   answer(attempt: Attempt, error: FastifyError, dismissal?: Disconnect): FastifyReply {
     const { request, reply } = attempt
     this.#options.refused(error, request.raw)
-    // @fastify/rate-limit refused, or a callback of the application failed.
+    // Any other error is from @fastify/rate-limit, or from a callback of the application.
     if (!isOurs(error)) throw error
     const log = new GuardedLog(request.log)
     log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
     const close = closeFor(attempt, error, dismissal)
     if (close !== undefined && refusesByClose(attempt)) return this.#acceptAndClose(attempt, close)
     for (const [name, value] of Object.entries(this.#headersFor(error))) {
-      // A hook may have set it already.
+      // A hook may have set Retry-After already.
       if (name !== 'retry-after' || !reply.hasHeader(name)) reply.header(name, value)
     }
     return reply.code(error.statusCode as number).send(bodyOf(error))
   }
 
-  /** Writes an answer past Fastify: before Fastify has the request, while it closes, or if its hooks do not come back. */
+  /** Answers without Fastify: before Fastify has the request, while it closes, or if its hooks take too long. */
   write(request: IncomingMessage, stream: Duplex, error: FastifyError, reason = error.message): void {
     this.#options.refused(error, request)
     this.#options.log.info({ code: error.code, reason }, 'handshake refused')
@@ -87,32 +87,32 @@ export class Refusals {
     stream.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`)
   }
 
-  /** A hook, a schema or a handler of the route failed, and the error's answer is not sent yet. */
+  /** Called if a hook, a schema or a handler of the route failed, before the answer to the error is sent. */
   failed(request: FastifyRequest): void {
     this.#failed.add(request)
   }
 
   /**
-   * Passes what a route is about to answer an upgrade with: its own hooks or schemas have refused it. Gives the payload
-   * to send, or undefined if the refusal has become a close code.
+   * Called before a route answers a request. If the request is an upgrade, the route's own hooks or schemas have
+   * refused it. Returns the payload to send, or undefined if the connection was closed with a close code instead.
    */
   pass(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return { payload }
     const { statusCode } = reply
-    // The connection ends with the answer. A proxy that kept it for its next request would lose that request.
+    // The connection ends with the answer. Without this header a proxy may send its next request on it, and lose that.
     reply.header('connection', 'close')
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     const close = CLOSE_FOR_STATUS[statusCode]
-    // Without settings it was refused here, and how is decided.
-    const isHooks = handshake.settings !== undefined && !handshake.stream.destroyed
-    if (isHooks && close !== undefined && refusesByClose(attempt)) {
+    // Without settings, `answer` has refused the handshake, and has already decided how.
+    const isRefusedByHook = handshake.settings !== undefined && !handshake.stream.destroyed
+    if (isRefusedByHook && close !== undefined && refusesByClose(attempt)) {
       const log = new GuardedLog(request.log)
       log.info({ statusCode }, 'handshake refused')
       this.#acceptAndClose(attempt, close)
       return undefined
     }
-    // Fastify's default answer quotes the error, and an unforeseen one may quote anything.
+    // Fastify's default answer contains the message of the error, and an unexpected error may contain any text.
     if (statusCode !== 500 || !this.#failed.has(request)) return { payload }
     const error = STATUS_CODES[statusCode] as string
     return { payload: JSON.stringify({ statusCode, error, message: error }) }
@@ -126,12 +126,15 @@ export class Refusals {
     return headers
   }
 
-  /** A browser reports every refused handshake as 1006, and its page tries again for ever: the close code tells it why. */
+  /**
+   * Accepts the connection and closes it with a code. A browser reports every handshake that was refused over HTTP as
+   * 1006, so its page would retry for ever.
+   */
   #acceptAndClose(attempt: Attempt, { code, reason }: Disconnect): FastifyReply {
     const { handshake, request, reply } = attempt
     const { server, wheel } = this.#options
     reply.hijack()
-    handshake.settle({ ...attempt, claims: null }, 'refused', wheel)
+    handshake.createSettings({ ...attempt, claims: null }, 'refused', wheel)
     server.handleUpgrade(request.raw, handshake.stream, handshake.head, (socket) => {
       socket.close(code, reason)
     })
@@ -143,14 +146,14 @@ function bodyOf({ statusCode, code, message }: FastifyError): object {
   return { statusCode, code, error: STATUS_CODES[statusCode as number], message }
 }
 
-/** The close code in the protocol of the route: channels have their own. */
+/** The close code in the protocol of the route: the channel protocol has its own codes. */
 function closeFor({ route }: Attempt, error: FastifyError, dismissal: Disconnect | undefined): Disconnect | undefined {
   const close = dismissal ?? CLOSE_FOR[error.code]
   if (close === undefined || route.kind !== 'channels') return close
   return close === CLOSE.unauthorized && !isExpired(error) ? DISCONNECT.invalidToken : disconnectFor(close)
 }
 
-/** @fastify/rate-limit throws whatever the application has it throw. */
+/** @fastify/rate-limit may throw any value, because the application configures its error. */
 function isOurs(error: unknown): error is FastifyError {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' && code.startsWith('FST_RT_')
@@ -159,7 +162,7 @@ function isOurs(error: unknown): error is FastifyError {
 function refusesByClose({ handshake, request, route }: Attempt): boolean {
   const { auth } = route.settings
   const { offered, protocols } = handshake.offer
-  // A browser that offered protocols fails a connection that selects none, and reports no close code then.
+  // If a browser offered protocols and the server selects none, it fails the connection and reports no close code.
   if (offered && protocols.length === 0) return false
   const refuse = auth === false ? 'auto' : auth.refuse
   return refuse === 'close' || (refuse === 'auto' && request.headers.origin !== undefined)

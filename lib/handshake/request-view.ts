@@ -1,18 +1,18 @@
 import type { FastifyRequest } from 'fastify'
 
 /**
- * A request as the code that verifies a token sees it. @fastify/jwt assigns `request.user` before anything else is
- * checked, and an application's own verifier may do the same. So what is written to a view stays in the view until the
- * token is accepted: a hook must never see the user of a token that was refused. A proxy costs a tenth of what
- * `Object.create(request)` does, for which V8 rebuilds the request as a prototype.
+ * A view of a request, for the code that verifies a token. @fastify/jwt sets `request.user` before all checks are done,
+ * and an application's verifier may do the same. So properties that are set on the view stay in the view until the
+ * token is accepted: a hook must never see the user of a refused token. A proxy costs a tenth of
+ * `Object.create(request)`, for which V8 rebuilds the request as a prototype.
  */
 export class RequestView implements ProxyHandler<FastifyRequest> {
-  /** Everything of the request, to hand to the verifier. */
+  /** The view, which is passed to the verifier. */
   readonly request: FastifyRequest
   readonly #target: FastifyRequest
   readonly #written = new Map<PropertyKey, unknown>()
 
-  /** @param token Stands in the view's `Authorization` header, which is where @fastify/jwt looks for it. */
+  /** @param token The view's `Authorization` header contains it, because @fastify/jwt reads it from there. */
   constructor(target: FastifyRequest, token?: string) {
     this.#target = target
     this.request = new Proxy(target, this)
@@ -31,8 +31,8 @@ export class RequestView implements ProxyHandler<FastifyRequest> {
   }
 
   /**
-   * The token is accepted: what was written goes to the request, for the hooks that come after.
-   * @param user What the property of that name holds, unless the verifier itself has written it.
+   * Called when the token is accepted: sets the properties of the view on the request, for later hooks.
+   * @param user The value of the property `name`, unless the verifier has set it.
    */
   adopt(name: string, user: unknown): void {
     if (!this.#written.has(name)) this.#written.set(name, user)

@@ -3,22 +3,22 @@ import type { ConnectionKind } from '../connection/connection.ts'
 import type { CompiledValidator } from '../input/validator.ts'
 import { DEFAULTS, type RouteSettings } from '../options/options.ts'
 
-/** The member of a route's `config` that holds what this package knows of a WebSocket route. */
+/** The key in a route's `config` under which this package stores its data about a WebSocket route. */
 export const kRoute = Symbol('fastify-realtime.route')
 
-/** A WebSocket route, as its handshakes see it. */
+/** The data about a WebSocket route that its handshakes need. */
 export interface Route {
   readonly kind: ConnectionKind
   readonly settings: RouteSettings
-  /** Its pattern. */
+  /** The pattern of the route. */
   readonly url: string
   /** Compiled at boot from `schema.message`. */
   validator?: CompiledValidator
-  /** The route's own hook of @fastify/rate-limit, if it has one. It runs as a check here, before tokens are verified. */
+  /** The route's hook of @fastify/rate-limit, if any. It runs as one of our checks, before tokens are verified. */
   limiter?: onRequestAsyncHookHandler
 }
 
-/** Stands for a route that has no WebSocket: an upgrade to it is refused. */
+/** The value for a route without WebSocket: an upgrade to it is refused. */
 export const NO_ROUTE: Route = { kind: 'refused', url: '', settings: { ...DEFAULTS, origins: undefined } }
 
 export function routeOf(request: FastifyRequest): Route {

@@ -105,7 +105,7 @@ export async function rig(
       offer: parseOffer(protocols === '' ? undefined : protocols),
       urlTokens: urlToken === undefined ? [] : [{ name: 'access_token', value: urlToken }]
     })
-    if (!plain) handshake.note(raw as never)
+    if (!plain) handshake.attachTo(raw as never)
     const request = {
       raw,
       headers: all,

@@ -27,7 +27,7 @@ function make(head = Buffer.alloc(0)) {
 t.test('it is found by its request, and by its stream until it is complete', async (t) => {
   const { handshake, request, stream } = make()
   t.strictSame([handshakeOf(request), handshakeOf(stream)], [undefined, undefined])
-  handshake.note(request)
+  handshake.attachTo(request)
   t.strictSame([handshakeOf(request), handshakeOf(stream)], [handshake, handshake])
   handshake.complete()
   t.strictSame([handshakeOf(request), handshakeOf(stream)], [handshake, undefined])

@@ -53,7 +53,7 @@ function setUp(limits: Partial<PlacesOptions['limits']>) {
   const note = (...args: unknown[]) => void logged.push(args)
   const log = { debug: note, info: note } as unknown as FastifyRequest['log']
   /** Takes a place of the user ada. */
-  const takeOf = () => places.takeOf('ada', holder, { log })
+  const takeOf = () => places.takeForUser('ada', holder, { log })
   /** Takes a place on this node. Gives the stream that holds it, or the limit that is reached. */
   const take = (ip?: string) => {
     const stream = new Stream()

@@ -1,8 +1,8 @@
 import type { FastifyError } from 'fastify'
 import t from 'tap'
-import { because, bounded, loggedReason, RefusalReason } from '../../lib/handshake/refusal-reason.ts'
+import { bounded, loggedReason, RefusalReason, withCause } from '../../lib/handshake/refusal-reason.ts'
 
-const logged = (cause?: unknown) => loggedReason(because(new Error('x'), cause) as FastifyError)
+const logged = (cause?: unknown) => loggedReason(withCause(new Error('x'), cause) as FastifyError)
 
 t.test('what is logged of a refusal is a sentence of ours, a code or a name', async (t) => {
   t.strictSame(logged(), { reason: undefined })
