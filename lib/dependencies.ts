@@ -8,8 +8,8 @@ import { DependencyError } from './errors.ts'
 
 /*
  * Everything that this package knows about other packages and that their documentation does not promise. Each heading
- * names the version in which it was seen. test/dependencies.test.ts has a test for each export, with its name: that test
- * fails if a later version is different, and it fails for a new major version too, so that somebody looks.
+ * names the version that was examined. test/dependencies.test.ts has one test for each export, with its name. The test
+ * fails if a later version is different. It also fails for a new major version, so that a maintainer examines that one.
  */
 
 // --- fastify 5.12.8
@@ -18,12 +18,12 @@ import { DependencyError } from './errors.ts'
 type ReplyClass = new (raw: ServerResponse, request: FastifyRequest, log: FastifyRequest['log']) => FastifyReply
 
 interface ServerOptions {
-  /** With its own options for find-my-way. */
+  /** Includes the options for find-my-way. */
   readonly routerOptions: Readonly<Record<string, unknown>>
   readonly rewriteUrl?: (this: FastifyInstance, request: IncomingMessage) => unknown
 }
 
-/** The options of Fastify that decide which route a path belongs to; find-my-way has them under the same names. */
+/** The options of Fastify that decide which route a path belongs to. find-my-way has options with the same names. */
 export const ROUTER_OPTIONS = [
   'allowUnsafeRegex',
   'caseSensitive',
@@ -33,7 +33,7 @@ export const ROUTER_OPTIONS = [
   'useSemicolonDelimiter'
 ]
 
-/** A scope and the scopes around it, the outermost last: a scope has the one around it for its prototype. */
+/** A scope and the scopes around it, the outermost last. The prototype of a scope is the scope around it. */
 export function scopesFrom(scope: FastifyInstance): readonly FastifyInstance[] {
   const scopes: FastifyInstance[] = []
   for (let at = scope; 'register' in at; at = Object.getPrototypeOf(at)) scopes.push(at)
@@ -56,7 +56,7 @@ export function replyClassOf(scope: FastifyInstance): ReplyClass {
   return internal(scope, 'fastify.Reply', consequence)
 }
 
-/** What an instance, or one around it, keeps under a symbol. */
+/** The value under a symbol of an instance, or of an instance around it. */
 function internal<T>(scope: FastifyInstance, name: string, consequence: string): T {
   for (let at: object = scope; at !== null; at = Object.getPrototypeOf(at)) {
     const key = Object.getOwnPropertySymbols(at).find(({ description }) => description === name)
@@ -65,60 +65,60 @@ function internal<T>(scope: FastifyInstance, name: string, consequence: string):
   throw new DependencyError('fastify', consequence)
 }
 
-/** Fastify makes its default validator compiler only for a route that has a schema: gives a route one. */
+/** Adds a schema to a route, because Fastify makes its default validator compiler only for a route with a schema. */
 export function ensureValidatorCompiler(app: FastifyInstance, options: RouteOptions): void {
   if ((options.validatorCompiler ?? app.validatorCompiler) !== undefined) return
   const schema = options.schema as { querystring?: unknown }
   schema.querystring ??= { type: 'object' }
 }
 
-/** The same for its default serializer compiler. */
+/** Adds a response schema to a route, for the same reason: Fastify's default serializer compiler. */
 export function ensureSerializerCompiler(app: FastifyInstance, options: RouteOptions): void {
   if (app.serializerCompiler === undefined) options.schema = { ...options.schema, response: { 200: {} } }
 }
 
 // --- @fastify/websocket 11.3.6
 
-/** The names with which it decorates instances. A request has `ws`. */
+/** The decorators that it adds to instances. It also adds `ws` to requests. */
 export const WEBSOCKET_DECORATORS: ReadonlySet<unknown> = new Set(['websocketServer', 'injectWS'])
 
-/** True for its listener of the server's `upgrade` event. Only its source tells it from the listeners of others. */
+/** True for its listener of the server's `upgrade` event. Only the source of a listener shows that it is this one. */
 export function isThroughFastify(listener: unknown): boolean {
   return String(listener).includes('onUpgradeSocketError')
 }
 
 /**
- * True for its listener of a socket's `error` event. Its default logs at level error what a client did, and cuts off the
- * close frame that says so.
+ * True for its listener of a socket's `error` event. By default this listener logs a client's fault at level error, and
+ * destroys the connection before the close frame is sent.
  */
 export function isRouteGuard(listener: unknown): boolean {
   return String(listener).includes('errorHandler.call(this, error, socket, request, reply)')
 }
 
-/** True for a request that its `injectWS` made: a plain object, without a host, and with a number for a version. */
+/** True for a request that its `injectWS` made: a plain object without a host, and with a number as HTTP version. */
 export function isInjected(request: IncomingMessage): boolean {
   return !(request instanceof IncomingMessage)
 }
 
 // --- ws 8.23.0
 
-/** What a server gives to the receiver of each socket. */
+/** The options that a server passes to the receiver of each socket. */
 export interface ReceiverOptions {
   maxPayload: number
   maxFragments: number
   maxBufferedChunks: number
 }
 
-/** A socket on the side of the server. Its types leave out `setSocket`, which gives it its stream. */
+/** A socket of the server. The types of `ws` lack `setSocket`, which sets the stream of the socket. */
 type ServerSocket = WebSocket & { setSocket(stream: Duplex, head: Buffer, options: ReceiverOptions): void }
 
-/** How a server makes its sockets, of the class in its option `WebSocket`. */
+/** The constructor that a server calls for its sockets: the class in its option `WebSocket`. */
 export type ServerSocketClass = new (address: null, protocols: undefined, options: object) => ServerSocket
 
-/** A server. It reads its options anew at each upgrade, so they can be changed later. */
+/** A server. It reads its options at each upgrade, so they can be changed later. */
 export type Sockets = WebSocketServer & { options: Record<string | symbol, unknown> }
 
-/** True once a server was closed while it tracked open sockets. It emits `close` after the last of them. */
+/** True if a server was closed while it tracked open sockets. It emits `close` after the last of them has closed. */
 export function awaitsLastClose(server: Sockets): boolean {
   return Reflect.get(server, '_shouldEmitClose') === true
 }
@@ -128,7 +128,7 @@ export function hasReceivedClose(socket: WebSocket): boolean {
   return Reflect.get(socket, '_closeFrameReceived') === true
 }
 
-/** How many bytes a socket of `ws` has not yet written. It is an accessor, though the types say that it is a property. */
+/** How many bytes a socket of `ws` has not yet written. `bufferedAmount` is a getter, which its type does not show. */
 export function bufferedByWs(base: typeof WebSocket, socket: WebSocket): number {
   return Reflect.get(base.prototype, 'bufferedAmount', socket) as number
 }
@@ -141,7 +141,7 @@ interface ExtensionParsers {
   }
 }
 
-/** How `ws` reads `Sec-WebSocket-Extensions`. Its types leave these exports out. */
+/** The parsers of `ws` for the header `Sec-WebSocket-Extensions`. Its types lack these exports. */
 export function extensionParsers(ws: unknown): ExtensionParsers {
   return ws as ExtensionParsers
 }
@@ -157,32 +157,32 @@ interface JwtDecorator {
       readonly allowedAud?: unknown
       readonly clockTolerance?: number
     }
-    /** The property of a request that holds the user. */
+    /** The name of the property of a request that contains the user. */
     readonly decoratorName: string
   }
   readonly cookie?: { readonly cookieName: string; readonly signed: boolean }
 }
 
 /**
- * Its types know no `extractToken` in a call. With a callback it makes no promise. If nothing has to be fetched, it calls
- * back before it returns.
+ * The types of @fastify/jwt lack `extractToken` in a call. With a callback, `jwtVerify` makes no promise. If it does
+ * not have to fetch anything, it calls back before it returns.
  */
 interface JwtRequest {
   jwtVerify(options: { extractToken: () => string } | undefined, done: (error: unknown) => void): unknown
 }
 
-/** The namespaces of an @fastify/jwt that has nothing but namespaces; otherwise empty. */
+/** The namespaces of @fastify/jwt if all its registrations have a namespace. Otherwise empty. */
 export function jwtNamespaces(app: FastifyInstance): string[] {
   const { jwt } = app as { jwt?: object }
   return jwt === undefined || 'options' in jwt ? [] : Object.keys(jwt)
 }
 
-/** The options that `request.jwtVerify` of an instance uses; undefined if that cannot be known. */
+/** The decorator with the options that `request.jwtVerify` of an instance uses. Undefined if this cannot be known. */
 export function jwtOf(app: FastifyInstance): JwtDecorator | undefined {
   const { jwt } = app as unknown as { jwt?: JwtDecorator & Record<string, JwtDecorator> }
   const [namespace, ...others] = jwtNamespaces(app)
   if (namespace === undefined) return jwt
-  // One of them was given the name jwtVerify. Of several, nobody can say which.
+  // One namespace has the method name jwtVerify. If there are several, it is not known which one.
   return others.length === 0 ? jwt?.[namespace] : undefined
 }
 
@@ -197,14 +197,14 @@ interface CookieParsers {
   unsignCookie(value: string): { value: string | null }
 }
 
-/** Its decorators: their types come with the package, which an application need not have. */
+/** The decorators of @fastify/cookie. Their types are in that package, which an application may not have. */
 export function cookieParsers(app: FastifyInstance): CookieParsers {
   return app as unknown as CookieParsers
 }
 
 // --- @fastify/rate-limit 11.2.0
 
-/** True for a hook that limits rates. All such hooks are closures of one function; nothing else tells them apart. */
+/** True for a hook that limits rates. All such hooks are closures of one function, so their source is the same. */
 export function isLimiter(app: FastifyInstance, hook: unknown): boolean {
   const { rateLimit } = app as { rateLimit?: () => unknown }
   return typeof rateLimit === 'function' && String(hook) === String(rateLimit())
@@ -213,14 +213,14 @@ export function isLimiter(app: FastifyInstance, hook: unknown): boolean {
 // --- node 20.20.2
 
 /**
- * Takes the empty table of listeners out of an emitter: with 184 bytes it is a twentieth of an idle connection. Node
- * makes another one for the first listener.
+ * Removes the empty table of listeners from an emitter. Its 184 bytes are a twentieth of an idle connection. Node makes
+ * a new table for the next listener.
  */
 export function dropListenerTable(emitter: EventEmitter): void {
   Reflect.set(emitter, '_events', undefined)
 }
 
-/** Makes Node read `headersDistinct` from the raw headers once more, when it is used next. HTTP/2 has no such property. */
+/** Makes Node read `headersDistinct` from the raw headers again at its next use. HTTP/2 has no such property. */
 export function remakeDistinctHeaders(request: IncomingMessage): void {
   if ('headersDistinct' in request) Reflect.set(request, 'headersDistinct', undefined)
 }
@@ -232,33 +232,33 @@ export function responseOn(stream: Duplex): ServerResponse | undefined {
 
 // --- ioredis 6.0.0
 
-/** The options that have no default: `options` of a new client names all others. */
+/** The options that have no default. All other options are in `options` of a new client. */
 export const REDIS_OPTIONS_WITHOUT_DEFAULT = [
   ...['Connector', 'blockingTimeout', 'commandQueue', 'commandTimeout', 'monitor', 'offlineQueue'],
   ...['path', 'preferredSlaves', 'scripts', 'sentinelCommandTimeout', 'sentinelPassword', 'sentinelTLS'],
   ...['sentinelUsername', 'showFriendlyErrorStack', 'socketTimeout', 'tls']
 ]
 
-/** True for a client of ioredis 6 or newer. Before, there was no such option, and Redis answered in other forms. */
+/** True for a client of ioredis 6 or newer. Older versions lack this option, and return replies in other forms. */
 export function isRedisOfThisVersion({ options }: { readonly options?: object }): boolean {
   return options !== undefined && 'replyMapping' in options
 }
 
 /**
- * The class of a client's commands, of the same copy of ioredis: the application may have another one than we have. The
- * client does not name the class, but hands over an instance with each call.
+ * The class of a client's commands. It must be from the client's own copy of ioredis, which may differ from ours. The
+ * client does not expose the class, but each call passes an instance of it to `sendCommand`.
  */
 export function commandClassOf(client: Redis | Cluster): typeof Command {
-  const taker = { options: {}, sendCommand: (command: Command) => command }
-  return Reflect.apply(client.ping, taker, []).constructor
+  const recorder = { options: {}, sendCommand: (command: Command) => command }
+  return Reflect.apply(client.ping, recorder, []).constructor
 }
 
-/** True for the error of a command that was not sent. It has no code; redirections end if no server took the command. */
+/** True for the error of a command that was not executed: not sent, or redirected until no redirection was left. */
 export function isUnsent({ message }: Error): boolean {
   return /^(Stream isn't writeable|Too many Cluster redirections)/.test(message)
 }
 
-/** What the last server of a cluster said, in the error of a command for which no server could be asked. */
+/** The error of the last server that a cluster client tried, if a command failed because no server was available. */
 export function lastNodeError(error: Error): Error | undefined {
   return (error as { lastNodeError?: Error }).lastNodeError
 }

@@ -1,12 +1,12 @@
 import { createError } from '@fastify/error'
 
 /*
- * Every error that this package throws, rejects with or answers a handshake with, each with its code. Messages are
- * constant but for what the application's own author wrote (option names, channel patterns): nothing that a client
- * sent stands in one, since error messages are logged.
+ * All errors that this package throws, rejects with or answers a handshake with, each with its code. Messages are
+ * constant, except for texts of the application's author (option names, channel patterns). They contain nothing that a
+ * client sent, because error messages are logged.
  */
 
-// Programmer's mistakes, thrown at registration.
+// Mistakes of the programmer, thrown at registration.
 export const InvalidOptionError = createError<[option: string, mend: string]>('FST_RT_INVALID_OPTION', 'Option %s: %s')
 export const AlreadyRegisteredError = createError(
   'FST_RT_ALREADY_REGISTERED',
@@ -24,7 +24,7 @@ export const InvalidChannelPatternError = createError<[pattern: string, mend: st
 )
 export const InvalidMethodError = createError<[method: string, mend: string]>('FST_RT_INVALID_METHOD', 'Method %s: %s')
 
-// Refused handshakes. The message is the response's: it gives no hint at why a credential failed.
+// Refused handshakes. The message is sent in the response. It does not tell why a credential was refused.
 export const DrainingError = createError('FST_RT_DRAINING', 'The server is restarting', 503)
 export const ForbiddenOriginError = createError('FST_RT_FORBIDDEN_ORIGIN', 'Origin not allowed', 403)
 export const CapacityError = createError('FST_RT_CAPACITY', 'Too many connections', 503)
@@ -38,7 +38,7 @@ export const NotWebSocketRouteError = createError('FST_RT_NOT_WEBSOCKET_ROUTE', 
 export const UpgradeRequiredError = createError('FST_RT_UPGRADE_REQUIRED', 'This route speaks WebSocket only', 426)
 export const HandshakeTimeoutError = createError('FST_RT_HANDSHAKE_TIMEOUT', 'The handshake took too long', 503)
 
-// Calls that can't be done.
+// Calls that cannot be executed.
 export const InvalidChannelError = createError(
   'FST_RT_INVALID_CHANNEL',
   'A channel name is 1 to 255 bytes of UTF-8 without control characters, and each parameter must fit its pattern',
@@ -50,7 +50,7 @@ export const InvalidArgumentError = createError<[argument: string, mend: string]
   400
 )
 export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
-/** Larger than `limits.publication`: nothing was published. */
+/** The data is larger than `limits.publication`. Nothing was published. */
 export const PublicationTooLargeError = createError(
   'FST_RT_PUBLICATION_TOO_LARGE',
   'The data of the publication is larger than limits.publication',
@@ -73,18 +73,18 @@ export const RequestsOffError = createError(
 )
 export const RequestLimitError = createError('FST_RT_REQUEST_LIMIT', 'Too many requests wait for the client', 429)
 export const RequestTimeoutError = createError('FST_RT_REQUEST_TIMEOUT', 'The client did not reply in time', 504)
-/** The client replied with an error, which is the `cause`. */
+/** The client replied with an error. The `cause` is that error. */
 export const RequestRefusedError = createError('FST_RT_REQUEST_REFUSED', 'The client replied with an error', 502)
-/** What a hook or a handler promised did not come within `channels.hookTimeout`. Logged; the client gets the error 100. */
+/** A hook or a handler took longer than `channels.hookTimeout`. This is logged, and the client gets the error 100. */
 export const HookTimeoutError = createError('FST_RT_HOOK_TIMEOUT', 'A hook or a handler took too long')
 export const ConflictError = createError('FST_RT_CONFLICT', 'The idempotency key was used for other data', 409)
-/** The broker can't be reached: nothing was done. */
+/** The broker is not available. Nothing was done. */
 export const UnavailableError = createError('FST_RT_UNAVAILABLE', 'The broker is unavailable', 503)
-/** The broker did not answer in time: it may have been done. Retry with the same idempotency key. */
+/** The broker did not answer in time. The call may have been executed: retry with the same idempotency key. */
 export const UnknownOutcomeError = createError(
   'FST_RT_UNKNOWN_OUTCOME',
   'The broker did not confirm in time; retry with the same idempotency key',
   503
 )
-/** The broker answered with an error of its own (out of memory, a key of another type, no permission). */
+/** The broker answered with an error (out of memory, a key of another type, no permission). */
 export const BrokerError = createError<[what: string]>('FST_RT_BROKER', 'The broker refused: %s', 503)

@@ -9,7 +9,7 @@ export type { ConnectionInfo } from './node/connection-info.ts'
 export type { DrainSummary } from './node/drain.ts'
 export type { History, PresentClient, Realtime } from './node/realtime.ts'
 export type { ConnectionPage } from './node/roster.ts'
-// All of it: nobody can merge into an interface that is exported by its name alone.
+// The whole module, because an application cannot merge its own declaration into an interface that is exported by name.
 export type * from './options/claims.ts'
 export type {
   CallContext,
@@ -62,8 +62,8 @@ export type { RequestOptions } from './socket/requests.ts'
 export { ChannelError, forbidden }
 
 /**
- * What `require()` gives, which Node 20.19 and later allow for ES modules: the function itself, as other plugins give it,
- * with the other exports on it.
+ * The result of `require()`, which Node 20.19 and later allow for ES modules. Like that of other plugins, it is the
+ * function itself, with the other exports as its properties.
  */
 const commonjs = Object.assign(realtime, { fastifyRealtime: realtime, ChannelError, forbidden })
 

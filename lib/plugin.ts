@@ -27,9 +27,9 @@ import { UpgradeRoutes } from './routes/upgrade-routes.ts'
 import { takeSockets } from './routes/websocket-server.ts'
 import './routes/types.ts'
 
-// Seconds.
+// Maximum value of the header Retry-After, in seconds.
 const MAX_RETRY_AFTER = 10
-// Two scopes may each register it, and neither sees the other's decorators.
+// Servers on which this package is registered. Decorators do not show this: a scope does not see those of its siblings.
 const servers = new WeakSet<object>()
 
 async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Promise<void> {
@@ -72,7 +72,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])
   app.decorate('rpc', rpcDecorator(methods, declared) as FastifyInstance['rpc'])
-  // With a callback: most handshakes wait for nothing, and a promise would cost more than most of the checks.
+  // This hook has a callback, because most handshakes wait for nothing. A promise costs more than most of the checks.
   app.addHook('onRequest', (request, reply, done) => {
     const admitted = admission.admit(request, reply)
     if (isPromise<boolean>(admitted)) admitted.then((goesOn) => goesOn && done(), done)
@@ -101,7 +101,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
 
 async function exportMetrics({ metrics }: Node, options: ResolvedOptions): Promise<() => void> {
   if (options.metrics === undefined) return () => undefined
-  // Whoever has a registry has the package. The catch is for bundlers, which would else insist on it.
+  // An application with a registry has the package. The catch is for bundlers, which otherwise require the package.
   const prom = await import('prom-client').catch((cause) => {
     throw Object.assign(new DependencyError('prom-client', 'install it, or leave out the option metrics'), { cause })
   })
@@ -109,9 +109,10 @@ async function exportMetrics({ metrics }: Node, options: ResolvedOptions): Promi
 }
 
 /**
- * Fastify gives a preClose hook `pluginTimeout` (10 s), less than a drain may take, and then `app.close()` rejects. And
- * the preClose hook of an @fastify/websocket that the application registered itself closes all clients at once, without
- * a code. So the drain comes before everything that `app.close()` does; the hook is for a close that came another way.
+ * Drains before `app.close()` does anything else, for two reasons. Fastify limits a preClose hook to `pluginTimeout`
+ * (10 s), and then `app.close()` rejects: a drain may take longer. And if the application itself registered
+ * @fastify/websocket, the preClose hook of that plugin closes all clients at once, without a code. Our own preClose
+ * hook is for a close that does not call `app.close()`.
  */
 function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
   const close = app.close as (callback?: () => void) => Promise<undefined>
@@ -121,7 +122,7 @@ function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
   }) as FastifyInstance['close']
 }
 
-/** Mistakes of whoever registers, each with a sentence that says how to mend it. */
+/** Checks the registration. Throws an error that says how to fix the mistake. */
 function checkRegistration(app: FastifyInstance, options: RealtimeOptions): ResolvedOptions {
   if (servers.has(app.server)) throw new AlreadyRegisteredError()
   const resolved = resolveOptions(options)
@@ -132,7 +133,7 @@ function checkRegistration(app: FastifyInstance, options: RealtimeOptions): Reso
   return resolved
 }
 
-/** A metric's label: one of few, never what a client sent. */
+/** The label of a refusal in the metrics: one of a few values, and never a text from a client. */
 function refusalReason(error: FastifyError): string {
   const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
   if (typeof code === 'string' && code.startsWith('FST_RT_')) return code.slice('FST_RT_'.length).toLowerCase()

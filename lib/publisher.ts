@@ -14,63 +14,64 @@ import { BOUNDS, DEFAULTS } from './options/options.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 
 const OPTIONS = ['redis', 'prefix', 'history', 'limits', 'timeout']
-const MEND_REDIS = 'give a URL, ioredis options or an ioredis client'
-// Milliseconds.
+const REDIS_FIX = 'give a URL, ioredis options or an ioredis client'
+// In milliseconds, like the bounds.
 const DEFAULT_TIMEOUT = 10_000
 const TIMEOUT_BOUNDS = [100, 600_000] as const
 
 export interface PublisherOptions {
-  /** As for the plugin: URL, ioredis options, or an ioredis client, which stays the caller's. */
+  /** As for the plugin: a URL, ioredis options, or an ioredis client. `close` does not close your client. */
   redis: string | RedisOptions | Redis | Cluster
   /**
-   * As the servers' `prefix`.
+   * The same as the option `prefix` of the servers.
    * @default 'realtime'
    */
   prefix?: string | undefined
   /**
-   * How much of a channel is kept, by its name: say what the servers' `app.channel` says, within the same bounds, or
-   * publishes reject with `FST_RT_INVALID_OPTION`. A publication without history reaches who is connected and nobody
-   * later.
+   * Returns the history of a channel, by the channel's name. Return the same as the option `history` of the servers'
+   * `app.channel`, within the same bounds: otherwise publishes reject with `FST_RT_INVALID_OPTION`. A publication
+   * without history reaches only clients that are connected.
    * @default none
    */
   history?: ((channel: string) => HistoryPolicy | undefined) | undefined
   limits?:
     | {
         /**
-         * As the servers' `limits.publication`: bytes of one publication's data as JSON, 1 to 536,870,912. Past it a
-         * publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`.
+         * The same as the option `limits.publication` of the servers: the maximum size of one publication's data as
+         * JSON, 1 to 536,870,912 bytes. With larger data, a publish rejects with `FST_RT_PUBLICATION_TOO_LARGE`.
          * @default 1048576
          */
         publication?: number | undefined
       }
     | undefined
   /**
-   * Milliseconds that `createPublisher` waits for Redis, 100 to 600,000. Then it rejects with `FST_RT_UNAVAILABLE`; if a
-   * server accepts connections and does not answer, up to 2,000 ms later.
+   * Milliseconds that `createPublisher` waits for Redis, 100 to 600,000. Then it rejects with `FST_RT_UNAVAILABLE`. If
+   * a server accepts connections but does not answer, it rejects up to 2,000 ms later.
    * @default 10000
    */
   timeout?: number | undefined
 }
 
-/** Publishes to the channels of a server from a process that runs none: a worker, a cron job. */
+/** Publishes to the channels of your servers from a process without a server, such as a worker or a cron job. */
 export interface Publisher {
-  /** As `app.realtime.publish`. */
+  /** Publishes like `app.realtime.publish`. */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<PublishResult>
-  /** Ends the connection to Redis, in bounded time. */
+  /** Closes the connection to Redis, within a bounded time. */
   close(): Promise<void>
 }
 
 /**
- * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, with `FST_RT_BROKER` if Redis refuses us for good, and with
- * `FST_RT_UNAVAILABLE` if Redis cannot be used within `timeout`. Nothing is left open then: a cron job ends. A publisher
- * that is connected stays so, and its publishes reject with `FST_RT_UNAVAILABLE` while Redis is away. If Redis refuses
- * to connect it again (its password was changed), the `cause` of that error is an `FST_RT_BROKER` that names the reason.
+ * Connects to Redis. Rejects with `FST_RT_INVALID_OPTION`, with `FST_RT_BROKER` if Redis refuses the connection for
+ * good, and with `FST_RT_UNAVAILABLE` if Redis is not available within `timeout`. Nothing stays open then, so that a
+ * cron job can end. A connected publisher reconnects by itself. While Redis is unavailable, its publishes reject with
+ * `FST_RT_UNAVAILABLE`. If Redis refuses the new connection (for example after a change of the password), the `cause`
+ * of this error is an `FST_RT_BROKER` with the reason.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
   const { redis, prefix, history, limits, timeout = DEFAULT_TIMEOUT } = checked(options)
   const { publication: maxBytes = DEFAULTS.limits.publication } = limits ?? {}
   const broker = await loadRedisBroker({ redis, prefix })
-  // A start that is closed under way rejects as unavailable.
+  // If the broker is closed during the start, the start rejects with FST_RT_UNAVAILABLE.
   const deadline = setTimeout(() => void broker.close(), timeout)
   try {
     await broker.start()
@@ -96,15 +97,15 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
 }
 
 function checked(options: PublisherOptions): PublisherOptions {
-  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('redis', MEND_REDIS)
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('redis', REDIS_FIX)
   for (const name of Object.keys(options)) {
     if (OPTIONS.includes(name)) continue
     throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
   }
   const { redis, history, limits = {}, timeout } = options
-  if (redis === undefined) throw new InvalidOptionError('redis', MEND_REDIS)
+  if (redis === undefined) throw new InvalidOptionError('redis', REDIS_FIX)
   if (history !== undefined && typeof history !== 'function') {
-    throw new InvalidOptionError('history', "give a function that says, by a channel's name, how much of it is kept")
+    throw new InvalidOptionError('history', "give a function that returns the history policy for a channel's name")
   }
   checkLimits(limits)
   const fault = timeout === undefined ? undefined : boundsFault('it', timeout, TIMEOUT_BOUNDS)
@@ -122,10 +123,10 @@ function checkLimits(limits: unknown): void {
   if (fault !== undefined) throw new InvalidOptionError('limits.publication', `${fault} (bytes)`)
 }
 
-/** How much is kept of a channel. Unchecked, a mistake would cost what is kept of it already. */
+/** The history of a channel, checked: a mistake would delete publications that are already in the history. */
 function policyOf(channel: string, history: PublisherOptions['history']): HistoryPolicy | undefined {
   const policy = history?.(channel)
   const fault = policy === undefined ? undefined : historyFault(policy)
-  if (fault !== undefined) throw new InvalidOptionError('history', `of what it answers for a channel, ${fault}`)
+  if (fault !== undefined) throw new InvalidOptionError('history', `the policy that it returns is wrong: ${fault}`)
   return policy && completeHistory(policy)
 }

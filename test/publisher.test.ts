@@ -48,7 +48,7 @@ t.test('what is kept is checked before it costs what is kept already', async (t)
   t.match(await publisher.publish('a', 1), { offset: 1 })
   for (const wrong of [{ size: 10 }, { size: 1.5, ttl: 1_000 }, { size: '10', ttl: 'x' }, null, Promise.resolve()]) {
     history = wrong
-    const message = /^Option history: of what it answers for a channel, make history/
+    const message = /^Option history: the policy that it returns is wrong: make history/
     await t.rejects(publisher.publish('a', 2), { code: 'FST_RT_INVALID_OPTION', message } as never)
   }
   history = { size: 10, ttl: 60_000 }
