@@ -1,7 +1,7 @@
 import { textOf } from './json.ts'
 import type { Link } from './link.ts'
 
-/** Answers a request of the server, unless its connection is gone by then. */
+/** Answers a request of the server, unless the connection is lost before the answer is ready. */
 export async function answer(
   link: Link,
   id: number,
@@ -15,5 +15,5 @@ export async function answer(
     const { code = 'internal', message } = Object(error)
     text = `"error":${JSON.stringify({ code, message })}`
   }
-  if (!link.gone) link.send(`{"id":${id},${text}}`)
+  if (!link.lost) link.send(`{"id":${id},${text}}`)
 }

@@ -11,15 +11,17 @@ import { absolute, watchPage } from './page.ts'
 import { Positions } from './positions.ts'
 import type { ConnectOptions, RealtimeClient, RequestOptions } from './realtime-client.ts'
 
-// A connection that lasted as long ends a series of failures.
-const STABLE = 5_000
-// The new connection takes over without the channels that have not resumed by then.
+// Times in milliseconds.
+// A connection that was open for at least this time resets the count of failures.
+const STABLE_TIME = 5_000
+// After this time the new connection takes over, even if some channels have not resumed.
 const RESUME_TIME = 5_000
-// The old connection's answer to its close is waited for, so that what was sent there comes first; not longer than this.
+// The client waits for the end of the old connection, so that the messages sent on it arrive first. It waits at most so
+// long.
 const RETIRE_TIME = 1_000
-// Pings of a server that did not say how often they come.
+// The maximum silence of a server that did not announce its ping interval.
 const DEFAULT_SILENCE = 40_000
-// A network that is a little late is not dead.
+// Added to the ping interval, because the network may delay a ping.
 const PING_SLACK = 10_000
 
 type Fields = Readonly<Record<string, unknown>>
@@ -30,16 +32,18 @@ class Client implements LinkOwner {
   readonly #listeners = new Listeners()
   readonly #positions = new Positions()
   readonly #outgoing: Outgoing
-  readonly #leavePage: () => void
-  /** The connection in use, and the one that is being opened: the first, or one to take over. */
+  readonly #unwatchPage: () => void
+  /** The connection in use. */
   #current: Link | undefined
+  /** The connection that is being opened. It takes over from the current one, if there is one. */
   #next: Link | undefined
+  /** The connection that was replaced. It is closed when its requests are answered. */
   #retired: Link | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #settling: ReturnType<typeof setTimeout> | undefined
+  #connectTimer: ReturnType<typeof setTimeout> | undefined
+  #resumeTimer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #refusals = 0
-  /** The server that drained asked not to come back before this time. */
+  /** A server that drains asked the client not to reconnect before this time. */
   #notBefore = 0
   #hasOpened = false
   #lastId = 0
@@ -49,12 +53,12 @@ class Client implements LinkOwner {
     this.#url = absolute(url)
     this.#options = options
     this.#outgoing = new Outgoing(options.queue ?? 100)
-    this.#leavePage = watchPage(
+    this.#unwatchPage = watchPage(
       () => this.#wake(),
       () => this.#offline()
     )
-    // In a turn of its own: the caller adds its listeners first.
-    this.#timer = setTimeout(() => this.#open())
+    // In a later turn, so that the caller can add its listeners first.
+    this.#connectTimer = setTimeout(() => this.#open())
   }
 
   on(event: string, listener: (value: never) => void): () => void {
@@ -83,7 +87,7 @@ class Client implements LinkOwner {
     try {
       return await new Promise((resolve, reject) => {
         timer = setTimeout(() => reject(failure('timeout', 'No reply in time')), timeout)
-        const ask = (link: Link) => {
+        const sendRequest = (link: Link) => {
           link.pending.set(id, { resolve, reject })
           end = () => {
             link.pending.delete(id)
@@ -91,9 +95,9 @@ class Client implements LinkOwner {
           }
           link.send(`{"id":${id},"request":${text}}`)
         }
-        const takeBack = this.#outgoing.request(ask, reject)
-        // Unless it was sent at once.
-        if (!(this.#current ?? this.#next)?.pending.has(id)) end = takeBack
+        const cancel = this.#outgoing.request(sendRequest, reject)
+        // If the request was not sent at once, it is in the queue.
+        if (!(this.#current ?? this.#next)?.pending.has(id)) end = cancel
       })
     } finally {
       clearTimeout(timer)
@@ -126,8 +130,8 @@ class Client implements LinkOwner {
   // Connecting
 
   #open(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    clearTimeout(this.#connectTimer)
+    this.#connectTimer = undefined
     if (this.#next !== undefined) return
     const link = new Link(this, this.#timeout)
     this.#next = link
@@ -138,7 +142,7 @@ class Client implements LinkOwner {
     const { token, WebSocket = (globalThis as { WebSocket?: SocketConstructor }).WebSocket } = this.#options
     try {
       const protocols = token ? subprotocols(await token({ refused: this.#refusals > 0 })) : [REALTIME_PROTOCOL]
-      if (link.gone) return
+      if (link.lost) return
       const { text, channels } = this.#positions.since()
       link.waiting = channels
       const url = `${this.#url}${this.#url.includes('?') ? '&' : '?'}since=${text}`
@@ -150,8 +154,8 @@ class Client implements LinkOwner {
   }
 
   #retry(milliseconds: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#open(), milliseconds)
+    clearTimeout(this.#connectTimer)
+    this.#connectTimer = setTimeout(() => this.#open(), milliseconds)
   }
 
   #backoff(): number {
@@ -159,7 +163,7 @@ class Client implements LinkOwner {
     return Math.random() * Math.min(max, first * 2 ** this.#failures++)
   }
 
-  /** Something says that the network may be back, or the page. */
+  /** Called if the network may be available again, or if the page is visible again. */
   #wake(): void {
     this.#current?.check()
     if (this.#current === undefined && this.state !== 'closed') this.#open()
@@ -169,17 +173,17 @@ class Client implements LinkOwner {
     for (const link of [this.#next, this.#current]) link?.lose(1006, 'offline')
   }
 
-  // What a link reports
+  // Events of a link
 
   welcomed(link: Link): void {
     const { silence } = this.#options
     if (silence !== undefined) link.watch(silence)
     if (this.#current === undefined || link.waiting.size === 0) this.#takeOver(link)
-    else this.#settling = setTimeout(() => this.#takeOver(link), RESUME_TIME)
+    else this.#resumeTimer = setTimeout(() => this.#takeOver(link), RESUME_TIME)
   }
 
   #takeOver(link: Link): void {
-    clearTimeout(this.#settling)
+    clearTimeout(this.#resumeTimer)
     const old = this.#current
     this.#next = undefined
     this.#current = link
@@ -196,18 +200,18 @@ class Client implements LinkOwner {
   #retire(link: Link): void {
     link.retired = true
     this.#retired = link
-    // What is sent now waits until the server has read all that was sent before.
+    // New messages wait in the queue until the server has read all messages of the old connection.
     this.#outgoing.use(undefined)
     setTimeout(() => this.#release(link), RETIRE_TIME)
     this.#closeRetired(link)
   }
 
-  /** Once its requests are answered. */
+  /** Closes the replaced connection once its requests are answered. */
   #closeRetired(link: Link): void {
     if (link.retired && link.pending.size === 0) link.close()
   }
 
-  /** The connection that took over is the one to send by. */
+  /** The replaced connection has ended, or has taken too long: messages are sent on the current one from now on. */
   #release(link: Link): void {
     if (this.#retired !== link) return
     this.#retired = undefined
@@ -218,27 +222,27 @@ class Client implements LinkOwner {
     for (const { reject } of [...link.pending.values()]) reject(failure('connection_lost', 'The connection was lost'))
     this.#release(link)
     if (link.retired || this.state === 'closed') return
-    const isStable = link.welcome && Date.now() - link.since >= STABLE
+    const isStable = link.welcome && Date.now() - link.since >= STABLE_TIME
     if (isStable) this.#failures = this.#refusals = 0
     const isNext = link === this.#next
     if (isNext) {
       this.#next = undefined
-      clearTimeout(this.#settling)
-    } else this.#leave()
+      clearTimeout(this.#resumeTimer)
+    } else this.#currentLost()
     const advice = closeAdvice(code)
     if (advice === 'stop') this.#end(code, reason)
-    else if (isNext || (this.#current ?? this.#next) === undefined) this.#comeBack(advice, code, reason)
+    else if (isNext || (this.#current ?? this.#next) === undefined) this.#reconnect(advice, code, reason)
   }
 
-  /** The connection in use is gone. */
-  #leave(): void {
+  /** Called if the current connection was lost. */
+  #currentLost(): void {
     this.#current = undefined
     this.#outgoing.use(undefined)
     if (this.#next?.welcome) this.#takeOver(this.#next)
     else this.#enter('connecting')
   }
 
-  #comeBack(advice: ReturnType<typeof closeAdvice>, code: number, reason: string): void {
+  #reconnect(advice: ReturnType<typeof closeAdvice>, code: number, reason: string): void {
     const now = Date.now()
     if (advice === 'new-token') {
       if (++this.#refusals > 1) this.#end(code, reason)
@@ -252,9 +256,9 @@ class Client implements LinkOwner {
     if (this.state === 'closed') return
     const links = [this.#next, this.#current, this.#retired]
     this.#next = this.#current = this.#retired = undefined
-    clearTimeout(this.#timer)
-    clearTimeout(this.#settling)
-    this.#leavePage()
+    clearTimeout(this.#connectTimer)
+    clearTimeout(this.#resumeTimer)
+    this.#unwatchPage()
     this.#enter('closed')
     this.#outgoing.end(ended())
     for (const link of links) link?.lose(code, reason)
@@ -266,31 +270,31 @@ class Client implements LinkOwner {
   received(link: Link, data: unknown): void {
     const value = parse(data)
     if (typeof value !== 'object' || value === null) this.#emit('message', value)
-    else if (!this.#takes(link, value as Fields)) this.#emit('message', value)
+    else if (!this.#handleProtocol(link, value as Fields)) this.#emit('message', value)
   }
 
-  /** Whether the message is one of the protocol's own. */
-  #takes(link: Link, value: Fields): boolean {
+  /** Handles a message of the protocol. Returns false if it is a message of the application. */
+  #handleProtocol(link: Link, value: Fields): boolean {
     const { ping, notice, error, channel } = value
     if (typeof ping === 'number' && Object.keys(value).length === 1) {
       if (!link.welcome) link.watch(this.#options.silence ?? DEFAULT_SILENCE)
       return true
     }
     const dialogue = dialogueOf(value)
-    if (dialogue !== undefined) return this.#converse(link, dialogue as Fields)
+    if (dialogue !== undefined) return this.#handleDialogue(link, dialogue as Fields)
     if (isCoded(notice)) this.#notice(link, notice)
-    else if (isCoded(error)) this.#failed(error)
+    else if (isCoded(error)) this.#errorReceived(error)
     else if (typeof channel === 'string' && 'data' in value) this.#published(link, value as never)
     else return false
     return true
   }
 
-  #failed(error: Fields & { code: unknown }): void {
+  #errorReceived(error: Fields & { code: unknown }): void {
     if (error.code === 'rate_limited') this.#outgoing.slowDown(Number(error.retryAfter) || 1_000)
     this.#emit('error', error as Failure)
   }
 
-  #converse(link: Link, message: Fields): boolean {
+  #handleDialogue(link: Link, message: Fields): boolean {
     const id = message.id as number
     if ('request' in message) {
       const { respond } = this.#options
@@ -308,7 +312,7 @@ class Client implements LinkOwner {
 
   #published(link: Link, { channel, data, offset, epoch }: Publication): void {
     if (offset === undefined || epoch === undefined) {
-      // There is nothing to tell two copies by: the connection in use has it.
+      // Two copies on two connections cannot be recognized without a position. So only the current connection counts.
       if (link === this.#current || this.#current === undefined) this.#emit('publication', { channel, data })
       return
     }
@@ -322,7 +326,7 @@ class Client implements LinkOwner {
     if (code === 'welcome') {
       link.queued = notice.queued === true
       link.watch(this.#options.silence ?? Number(notice.ping) * 1.1 + PING_SLACK)
-    } else if (code === 'draining') this.#warned(link, Number(notice.reconnectAfter))
+    } else if (code === 'draining') this.#drainAnnounced(link, Number(notice.reconnectAfter))
     else if (code === 'taken') this.#outgoing.taken(notice.key)
     else if (code === 'unsubscribed') {
       this.#positions.delete(channel)
@@ -339,7 +343,7 @@ class Client implements LinkOwner {
     if (waiting.delete(channel) && waiting.size === 0 && link === this.#next && link.welcome) this.#takeOver(link)
   }
 
-  #warned(link: Link, milliseconds: number): void {
+  #drainAnnounced(link: Link, milliseconds: number): void {
     const at = Date.now() + milliseconds
     link.leaveAt = at
     if (link !== this.#current) return
@@ -354,7 +358,7 @@ interface NoticeFields {
   recovered?: boolean
 }
 
-/** Opens a connection to an `app.ws` route, and keeps it. See `docs/client.md`. */
+/** Opens a connection to an `app.ws` route, and reconnects when it is lost. See `docs/client.md`. */
 export function connect<Message = unknown, Data = unknown>(
   url: string,
   options: ConnectOptions = {}

@@ -6,29 +6,29 @@ export interface Publication<Data = unknown> extends Partial<Position> {
   readonly data: Data
 }
 
-/** What the server answers to a message or a request that it refuses, and what a client rejects with. */
+/** The server's answer to a message or a request that it refuses. `send` and `request` reject with such errors too. */
 export interface Failure {
   readonly code: string | number
   readonly message: string
   readonly [detail: string]: unknown
 }
 
-/** What a client reports. */
+/** The events of a client. */
 export interface ClientEvents<Message = unknown, Data = unknown> {
-  /** A connection is in use: the first, one after a break, or one that took over from a server that drains. */
+  /** A connection is ready: the first one, one after a reconnect, or one that replaces another while a server drains. */
   open: { readonly first: boolean }
   /** A message of the application. */
   message: Message
   publication: Publication<Data>
-  /** Publications of this channel were missed for good: read its state anew. What follows is newer. */
+  /** Publications of this channel are lost: read its state again. The publications that follow are newer. */
   gap: { readonly channel: string }
   /** The server refused a message, or the token callback failed (code `token`). */
   error: Failure
   /** Other notices of the server, such as `lagging`. */
   notice: { readonly code: string; readonly [detail: string]: unknown }
-  /** `connecting` until a connection is in use, and again while there is none. */
+  /** The state has changed: `connecting` while there is no connection, `open`, or `closed`. */
   state: ClientState
-  /** The client has ended and does not come back. */
+  /** The client has closed, and does not reconnect. */
   close: { readonly code: number; readonly reason: string }
 }
 
@@ -39,7 +39,7 @@ type Listener = (value: never) => void
 export class Listeners {
   readonly #listeners = new Map<string, Set<Listener>>()
 
-  /** Gives the function that removes the listener. */
+  /** Returns a function that removes the listener. */
   add(event: string, listener: Listener): () => void {
     const listeners = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, listeners.add(listener))
@@ -51,7 +51,7 @@ export class Listeners {
       try {
         listener(value as never)
       } catch (error) {
-        // It is the application's to see, and not to stop the client.
+        // The application gets the error as an uncaught exception, and the client continues.
         setTimeout(() => {
           throw error
         })

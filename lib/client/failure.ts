@@ -3,12 +3,12 @@ export function failure(code: string, message: string): Error {
   return Object.assign(new Error(message), { code })
 }
 
-/** What is asked of a client that has ended rejects with this. */
+/** The error for calls after the client has closed. */
 export function ended(): Error {
   return failure('closed', 'The client has ended')
 }
 
-/** Nobody has to wait for it: a rejection that nobody handles would end a Node process. */
+/** Handles the rejection of a promise that the caller may ignore. An unhandled rejection would end a Node process. */
 export function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise

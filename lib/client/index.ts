@@ -1,6 +1,6 @@
 /**
- * The client of `app.ws` routes, for browsers and whatever else has a WebSocket: `connect`, and two helpers for code
- * that has a client of its own. The build makes one file without imports of it.
+ * The client for `app.ws` routes, for browsers and other platforms with a WebSocket: `connect`, and two helpers for
+ * applications with their own client. The build combines all of it into one file without imports.
  */
 import { closeAdvice } from '../protocol/close-advice.ts'
 
@@ -11,8 +11,8 @@ export type { SocketConstructor, SocketLike } from './link.ts'
 export type { ConnectOptions, RealtimeClient, RequestOptions } from './realtime-client.ts'
 
 /**
- * Whether to reconnect after a close with this code. With 4401 fetch a new token first, and stop if a second one is
- * refused too; with 4429 wait longer than usual.
+ * True if a client should reconnect after a close with this code. After 4401, fetch a new token first, and stop if the
+ * server refuses that token too. After 4429, wait longer than usual.
  */
 export function shouldReconnect(code: number): boolean {
   return closeAdvice(code) !== 'stop'

@@ -1,11 +1,11 @@
-/** Throws a TypeError if the data has no JSON text. */
+/** The JSON text of the data. Throws a TypeError if there is none. */
 export function textOf(data: unknown): string {
   const text = JSON.stringify(data)
   if (text === undefined) throw new TypeError('The data cannot be written as JSON')
   return text
 }
 
-/** What the server sends may be no JSON: then it is the application's as it is. */
+/** Parses a message of the server. If it is not JSON, the application gets it unchanged. */
 export function parse(data: unknown): unknown {
   try {
     return typeof data === 'string' ? JSON.parse(data) : data

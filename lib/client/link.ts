@@ -1,4 +1,4 @@
-/** As much of the browsers' `WebSocket` as is used. The one of the package `ws` fits too. */
+/** The part of the browsers' `WebSocket` that the client uses. The `WebSocket` of the package `ws` has it too. */
 export interface SocketLike {
   onopen: ((event: never) => void) | null
   onmessage: ((event: never) => void) | null
@@ -11,10 +11,10 @@ export interface SocketLike {
 export type SocketConstructor = new (url: string, protocols: string[]) => SocketLike
 
 export interface LinkOwner {
-  /** The server has let the client in. */
+  /** Called when the server has accepted the client. */
   welcomed(link: Link): void
   received(link: Link, data: unknown): void
-  /** It is over; called once. */
+  /** Called once, when the link has ended. */
   lost(link: Link, code: number, reason: string): void
 }
 
@@ -23,64 +23,65 @@ export interface Pending {
   reject(error: unknown): void
 }
 
-const LOST = 1006
-// A server that does not greet its clients is taken to have let this one in, so many milliseconds after the handshake.
-const GREETING = 500
+const ABNORMAL_CLOSURE = 1006
+// If the server sends no welcome notice, the link counts as accepted so many milliseconds after the handshake.
+const WELCOME_TIME = 500
 
 /** One WebSocket, from its handshake to its end. */
 export class Link {
   readonly #owner: LinkOwner
   #socket: SocketLike | undefined
-  #attempt: ReturnType<typeof setTimeout> | undefined
-  #greeting: ReturnType<typeof setTimeout> | undefined
-  #watch: ReturnType<typeof setTimeout> | undefined
-  #heard = 0
+  #connectTimer: ReturnType<typeof setTimeout> | undefined
+  #welcomeTimer: ReturnType<typeof setTimeout> | undefined
+  #silenceTimer: ReturnType<typeof setTimeout> | undefined
+  #receivedAt = 0
   #silence = 0
-  /** Requests that wait for their replies. */
+  /** Requests that wait for a reply. */
   readonly pending = new Map<number, Pending>()
-  /** Channels that were resumed from a position, and of which nothing has come yet. */
+  /** The channels that resume from a position, and for which the server has sent no notice yet. */
   waiting = new Set<string>()
+  /** The server has accepted the client. */
   welcome = false
-  gone = false
-  /** Another connection has taken over: it is closed once its requests are answered. */
+  lost = false
+  /** Another link has replaced this one, which is closed once its requests are answered. */
   retired = false
   /** The server takes keyed messages. */
   queued = false
-  /** When the server, which drains, asked the client to open its next connection. */
+  /** The time at which the client opens the next connection, because the server drains. */
   leaveAt: number | undefined
-  /** When the client was let in. */
+  /** When the server accepted the client. */
   since = 0
 
-  /** @param timeout Milliseconds for the attempt to connect. */
+  /** @param timeout Maximum duration of the handshake, in milliseconds. */
   constructor(owner: LinkOwner, timeout: number) {
     this.#owner = owner
-    this.#attempt = setTimeout(() => this.lose(LOST, 'timeout'), timeout)
+    this.#connectTimer = setTimeout(() => this.lose(ABNORMAL_CLOSURE, 'timeout'), timeout)
   }
 
-  /** Throws what the constructor throws: an address that is none. */
+  /** Opens the socket. Throws the error of its constructor, for example for an invalid URL. */
   open(Socket: SocketConstructor, url: string, protocols: string[]): void {
     const socket = new Socket(url, protocols)
     this.#socket = socket
     socket.onopen = () => {
-      this.#greeting = setTimeout(() => this.#welcomed(), GREETING)
+      this.#welcomeTimer = setTimeout(() => this.#welcomed(), WELCOME_TIME)
     }
     socket.onmessage = ({ data }: { data: unknown }) => {
-      this.#heard = Date.now()
+      this.#receivedAt = Date.now()
       this.#owner.received(this, data)
-      // Whatever comes from a server that has no greeting is one.
+      // If the server sends no welcome notice, its first message counts as one.
       this.#welcomed()
     }
     socket.onclose = ({ code, reason }: { code: number; reason: string }) => this.lose(code, reason)
-    // `close` follows. Without a listener the error would be thrown by the package ws.
+    // The event `close` follows. Without a listener, the package ws would throw the error.
     socket.onerror = () => undefined
   }
 
   #welcomed(): void {
-    if (this.welcome || this.gone) return
+    if (this.welcome || this.lost) return
     this.welcome = true
     this.since = Date.now()
-    clearTimeout(this.#attempt)
-    clearTimeout(this.#greeting)
+    clearTimeout(this.#connectTimer)
+    clearTimeout(this.#welcomeTimer)
     this.#owner.welcomed(this)
   }
 
@@ -88,37 +89,37 @@ export class Link {
     this.#socket?.send(text)
   }
 
-  /** From here on silence of so many milliseconds is the end. */
+  /** From now on, the link ends after a silence of so many milliseconds. */
   watch(silence: number): void {
     this.#silence = silence
-    this.#heard = Date.now()
-    clearTimeout(this.#watch)
-    this.#watch = setTimeout(() => this.check(true), silence)
+    this.#receivedAt = Date.now()
+    clearTimeout(this.#silenceTimer)
+    this.#silenceTimer = setTimeout(() => this.check(true), silence)
   }
 
   /** Ends the link if the server was silent for too long. */
   check(again = false): void {
-    const left = this.#heard + this.#silence - Date.now()
-    if (this.#silence > 0 && left <= 0) this.lose(LOST, 'silence')
-    else if (again) this.#watch = setTimeout(() => this.check(true), left)
+    const left = this.#receivedAt + this.#silence - Date.now()
+    if (this.#silence > 0 && left <= 0) this.lose(ABNORMAL_CLOSURE, 'silence')
+    else if (again) this.#silenceTimer = setTimeout(() => this.check(true), left)
   }
 
-  /** Begins to close; `lost` follows. */
+  /** Starts to close the link. A call of `lost` follows. */
   close(): void {
     this.#socket?.close(1000)
   }
 
-  /** The link is over, whether its socket knows or not. */
+  /** Ends the link at once, without waiting for the socket to close. */
   lose(code: number, reason: string): void {
-    if (this.gone) return
-    this.gone = true
-    clearTimeout(this.#attempt)
-    clearTimeout(this.#greeting)
-    clearTimeout(this.#watch)
+    if (this.lost) return
+    this.lost = true
+    clearTimeout(this.#connectTimer)
+    clearTimeout(this.#welcomeTimer)
+    clearTimeout(this.#silenceTimer)
     const socket = this.#socket
     if (socket !== undefined) {
       socket.onopen = socket.onmessage = socket.onclose = null
-      // One that the network has forgotten takes a minute to close.
+      // If the network is down, a socket takes a minute to close.
       socket.close(1000)
     }
     this.#owner.lost(this, code, reason)

@@ -2,19 +2,19 @@ import { failure } from './failure.ts'
 import type { Link, Pending } from './link.ts'
 
 interface Item extends Pick<Pending, 'reject'> {
-  /** Sends it by a link: a plain message, or a request. */
+  /** Sends the item on a link, as a plain message or a request. */
   transmit(link: Link): void
-  /** Of a message: its JSON text. */
+  /** The JSON text of a message. */
   readonly text?: string
   readonly resolve?: () => void
-  /** Given to a message that has to wait. */
+  /** The key of a message that has to wait. */
   key?: string
 }
 
-// Keyed messages on their way at a time. A server's burst is 200 messages unless it was told otherwise.
-const IN_FLIGHT = 32
+// Maximum number of keyed messages without an answer. The default burst of a server is 200 messages.
+const MAX_IN_FLIGHT = 32
 
-/** What waits to be sent: messages while the client is away, and keyed messages until the server has taken them. */
+/** The queue of the client: messages while it is offline, and keyed messages until the server has handled them. */
 export class Outgoing {
   readonly #size: number
   readonly #prefix = randomPrefix()
@@ -24,14 +24,14 @@ export class Outgoing {
   #pause: ReturnType<typeof setTimeout> | undefined
   #link: Link | undefined
 
-  /** @param size How many may wait. */
+  /** @param size Maximum number of messages in the queue. */
   constructor(size: number) {
     this.#size = size
   }
 
-  /** The connection to send by; none while the client is away. */
+  /** Sets the link on which to send. Undefined while the client is offline. */
   use(link: Link | undefined): void {
-    if (link !== this.#link) this.#again()
+    if (link !== this.#link) this.#requeue()
     this.#link = link
     this.flush()
   }
@@ -46,7 +46,7 @@ export class Outgoing {
     })
   }
 
-  /** Calls `transmit` once the request can be sent. Gives the function that takes it back. */
+  /** Calls `transmit` once the request can be sent. Returns a function that removes the request from the queue. */
   request(transmit: (link: Link) => void, reject: (error: unknown) => void): () => void {
     const item: Item = { transmit, reject }
     this.#add(item)
@@ -69,7 +69,7 @@ export class Outgoing {
   flush(): void {
     const link = this.#link
     if (link === undefined || this.#pause !== undefined) return
-    while (this.#queue.length > 0 && this.#inFlight.length < IN_FLIGHT) {
+    while (this.#queue.length > 0 && this.#inFlight.length < MAX_IN_FLIGHT) {
       const item = this.#queue.shift() as Item
       if (item.text !== undefined && link.queued) {
         link.send(`{"key":${JSON.stringify(item.key)},"message":${item.text}}`)
@@ -78,7 +78,7 @@ export class Outgoing {
     }
   }
 
-  /** The server has taken a keyed message. */
+  /** Called when the server has handled a keyed message. */
   taken(key: unknown): void {
     const item = this.#inFlight.find((one) => one.key === key)
     if (item === undefined) return
@@ -87,23 +87,23 @@ export class Outgoing {
     this.flush()
   }
 
-  /** The server dropped messages that came too fast: those on their way are sent once more, later. */
+  /** Called if the server dropped messages because of its rate limit: sends the unanswered keyed messages again later. */
   slowDown(milliseconds: number): void {
     if (this.#inFlight.length === 0 || this.#pause !== undefined) return
     this.#pause = setTimeout(() => {
-      this.#again()
+      this.#requeue()
       this.flush()
     }, milliseconds)
   }
 
-  /** Nothing will be sent any more. */
+  /** Rejects all messages in the queue. Called when the client closes. */
   end(error: unknown): void {
-    this.#again()
+    this.#requeue()
     this.#link = undefined
     for (const item of this.#queue.splice(0)) item.reject(error)
   }
 
-  #again(): void {
+  #requeue(): void {
     clearTimeout(this.#pause)
     this.#pause = undefined
     this.#queue = [...this.#inFlight, ...this.#queue]
@@ -111,7 +111,7 @@ export class Outgoing {
   }
 }
 
-/** Nobody else can guess it, if the platform has randomness that nobody can guess. */
+/** A prefix that other clients cannot guess, if the platform has secure random numbers. */
 function randomPrefix(): string {
   const bytes = globalThis.crypto?.getRandomValues(new Uint32Array(4)) ?? [Math.random(), Math.random()]
   return Array.from(bytes, (value) => value.toString(36).replace('.', '')).join('')

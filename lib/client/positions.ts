@@ -1,9 +1,9 @@
 import type { Position } from '../protocol/position.ts'
 
-// A URL that any proxy takes.
+// A URL of this length is accepted by all proxies.
 const MAX_LENGTH = 3_000
 
-/** How far the client is in each channel. */
+/** The client's position in each channel. */
 export class Positions {
   readonly #positions = new Map<string, Position>()
 
@@ -12,7 +12,7 @@ export class Positions {
   }
 
   set(channel: string, { offset, epoch }: Position): void {
-    // The newest stand last.
+    // Delete first, so that the channels with the newest publications are at the end of the map.
     this.#positions.delete(channel)
     this.#positions.set(channel, { offset, epoch })
   }
@@ -21,7 +21,10 @@ export class Positions {
     this.#positions.delete(channel)
   }
 
-  /** Whether a publication is new here. `isOld`: it comes from a connection that another one takes over from. */
+  /**
+   * Returns true if a publication is new for the client, and stores its position.
+   * @param isOld True if it comes from a connection that is being replaced.
+   */
   advance(channel: string, position: Position, isOld: boolean): boolean {
     const known = this.#positions.get(channel)
     if (known?.epoch === position.epoch ? position.offset <= known.offset : known !== undefined && isOld) return false
@@ -30,19 +33,20 @@ export class Positions {
   }
 
   /**
-   * A subscription begins here, or goes on from here, without what was before. Whether the client has missed anything:
-   * `wasGiven` if the server was given a position of the client's, and does not go on from it.
+   * Called if a subscription starts at this position, without earlier publications. Returns true if the client has
+   * missed publications.
+   * @param wasGiven True if the client had sent its position, and the server does not continue from it.
    */
   restart(channel: string, position: Position, wasGiven: boolean): boolean {
     const known = this.#positions.get(channel)
     const isNewer = known?.epoch !== position.epoch || known.offset < position.offset
     // Without an epoch the channel has no positions.
     if (isNewer && position.epoch !== '') this.set(channel, position)
-    // A position that did not fit into the URL is compared here.
+    // The client's position may not have fitted into the URL. It is then compared here.
     return wasGiven || (known !== undefined && isNewer)
   }
 
-  /** The positions as the parameter `since` has them, and the channels that stand in it: as many as a URL takes. */
+  /** The value of the parameter `since`, and the channels in it: the newest ones, as many as fit into a URL. */
   since(): { readonly text: string; readonly channels: Set<string> } {
     const entries: string[] = []
     const channels = new Set<string>()
@@ -58,7 +62,7 @@ export class Positions {
   }
 }
 
-/** A JSON string of ASCII only: what encodes UTF-8 is not there everywhere. */
+/** A JSON string of ASCII characters only, because not every platform can encode UTF-8. */
 function ascii(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,

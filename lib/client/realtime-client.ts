@@ -3,36 +3,40 @@ import type { SocketConstructor } from './link.ts'
 
 export interface ConnectOptions {
   /**
-   * Gives the token for a handshake; asked before each. `refused` is true if the server has just refused one: give a
-   * new one then. Without this option no token is offered.
+   * Returns the token for a handshake. Called before each handshake. If `refused` is true, the server has just refused
+   * a token: return a new one. Without this option the client sends no token.
    */
   token?: ((about: { readonly refused: boolean }) => string | Promise<string>) | undefined
-  /** Answers the server's requests; what it throws is answered with the error's `code` and `message`, if it has both. */
+  /**
+   * Answers the server's requests. If it throws, the answer has the `code` (by default `internal`) and `message` of the
+   * error.
+   */
   respond?: ((data: unknown) => unknown) | undefined
   /**
-   * The WebSocket to use: on Node 20, the one of the package `ws`.
+   * The `WebSocket` class to use. Node 20 has none: use the one of the package `ws`.
    * @default the global one
    */
   WebSocket?: SocketConstructor | undefined
   /**
-   * Messages that may wait to be sent, 0 or more. Past it `send` and `request` reject with `queue_full`.
+   * Maximum number of messages that wait to be sent, 0 or more. If more would wait, `send` and `request` reject with
+   * `queue_full`.
    * @default 100
    */
   queue?: number | undefined
   /**
-   * Milliseconds that an attempt to connect may take, and a request by default.
+   * Milliseconds that an attempt to connect may take. Also the default timeout of a request.
    * @default 10000
    */
   timeout?: number | undefined
   /**
-   * Milliseconds: the wait before an attempt is random, up to `first` after one failure, twice as much after each
-   * further one, and `max` at most.
+   * The wait before a new attempt, in milliseconds. It is random, between 0 and a limit: `first` after one failure,
+   * doubled after each further failure, at most `max`.
    * @default { first: 1000, max: 30000 }
    */
   backoff?: { first?: number | undefined; max?: number | undefined } | undefined
   /**
-   * Milliseconds of silence after which a connection is given up.
-   * @default what the server says that it will not exceed
+   * Milliseconds of silence after which the client closes a connection and reconnects.
+   * @default 1.1 times the ping interval that the server announces, plus 10,000
    */
   silence?: number | undefined
 }
@@ -42,22 +46,23 @@ export interface RequestOptions {
   timeout?: number | undefined
 }
 
-/** A connection to an `app.ws` route that comes back by itself. */
+/** A connection to an `app.ws` route that reconnects by itself. */
 export interface RealtimeClient<Message = unknown, Data = unknown> {
   readonly state: ClientState
-  /** Adds a listener; gives the function that removes it. */
+  /** Adds a listener. Returns a function that removes it. */
   on<Event extends keyof ClientEvents>(
     event: Event,
     listener: (value: ClientEvents<Message, Data>[Event]) => void
   ): () => void
   /**
-   * Sends a message, as JSON. While the client is away it waits, and is sent in its turn. Resolves when it was sent (one
-   * that waited: when the server has taken it, on routes with `queued: true`). Rejects with `queue_full` or `closed`.
+   * Sends a message, as JSON. While the client is offline, messages wait in a queue, and are sent later in the same
+   * order. Resolves when the message was sent. If it was queued and the route has `queued: true`, it resolves when the
+   * server has handled the message. Rejects with `queue_full` or `closed`.
    */
   send(data: unknown): Promise<void>
   /**
-   * Asks a route with `respond`, and resolves with its reply. Rejects with the server's error, or `timeout`,
-   * `connection_lost` (it may have been done), `queue_full` or `closed`.
+   * Sends a request to a route with `respond`, and resolves with the reply. Rejects with the server's error, or with
+   * `timeout`, `connection_lost` (the request may have been handled), `queue_full` or `closed`.
    */
   request(data: unknown, options?: RequestOptions): Promise<unknown>
   /** Ends the client. */

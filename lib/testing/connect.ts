@@ -7,7 +7,7 @@ import { ConnectFailedError, HandshakeRefusedError } from './errors.ts'
 import { MemorySocket } from './memory-socket.ts'
 import { TestSocket } from './test-socket.ts'
 
-/** What the harness needs of a Fastify app; every `FastifyInstance` over HTTP/1.1 has it. */
+/** The part of a Fastify app that the harness needs. Every `FastifyInstance` over HTTP/1.1 has it. */
 export interface TestableApp {
   readonly server: Server
   ready(): PromiseLike<unknown>
@@ -15,17 +15,17 @@ export interface TestableApp {
 }
 
 export interface ConnectOptions {
-  /** Sent as the subprotocol `bearer.<token>`, last in the list. */
+  /** The token. It is sent as the subprotocol `bearer.<token>`, last in the list. */
   token?: string | undefined
   /** The subprotocols to offer. @default ['realtime.v1'] with a token, none without */
   protocols?: readonly string[] | undefined
   /** More request headers. */
   headers?: Readonly<Record<string, string>> | undefined
-  /** The `Origin` header that a browser would send; `true` stands for the app's own origin. @default no such header */
+  /** The `Origin` header that a browser would send. `true` means the app's own origin. @default no such header */
   origin?: string | true | undefined
   /**
-   * Connect in memory instead of over a loopback socket; the app then need not listen. Node's HTTP parser, Fastify and
-   * `ws` run as they do over a network, but `server.close()` does not know of the connection.
+   * Connect in memory instead of over a loopback socket. The app then need not listen. Node's HTTP parser, Fastify and
+   * `ws` run as they do over a network, but `server.close()` does not wait for the connection.
    * @default false
    */
   memory?: boolean | undefined
@@ -34,9 +34,9 @@ export interface ConnectOptions {
 }
 
 interface TestTarget {
-  /** What a path is appended to for `ws`. */
+  /** The URL without a path, for `ws`. */
   base: string
-  /** The app's own, as a page that it serves would send it. */
+  /** The app's own origin, as a page of the app would send it. */
   origin: string
   createConnection?: () => MemorySocket
 }
@@ -45,8 +45,7 @@ const listening = new WeakMap<TestableApp, Promise<string>>()
 const open = new Map<TestSocket, TestableApp>()
 
 /**
- * Opens a WebSocket connection to a Fastify app, which is made to listen on a free port of 127.0.0.1 when it does not
- * listen yet.
+ * Opens a WebSocket connection to a Fastify app. If the app does not listen yet, it listens on a free port of 127.0.0.1.
  *
  * @param url path and query, as given to `app.inject()`
  * @throws HandshakeRefusedError (`statusCode`, `headers`, `body`) when the server answers with anything but 101
@@ -68,8 +67,8 @@ export async function connect(app: TestableApp, url: string, options: ConnectOpt
 }
 
 /**
- * Closes every connection that `connect` opened to this app, or to any app when none is given. Call it before
- * `app.close()` where a test does not care how the app drains: connections that are gone need not be drained.
+ * Closes every connection that `connect` opened to this app, or to any app if none is given. Call it before
+ * `app.close()` in a test that is not about draining: closed connections need no drain.
  */
 export async function disposeAll(app?: TestableApp): Promise<void> {
   const sockets = [...open].filter(([, owner]) => app === undefined || owner === app)
@@ -85,11 +84,11 @@ function clientOptions(options: ConnectOptions, target: TestTarget, timeout: num
   return {
     headers: { ...options.headers },
     origin: options.origin === true ? target.origin : options.origin,
-    // Test servers have certificates of their own making.
+    // Test servers have self-signed certificates.
     rejectUnauthorized: false,
-    // `ws` knows it, its types do not: how long close() waits for the server before it cuts the connection.
+    // The types of `ws` lack this option: how long close() waits for the server before it destroys the connection.
     ...{ closeTimeout: timeout },
-    // http asks of it only what MemorySocket has.
+    // MemorySocket has all methods that http calls.
     createConnection: target.createConnection as unknown as typeof createConnection | undefined
   }
 }
@@ -119,7 +118,7 @@ async function overLoopback(app: TestableApp): Promise<TestTarget> {
   return { base: `ws${secure}://${host}`, origin: `http${secure}://${host}` }
 }
 
-// Two connections may be opened at once to an app that does not listen yet; it can be told to only once.
+// Two connections may be opened at once to an app that does not listen yet, but `listen` may be called only once.
 function listen(app: TestableApp): Promise<string> {
   const pending = listening.get(app)
   if (pending) return pending
@@ -128,7 +127,7 @@ function listen(app: TestableApp): Promise<string> {
   return started
 }
 
-// An app that listens on every interface is reached through the loopback one.
+// If an app listens on all interfaces, connect to the loopback interface.
 function reachable(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   if (address === '::') return '[::1]'
@@ -150,6 +149,6 @@ async function refusal(response: IncomingMessage): Promise<HandshakeRefusedError
   const chunks: Buffer[] = []
   for await (const chunk of response) chunks.push(chunk)
   const body = Buffer.concat(chunks).toString()
-  // A response that a client received always has a status code; the type is shared with the server's requests.
+  // The response to a client always has a status code. The type is optional because requests have the same type.
   return new HandshakeRefusedError(response.statusCode as number, response.headers, body)
 }

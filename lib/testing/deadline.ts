@@ -1,14 +1,14 @@
 import { DeadlineError } from './errors.ts'
 
-// Taken when the module loads: a fake clock that a test installs later must not stop the harness's deadlines.
+// Read when the module loads, so that a fake clock that a test installs later does not stop the harness's deadlines.
 const { setTimeout, clearTimeout } = globalThis
 
-/** Milliseconds that any wait of the harness may take unless the test says otherwise. */
+/** The default timeout of each wait of the harness, in milliseconds. */
 export const DEFAULT_TIMEOUT = 5_000
 
 /**
- * The outcome of `promise`, or a rejection that names what was waited for once `timeout` milliseconds are over: a test
- * that would hang fails at its line instead.
+ * Settles like `promise`, or rejects after `timeout` milliseconds with an error that names what the test waited for. So
+ * a test that would hang fails at the line that waits.
  */
 export function within<T>(timeout: number, expected: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined

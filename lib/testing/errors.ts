@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { createError } from '@fastify/error'
 
 /*
- * What the harness rejects with. These are read by a person whose test just failed, so unlike the errors of the plugin
- * itself they quote what the peer sent.
+ * The errors of the harness. They help to find out why a test failed. So, unlike the errors of the plugin, they contain
+ * what the peer sent.
  */
 
 const RefusedError = createError<[statusCode: number, body: string]>(
@@ -11,7 +11,7 @@ const RefusedError = createError<[statusCode: number, body: string]>(
   'The handshake was refused with %s: %s'
 )
 
-/** The server answered the handshake with something other than 101. */
+/** The server answered the handshake with a status other than 101. */
 export class HandshakeRefusedError extends RefusedError {
   override readonly statusCode: number
   readonly headers: IncomingHttpHeaders
@@ -24,7 +24,7 @@ export class HandshakeRefusedError extends RefusedError {
     this.body = body
   }
 
-  /** The body parsed as JSON, as `inject()`'s responses do it. */
+  /** The body, parsed as JSON, like the method of the responses of `inject()`. */
   json(): unknown {
     return JSON.parse(this.body)
   }
@@ -35,9 +35,9 @@ const ClosedError = createError<[expected: string, code: number, reason: string,
   'Waited for %s, but the connection closed with %s %s'
 )
 
-/** The connection closed before what the test waited for had happened. */
+/** The connection closed before the event that the test waited for. */
 export class ConnectionClosedError extends ClosedError {
-  /** The close code; 1006 when the connection ended without a close frame. */
+  /** The close code. 1006 if the connection ended without a close frame. */
   readonly closeCode: number
   readonly reason: string
 
@@ -54,13 +54,13 @@ export const ConnectFailedError = createError<[what: string, options: { cause: u
   'The connection failed before the handshake was done: %s'
 )
 
-/** What the test waited for had not happened when its time was up. */
+/** The event that the test waited for did not happen in time. */
 export const DeadlineError = createError<[expected: string, milliseconds: number]>(
   'FST_RT_TEST_DEADLINE',
   'Waited for %s, but nothing came within %s ms'
 )
 
-/** A message had come where the test expected none. */
+/** A message arrived although the test expected none. */
 export const UnexpectedMessageError = createError<[count: number, first: string]>(
   'FST_RT_TEST_UNEXPECTED_MESSAGE',
   'Expected no message, but %s waited; the first: %s'
@@ -69,13 +69,13 @@ export const UnexpectedMessageError = createError<[count: number, first: string]
 /** `send` or `sendRaw` on a connection that is not open. */
 export const NotOpenError = createError('FST_RT_TEST_NOT_OPEN', 'The connection is not open')
 
-/** `testToken(app)` needs the app's own signer. */
+/** `testToken(app)` needs the app's `@fastify/jwt` to sign the token. */
 export const NoSignerError = createError(
   'FST_RT_TEST_NO_SIGNER',
   'The app has no jwt decorator. Register @fastify/jwt, or sign with testToken(claims, { secret })'
 )
 
-/** The first 200 characters: enough to recognize a body or message by, short enough for a test report. */
+/** The first 200 characters: enough to recognize a body or a message, and short enough for a test report. */
 export function excerpt(text: string): string {
   return text.length <= 200 ? text : `${text.slice(0, 200)}…`
 }

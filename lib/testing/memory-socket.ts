@@ -1,19 +1,19 @@
 import { Duplex } from 'node:stream'
 
-// Bytes that one direction holds for a reader that does not read, as a kernel's socket buffers would.
+// The buffer of each direction in bytes, for a peer that does not read. It has the role of a kernel's socket buffers.
 const WIRE_BYTES = 64 * 1024
 
-// Taken when the module loads: a fake clock that a test installs later must not stop the wire.
+// Read when the module loads, so that a fake clock that a test installs later does not stop the transfer.
 const { setImmediate, setTimeout, clearTimeout } = globalThis
 
 let lastPort = 49_151
 
 /**
- * One end of an in-memory connection that passes for a `net.Socket` with Node's HTTP parser and with `ws`.
+ * One end of an in-memory connection. Node's HTTP parser and `ws` can use it like a `net.Socket`.
  *
- * Bytes arrive in a later turn of the event loop, never within the write: otherwise one side's handlers would run
- * inside the other's `write()`, which no network does. What was written before `destroy()` still arrives, since a kernel
- * would send it too (a refused handshake is answered and destroyed in one turn).
+ * Bytes arrive in a later turn of the event loop, never within the write. Otherwise one side's handlers would run inside
+ * the other's `write()`, which no network does. Bytes that were written before `destroy()` still arrive, as with a
+ * kernel: the server answers a refused handshake and destroys the socket in one turn.
  */
 export class MemorySocket extends Duplex {
   readonly connecting = false
@@ -28,16 +28,17 @@ export class MemorySocket extends Duplex {
   bytesWritten = 0
 
   #peer!: MemorySocket
-  /** What the peer wrote and this side has not read yet; null stands for the end. */
+  /** Chunks that the peer wrote and this side has not read yet. null is the end of the stream. */
   #wire: (Buffer | null)[] = []
   #wireBytes = 0
-  #wanted = false
+  /** True if the reader can take more bytes. */
+  #canPush = false
   #scheduled = false
-  /** The peer's write, waiting for room on the wire. */
+  /** The callback of the peer's write, while the buffer is full. */
   #blocked: ((error?: Error) => void) | undefined
   #timer: NodeJS.Timeout | undefined
 
-  /** A client's and a server's end; only the server's may stay open for writing when the other side has ended. */
+  /** The client's and the server's end. Only the server's end stays open for writing after the other side has ended. */
   static pair(encrypted = false): [client: MemorySocket, server: MemorySocket] {
     lastPort = lastPort === 65_535 ? 49_152 : lastPort + 1
     const client = new MemorySocket(false, encrypted, lastPort, 80)
@@ -58,7 +59,7 @@ export class MemorySocket extends Duplex {
     return { address: this.localAddress, family: this.localFamily, port: this.localPort }
   }
 
-  /** Emits `timeout` after `milliseconds` without traffic; 0 switches it off. */
+  /** Emits `timeout` after `milliseconds` without traffic. 0 turns it off. */
   setTimeout(milliseconds: number, callback?: () => void): this {
     clearTimeout(this.#timer)
     this.#timer = milliseconds > 0 ? setTimeout(() => this.emit('timeout'), milliseconds).unref() : undefined
@@ -67,7 +68,7 @@ export class MemorySocket extends Duplex {
     return this
   }
 
-  // Nothing to set on a wire of memory; http and ws call these on every socket.
+  // http and ws call these methods on every socket. They have no effect in memory.
   setNoDelay(): this {
     return this
   }
@@ -84,7 +85,7 @@ export class MemorySocket extends Duplex {
     return this
   }
 
-  /** Ends, and destroys once everything is written: how http closes a connection after its last response. */
+  /** Ends the stream, and destroys it once everything is written. http calls this after the last response. */
   destroySoon(): void {
     this.end()
     if (this.writableFinished) this.destroy()
@@ -103,7 +104,7 @@ export class MemorySocket extends Duplex {
   }
 
   override _read(): void {
-    this.#wanted = true
+    this.#canPush = true
     this.#schedule()
   }
 
@@ -135,18 +136,18 @@ export class MemorySocket extends Duplex {
   }
 
   #schedule(): void {
-    if (this.#scheduled || !this.#wanted || this.#wire.length === 0) return
+    if (this.#scheduled || !this.#canPush || this.#wire.length === 0) return
     this.#scheduled = true
     setImmediate(() => this.#deliver())
   }
 
   #deliver(): void {
     this.#scheduled = false
-    while (this.#wanted) {
+    while (this.#canPush) {
       const chunk = this.#wire.shift()
       if (chunk === undefined) break
       this.#count(chunk?.length ?? 0)
-      this.#wanted = this.push(chunk)
+      this.#canPush = this.push(chunk)
     }
     if (this.#blocked === undefined || this.#wireBytes >= WIRE_BYTES) return
     const written = this.#blocked

@@ -3,10 +3,10 @@ import type { WebSocket } from 'ws'
 import { within } from './deadline.ts'
 import { ConnectionClosedError, excerpt, NotOpenError, UnexpectedMessageError } from './errors.ts'
 
-// How long disposal waits for the closing handshake before it cuts the connection.
+// How long disposal waits for the closing handshake before it destroys the connection, in milliseconds.
 const DISPOSE_TIMEOUT = 1_000
 
-/** A message as it came. */
+/** A message as it was received. */
 export interface RawMessage {
   data: Buffer
   isBinary: boolean
@@ -14,14 +14,14 @@ export interface RawMessage {
 
 /** How a connection ended. */
 export interface Closed {
-  /** The close code; 1005 when the close frame carried none, 1006 when there was no close frame. */
+  /** The close code. 1005 if the close frame had no code, 1006 if there was no close frame. */
   code: number
   reason: string
 }
 
-/** How long one wait may take. */
+/** The options of a wait. */
 export interface Wait {
-  /** Milliseconds until the wait rejects. @default the `timeout` given to `connect` */
+  /** Milliseconds until the wait rejects. @default the `timeout` that was given to `connect` */
   timeout?: number | undefined
 }
 
@@ -33,17 +33,17 @@ interface Waiter {
 /**
  * The client's end of a connection in a test. Made by `connect()`.
  *
- * Messages queue from the first byte after the handshake on, so none is missed however late a test asks for it. Every
- * wait ends: with what it waits for, with the connection's end, or with its deadline.
+ * All messages after the handshake are queued, so a test can ask for them later without missing any. Every wait ends:
+ * with a result, at the end of the connection, or at its deadline.
  */
 export class TestSocket implements AsyncDisposable {
-  /** The `ws` client underneath, for what this class has no method for (`ping`, `pause`, fragments). */
+  /** The underlying `ws` client, for actions without a method in this class (`ping`, `pause`, fragments). */
   readonly raw: WebSocket
   readonly #timeout: number
   readonly #closed: Promise<Closed>
   readonly #queue: RawMessage[] = []
   readonly #waiters = new Set<Waiter>()
-  /** Who waits for which ping's answer, by the ping's payload. */
+  /** The callbacks for the pongs, by the payload of their ping. */
   readonly #pongs = new Map<string, () => void>()
   #headers: IncomingHttpHeaders = {}
   #end: Closed | undefined
@@ -66,7 +66,7 @@ export class TestSocket implements AsyncDisposable {
     })
   }
 
-  /** The subprotocol that the server selected; empty when it selected none. */
+  /** The subprotocol that the server selected. Empty if it selected none. */
   get protocol(): string {
     return this.raw.protocol
   }
@@ -77,15 +77,15 @@ export class TestSocket implements AsyncDisposable {
   }
 
   /**
-   * The next message: the parsed value of a text that is JSON, any other text as a string, a binary one as a Buffer.
+   * The next message: the parsed value if it is JSON text, any other text as a string, and binary data as a Buffer.
    *
-   * @typeParam Message what the test takes the message for; nothing checks it, so assert on what comes
+   * @typeParam Message the type that the test expects; it is not checked, so assert on the value
    */
   async next<Message = unknown>(wait?: Wait): Promise<Message> {
     return parsed(await this.nextRaw(wait)) as Message
   }
 
-  /** The next message as it came. */
+  /** The next message as it was received. */
   nextRaw(wait?: Wait): Promise<RawMessage> {
     const message = this.#queue.shift()
     if (message) return Promise.resolve(message)
@@ -96,19 +96,20 @@ export class TestSocket implements AsyncDisposable {
       this.#waiters.add(waiter)
       forget = () => this.#waiters.delete(waiter)
     })
-    // A wait whose time is up must not swallow the message that comes after it.
+    // After its timeout, a wait must not take the next message from the queue.
     return within(wait?.timeout ?? this.#timeout, 'a message', arrival).finally(forget)
   }
 
-  /** Resolves when the connection has ended, however it ended. */
+  /** Resolves when the connection has ended, in any way. */
   closed(wait?: Wait): Promise<Closed> {
     return within(wait?.timeout ?? this.#timeout, 'the connection to close', this.#closed)
   }
 
   /**
-   * Rejects when a message waits. It does not sleep: it makes two ping round trips, after which everything is here that
-   * the server had sent before, and everything that it had gathered for the turn it was in. What a handler sends later
-   * (after a timer, after an answer from Redis) is not covered; wait for something that comes after it instead.
+   * Rejects if there is a message in the queue. It does not sleep, but makes two ping round trips. After these, all
+   * messages have arrived that the server had sent before, and also those that it had collected in its current turn.
+   * Messages that a handler sends later (after a timer, after a reply of Redis) are not covered: wait for a message that
+   * comes after them instead.
    */
   async expectNothing(wait?: Wait): Promise<void> {
     const timeout = wait?.timeout ?? this.#timeout
@@ -129,19 +130,19 @@ export class TestSocket implements AsyncDisposable {
     this.raw.send(data)
   }
 
-  /** Starts the closing handshake and resolves when the connection has ended. Harmless when it has ended already. */
+  /** Starts the closing handshake, and resolves when the connection has ended. It may have ended already. */
   close(code?: number, reason?: string): Promise<Closed> {
     this.raw.close(code, reason)
     return this.#closed
   }
 
-  /** Cuts the connection without a close frame and resolves when that is done. */
+  /** Destroys the connection without a close frame, and resolves when it has ended. */
   terminate(): Promise<Closed> {
     this.raw.terminate()
     return this.#closed
   }
 
-  /** The messages until the connection ends, however it ends. Each wait for one is bounded as `next()` is. */
+  /** The messages until the connection ends, in any way. The wait for each message has the same timeout as `next()`. */
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, undefined> {
     let message = await this.#nextOrEnd()
     while (message) {
@@ -150,7 +151,7 @@ export class TestSocket implements AsyncDisposable {
     }
   }
 
-  /** Closes with 1000, and cuts the connection when the server does not answer within a second. */
+  /** Closes with 1000, and destroys the connection if the server does not answer within a second. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.raw.close(1000)
     await within(DISPOSE_TIMEOUT, 'the connection to close', this.#closed).catch(() => this.terminate())
@@ -201,8 +202,7 @@ function parsed({ data, isBinary }: RawMessage): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // Not JSON: that is an answer too, and the test says what it expected.
-    return text
+    return text // not JSON: the test checks the text itself
   }
 }
 

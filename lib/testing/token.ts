@@ -2,12 +2,12 @@ import { createHmac } from 'node:crypto'
 import { NoSignerError } from './errors.ts'
 
 /**
- * The secret that `testToken(claims)` signs with unless told another: register `@fastify/jwt` with it in a test app.
- * It is public; never let it into an app that runs.
+ * The default secret of `testToken(claims)`. Register `@fastify/jwt` with it in a test app. The secret is public: never
+ * use it in production.
  */
 export const testSecret = 'fastify-realtime-test-secret-not-for-production'
 
-/** The claims of a test token. Each given one replaces a default; `undefined` leaves a default out. */
+/** The claims of a test token. A claim that you give replaces the default. `undefined` removes the claim. */
 export interface TestClaims {
   /** @default 'user-1' */
   sub?: unknown
@@ -21,11 +21,11 @@ export interface TestClaims {
 export interface TestTokenOptions {
   /** The HS256 secret. @default testSecret */
   secret?: string | undefined
-  /** Milliseconds from now to the `exp` claim; may be negative. @default 3_600_000 */
+  /** Milliseconds from now to the claim `exp`. May be negative. @default 3_600_000 */
   expiresIn?: number | undefined
 }
 
-/** What `testToken(app)` needs of a Fastify app. */
+/** The part of a Fastify app that `testToken(app)` needs. */
 export interface SigningApp {
   ready(): PromiseLike<unknown>
   hasDecorator(name: string): boolean
@@ -36,11 +36,11 @@ interface Signer {
   sign(payload: object): string | Promise<string>
 }
 
-/** A token signed with HS256, by this function itself. */
+/** Returns a token that this function signs with HS256. */
 export function testToken(claims?: TestClaims, options?: TestTokenOptions): string
 /**
- * A token signed by the app's own `@fastify/jwt`, with the algorithm, key and `sign` options that the app gave it (which
- * win over `exp` where they set `expiresIn`). Makes the app ready first.
+ * Returns a token that the app's own `@fastify/jwt` signs, with the app's algorithm, key and `sign` options. If these
+ * options have `expiresIn`, it replaces `exp`. Waits until the app is ready.
  */
 export function testToken(
   app: SigningApp,

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { answer } from '../../lib/client/answer.ts'
 
-function link(gone = false) {
+function link(lost = false) {
   const sent: unknown[] = []
-  return { gone, sent, send: (text: string) => void sent.push(JSON.parse(text)) }
+  return { lost, sent, send: (text: string) => void sent.push(JSON.parse(text)) }
 }
 
 t.test('a request of the server has a reply or an error, unless its connection is gone', async (t) => {
@@ -21,7 +21,7 @@ t.test('a request of the server has a reply or an error, unless its connection i
     { id: 3, error: { code: 'busy', message: 'not now' } },
     { id: 4, error: { code: 'internal', message: String } }
   ])
-  const gone = link(true)
-  await answer(gone as never, 1, 0, () => 1)
-  t.same(gone.sent, [])
+  const lost = link(true)
+  await answer(lost as never, 1, 0, () => 1)
+  t.same(lost.sent, [])
 })
