@@ -15,7 +15,7 @@ export interface Failure {
 
 /** The events of a client. */
 export interface ClientEvents<Message = unknown, Data = unknown> {
-  /** A connection is ready: the first one, one after a reconnect, or one that replaces another while a server drains. */
+  /** A connection is ready: the first, one after a reconnect, or one that replaces that to a draining server. */
   open: { readonly first: boolean }
   /** A message of the application. */
   message: Message

@@ -87,7 +87,7 @@ export class Outgoing {
     this.flush()
   }
 
-  /** Called if the server dropped messages because of its rate limit: sends the unanswered keyed messages again later. */
+  /** Called if the server dropped messages because of its rate limit. Sends unanswered keyed messages again later. */
   slowDown(milliseconds: number): void {
     if (this.#inFlight.length === 0 || this.#pause !== undefined) return
     this.#pause = setTimeout(() => {

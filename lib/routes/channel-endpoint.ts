@@ -17,7 +17,7 @@ import type { RpcRoutes } from './rpc-routes.ts'
 import { ScopeHooks } from './scope-hooks.ts'
 import { kSessions, upgradeRequired } from './socket-routes.ts'
 
-/** What the endpoint is made of. */
+/** The parts that the endpoint uses. */
 export interface EndpointParts {
   readonly node: Node
   readonly admission: Admission
@@ -25,7 +25,7 @@ export interface EndpointParts {
   readonly methods: RpcRoutes
 }
 
-/** The route where the channel protocol is spoken; it exists once there is something to speak about. */
+/** The route for the channel protocol. It exists only if a channel or a method is declared. */
 export class ChannelEndpoint {
   readonly #app: FastifyInstance
   readonly #url: string
@@ -61,7 +61,7 @@ export class ChannelEndpoint {
     })
   }
 
-  /** A channel or a method was declared. */
+  /** Called for each declared channel or method. */
   declare(): void {
     if (this.#declared) return
     this.#declared = true

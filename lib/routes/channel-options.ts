@@ -5,62 +5,63 @@ import { boundsFault } from '../input/bounds.ts'
 import type { ChannelHooks } from '../options/hooks.ts'
 import type { ChannelDefinition } from '../session/definition.ts'
 
-/** The schemas of a channel, compiled at boot by the application's own validator compiler. */
+/** The schemas of a channel. The application's own validator compiler compiles them when the application starts. */
 export interface ChannelSchema {
-  /** What the pattern's parameters must be; a name that doesn't match is that of no channel. */
+  /** The parameters of the pattern. If a name does not match, there is no such channel. */
   params?: unknown
   /**
-   * What clients may publish; anything else is answered with the error 107. It behaves as a body's schema: Fastify's
-   * default compiler converts types (`"5"` to 5 for a number), as on `app.ws` routes, and the result is published.
+   * The data that clients may publish. If the data does not match, the answer is the error 107. The schema is handled
+   * like that of a body: Fastify's default compiler converts types (`"5"` to 5 for a number), as on `app.ws` routes,
+   * and the result is published.
    */
   publication?: unknown
 }
 
-/** How channels of one pattern behave. */
+/** The options of the channels of one pattern. */
 export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data = unknown>
   extends ChannelHooks<Params, Data> {
   schema?: ChannelSchema | undefined
   /**
-   * Publications that are kept, so that a client that was away can recover: at most `size` of them (1 to 100,000),
-   * none older than `ttl` milliseconds (1,000 to 2,592,000,000), and at most `maxBytes` bytes of data together (1,024
-   * to 1,073,741,824; 8,388,608 by default).
+   * The publications that are kept, so that a client that was offline can recover: at most `size` publications (1 to
+   * 100,000), none older than `ttl` milliseconds (1,000 to 2,592,000,000), and together at most `maxBytes` bytes of
+   * data (1,024 to 1,073,741,824; 8,388,608 by default).
    * @default none
    */
   history?: HistoryPolicy | undefined
   /**
-   * Whether the channel keeps a list of its clients. `ttl` is how long the entries of a node that died are kept, in
-   * milliseconds (1,000 to 3,600,000; 30,000 by default).
+   * Whether the channel keeps a list of its clients. If a node dies, its entries are kept for `ttl` milliseconds (1,000
+   * to 3,600,000; 30,000 by default).
    * @default false
    */
   presence?: boolean | { ttl?: number | undefined } | undefined
   /**
-   * Whether subscribers are sent who joins and who leaves: with `true` those that ask for it (`join_leave`, in
-   * `centrifuge` the option `joinLeave`), with `'always'` all of them. A client that `onPresence` refuses is sent
-   * neither.
+   * Whether subscribers get a `join` and a `leave` when a client joins and leaves. With `true`, subscribers get them if
+   * they request it (`join_leave`, in `centrifuge` the option `joinLeave`). With `'always'`, all subscribers get them.
+   * A client that `onPresence` refuses gets neither.
    * @default false
    */
   joinLeave?: boolean | 'always' | undefined
   /**
-   * Whether clients need a token for each subscription: verified like the connection's, with the claims `sub` (the
-   * same user) and `channel` (the channel's name). The subscription expires with it. It needs `auth.verify` or
-   * @fastify/jwt.
+   * Whether clients need a token for each subscription. It is verified like the token of the connection, and must have
+   * the claims `sub` (the same user) and `channel` (the channel's name). The subscription expires with the token. This
+   * option requires `auth.verify` or @fastify/jwt.
    * @default false
    */
   token?: boolean | undefined
   /**
-   * Which clients may publish, if `onPublish` agrees: those that are subscribed to the channel, or all clients that are
-   * connected.
+   * Which clients may publish, if `onPublish` allows it: clients that are subscribed to the channel, or all connected
+   * clients.
    * @default 'subscribers'
    */
   publishers?: 'subscribers' | 'clients' | undefined
   /**
-   * Whether a client that publishes is given its own publication, as the other subscribers are. `onPublish` may decide
-   * otherwise for one publication.
+   * Whether a client that publishes gets its own publication, like the other subscribers. `onPublish` may override this
+   * for one publication.
    * @default true
    */
   echo?: boolean | undefined
   /**
-   * Whether the scope's prefix is the beginning of the channels' names.
+   * Whether the channels' names begin with the prefix of the scope.
    * @default true
    */
   prefix?: boolean | undefined
@@ -68,7 +69,7 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
 
 const PRESENCE_TTL = 30_000
 const PRESENCE_BOUNDS = [1_000, 3_600_000] as const
-/** Hooks without which clients may not do something, and the others. */
+/** If one of these hooks is missing, clients have no permission for that action. All other hooks are optional. */
 const REQUIRED = ['onSubscribe', 'onPublish'] as const
 const HOOKS = [...REQUIRED, 'onUnsubscribe', 'onPresence', 'onHistory', 'onRefresh'] as const
 const OPTIONS = new Set<string>([
@@ -83,7 +84,7 @@ const OPTIONS = new Set<string>([
   ...HOOKS
 ])
 export const SCHEMAS = ['params', 'publication'] as const
-/** The options that take one of a few values. */
+/** The options with a fixed set of values. */
 const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   joinLeave: [true, false, 'always'],
   token: [true, false],
@@ -127,7 +128,7 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
   if (ttlFault !== undefined) fail('presence', ttlFault)
 }
 
-/** What was declared, with the hooks bound to the scope that declared it. */
+/** Makes the definition of a channel. Its hooks are bound to the scope that declares it. */
 export function defineChannel(pattern: string, options: ChannelOptions, scope: unknown): ChannelDefinition {
   const {
     history,

@@ -19,7 +19,10 @@ export class ChannelRoutes {
   #uncompiled: ((hooks: ScopeHooks) => void)[] = []
   #compiled = false
 
-  /** @param app The scope that declares them. Throws `FST_RT_INVALID_CHANNEL_PATTERN` or `FST_RT_INVALID_OPTION`. */
+  /**
+   * Declares the channels of a pattern. Throws `FST_RT_INVALID_CHANNEL_PATTERN` or `FST_RT_INVALID_OPTION`.
+   * @param app The scope that declares them.
+   */
   add(pattern: string, options: ChannelOptions, app?: FastifyInstance): void {
     if (typeof pattern !== 'string' || pattern === '') throw new InvalidChannelPatternError(String(pattern), 'name it')
     if (this.#compiled) throw new InvalidChannelPatternError(pattern, 'declare it before the application is ready')
@@ -45,7 +48,7 @@ export class ChannelRoutes {
     }
   }
 
-  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  /** Compiles the schemas and collects the hooks of the scopes, after all plugins are loaded. */
   compile(hooks: ScopeHooks): void {
     this.#compiled = true
     for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
@@ -56,12 +59,12 @@ export class ChannelRoutes {
   }
 
   /**
-   * The name that a pattern has with these parameters. Throws `FST_RT_INVALID_CHANNEL` if that is no name, or the name
-   * of another channel: what comes from a URL could hold a slash, or be the word of a pattern of its own.
+   * The channel name of a pattern with these parameters. Throws `FST_RT_INVALID_CHANNEL` if the name is invalid, or if
+   * it matches another pattern: a parameter from a URL may contain a slash, or be a static part of another pattern.
    */
   name(pattern: string, params: Params): string {
     const definition = this.#declared.get(pattern)
-    if (definition === undefined) throw new InvalidChannelPatternError(pattern, this.#remedyOf(pattern))
+    if (definition === undefined) throw new InvalidChannelPatternError(pattern, this.#fixFor(pattern))
     const name = fillPattern(pattern, params)
     const match = isChannelName(name) ? this.find(name) : undefined
     if (match?.definition !== definition || !isSame(match.params, params)) throw new InvalidChannelError()
@@ -70,8 +73,8 @@ export class ChannelRoutes {
     return name
   }
 
-  /** What to do about a pattern that is not declared. Another scope's pattern has the prefix of that scope. */
-  #remedyOf(pattern: string): string {
+  /** The fix for a pattern that is not declared. Another scope may have declared it: then it has that scope's prefix. */
+  #fixFor(pattern: string): string {
     const end = `/${String(pattern).replace(/^\//, '')}`
     const similar = this.patterns.find((declared) => `/${declared}`.endsWith(end))
     return similar === undefined ? 'declare it with app.channel' : `it is declared as ${similar}: give that`
@@ -81,7 +84,7 @@ export class ChannelRoutes {
     return [...this.#declared.keys()]
   }
 
-  /** Whether one was declared with exactly this pattern. */
+  /** True if exactly this pattern was declared. */
   has(pattern: string): boolean {
     return this.#declared.has(pattern)
   }
@@ -95,15 +98,15 @@ function isSame(found: Params, given: Params): boolean {
   return Object.keys(found).every((key) => found[key] === undefined || found[key] === String(given[key]))
 }
 
-/** A scope's prefix stands before the names that it declares, as before its routes. */
+/** Adds the prefix of a scope to a name that it declares, as Fastify does with routes. */
 export function withPrefix(app: FastifyInstance, name: string): string {
   const prefix = app.prefix.replace(/^\/|\/$/g, '')
   return prefix === '' ? name : `${prefix}/${name}`
 }
 
 /**
- * Makes the decorator `app.channel`. `declared` is called for each.
- * @param tokenFault Why no channel can have the option `token`, if so.
+ * Makes the decorator `app.channel`. It calls `declared` for each pattern.
+ * @param tokenFault Why no channel can have the option `token`. Undefined if channels can have it.
  */
 export function channelDecorator(routes: ChannelRoutes, declared: () => void, tokenFault: string | undefined) {
   return function channel(this: FastifyInstance, pattern: string, options: ChannelOptions = {}): FastifyInstance {
@@ -120,7 +123,7 @@ export function channelDecorator(routes: ChannelRoutes, declared: () => void, to
   }
 }
 
-/** Makes the decorator `app.channelName`. A scope's own pattern, which has its prefix, goes before one as it stands. */
+/** Makes the decorator `app.channelName`. It tries the pattern with the prefix of the scope first, then without it. */
 export function channelNameDecorator(routes: ChannelRoutes) {
   return function channelName(this: FastifyInstance, pattern: string, params: Params = {}): string {
     const own = withPrefix(this, pattern)

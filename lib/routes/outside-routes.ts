@@ -3,20 +3,20 @@ import { scopesFrom } from '../dependencies.ts'
 import { InvalidRouteError } from '../errors.ts'
 
 /*
- * A plugin file that registers this package and is not wrapped in fastify-plugin has it to itself: the routes of the
- * files beside it are outside. Fastify takes `websocket: true` of such a route for an unknown option, and would serve its
- * handler plain requests.
+ * If a plugin file registers this package and is not wrapped in fastify-plugin, only that file is in the scope. The
+ * routes of the other files are outside of it. On such a route Fastify ignores the option `websocket: true`, and would
+ * call its handler for plain requests.
  */
 
 const OUTSIDE =
   'it is outside of the scope that registered fastify-realtime, which serves nothing here: wrap that plugin in fastify-plugin, or register fastify-realtime in a scope around both'
 
 /**
- * Says what to do if the package is registered in a scope of its own, and WebSocket routes are outside of it.
+ * If WebSocket routes are outside of the scope in which this package is registered, throws or logs what to do.
  * @param isDeclared True if a WebSocket route or a channel is declared in the scope.
  */
 export function watchOutside(app: FastifyInstance, isDeclared: () => boolean): void {
-  // Scopes made from here on take the hook over from the scope around them; ours, and those in it, do not.
+  // Scopes that are made later inherit this hook from the scope around them. Our scope, and those in it, do not.
   const [, ...around] = scopesFrom(app)
   for (const scope of around) scope.addHook('onRoute', refuseOutside)
   if (around.length === 0) return
@@ -29,7 +29,7 @@ export function watchOutside(app: FastifyInstance, isDeclared: () => boolean): v
 }
 
 function refuseOutside(this: FastifyInstance, { url, websocket, wsHandler }: WebSocketRoute): void {
-  // A scope beside ours may have an @fastify/websocket of its own, and routes before ours may share the application's.
+  // Another scope may have its own @fastify/websocket, and earlier routes may use the application's @fastify/websocket.
   if ((websocket || wsHandler) && !this.hasDecorator('websocketServer')) throw new InvalidRouteError(url, OUTSIDE)
 }
 

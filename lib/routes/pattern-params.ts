@@ -1,10 +1,10 @@
-/** The parameters of channel names, as the types of their patterns say. */
+/** The types of the parameters of channel names, from the types of their patterns. */
 
 type Value = string | number
 type Loose = Readonly<Record<string, Value>>
 type End = '/' | '-' | '.'
 
-/** The name at the beginning of a text, up to what may follow it. */
+/** The parameter name at the beginning of a text, up to a character that ends it. */
 type NameAt<Text extends string> = Text extends `${infer Head}${End}${string}` ? NameAt<Head> : Text
 
 type Names<Pattern extends string> = Pattern extends `${string}:${infer Rest}`
@@ -16,8 +16,8 @@ type Names<Pattern extends string> = Pattern extends `${string}:${infer Rest}`
     : never
 
 /**
- * What a pattern's parameters are filled in with: `{ board }` for `boards/:board`. A pattern with a regular expression, or
- * one that is known at run time only, may have any.
+ * The values for a pattern's parameters: `{ board }` for `boards/:board`. If the pattern has a regular expression, or
+ * is known only at run time, any parameters are allowed.
  */
 export type PatternParams<Pattern extends string> = string extends Pattern
   ? Loose

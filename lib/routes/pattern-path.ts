@@ -1,7 +1,8 @@
 /*
- * Names and patterns as paths for the router, which is made for URLs: `?` and `#` end a path for it, and `%` begins an
- * escape, in static text another than in parameters. In names they are letters like all others. So each has a stand-in,
- * in names and in patterns alike: a control character, which no name can hold.
+ * Converts channel names and patterns to paths for the router. The router is made for URLs: `?` and `#` end a path, and
+ * `%` begins an escape, which is decoded differently in static text and in parameters. In channel names these
+ * characters have no special meaning. So each of them is replaced with a stand-in, in names and in patterns: a control
+ * character, which no name can contain.
  */
 
 const STAND_INS = { '%': '\u0001', '?': '\u0002', '#': '\u0003' } as const
@@ -12,34 +13,34 @@ const ORIGINALS = new Map<string, string>(SPECIALS.map((special) => [STAND_INS[s
 const SPECIAL = /[%?#]/g
 const STAND_IN = new RegExp(`[${[...ORIGINALS.keys()].join('')}]`, 'g')
 const NOT_PLAIN = new RegExp(`${SPECIAL.source}|${STAND_IN.source}`)
-const UNNAMEABLE = /[\p{Cc}\p{Cs}]/u
+const FORBIDDEN = /[\p{Cc}\p{Cs}]/u
 const PARAM_NAME = /^[\p{ID_Continue}$]+$/u
-// One letter of a regular expression: by its number, behind a backslash, or as it is.
+// One character of a regular expression: with its number, with a backslash, or as it is.
 const LETTER = String.raw`\\x[\da-f]{2}|\\u[\da-f]{4}|\\[^]|[^\\]`
 const REGEXP_PARTS = new RegExp(String.raw`\[(?:\\[^]|[^\]\\])*\]|${LETTER}`, 'gi')
 const CLASS_PARTS = new RegExp(`(${LETTER})(?:-(${LETTER}))?`, 'gi')
 
-/** True for a text, as most are, that is the same in a path. */
+/** True if a text contains no special characters, so that it is the same in a path. This is the case for most names. */
 export function isPlain(text: string): boolean {
   return !NOT_PLAIN.test(text)
 }
 
-/** A name as a path. A leading slash of its own stays: it makes two. */
+/** The path of a name. If the name begins with a slash, the path begins with two. */
 export function namePath(name: string): string {
   return `/${encoded(name)}`
 }
 
-/** What stands in a path for part of a name, as it is in the name. */
+/** Converts a part of a path back to the text in the name. */
 export function original(text: string): string {
   return text.replace(STAND_IN, (standIn) => ORIGINALS.get(standIn) as string)
 }
 
 /**
- * A pattern as a path, in the router's own syntax: `:param`, `:param(regexp)`, `/:param?` at the end, `*` at the end,
- * `::` for a colon. Throws, with how to mend it, where it means something that no name could match.
+ * The path of a pattern, in the router's syntax: `:param`, `:param(regexp)`, `/:param?` at the end, `*` at the end,
+ * `::` for a colon. Throws an error that says how to fix the pattern if no name could match it.
  */
 export function patternPath(pattern: string): string {
-  if (UNNAMEABLE.test(pattern)) throw new Error('no name has control characters in it')
+  if (FORBIDDEN.test(pattern)) throw new Error('no name has control characters in it')
   let path = '/'
   let at = 0
   while (at < pattern.length) {
@@ -55,8 +56,8 @@ export function patternPath(pattern: string): string {
 }
 
 /**
- * A pattern with its parameters filled in. Whether that is a name of the pattern is for the router to say: a parameter
- * that is missing or holds a slash makes another name.
+ * Replaces the parameters of a pattern with their values. The caller must check with the router that the result matches
+ * the pattern: it does not if a parameter is missing or contains a slash.
  */
 export function fillPattern(pattern: string, params: Readonly<Record<string, unknown>>): string {
   let name = ''
@@ -76,16 +77,16 @@ export function fillPattern(pattern: string, params: Readonly<Record<string, unk
 }
 
 interface ColonPart {
-  /** As part of a path. */
+  /** The part in the form of a path. */
   readonly text: string
-  /** How many characters of the pattern it takes. */
+  /** The length of the part in the pattern, in characters. */
   readonly length: number
-  /** Undefined for a colon that is one. */
+  /** The name of the parameter. Undefined for an escaped colon. */
   readonly param?: string
   readonly optional?: boolean
 }
 
-/** What a colon begins. */
+/** The part of a pattern that begins with a colon. */
 function colonPart(pattern: string, colon: number): ColonPart {
   if (pattern[colon + 1] === ':') return { text: '::', length: 2 }
   const [written = ''] = /^[^(\-./]*/.exec(pattern.slice(colon + 1)) as RegExpExecArray
@@ -105,7 +106,7 @@ function colonPart(pattern: string, colon: number): ColonPart {
   return { text: `:${written}${regexpFor(pattern.slice(regexp, end))}`, length: end - colon, param: name }
 }
 
-/** Where the router takes a regular expression to end. Past the pattern where it doesn't; the router says so. */
+/** The end of a regular expression, by the rules of the router. The end of the pattern if it is not closed. */
 function endOfRegexp(pattern: string, start: number): number {
   let depth = 0
   for (let at = start; at < pattern.length; at++) {
@@ -117,7 +118,7 @@ function endOfRegexp(pattern: string, start: number): number {
   return pattern.length
 }
 
-/** A regular expression that takes the stand-ins for what they stand for. */
+/** Converts a regular expression, so that it matches the stand-ins like the characters that they replace. */
 function regexpFor(text: string): string {
   return text.replace(REGEXP_PARTS, (part) => {
     if (part.startsWith('[')) return `[${part.slice(1, -1).replace(CLASS_PARTS, classPartFor)}]`
@@ -136,7 +137,7 @@ function standInFor(part: string): string {
   return STAND_INS[letterOf(part) as Special] ?? part
 }
 
-/** The letter that is meant; none by `\d` and its like. */
+/** The character that a part matches. Empty for classes such as `\d`. */
 function letterOf(part: string): string {
   if (!part.startsWith('\\')) return part
   if (part.length > 2) return String.fromCharCode(Number.parseInt(part.slice(2), 16))

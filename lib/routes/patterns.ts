@@ -2,20 +2,20 @@ import FindMyWay from 'find-my-way'
 import { isChannelName, MAX_CHANNEL_BYTES } from '../protocol/channel-name.ts'
 import { isPlain, namePath, original, patternPath } from './pattern-path.ts'
 
-/** What a pattern was declared with, and what its parameters are in a name. */
+/** The definition of a pattern, and the values of its parameters in a name. */
 export interface PatternMatch<Definition> {
   readonly definition: Definition
   readonly params: Readonly<Record<string, string>>
 }
 
 /**
- * Channel names by pattern (`boards/:board`), through the router that Fastify itself uses: static parts win over
- * parameters, parameters over wildcards.
+ * Finds the pattern of a channel name (`boards/:board`), with the router that Fastify itself uses: static parts have
+ * precedence over parameters, and parameters over wildcards.
  */
 export class ChannelPatterns<Definition> {
   readonly #router = FindMyWay({ caseSensitive: true, maxParamLength: MAX_CHANNEL_BYTES })
 
-  /** Throws where the pattern is malformed or declared already. */
+  /** Throws if the pattern is malformed or already declared. */
   add(pattern: string, definition: Definition): void {
     const path = patternPath(pattern)
     try {
@@ -27,7 +27,7 @@ export class ChannelPatterns<Definition> {
 
   find(name: string): PatternMatch<Definition> | undefined {
     const plain = isPlain(name)
-    // What is no name may hold what stands for other letters in one.
+    // Check the name first: an invalid name may contain a stand-in.
     const match = plain || isChannelName(name) ? this.#router.find('GET', namePath(name)) : null
     if (match === null) return undefined
     const params = match.params as Record<string, string>
@@ -36,5 +36,5 @@ export class ChannelPatterns<Definition> {
   }
 }
 
-// The router wants one; what it finds is the definition.
+// The router requires a handler, but only the stored definition is used.
 const NO_HANDLER = Function.prototype as () => void

@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { ResolvedAuth } from '../options/options.ts'
 
-// What plugins such as @fastify/cookie and @fastify/session add to a request, and fill in a hook of theirs.
+// Properties that plugins such as @fastify/cookie and @fastify/session add to a request, and set in a hook.
 const READ_BY_AUTHENTICATE = ['cookies', 'session']
 
 /**
- * Warns of plugins that are registered too late. Hooks run in the order of registration: `auth.authenticate` is called
- * before theirs, and finds nothing in `request.session`. With @fastify/autoload that order is the alphabet's.
+ * Logs a warning about plugins that are registered too late. Hooks run in the order of registration. So
+ * `auth.authenticate` is called before the hooks of these plugins, when `request.session` is still empty. With
+ * @fastify/autoload this order is alphabetical.
  */
 export function watchOrder(app: FastifyInstance, auth: ResolvedAuth | false): void {
   if (auth === false || auth.authenticate === undefined) return

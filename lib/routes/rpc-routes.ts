@@ -6,11 +6,11 @@ import { withPrefix } from './channel-routes.ts'
 import { SchemaCompiler } from './schema-compiler.ts'
 import type { ScopeHooks } from './scope-hooks.ts'
 
-/** The schemas of a method, compiled at boot by the application's own compilers. */
+/** The schemas of a method. The application's own compilers compile them when the application starts. */
 export interface MethodSchema {
-  /** What clients call it with; past it the error 107. */
+  /** The data of a call. If the data does not match, the answer is the error 107. */
   data?: unknown
-  /** What it answers; written by the application's serializer compiler. */
+  /** The answer of the method. It is written with the application's serializer compiler. */
   response?: unknown
 }
 
@@ -58,7 +58,7 @@ export class RpcRoutes {
     })
   }
 
-  /** Compiles the schemas and gathers the scopes' hooks, once all plugins are loaded. */
+  /** Compiles the schemas and collects the hooks of the scopes, after all plugins are loaded. */
   compile(hooks: ScopeHooks): void {
     this.#compiled = true
     for (const compileNext of this.#uncompiled.splice(0)) compileNext(hooks)
@@ -69,7 +69,7 @@ export class RpcRoutes {
   }
 }
 
-/** Makes the decorator `app.rpc`. `declared` is told of each. */
+/** Makes the decorator `app.rpc`. It calls `declared` for each declared method. */
 export function rpcDecorator(routes: RpcRoutes, declared: () => void) {
   return function rpc(
     this: FastifyInstance,

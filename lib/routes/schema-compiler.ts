@@ -4,22 +4,22 @@ import type { CompiledValidator } from '../input/validator.ts'
 type Compilers = Pick<FastifyInstance, 'validatorCompiler' | 'serializerCompiler'>
 type Serializer = (data: unknown) => string
 
-/** The declaration that schemas belong to, as an application's compilers see it. */
+/** The declaration to which the schemas belong, in the form that an application's compilers get. */
 interface Declaration {
   readonly method: 'GET' | 'POST'
   /** The path of a route, the pattern of a channel, or the name of a method. */
   readonly url: string
 }
 
-/** Compiles the schemas of one route, channel or method, by the application's own compilers. */
+/** Compiles the schemas of one route, channel or method with the application's own compilers. */
 export class SchemaCompiler {
   readonly #compilers: Compilers
   readonly #declaration: Declaration
   readonly #refuse: (fix: string) => Error
 
   /**
-   * @param compilers The scope of the declaration, once all plugins are loaded.
-   * @param refuse Makes the error of a schema that does not compile. The compiler's own error becomes its cause.
+   * @param compilers The scope of the declaration, after all plugins are loaded.
+   * @param refuse Makes the error for a schema that does not compile. The compiler's own error becomes its cause.
    */
   constructor(compilers: Compilers, declaration: Declaration, refuse: (fix: string) => Error) {
     this.#compilers = compilers
@@ -29,7 +29,7 @@ export class SchemaCompiler {
 
   /**
    * @param name The key of the schema, for the error.
-   * @param httpPart The part of a request whose schema it is like: a compiler may convert types in some parts only.
+   * @param httpPart The part of a request whose rules apply: a compiler may convert types in some parts only.
    */
   validator(name: string, schema: unknown, httpPart = name): CompiledValidator {
     const compiler = this.#compilers.validatorCompiler as (part: object) => unknown

@@ -7,12 +7,12 @@ import { ChannelError, ERROR } from '../protocol/channel-errors.ts'
 import type { ScopeGuard } from '../session/definition.ts'
 
 /*
- * The hooks of a scope, for the channels and methods that it declares. Fastify runs hooks for requests, and a command of
- * the channel protocol is not a request. Without this file, a scope that admits only administrators would guard its
- * routes and leave its channels open.
+ * Runs the hooks of a scope for the channels and methods that the scope declares. Fastify runs hooks only for requests,
+ * and a command of the channel protocol is not a request. Without this file, a scope that admits only administrators
+ * would protect its routes, but not its channels.
  */
 
-/** Hooks that decide whether a request goes on, in the order in which Fastify runs them. */
+/** The hooks that decide whether a request continues, in the order in which Fastify runs them. */
 const PHASES = ['onRequest', 'preValidation', 'preHandler'] as const
 type Phase = (typeof PHASES)[number]
 type Hook = (
@@ -22,7 +22,7 @@ type Hook = (
   done: (error?: unknown) => void
 ) => unknown
 
-/** The code of the channel protocol for a hook's status, if it is another than "permission denied". */
+/** The code of the channel protocol for the status that a hook sets. Any other status is "permission denied". */
 const ERRORS: Readonly<Record<number, number>> = {
   400: ERROR.badRequest.code,
   404: ERROR.notAvailable.code,
@@ -31,19 +31,19 @@ const ERRORS: Readonly<Record<number, number>> = {
 const FIRST_ERROR = 400
 const LAST_OF_CLIENTS = 499
 const LAST_ERROR = 599
-const UNFORESEEN = 500
+const UNEXPECTED = 500
 
 /** Records the hooks that scopes add, and runs them for commands. */
 export class ScopeHooks {
   readonly #root: FastifyInstance
   readonly #hooks = new WeakMap<object, Record<Phase, Hook[]>>()
 
-  /** @param root The instance that this package is registered in. Its own hooks run at the handshake, and only then. */
+  /** @param root The instance in which this package is registered. Its own hooks run only at the handshake. */
   constructor(root: FastifyInstance) {
     this.#root = root
     const addHook = root.addHook as (name: string, hook: Hook) => FastifyInstance
-    const note = (scope: FastifyInstance, name: string, hook: Hook) => this.#note(scope, name, hook)
-    // Scopes have the root for their prototype, so they have this method too.
+    const note = (scope: FastifyInstance, name: string, hook: Hook) => this.#recordHook(scope, name, hook)
+    // The root is the prototype of the scopes, so they have this method too.
     root.addHook = function (this: FastifyInstance, name: string, hook: Hook) {
       const instance = addHook.call(this, name, hook)
       note(this, name, hook)
@@ -51,7 +51,7 @@ export class ScopeHooks {
     } as FastifyInstance['addHook']
   }
 
-  #note(scope: FastifyInstance, name: string, hook: Hook): void {
+  #recordHook(scope: FastifyInstance, name: string, hook: Hook): void {
     if (scope === this.#root || !PHASES.includes(name as Phase)) return
     const hooks = this.#hooks.get(scope) ?? { onRequest: [], preValidation: [], preHandler: [] }
     this.#hooks.set(scope, hooks)
@@ -59,8 +59,8 @@ export class ScopeHooks {
   }
 
   /**
-   * Makes the guard of a scope: it runs the hooks of the scope and of the scopes around it, and rejects if one of them
-   * refuses. Undefined if there are no hooks.
+   * Makes the guard of a scope. It runs the hooks of the scope and of the scopes around it, and rejects if a hook
+   * refuses. Returns undefined if there are no hooks.
    */
   guardOf(scope: FastifyInstance): ScopeGuard | undefined {
     const around = scopesFrom(scope)
@@ -70,13 +70,13 @@ export class ScopeHooks {
     const makeReply = replyMaker(scope)
     return async (request) => {
       const reply = makeReply(request)
-      // For a hook that replies and never settles.
+      // A hook may reply and never settle.
       const over = new Promise<void>((resolve) => reply.raw.once('close', resolve))
       for (const hook of hooks) {
         try {
           await Promise.race([run(scope, hook, request, reply), over])
         } catch (error) {
-          // Once the hook has replied, its error is of no use to the client.
+          // After the hook has replied, its error is ignored.
           if (!isOver(reply)) throw refusal(statusOf(reply, error), error)
         }
         if (isOver(reply)) throw new ChannelError(codeOf(reply.statusCode))
@@ -89,12 +89,12 @@ function run(scope: FastifyInstance, hook: Hook, request: FastifyRequest, reply:
   return new Promise<void>((resolve, reject) => {
     const done = (error?: unknown) => (error ? reject(error) : resolve())
     const returned = hook.call(scope, request, reply, done)
-    // As Fastify does: a hook that returns a promise is asynchronous, and any other calls `done`.
+    // Like Fastify: a hook that returns a promise is asynchronous, and any other hook calls `done`.
     if (isPromise(returned)) returned.then(() => resolve(), reject)
   })
 }
 
-/** A hook's error with a client's status is a refusal. Any other is unforeseen, and is logged. */
+/** An error of a hook with a status 4xx is a refusal. Any other error is unexpected, and is logged. */
 function refusal(status: number, error: unknown): unknown {
   const isRefusal = status >= FIRST_ERROR && status <= LAST_OF_CLIENTS
   return isRefusal && !(error instanceof ChannelError)
@@ -107,21 +107,21 @@ function codeOf(status: number): number {
 }
 
 /**
- * Makes the replies that hooks get for a command: replies of the scope, with all its decorators, whose response has no
- * receiver. A hook that sends one refuses the command.
+ * Makes the replies that hooks get for a command. They are replies of the scope, with all its decorators, but their
+ * response is not sent to any client. If a hook sends a reply, it refuses the command.
  */
 function replyMaker(scope: FastifyInstance): (request: FastifyRequest) => FastifyReply {
   const Reply = replyClassOf(scope)
   return (request) => {
-    const reply = new Reply(responseToNobody(request.raw), request, request.log)
+    const reply = new Reply(discardedResponse(request.raw), request, request.log)
     const send = (payload?: unknown) => {
       if (payload instanceof Error) reply.code(statusOf(reply, payload))
-      // Nothing reads the stream, so it would never close what it has opened.
+      // Nothing reads the stream. It must be destroyed to close the resources that it has opened.
       if (payload instanceof Readable) payload.destroy()
       reply.raw.end()
       return reply
     }
-    // Fastify's own `send` would run the hooks and the error handler of the endpoint, which belong to another scope.
+    // Fastify's own `send` would run the hooks and the error handler of the endpoint, which is in another scope.
     return Object.defineProperties(reply, {
       server: { value: scope },
       send: { value: send },
@@ -135,21 +135,21 @@ function isOver(reply: FastifyReply): boolean {
   return reply.sent || reply.raw.destroyed
 }
 
-/** The status that Fastify would use for an error: the reply's own, if one was set, or else the error's. */
+/** The status that Fastify would use for an error: that of the reply if it was set, or otherwise that of the error. */
 function statusOf(reply: FastifyReply, error: unknown): number {
   if (reply.statusCode !== 200) return reply.statusCode
   const { statusCode, status } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
-  return [statusCode, status].find(isErrorStatus) ?? UNFORESEEN
+  return [statusCode, status].find(isErrorStatus) ?? UNEXPECTED
 }
 
 function isErrorStatus(status: unknown): status is number {
   return typeof status === 'number' && status >= FIRST_ERROR && status <= LAST_ERROR
 }
 
-/** A response that can be written and ended like any other, and then closes. */
-function responseToNobody(request: IncomingMessage): ServerResponse {
+/** A response that can be written and ended like any other response, and then closes. */
+function discardedResponse(request: IncomingMessage): ServerResponse {
   const raw = new ServerResponse(request)
-  const nobody = new Writable({ write: (_chunk, _encoding, written) => written() })
-  raw.assignSocket(nobody as never)
+  const sink = new Writable({ write: (_chunk, _encoding, written) => written() })
+  raw.assignSocket(sink as never)
   return raw.once('finish', () => raw.destroy())
 }

@@ -6,12 +6,12 @@ import { isChannelError } from '../protocol/channel-errors.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 
-/* What becomes of the handler of an `app.ws` route, and of its connection when it has returned or thrown. */
+/* Runs the handler of an `app.ws` route, and closes its connection if the handler's promise settles or it throws. */
 
 export type Handler = (this: FastifyInstance, socket: RealtimeSocket, request: FastifyRequest) => void | Promise<void>
 
 const FIRST_SERVER_ERROR = 500
-/** How a handler that throws a `ChannelError` closes, by the error's status. Any other status is `forbidden`. */
+/** The close code if a handler throws a `ChannelError`, by the error's status. For any other status: `forbidden`. */
 const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
   400: CLOSE.badRequest,
   401: CLOSE.unauthorized,
@@ -19,8 +19,9 @@ const CLOSE_FOR_STATUS: Readonly<Record<number, CloseCode>> = {
 }
 
 /**
- * Runs a route's handler for its connections. A handler that returns a promise lives as long as its connection. Nothing
- * here keeps the request: a connection may live for days.
+ * Returns a function that runs the route's handler for one connection. If a handler returns a promise, its connection
+ * is closed when the promise settles. The function does not keep the request in memory, because a connection may be
+ * open for days.
  */
 export function runner(app: FastifyInstance, path: string, handler: Handler) {
   let warned = false
@@ -48,11 +49,11 @@ export function runner(app: FastifyInstance, path: string, handler: Handler) {
   }
 }
 
-/** Whatever a handler does, the process goes on. */
+/** Closes the connection of a handler that failed, with the code for its error. */
 function failed(socket: RealtimeSocket, thrown: unknown): void {
   const error = readable(thrown)
   const { log } = socket.settings
-  if (isOfClient(error)) {
+  if (isFaultOfClient(error)) {
     log.info({ err: loggable(error), connection: socket.id }, 'channel name refused')
     socket.closeWith(CLOSE.badRequest)
     return
@@ -60,31 +61,30 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
   if (isChannelError(error) && error.statusCode < FIRST_SERVER_ERROR) {
     log.info({ err: loggable(error), connection: socket.id }, 'socket handler refused its client')
     const { code } = error.disconnects ? error : (CLOSE_FOR_STATUS[error.statusCode] ?? CLOSE.forbidden)
-    // Its message is for the client.
+    // The message of a ChannelError is for the client.
     socket.close(code, error.message)
     return
   }
   if (!socket.closed && isUnavailable(error)) {
-    // Redis is away, which is reported as that: the client comes back later.
+    // The node logs that the broker is unavailable. The client reconnects later.
     log.info({ err: loggable(error), connection: socket.id }, 'socket handler ended: unavailable')
     socket.sendError('unavailable')
     socket.closeWith(CLOSE.tryAgainLater)
     return
   }
-  // If the connection has ended meanwhile, an error that follows from it is not the handler's fault.
-  if (socket.closed && isDisconnectError(error))
-    log.debug({ err: loggable(error) }, 'handler ended with its connection')
+  // If the connection has ended meanwhile, it may be the cause of the error. This is not the handler's fault.
+  if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
   else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
   socket.sendError('internal')
   socket.closeWith(CLOSE.internalError)
 }
 
-/** A name that is none comes from a client: from its address, or from a message. */
-function isOfClient(error: unknown): boolean {
+/** True for an invalid channel name: it comes from a client's URL, or from a message. */
+function isFaultOfClient(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === 'FST_RT_INVALID_CHANNEL'
 }
 
-/** The broker is away, or went while it was asked. */
+/** True if the broker is unavailable, or became so during a call. */
 function isUnavailable(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown }
   return code === 'FST_RT_UNAVAILABLE' || code === 'FST_RT_UNKNOWN_OUTCOME'

@@ -25,8 +25,8 @@ import { type Handler, runner } from './socket-handler.ts'
 import type { UpgradeRoutes } from './upgrade-routes.ts'
 
 /*
- * What this package adds to Fastify's routes: `app.ws`, and for every route with `{ websocket: true }` the settings
- * that its handshake and its sockets go by.
+ * The parts that this package adds to Fastify's routes: `app.ws`, and for every route with `{ websocket: true }` the
+ * settings of its handshakes and sockets.
  */
 
 type Config = {
@@ -37,15 +37,15 @@ type Config = {
   [key: string]: unknown
 }
 
-/** Marks, in a route's `config`, the one where the channel protocol is spoken. */
+/** Marks the route for the channel protocol, in the route's `config`. */
 export const kSessions = Symbol('fastify-realtime.sessions')
 
-// Marks an app.ws route, and holds its own schemas until onRoute sees them.
+// Marks an app.ws route, and stores its own schemas for the hook onRoute.
 const kSchemas = Symbol('fastify-realtime.schemas')
 const NO_UPGRADES =
   'this server accepts no WebSockets; register Fastify with https and https.allowHTTP1: true, or without http2'
-// What a route's schema may hold: what Fastify checks, and what describes the route (@fastify/swagger). A part of
-// another name would be passed over, and what it was to check would go unchecked.
+// The allowed parts of a route's schema: parts that Fastify checks, and parts that describe the route
+// (@fastify/swagger). Fastify ignores any other part, so its values would not be checked.
 const SCHEMA_PARTS = new Set(
   'params querystring query headers hide deprecated tags summary description operationId externalDocs security consumes produces links $id'.split(
     ' '
@@ -54,7 +54,7 @@ const SCHEMA_PARTS = new Set(
 
 type Respond = (this: FastifyInstance, data: unknown, socket: RealtimeSocket, request: FastifyRequest) => unknown
 
-/** The schemas that Fastify does not know, and the functions that those of the requests are compiled to. */
+/** The schemas that Fastify does not know, and the compiled functions for requests and replies. */
 interface OwnSchemas extends Pick<RequestRules, 'validator' | 'serializer'> {
   message?: unknown
   request?: unknown
@@ -115,7 +115,7 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
     ...others,
     method: 'GET',
     url: path,
-    // With it, Fastify's handler would take the place of ours.
+    // If it is true, @fastify/websocket uses `handler` instead of our `wsHandler`.
     websocket: undefined,
     schema: { ...parts, hide: true },
     config: { ...config, [kSchemas]: schemas },
@@ -145,14 +145,14 @@ function checkObject(path: string, what: string, value: unknown): object {
   throw new InvalidRouteError(path, `${what}: give an object`)
 }
 
-/** Answers a request that is no handshake. HTTP/2 knows no upgrade: to name one there is an error that Node throws. */
+/** Answers a request that is not a handshake. HTTP/2 has no upgrade: Node throws if the response has these headers. */
 export function upgradeRequired(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { code, statusCode, message } = new UpgradeRequiredError()
   if (request.raw.httpVersionMajor < 2) reply.header('upgrade', 'websocket').header('connection', 'upgrade')
   return reply.code(statusCode as number).send({ statusCode, code, error: 'Upgrade Required', message })
 }
 
-/** What handshakes at the routes go through. */
+/** The parts that process the handshakes at the routes. */
 export interface HandshakeParts {
   readonly admission: Admission
   readonly refusals: Refusals
@@ -166,7 +166,7 @@ export function prepareSocketRoutes(
   { admission, refusals, paths }: HandshakeParts
 ): void {
   const pending: (() => void)[] = []
-  // With a callback: not even a promise may come between what it checks and the 101.
+  // This hook has a callback, because not even a promise may delay the 101 after its checks.
   const complete: preHandlerHookHandler = (request, reply, done) => {
     if (admission.complete(request, reply)) done()
   }
@@ -176,10 +176,10 @@ export function prepareSocketRoutes(
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const answer = refusals.pass(request, reply, payload)
-    // Refused by a close code: Fastify has nothing to send.
+    // If the handshake was refused with a close code, Fastify has nothing to send.
     if (answer !== undefined) done(null, answer.payload)
   }
-  // An app.ws route has no HEAD route. This gives HEAD the answer of GET; in other scopes than ours it is 404.
+  // An app.ws route has no HEAD route. This hook answers HEAD like GET. In scopes other than ours the answer is 404.
   app.addHook('onRequest', (request, reply, done) => {
     const isHead = request.is404 && request.method === 'HEAD'
     if (!isHead) done()
@@ -193,7 +193,7 @@ export function prepareSocketRoutes(
       if ((options.config as Config | undefined)?.realtime === undefined) return
       throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
     }
-    // Fastify adds a HEAD route to each GET route, and no upgrade is a HEAD request.
+    // Fastify adds a HEAD route to each GET route. It needs no settings, because an upgrade is always a GET request.
     if (![options.method].flat().includes('GET')) return
     if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config
@@ -224,16 +224,16 @@ export function prepareSocketRoutes(
   })
 }
 
-/** A WebSocket needs HTTP/1.1, which a server with `http2` offers over TLS only, and only if it is told to. */
+/** True if clients can use HTTP/1.1. A server with `http2` offers it only over TLS, and only with `allowHTTP1`. */
 function acceptsUpgrades({ initialConfig: { http2, https } }: FastifyInstance): boolean {
   return http2 !== true || (typeof https === 'object' && https.allowHTTP1 === true)
 }
 
-/** @fastify/websocket answers 404 to a plain request on a route with `websocket: true`, as if there were none. */
+/** Answers plain requests on a route with `websocket: true`. @fastify/websocket would answer them with 404. */
 function answerPlainRequests(options: RouteOptions): void {
   const { handler } = options
   options.handler = function (request, reply) {
-    // `ws` is true for an upgrade.
+    // For an upgrade, `request.ws` is true.
     return request.ws ? handler.call(this, request, reply) : upgradeRequired(request, reply)
   }
 }
@@ -262,8 +262,9 @@ function compile(app: FastifyInstance, options: RouteOptions, schemas: OwnSchema
 }
 
 /**
- * Takes @fastify/rate-limit's hook out of a route's own, since it must run before the token is verified, and the rest
- * of them after. It pushes its hook to whatever the route has, in an order that depends on which plugin came first.
+ * Removes the hook of @fastify/rate-limit from a route's own hooks, and returns it. That hook must run before the token
+ * is verified, and all other hooks after. @fastify/rate-limit adds it to the route's hooks at an index that depends on
+ * the order of the plugins.
  */
 function takeLimiter(app: FastifyInstance, options: RouteOptions): onRequestAsyncHookHandler | undefined {
   if (options.onRequest === undefined) return undefined

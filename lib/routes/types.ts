@@ -1,4 +1,5 @@
-// Not a type: only so do the declarations bring along what it adds to routes (`websocket: true`).
+// Not `import type`: otherwise the built declarations would lack the option that this module adds to routes
+// (`websocket: true`).
 import '@fastify/websocket'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type {
@@ -20,72 +21,72 @@ import type {
 } from 'fastify'
 import type { Realtime } from '../node/realtime.ts'
 import type { CallContext } from '../options/hooks.ts'
-// Not by its own name: inside `declare module 'fastify'` that is Fastify's RouteOptions.
+// Renamed, because inside `declare module 'fastify'` the name RouteOptions is Fastify's own type.
 import type { RouteOptions as RealtimeRouteOptions } from '../options/options.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import type { ChannelOptions, ChannelSchema } from './channel-options.ts'
 import type { PatternParams } from './pattern-params.ts'
 import type { MethodSchema } from './rpc-routes.ts'
 
-/** The schemas of an `app.ws` route: those of any route that make sense for a handshake, and the messages'. */
+/** The schemas of an `app.ws` route: the schemas of a route that apply to a handshake, and those of messages. */
 export interface SocketSchema extends Pick<FastifySchema, 'params' | 'querystring' | 'headers'> {
-  /** What each message must be; compiled at boot by the application's own validator compiler. */
+  /** Each message must match it. The application's own validator compiler compiles it when the application starts. */
   message?: unknown
-  /** What each request of the client must be; for the option `respond`. */
+  /** Each request of the client must match it. Requires the option `respond`. */
   request?: unknown
-  /** What `respond` answers; written by the application's own serializer compiler. */
+  /** The answers of `respond`. They are written with the application's own serializer compiler. */
   reply?: unknown
 }
 
-/** A schema's type as the type provider of the application derives it. */
+/** The type of a schema, as derived by the type provider of the application. */
 type Infer<TypeProvider extends FastifyTypeProvider, Schema> = unknown extends Schema
   ? unknown
   : (TypeProvider & { schema: Schema })['validator']
 
-/** What messages of a route are: `unknown` where it has no schema for them. */
+/** The type of a route's messages: `unknown` if it has no schema for them. */
 export type MessageOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { message: infer Message }
   ? Infer<TypeProvider, Message>
   : unknown
 
-/** What requests of a route are: `unknown` if it has no schema for them. */
+/** The type of a route's requests: `unknown` if it has no schema for them. */
 export type RequestOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { request: infer Request }
   ? Infer<TypeProvider, Request>
   : unknown
 
-/** What `respond` may answer. */
+/** The type of the answers of `respond`. */
 export type ReplyOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { reply: infer Reply }
   ? (TypeProvider & { schema: Reply })['serializer']
   : unknown
 
-/** What hooks of a channel get for the parameters of its pattern. */
+/** The type of the parameters of a pattern, for the hooks of a channel. */
 export type ParamsOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { params: infer Params }
   ? Infer<TypeProvider, Params>
   : Readonly<Record<string, string>>
 
-/** What clients publish: `unknown` where the channel has no schema for it. */
+/** The type of the data that clients publish: `unknown` if the channel has no schema for it. */
 export type PublicationOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends {
   publication: infer Publication
 }
   ? Infer<TypeProvider, Publication>
   : unknown
 
-/** What a method is called with: `unknown` where it has no schema for it. */
+/** The type of the data of a call: `unknown` if the method has no schema for it. */
 export type CallDataOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { data: infer Data }
   ? Infer<TypeProvider, Data>
   : unknown
 
-/** What a method may answer. */
+/** The type of a method's answers. */
 export type ResponseOf<TypeProvider extends FastifyTypeProvider, Schema> = Schema extends { response: infer Response }
   ? (TypeProvider & { schema: Response })['serializer']
   : unknown
 
-/** Answers calls of a method. What it throws is answered: a `ChannelError` with its code, anything else with 100. */
+/** Answers calls of a method. If it throws a `ChannelError`, the answer has its code. For any other error it is 100. */
 export type RpcHandler<TypeProvider extends FastifyTypeProvider, Schema, Instance> = (
   this: Instance,
   context: CallContext<CallDataOf<TypeProvider, Schema>>
 ) => ResponseOf<TypeProvider, Schema> | Promise<ResponseOf<TypeProvider, Schema>>
 
-/** A route's options, for `app.ws`. */
+/** The options of an `app.ws` route. */
 export type SocketRouteOptions<
   RawServer extends RawServerBase,
   RawRequest extends RawRequestDefaultExpression<RawServer>,
@@ -108,9 +109,9 @@ export type SocketRouteOptions<
 > & {
   schema?: (Schema & SocketSchema) | undefined
   /**
-   * Answers the client's requests: `{"id":…,"request":data}`. If it throws a `ChannelError`, the client gets its code and
-   * message; anything else is logged and answered with `internal`.
-   * @default none: such messages are the handler's
+   * Answers the client's requests: `{"id":…,"request":data}`. If it throws a `ChannelError`, the client gets its code
+   * and message. Any other error is logged and answered with `internal`.
+   * @default none: the handler gets such messages
    */
   respond?: (
     data: RequestOf<TypeProvider, NoInfer<Schema>>,
@@ -126,22 +127,22 @@ export type SocketRouteOptions<
     >
   ) => ReplyOf<TypeProvider, NoInfer<Schema>> | Promise<ReplyOf<TypeProvider, NoInfer<Schema>>>
   /**
-   * The server may ask its clients, by `socket.request()`.
+   * Whether the server may send requests to its clients, with `socket.request()`.
    * @default false
    */
   requests?: boolean | undefined
   /**
-   * Takes messages that a client queued while it was away, `{"key":…,"message":data}`: the handler gets the data, and
-   * the key as `socket.messageKey`.
+   * Whether the route accepts messages that a client queued while it was offline, `{"key":…,"message":data}`. The
+   * handler gets the data, and `socket.messageKey`, which is made from the key.
    * @default false
    */
   queued?: boolean | undefined
-  /** Compiles this route's schemas, whatever kind of schema it takes. */
+  /** Compiles this route's schemas, which may be of any kind. */
   validatorCompiler?: FastifySchemaCompiler<never> | undefined
   config?: { realtime?: RealtimeRouteOptions | undefined; [key: string]: unknown } | undefined
 }
 
-/** Handles one connection, and lives as long as it: returning closes with 1000, throwing with 1011. */
+/** Handles one connection. It is closed with 1000 when the returned promise resolves, and with 1011 if it fails. */
 export type SocketHandler<
   RawServer extends RawServerBase,
   RawRequest extends RawRequestDefaultExpression<RawServer>,
@@ -179,7 +180,7 @@ export type RawSocketHandler<
 ) => unknown
 
 declare module 'fastify' {
-  // This one and `route` stand before those of @fastify/websocket, which know ws's socket only.
+  // These signatures and that of `route` have precedence over those of @fastify/websocket, which only know ws's socket.
   interface RouteShorthandMethod<
     RawServer extends RawServerBase = RawServerDefault,
     RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
@@ -229,7 +230,7 @@ declare module 'fastify' {
         handler: RawSocketHandler<RawServer, RawRequest, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger>
       }
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
-    /** What an application does beside handling its sockets. */
+    /** The functions of an application that do not belong to a single socket. */
     readonly realtime: Realtime
     /** Declares a WebSocket route: each connection runs the handler once. See `docs/sockets.md`. */
     ws<const Schema extends SocketSchema = Record<never, never>>(
@@ -255,7 +256,7 @@ declare module 'fastify' {
         FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
       >
     ): this
-    /** Declares how the channels of a pattern (`boards/:board`) behave. See `docs/channels.md`. */
+    /** Declares the options of the channels of a pattern (`boards/:board`). See `docs/channels.md`. */
     channel<const Schema extends ChannelSchema = Record<never, never>>(
       pattern: string,
       options?: Omit<ChannelOptions<ParamsOf<TypeProvider, Schema>, PublicationOf<TypeProvider, Schema>>, 'schema'> & {
@@ -263,8 +264,8 @@ declare module 'fastify' {
       }
     ): this
     /**
-     * The name that a declared pattern has with these parameters. Throws `FST_RT_INVALID_CHANNEL` if it would be the
-     * name of another channel: if a parameter holds a `/`, and the pattern does not allow it.
+     * Returns the channel name of a declared pattern with these parameters. Throws `FST_RT_INVALID_CHANNEL` if it would
+     * be the name of another channel: for example if a parameter contains a `/` and the pattern does not allow it.
      */
     channelName<const Pattern extends string>(
       pattern: Pattern,
@@ -293,7 +294,7 @@ declare module 'fastify' {
   }
 
   interface FastifyContextConfig {
-    /** This route's own settings of fastify-realtime. */
+    /** The settings of fastify-realtime for this route. */
     realtime?: RealtimeRouteOptions | undefined
   }
 }

@@ -17,9 +17,9 @@ interface Declared {
 const OWN_CONSTRAINTS = new Set(['host', 'version'])
 
 /**
- * Which upgrades belong to WebSocket routes of Fastify. It has to be known before Fastify runs any hook, and Fastify tells
- * nobody whose a path is. So this holds the GET routes of the scope once more, in a router of the same kind with the same
- * options.
+ * Finds out whether an upgrade is for a WebSocket route. This must be known before Fastify runs any hook, and Fastify
+ * has no function for it. So this class adds the GET routes of the scope to a second router of the same kind, with the
+ * same options.
  */
 export class UpgradeRoutes {
   readonly #app: FastifyInstance
@@ -33,7 +33,7 @@ export class UpgradeRoutes {
     this.#options = serverOptionsOf(app)
     const root = rootOf(app)
     const { addConstraintStrategy } = root
-    // Scopes have the root for prototype, so this is theirs too.
+    // The root is the prototype of the scopes, so they have this method too.
     root.addConstraintStrategy = (strategy) => {
       this.#strategies.push(strategy as Strategy)
       return addConstraintStrategy.call(root, strategy)
@@ -45,32 +45,32 @@ export class UpgradeRoutes {
     return this.#declared.some(({ isSocket }) => isSocket)
   }
 
-  /** A route is declared: called for every one, since a plain route may hide a WebSocket route with parameters. */
+  /** Called for every declared route: a plain route may have precedence over a WebSocket route with parameters. */
   declared({ method, url, constraints = {} }: RouteOptions, isSocket: boolean): void {
     if (![method].flat().includes('GET')) return
     this.#declared.push({ url, constraints: constraints as RouteConstraints, isSocket })
   }
 
-  /** No more routes come. */
+  /** Called when all routes are declared. */
   compile(): void {
     this.#router = this.#build()
   }
 
   /**
-   * Calls back with the owner of a request's path, by Fastify's own rules.
-   * @param url The path, if Fastify has rewritten it already.
+   * Calls back with the owner of a request's path, according to Fastify's rules.
+   * @param url The path, if Fastify has already rewritten it.
    */
   find(request: IncomingMessage, done: (owner: PathOwner) => void, url = this.#rewritten(request)): void {
     const { headers } = request
-    const asked = { method: 'GET', url, headers } as never
+    const target = { method: 'GET', url, headers } as never
     const routes = this.#router as Router
-    // Strategies of the application may answer later.
-    routes.lookup(asked, undefined as never, (_error: Error | null, owner: unknown) => {
+    // With a callback, because a constraint strategy of the application may be asynchronous.
+    routes.lookup(target, undefined as never, (_error: Error | null, owner: unknown) => {
       done((owner as PathOwner | undefined) ?? (this.#hasRoute(url, headers) ? 'unknown route' : 'nobody'))
     })
   }
 
-  /** True if Fastify has a route there that was declared before this package was registered, or outside of its scope. */
+  /** True if Fastify has a route that was declared before this package was registered, or outside of its scope. */
   #hasRoute(url: string, { host, 'accept-version': version }: IncomingHttpHeaders): boolean {
     return this.#app.findRoute({ method: 'GET', url, constraints: { host, version } } as never) !== null
   }
@@ -88,7 +88,7 @@ export class UpgradeRoutes {
     for (const strategy of this.#strategies) strategies[strategy.name] = strategy
     const routes = router({ ...options, constraints: strategies, defaultRoute: () => undefined })
     const add = (url: string, constraints: RouteConstraints, isSocket: boolean) => {
-      // One that was added before this package was registered is unknown here. Then the router decides without it.
+      // If a strategy was added before this package was registered, it is unknown here, and the router ignores it.
       const known = Object.entries(constraints).filter(([name]) => name in strategies || OWN_CONSTRAINTS.has(name))
       const route = Object.fromEntries(known) as never
       if (!routes.hasRoute('GET', url, route))
@@ -96,9 +96,9 @@ export class UpgradeRoutes {
     }
     for (const { url, constraints, isSocket } of this.#declared) add(url, constraints, isSocket)
     for (const { url, constraints, isSocket } of this.#declared) {
-      // Of the two routes that `/` makes in a scope with a prefix, Fastify tells of one.
-      const twin = { method: 'GET', url: `${url}/`, constraints } as never
-      if (!/[/*]$/.test(url) && this.#app.hasRoute(twin)) add(`${url}/`, constraints, isSocket)
+      // In a scope with a prefix, `/` makes two routes, but Fastify calls `onRoute` for only one of them.
+      const withSlash = { method: 'GET', url: `${url}/`, constraints } as never
+      if (!/[/*]$/.test(url) && this.#app.hasRoute(withSlash)) add(`${url}/`, constraints, isSocket)
     }
     return routes
   }

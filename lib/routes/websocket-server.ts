@@ -11,19 +11,20 @@ import { CLOSE } from '../protocol/close-codes.ts'
 import type { SocketContext } from '../socket/context.ts'
 import { kContext, RealtimeSocket } from '../socket/realtime-socket.ts'
 
-// A peer that doesn't answer a close is cut after this; ws would wait 30 s, and app.close() with it.
+// Milliseconds to wait until the peer answers a close. By default ws, and with it app.close(), waits for 30 s.
 const CLOSE_TIMEOUT = 2_000
 const LATE = 'fastify-realtime has registered it already. Leave yours out, or register it before fastify-realtime'
 
 type Upgraded = (socket: RealtimeSocket, request: IncomingMessage) => void
 
-/** What the sockets' server asks of the handshakes. */
+/** The functions of the handshakes that the server of the sockets calls. */
 export interface Handshakes {
   /** True for an upgrade that came through our gate. */
   isOurs(request: IncomingMessage): boolean
   /**
-   * The protocol to answer with. `choose` is what the application, or a library, has set for choosing.
-   * @param offered Those that are no credentials.
+   * The protocol to answer with.
+   * @param offered The offered protocols that are not credentials.
+   * @param choose The option `handleProtocols` that the application or a library has set.
    */
   protocolOf(offered: Set<string>, request: IncomingMessage, choose: unknown): string | false
 }
@@ -31,16 +32,16 @@ export interface Handshakes {
 export interface TakenSockets {
   /** Makes our sockets. */
   readonly server: Sockets
-  /** @fastify/websocket's listener for upgrades. */
+  /** The listener of @fastify/websocket for upgrades. */
   readonly listener: UpgradeListener
-  /** True if the application registered it. */
+  /** True if the application registered @fastify/websocket. */
   readonly isShared: boolean
 }
 
 /**
- * @fastify/websocket's server, registered here or by the application before, with a view of it that makes our sockets.
- * The options of the view are its own where this package needs others, and those of the server, as they are at the time,
- * in all else: libraries set some of them late.
+ * Uses the server of @fastify/websocket, which is registered here if the application has not registered it. Returns a
+ * view of this server that makes our sockets. The view overrides the options that this package needs. All other options
+ * are read from the server when they are used, because libraries set some of them late.
  */
 export async function takeSockets(
   app: FastifyInstance,
@@ -60,7 +61,7 @@ export async function takeSockets(
   })
   const server: Sockets = Object.create(theirs, {
     options: { value: options },
-    // Else `ws` would add a listener to each socket, to take it out again. Ours do that by themselves.
+    // Otherwise `ws` would add a listener to each socket that removes the socket. Our sockets remove themselves.
     clients: { value: undefined },
     handleUpgrade: { value: WebSocketServer.prototype.handleUpgrade, configurable: true }
   })
@@ -72,7 +73,7 @@ export async function takeSockets(
   return { server, listener, isShared }
 }
 
-/** The sockets that a server tracks, for ours to add themselves. As `ws` does, the last one lets a server close. */
+/** The set of sockets of a server, to which our sockets add themselves. As in `ws`, a server closes after the last. */
 function clientsOf(server: Sockets): SocketContext['clients'] {
   const { clients } = server as { clients?: Sockets['clients'] }
   if (clients === undefined) return undefined
@@ -99,7 +100,8 @@ async function register(app: FastifyInstance): Promise<UpgradeListener> {
 
 function findListener(app: FastifyInstance): UpgradeListener {
   const sockets = app.websocketServer as Sockets
-  // Its preClose hook calls back a second time once the server is closed, which would end Fastify's own close early.
+  // The preClose hook of @fastify/websocket calls back twice: again when the server is closed. This would end Fastify's
+  // own close too early.
   const close = sockets.close.bind(sockets)
   sockets.close = (callback?: unknown) => {
     if (callback === undefined) close()
@@ -111,8 +113,9 @@ function findListener(app: FastifyInstance): UpgradeListener {
 }
 
 /**
- * Its second registration would throw where nobody can catch it, and about a decorator that only it knows. So its
- * decorators are passed over, and the application does not become ready.
+ * Refuses a second registration of @fastify/websocket. By default it throws an error that cannot be caught, about a
+ * decorator that the application does not know. So the decorators of the second registration are ignored, and the
+ * application fails to become ready, with a clear error.
  */
 function refuseSecond(app: FastifyInstance): void {
   const { decorateRequest, decorate } = app
@@ -129,7 +132,7 @@ function refuseSecond(app: FastifyInstance): void {
   })
 }
 
-/** A plain route's handler threw or rejected. Faults of peers don't come here: the socket sees to them. */
+/** Called if the handler of a route with `websocket: true` failed. The socket itself handles the faults of peers. */
 function handlerFailed(thrown: Error, socket: RealtimeSocket): void {
   const err = loggable(thrown)
   socket.settings.log.error({ err, connection: socket.id }, 'socket handler failed')

@@ -45,7 +45,8 @@ const listening = new WeakMap<TestableApp, Promise<string>>()
 const open = new Map<TestSocket, TestableApp>()
 
 /**
- * Opens a WebSocket connection to a Fastify app. If the app does not listen yet, it listens on a free port of 127.0.0.1.
+ * Opens a WebSocket connection to a Fastify app. If the app does not listen yet, it starts to listen on a free port of
+ * 127.0.0.1.
  *
  * @param url path and query, as given to `app.inject()`
  * @throws HandshakeRefusedError (`statusCode`, `headers`, `body`) when the server answers with anything but 101

@@ -1,4 +1,4 @@
-/** The harness for tests of WebSocket routes: a client with a queue and deadlines, and test tokens. See docs/testing.md. */
+/** The harness for tests of WebSocket routes: a client with a queue and deadlines, and tokens. See docs/testing.md. */
 export { type ConnectOptions, connect, disposeAll, type TestableApp } from './connect.ts'
 export {
   ConnectFailedError,

@@ -11,9 +11,9 @@ let lastPort = 49_151
 /**
  * One end of an in-memory connection. Node's HTTP parser and `ws` can use it like a `net.Socket`.
  *
- * Bytes arrive in a later turn of the event loop, never within the write. Otherwise one side's handlers would run inside
- * the other's `write()`, which no network does. Bytes that were written before `destroy()` still arrive, as with a
- * kernel: the server answers a refused handshake and destroys the socket in one turn.
+ * Bytes arrive in a later turn of the event loop, never within the write. Otherwise one side's handlers would run
+ * inside the other's `write()`, which no network does. Bytes that were written before `destroy()` still arrive, as with
+ * a kernel: the server answers a refused handshake and destroys the socket in one turn.
  */
 export class MemorySocket extends Duplex {
   readonly connecting = false

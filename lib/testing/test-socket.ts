@@ -108,8 +108,8 @@ export class TestSocket implements AsyncDisposable {
   /**
    * Rejects if there is a message in the queue. It does not sleep, but makes two ping round trips. After these, all
    * messages have arrived that the server had sent before, and also those that it had collected in its current turn.
-   * Messages that a handler sends later (after a timer, after a reply of Redis) are not covered: wait for a message that
-   * comes after them instead.
+   * Messages that a handler sends later (after a timer, after a reply of Redis) are not covered. Instead, wait for a
+   * message that comes after them.
    */
   async expectNothing(wait?: Wait): Promise<void> {
     const timeout = wait?.timeout ?? this.#timeout

@@ -40,7 +40,7 @@ interface Signer {
 export function testToken(claims?: TestClaims, options?: TestTokenOptions): string
 /**
  * Returns a token that the app's own `@fastify/jwt` signs, with the app's algorithm, key and `sign` options. If these
- * options have `expiresIn`, it replaces `exp`. Waits until the app is ready.
+ * options have `expiresIn`, it replaces `exp`. Calls `app.ready()` first.
  */
 export function testToken(
   app: SigningApp,
