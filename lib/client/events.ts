@@ -15,7 +15,9 @@ export interface Failure {
 
 /** The events of a client. */
 export interface ClientEvents<Message = unknown, Data = unknown> {
-  /** A connection is ready: the first, one after a reconnect, or one that replaces that to a draining server. */
+  /**
+   * A connection is ready: the first, one after a reconnect, or one that replaces a connection to a draining server.
+   */
   open: { readonly first: boolean }
   /** A message of the application. */
   message: Message

@@ -73,7 +73,7 @@ export class ChannelRoutes {
     return name
   }
 
-  /** The fix for a pattern that is not declared. Another scope may have declared it: then it has that scope's prefix. */
+  /** The fix for a pattern that is not declared. Another scope may have declared it, with the prefix of that scope. */
   #fixFor(pattern: string): string {
     const end = `/${String(pattern).replace(/^\//, '')}`
     const similar = this.patterns.find((declared) => `/${declared}`.endsWith(end))
