@@ -73,7 +73,8 @@ function failed(socket: RealtimeSocket, thrown: unknown): void {
     return
   }
   // If the connection has ended meanwhile, it may be the cause of the error. This is not the handler's fault.
-  if (socket.closed && isConsequence(error)) log.debug({ err: loggable(error) }, 'handler ended with its connection')
+  if (socket.closed && isDisconnectError(error))
+    log.debug({ err: loggable(error) }, 'handler ended with its connection')
   else log.error({ err: loggable(error), connection: socket.id }, 'socket handler failed')
   socket.sendError('internal')
   socket.closeWith(CLOSE.internalError)
