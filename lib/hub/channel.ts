@@ -13,48 +13,51 @@ import type { SubscribeResult } from './subscribe-options.ts'
 export interface ChannelServices {
   readonly broker: Broker
   readonly turn: Turn
-  /** Bounds how many ask the broker at a time. */
+  /** Limits how many calls to the broker run at a time. */
   readonly limiter: Limiter
   readonly recovery: Recovery
-  /** Where the publications for a connection of this node go. */
+  /** The outbox of a connection of this node. */
   outboxOf(connection: string): Outbox | undefined
-  /** The broker could not be asked. The channel tries again with the next audit. */
+  /** A call to the broker failed. The channel tries again with the next audit. */
   failed(stage: string, error: unknown): void
-  /** Positions were repaired, or could not be. */
+  /** The missed publications were read from history (`complete`), or there is a gap. */
   repaired(complete: boolean): void
-  /** Publications go to their subscribers, the oldest so many milliseconds after it was published. */
+  /** Publications are handed out, so many milliseconds after the oldest was published. */
   delivered(lag: number): void
-  /** A publication without a position came, though this node keeps a history of the channel. */
+  /** A publication without a position came, but the channel has a history on this node. */
   unpositioned(channel: string): void
   /** The channel has had no subscriber for a while. */
   unused(channel: Channel): void
 }
 
-// Publications kept while the channel's own position is being repaired; beyond it they are read from history.
-const MAX_HELD = 4_096
+// How many publications are kept while the channel's position is unknown or being repaired. Any further ones are read
+// from history.
+const MAX_PENDING = 4_096
 
 /**
- * One channel on this node: its subscribers, and how far they are. Every subscriber that is live has been given
- * everything up to the channel's own position, so one check (`offset === last + 1`) and one repair serve them all.
+ * One channel on this node: its subscribers and their positions. All live subscribers have received everything up to
+ * the position of the channel. So one check (`offset === last + 1`) and one repair are enough for all of them.
  */
 export class Channel implements Timed {
   readonly name: string
-  /** Undefined: publications have no position, and what is missed is missed. */
+  /** Undefined if the channel has no history. Then publications have no position, and cannot be recovered. */
   readonly history: HistoryPolicy | undefined
   readonly services: ChannelServices
   /** One for each format in use. */
   #feeds: readonly Feed[] = []
-  /** Cursors that are not live; no set if there are none. */
-  #aside: Set<StreamCursor> | undefined
+  /** Cursors that are not live. Undefined if there are none. */
+  #notLive: Set<StreamCursor> | undefined
   #size = 0
   #isOpen = false
   #opening: Promise<void> | undefined
   #offset = 0
   #epoch = ''
-  /** What arrives while the node's own position is not known. */
-  #held: Publication[] | undefined
+  /** Publications that came while the node's position is unknown or being repaired. Undefined otherwise. */
+  #pending: Publication[] | undefined
   #repairing: Promise<void> | undefined
-  /** An audit was due while the position was not known. What was read then may be from before the loss. */
+  /**
+   * An audit was due while the position was unknown. It is done later: what is being read may be from before the loss.
+   */
   #auditDue = false
   #closed = false
   wheelTick = -1
@@ -65,7 +68,7 @@ export class Channel implements Timed {
     this.services = services
   }
 
-  /** Cursors, live or not. */
+  /** The number of cursors, live or not. */
   get size(): number {
     return this.#size
   }
@@ -81,14 +84,14 @@ export class Channel implements Timed {
   }
 
   /**
-   * Starts a cursor. Resolves once what it missed `since` is queued for it; what is newer is queued after those who
-   * await this have had their turn. Rejects if the broker can't be reached.
+   * Starts a cursor. Resolves once the publications after `since` are queued for it. Newer ones are queued afterwards,
+   * when the callers that await this have run. Rejects if the broker is not available.
    */
   subscribe(cursor: StreamCursor, since: StartingPoint | undefined): Promise<SubscribeResult> {
     return this.#start(cursor, () => this.services.recovery.deliver(this, cursor, this.history && since))
   }
 
-  /** As `subscribe`, but the subscriber takes what it missed, and is given nothing until it calls `begin`. */
+  /** Like `subscribe`, but the result holds what the subscriber missed, and nothing is sent until `begin` is called. */
   prepare(cursor: StreamCursor, since: StartingPoint | undefined): Promise<PreparedStream> {
     return this.#start(cursor, () => this.services.recovery.prepare(this, cursor, this.history && since))
   }
@@ -102,7 +105,7 @@ export class Channel implements Timed {
   async #join<Result>(cursor: StreamCursor, start: () => Promise<Result>): Promise<Result> {
     try {
       if (!this.#isOpen) await this.#open()
-      if (!cursor.ended) this.#putAside(cursor)
+      if (!cursor.ended) this.#addNotLive(cursor)
       return await start()
     } finally {
       cursor.joined = undefined
@@ -112,7 +115,7 @@ export class Channel implements Timed {
   unsubscribe(cursor: StreamCursor): void {
     this.#size--
     cursor.end()
-    this.#takeBack(cursor)
+    this.#removeNotLive(cursor)
   }
 
   /** The wheel calls this when the channel has had no subscriber for a while. */
@@ -131,14 +134,14 @@ export class Channel implements Timed {
     const { offset, epoch } = publication
     const { history } = this
     if (offset === 0 && history !== undefined) this.services.unpositioned(this.name)
-    if (history === undefined || offset === 0) this.#spread(publication)
-    else if (this.#held !== undefined) this.#hold(this.#held, publication)
-    // It could not be opened, and nobody is subscribed.
+    if (history === undefined || offset === 0) this.#distribute(publication)
+    else if (this.#pending !== undefined) this.#keep(this.#pending, publication)
+    // The channel could not be opened, so it has no subscribers.
     else if (this.#epoch === '') return
     else if (epoch === this.#epoch && offset <= this.#offset) return
     else if (epoch === this.#epoch && offset === this.#offset + 1) {
       this.#offset = offset
-      this.#spread(publication)
+      this.#distribute(publication)
     } else {
       void this.repair()
     }
@@ -164,61 +167,61 @@ export class Channel implements Timed {
       this.#auditDue = true
       return
     }
-    if (this.#held !== undefined) return this.repair()
-    for (const cursor of this.#aside ?? []) this.caughtUp(cursor)
+    if (this.#pending !== undefined) return this.repair()
+    for (const cursor of this.#notLive ?? []) this.caughtUp(cursor)
     const { broker, limiter, failed } = this.services
     const { offset, epoch } = this.position
     try {
       const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
-      // What came meanwhile has moved our own position past the one that was asked for.
+      // Publications that came during the call may have moved our position past the one that was read.
       const missed = position.epoch !== this.#epoch || position.offset > this.#offset || position.offset < offset
-      if (missed && epoch === this.#epoch && this.#held === undefined && !this.#closed) await this.repair()
+      if (missed && epoch === this.#epoch && this.#pending === undefined && !this.#closed) await this.repair()
     } catch (error) {
       failed('audit', error)
     }
   }
 
-  /** The cursor's reader may have caught up: if it has, what the cursor missed meanwhile comes from history. */
+  /** If the cursor's reader has caught up, reads from history what the cursor missed meanwhile. */
   caughtUp(cursor: StreamCursor): void {
     const { behind, buffer, subscriber } = cursor
-    // With a buffer its joining is not over, and ends with this.
+    // A cursor with a buffer is still joining, and will catch up at the end of that.
     if (behind && buffer === undefined && !subscriber.outbox.lagging) void this.services.recovery.catchUp(this, cursor)
   }
 
-  /** Finds out how far the history is, and whether it is still the same. Never rejects. */
+  /** Reads from history what this node has missed, and detects another epoch. Never rejects. */
   repair(): Promise<void> {
     this.#repairing ??= this.#readMissed()
     return this.#repairing
   }
 
-  /** Makes those live that stand beside a feed and have come level with it. */
+  /** Makes the cursors live that are at the position of this node. */
   promote(): void {
-    if (this.#aside === undefined || this.#held !== undefined) return
-    for (const cursor of this.#aside) {
+    if (this.#notLive === undefined || this.#pending !== undefined) return
+    for (const cursor of this.#notLive) {
       const { buffer, behind, offset, feed } = cursor
-      // One that is further than this node waits for the publications that it already has.
+      // A cursor that is ahead waits until this node has received what the cursor was sent from history.
       if (buffer !== undefined || behind || offset !== this.#offset) continue
-      this.#takeBack(cursor)
+      this.#removeNotLive(cursor)
       feed.join(cursor)
     }
   }
 
-  /** A live cursor's reader is slow. It has been given everything up to `offset`. */
+  /** A live cursor's reader is slow. It has received everything up to `offset`. */
   fallBehind(cursor: StreamCursor, offset: number): void {
     cursor.feed.drop(cursor)
     cursor.moveTo({ offset, epoch: this.#epoch })
     cursor.behind = true
-    this.#putAside(cursor)
+    this.#addNotLive(cursor)
   }
 
-  #putAside(cursor: StreamCursor): void {
-    this.#aside ??= new Set()
-    this.#aside.add(cursor)
+  #addNotLive(cursor: StreamCursor): void {
+    this.#notLive ??= new Set()
+    this.#notLive.add(cursor)
   }
 
-  #takeBack(cursor: StreamCursor): void {
-    this.#aside?.delete(cursor)
-    if (this.#aside?.size === 0) this.#aside = undefined
+  #removeNotLive(cursor: StreamCursor): void {
+    this.#notLive?.delete(cursor)
+    if (this.#notLive?.size === 0) this.#notLive = undefined
   }
 
   #feed(format: Format): Feed {
@@ -241,59 +244,60 @@ export class Channel implements Timed {
 
   async #findPosition(): Promise<void> {
     const { broker, limiter } = this.services
-    if (this.history !== undefined) this.#held = []
+    if (this.history !== undefined) this.#pending = []
     try {
       await broker.subscribe(this.name)
       if (this.history !== undefined) {
         const { position } = await limiter.run(() => broker.history(this.name, { limit: 0 }))
-        // Nothing was published to a feed yet: a cursor that falls behind at once has been given all before this.
+        // The feeds have received no publication yet. A cursor that falls behind at once must start after this
+        // position.
         for (const feed of this.#feeds) feed.skipTo(position.offset)
-        this.#goOnFrom(position)
+        this.#continueAfter(position)
       }
       this.#isOpen = true
     } catch (error) {
-      this.#held = undefined
+      this.#pending = undefined
       throw error
     }
   }
 
-  /** Takes a position for this node's, and with it what was held. */
-  #goOnFrom({ offset, epoch }: Position): void {
-    const held = this.#held as Publication[]
-    this.#held = undefined
+  /** Sets the position of this node, and receives the publications that were kept until now. */
+  #continueAfter({ offset, epoch }: Position): void {
+    const pending = this.#pending as Publication[]
+    this.#pending = undefined
     this.#offset = offset
     this.#epoch = epoch
-    for (const publication of held) this.receive(publication)
+    for (const publication of pending) this.receive(publication)
     this.promote()
     if (!this.#auditDue) return
     this.#auditDue = false
     void this.audit()
   }
 
-  #hold(held: Publication[], publication: Publication): void {
-    // What is dropped here is in history, and found missing by the next repair.
-    if (held.length < MAX_HELD) held.push(publication)
-    // A repair has failed. While the broker is away, one with each publication would fail too; when it is back, it asks
-    // for an audit.
+  #keep(pending: Publication[], publication: Publication): void {
+    // A publication that is dropped here is in history. The next repair reads it.
+    if (pending.length < MAX_PENDING) pending.push(publication)
+    // A repair has failed: tries again. While the broker is not available, this would fail with each publication; the
+    // broker requests an audit when it is available again.
     if (this.#repairing === undefined && this.#epoch !== '' && this.services.broker.up) void this.repair()
   }
 
-  /** Reads what was missed from history, page by page, once for all subscribers. */
+  /** Reads from history what this node has missed, page by page, once for all subscribers. */
   async #readMissed(): Promise<void> {
     const { failed, repaired, recovery } = this.services
     try {
       for (;;) {
-        // What was held so far is in history by now; what comes from here on may not be in what is read.
-        this.#held = []
+        // The publications that were kept until now are in history. Those that come from now on may not be in the page.
+        this.#pending = []
         const since = this.position
         const page = await recovery.read(this.name, since)
         const continuity = continuityOf(since, page)
-        if (continuity === 'hole') this.#declareHole(page.position)
-        else for (const publication of page.publications) this.#step(publication)
+        if (continuity === 'gap') this.#declareGap(page.position)
+        else for (const publication of page.publications) this.#advance(publication)
         if (continuity === 'partial') continue
         this.#repairing = undefined
         repaired(continuity === 'complete')
-        this.#goOnFrom(page.position)
+        this.#continueAfter(page.position)
         return
       }
     } catch (error) {
@@ -302,47 +306,47 @@ export class Channel implements Timed {
     }
   }
 
-  #step(publication: Publication): void {
+  #advance(publication: Publication): void {
     this.#offset = publication.offset
-    this.#spread(publication)
+    this.#distribute(publication)
   }
 
-  /** What lies before this position is no longer available. */
-  #declareHole(position: Position): void {
+  /** Missed publications up to this position are no longer available: informs all subscribers. */
+  #declareGap(position: Position): void {
     for (const feed of this.#feeds) {
       feed.handOut('during')
       feed.skipTo(position.offset)
     }
-    const cursors = [...this.#feeds.flatMap((feed) => feed.cursors), ...(this.#aside ?? [])]
+    const cursors = [...this.#feeds.flatMap((feed) => feed.cursors), ...(this.#notLive ?? [])]
     for (const cursor of cursors) {
-      // Another one's subscriber may have ended it because of the hole.
+      // The subscriber of an earlier cursor may have ended this one because of the gap.
       if (cursor.ended) continue
       if (cursor.buffer !== undefined) {
         cursor.buffer = []
-        cursor.hole = position
-      } else if (!this.#isPast(cursor, position)) cursor.declareHole(position)
+        cursor.gap = position
+      } else if (!this.#isPast(cursor, position)) cursor.declareGap(position)
     }
   }
 
-  /** True for one that has read further from history than this node has. */
+  /** True for a cursor that was sent publications from history up to this position or further: it has no gap. */
   #isPast(cursor: StreamCursor, { offset, epoch }: Position): boolean {
     return !cursor.live && epoch === this.#epoch && cursor.offset >= offset
   }
 
-  #spread(publication: Publication): void {
+  #distribute(publication: Publication): void {
     const { offset, except } = publication
     const excepted = except === undefined ? undefined : this.services.outboxOf(except)
     for (const feed of this.#feeds) {
-      if (feed.size === 0 && this.#aside === undefined) {
-        // A publication without a position moves nobody's.
+      if (feed.size === 0 && this.#notLive === undefined) {
+        // A publication without a position changes no position.
         if (offset > 0) feed.skipTo(offset)
         continue
       }
       const frame = feed.encode(publication)
       feed.add(frame, offset, publication.time, excepted)
-      for (const cursor of this.#aside ?? []) {
+      for (const cursor of this.#notLive ?? []) {
         if (cursor.feed !== feed) continue
-        cursor.take({ offset, frame: cursor.subscriber.outbox === excepted ? undefined : frame })
+        cursor.receive({ offset, frame: cursor.subscriber.outbox === excepted ? undefined : frame })
       }
     }
     this.promote()

@@ -4,25 +4,25 @@ import type { Batch } from '../connection/turn.ts'
 import type { Position } from '../protocol/position.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
-/** What can be subscribed to a channel: a connection, or the session on it. */
+/** A connection that can be subscribed to a channel, or the session on it. */
 export interface Subscriber {
   readonly outbox: Outbox
   readonly closed: boolean
-  /** Channels that it may be subscribed to at a time. */
+  /** How many channels it may be subscribed to at a time. */
   readonly maxSubscriptions: number
-  /** The subscriber has caused so many bytes of history to be sent. Absent if nothing counts them. */
+  /** The subscriber has caused so many bytes of history to be sent. Absent if these bytes are not counted. */
   spend?(bytes: number): void
-  /** Publications of the channel were lost and are no longer available: the subscriber goes on from `position`. */
+  /** Publications of the channel were missed and are no longer available. The subscriber continues after `position`. */
   insufficientState(channel: string, position: Position): void
 }
 
-/** One publication, encoded. It has no frame for the subscriber that is excepted from it, and goes on behind it. */
+/** One encoded publication. It has no frame if the subscriber is excepted from it: then only the offset advances. */
 export interface Encoded {
   readonly offset: number
   readonly frame: Buffer | undefined
 }
 
-/** The live subscribers of the channel that get its publications in the same format. */
+/** The live subscribers of a channel that receive its publications in the same format. */
 export interface CursorFeed extends Batch {
   /** The channel's name. */
   readonly channel: string
@@ -36,40 +36,42 @@ const NOT_LIVE = -1
 const ENDED = -2
 
 /**
- * One subscriber's place in one channel, from the call that subscribes it to its end. While the channel is being opened
- * the cursor is given nothing. Then it is in one of five states:
+ * One subscriber's position in one channel, from the call that subscribes it until the subscription ends. While the
+ * node is opening the channel, the cursor receives nothing. Then the cursor is in one of five states:
  *
- * | state   | fields           | what is published                   | next state                                   |
- * | ------- | ---------------- | ----------------------------------- | -------------------------------------------- |
- * | joining | `buffer`         | is buffered                         | beside, once it was given what it missed;    |
- * |         |                  |                                     | behind, if its reader became slow meanwhile; |
- * |         |                  |                                     | moved, if the node finds a hole              |
- * | moved   | `buffer`, `hole` | is buffered, from the hole on       | joining, if its history is read again;       |
- * |         |                  |                                     | beside, once the hole is declared to it      |
- * | beside  | none             | is given if newer than its `offset` | live, once it is level with the node         |
- * | live    | `place`          | is given by the feed, as to all     | behind, if its reader is slow and the        |
- * |         |                  |                                     | channel has a history                        |
- * | behind  | `behind`         | is left to history                  | joining, once its reader takes more          |
+ * | state   | fields          | a new publication                 | next state                                        |
+ * | ------- | --------------- | --------------------------------- | ------------------------------------------------- |
+ * | joining | `buffer`        | is buffered                       | ahead, once it was sent what it had missed;       |
+ * |         |                 |                                   | behind, if its reader has become slow meanwhile;  |
+ * |         |                 |                                   | gap, if the node finds a gap                      |
+ * | gap     | `buffer`, `gap` | is buffered, if it is past the    | joining, if history is read again for the cursor; |
+ * |         |                 | gap                               | ahead, once the gap is declared to the subscriber |
+ * | ahead   | none            | is sent if newer than its         | live, once the node has reached its `offset`      |
+ * |         |                 | `offset`                          |                                                   |
+ * | live    | `place`         | is sent by the feed               | behind, if its reader is slow and the channel has |
+ * |         |                 |                                   | a history                                         |
+ * | behind  | `behind`        | is read from history later        | joining, once its reader has caught up            |
  *
- * A hole that the node finds is declared at once to a cursor without a buffer. If `behind` is set while there is a
- * buffer, the cursor is still joining, and becomes behind when that is over.
+ * If the node finds a gap and the cursor has no buffer, the gap is declared at once. If `behind` is set while there is
+ * a buffer, the cursor is still joining, and will be behind afterwards.
  */
 export class StreamCursor {
   readonly subscriber: Subscriber
   readonly feed: CursorFeed
-  /** Pending while the subscription is being made. */
+  /** Settles once the subscription is made. Undefined afterwards. */
   joined: Promise<SubscribeResult> | undefined
-  /** The feed's own: the cursor's place among the live ones. */
+  /** The cursor's index among the feed's live cursors, or NOT_LIVE or ENDED. */
   place = NOT_LIVE
-  /** While it is not live: the last offset that it was given, and its epoch. The channel's may be newer by now. */
+  /** The last offset that was sent, if the cursor is not live. The channel's may be newer by now. */
   offset = 0
+  /** The epoch of `offset`. */
   epoch = ''
-  /** What was published since the cursor began to join. */
+  /** The publications that came since the cursor began to join. */
   buffer: Encoded[] | undefined
-  /** Its reader is slow: it will be served from history. */
+  /** The reader is slow: history will be read for it later. */
   behind = false
-  /** Publications were lost while it was joining: it goes on from here. */
-  hole: Position | undefined
+  /** Publications were lost while the cursor was joining. It continues after this position. */
+  gap: Position | undefined
 
   constructor(subscriber: Subscriber, feed: CursorFeed) {
     this.subscriber = subscriber
@@ -80,55 +82,55 @@ export class StreamCursor {
     return this.place >= 0
   }
 
-  /** True once the subscription is over. The subscriber may have another one by then. */
+  /** True once the subscription has ended. The subscriber may have made a new one since. */
   get ended(): boolean {
     return this.place === ENDED
   }
 
-  /** The subscription is over. */
+  /** Ends the subscription. */
   end(): void {
     this.feed.leave(this)
     this.place = ENDED
   }
 
-  /** The feed has taken it out of the live ones. */
+  /** The feed has removed the cursor from the live ones. */
   dropped(): void {
     this.place = NOT_LIVE
   }
 
-  /** Takes a publication that comes while it is not live. */
-  take(encoded: Encoded): void {
+  /** A publication came while the cursor is not live. */
+  receive(encoded: Encoded): void {
     if (this.behind) return
     if (this.buffer !== undefined) this.buffer.push(encoded)
-    else this.#giveNew(encoded)
+    else this.#sendIfNew(encoded)
   }
 
-  /** Gives what was buffered and is newer than what was given. */
-  release(): void {
+  /** Sends the buffered publications that are newer than the last one that was sent. */
+  flushBuffer(): void {
     const buffer = this.buffer as Encoded[]
     this.buffer = undefined
-    for (const encoded of buffer) this.#giveNew(encoded)
+    for (const encoded of buffer) this.#sendIfNew(encoded)
   }
 
   /** A publication without a position is always new. */
-  #giveNew(encoded: Encoded): void {
-    if (encoded.offset === 0 || encoded.offset > this.offset) this.give(encoded)
+  #sendIfNew(encoded: Encoded): void {
+    if (encoded.offset === 0 || encoded.offset > this.offset) this.send(encoded)
   }
 
-  /** It goes on from there. */
+  /** The cursor continues after a position. */
   moveTo({ offset, epoch }: Position): void {
     this.offset = offset
     this.epoch = epoch
   }
 
-  /** Publications before this position are lost: tells the subscriber that it goes on from there. */
-  declareHole({ offset, epoch }: Position): void {
-    this.hole = undefined
+  /** Publications up to this position are lost: the cursor continues after it, and the subscriber is informed. */
+  declareGap({ offset, epoch }: Position): void {
+    this.gap = undefined
     this.moveTo({ offset, epoch })
     this.subscriber.insufficientState(this.feed.channel, { offset, epoch })
   }
 
-  give({ frame, offset }: Encoded): void {
+  send({ frame, offset }: Encoded): void {
     if (frame !== undefined) this.subscriber.outbox.send(frame)
     if (offset > 0) this.offset = offset
   }

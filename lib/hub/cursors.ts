@@ -2,7 +2,9 @@ import type { SharedBatches } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { StreamCursor } from './cursor.ts'
 
-/** The cursors of one subscriber, one for each channel. Most subscribers have one, which needs no map. */
+/**
+ * The cursors of one subscriber, one for each channel. Most subscribers have one cursor, which is kept without a map.
+ */
 export class Cursors implements SharedBatches {
   #cursors: StreamCursor | Map<string, StreamCursor> | undefined
 
@@ -25,8 +27,8 @@ export class Cursors implements SharedBatches {
     else this.#cursors = new Map([cursors, cursor].map((one) => [one.feed.channel, one]))
   }
 
-  /** Takes out the cursor of a channel, and gives it. */
-  take(channel: string): StreamCursor | undefined {
+  /** Removes the cursor of a channel, and returns it. */
+  remove(channel: string): StreamCursor | undefined {
     const cursor = this.get(channel)
     if (this.#cursors instanceof Map) this.#cursors.delete(channel)
     else if (cursor !== undefined) this.#cursors = undefined
@@ -39,7 +41,7 @@ export class Cursors implements SharedBatches {
     else if (cursors !== undefined) yield cursors
   }
 
-  /** Hands out what the feeds have gathered that the subscriber is live in. */
+  /** Hands out the frames of the feeds in which the subscriber is live. */
   handOut(turn: Turn): void {
     const cursors = this.#cursors
     if (cursors instanceof Map) for (const cursor of cursors.values()) handOutFeed(cursor, turn)

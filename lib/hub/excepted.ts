@@ -4,8 +4,9 @@ import type { ExceptedConnection } from './publish-options.ts'
 const ID = /^[\w-]{1,64}$/
 
 /**
- * The id of the connection that is not given a publication; undefined for none. Throws `FST_RT_INVALID_ARGUMENT`: with
- * an id that no connection can have, the publication would reach the one that was meant.
+ * The id of the connection that does not receive a publication. Undefined if there is none. Throws
+ * `FST_RT_INVALID_ARGUMENT` for an id that no connection can have: otherwise the publication would reach the connection
+ * that was meant.
  */
 export function exceptedId(except: ExceptedConnection | undefined): string | undefined {
   if (except === undefined) return undefined

@@ -5,17 +5,17 @@ import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { CursorFeed, StreamCursor } from './cursor.ts'
 
-/** A wire format: how a channel's publications look to its subscribers. Encoded once for all of one format. */
+/** How publications are encoded. A publication is encoded once for all subscribers with the same format. */
 export interface Format {
   readonly name: string
-  /** What all publications of a channel begin with. */
+  /** The text with which all publications of a channel begin. */
   head(channel: string): string
   encode(head: string, publication: Publication): Buffer
   /** A join or a leave, for formats that have a message for it. */
   presence?(channel: string, kind: PresenceEventKind, info: Buffer): Buffer
 }
 
-/** `{"channel":…,"data":…}`, as `app.ws` routes get it. */
+/** `{"channel":…,"data":…}`, for clients of `app.ws` routes. */
 export const socketFormat: Format = {
   name: 'socket',
   head: publicationPrefix,
@@ -26,30 +26,30 @@ export const socketFormat: Format = {
 /** The channel that a feed belongs to. */
 export interface FeedChannel {
   readonly name: string
-  /** If there is none, what a slow reader misses is missed. */
+  /** Undefined if the channel has no history. Then a slow reader loses what it misses. */
   readonly history: HistoryPolicy | undefined
   readonly services: {
     readonly turn: Turn
-    /** A batch goes out, so many milliseconds after its oldest publication was published. */
+    /** A batch is handed out, so many milliseconds after its oldest publication was published. */
     delivered(lag: number): void
   }
-  /** A reader is slow. It has been given everything up to `offset`, and is served from history later. */
+  /** A reader is slow. It has received everything up to `offset`. History will be read for it later. */
   fallBehind(cursor: StreamCursor, offset: number): void
 }
 
-/** What is handed out at one time. */
+/** The frames that are handed out together. */
 interface Round {
   readonly frames: readonly Buffer[]
-  /** All frames in one. */
+  /** All frames in one buffer. */
   readonly chunk: Buffer
-  /** Which of the frames an outbox is excepted from, by their places. */
+  /** The frames that an outbox does not receive, by their indexes. */
   readonly exceptions: ReadonlyMap<Outbox, ReadonlySet<number>> | undefined
   /** The last offset that was handed out before. */
   readonly before: number
   readonly moment: Moment
 }
 
-// What most feeds have at most times: there may be 100,000 of them.
+// Most feeds are empty most of the time, and share these arrays: there may be 100,000 feeds.
 const NO_FRAMES: Buffer[] = []
 const NO_CURSORS: StreamCursor[] = []
 
@@ -59,13 +59,14 @@ export class Feed implements CursorFeed {
   readonly #channel: FeedChannel
   readonly #head: string
   #live = NO_CURSORS
-  /** The live ones that are just being given something: this array must not change. */
-  #served: StreamCursor[] | undefined
+  /** The array of live cursors that is being iterated to hand out frames. It must not change meanwhile. */
+  #iterated: StreamCursor[] | undefined
   #frames = NO_FRAMES
-  /** As in a round, of this turn's frames. */
+  /** Which of this turn's frames an outbox does not receive, by their indexes. */
   #exceptions: Map<Outbox, Set<number>> | undefined
-  /** The offset of the publication that was added last, and of the last one handed out. */
+  /** The offset of the latest publication that was added. */
   #added = 0
+  /** The offset of the latest publication that was handed out. */
   #handedOut = 0
   /** When the oldest publication of this turn was published. */
   #oldest: number | undefined
@@ -92,16 +93,18 @@ export class Feed implements CursorFeed {
     return this.format.encode(this.#head, publication)
   }
 
-  /** From here on the cursor gets what is added, and nothing of what was added before. */
+  /** The cursor becomes live. It receives the frames that are added from now on, and none that were added before. */
   join(cursor: StreamCursor): void {
     this.handOut('during')
     cursor.place = this.#live.length
-    // With one element an array takes no more memory than it needs; `push` would reserve some for more.
+    // A literal array takes only the memory that it needs; `push` would reserve memory for more elements.
     if (cursor.place === 0) this.#live = [cursor]
-    else this.#changeable().push(cursor)
+    else this.#mutableLive().push(cursor)
   }
 
-  /** The cursor gets what was added up to here, but for what its slow reader has not been given yet. */
+  /**
+   * Removes a cursor. It still receives the frames that were added before, except those kept back for a slow reader.
+   */
   leave(cursor: StreamCursor): void {
     if (cursor.live) {
       this.handOut('during')
@@ -110,10 +113,10 @@ export class Feed implements CursorFeed {
     cursor.subscriber.outbox.withdraw(this)
   }
 
-  /** Takes a cursor out without giving it what was added. */
+  /** Removes a cursor. It does not receive the frames that were added before. */
   drop(cursor: StreamCursor): void {
     if (!cursor.live) return
-    const live = this.#changeable()
+    const live = this.#mutableLive()
     const last = live.pop() as StreamCursor
     if (last !== cursor) {
       live[cursor.place] = last
@@ -123,12 +126,12 @@ export class Feed implements CursorFeed {
     if (live.length === 0) this.#live = NO_CURSORS
   }
 
-  /** Queues a frame for every live subscriber, but for one perhaps. */
+  /** Queues a frame for all live subscribers, except the one with the outbox `except`. */
   add(frame: Buffer, offset: number, time?: number, except?: Outbox): void {
     this.#added = Math.max(this.#added, offset)
     if (this.#live.length === 0) return
     this.#oldest ??= time
-    if (except !== undefined) this.#except(except, this.#frames.length)
+    if (except !== undefined) this.#addException(except, this.#frames.length)
     if (this.#frames === NO_FRAMES) {
       this.#frames = [frame]
       this.#channel.services.turn.addBatch(this)
@@ -146,21 +149,21 @@ export class Feed implements CursorFeed {
     const chunk = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
     const round = { frames, chunk, exceptions: this.#exceptions, before, moment }
     this.#exceptions = undefined
-    const outer = this.#served
-    this.#served = this.#live
-    // A cursor that is dropped meanwhile is given nothing more.
-    for (const cursor of this.#served) if (cursor.live) this.#serve(cursor, round)
-    this.#served = outer
+    const outer = this.#iterated
+    this.#iterated = this.#live
+    // A cursor that is dropped meanwhile receives nothing more.
+    for (const cursor of this.#iterated) if (cursor.live) this.#deliver(cursor, round)
+    this.#iterated = outer
   }
 
-  #serve(cursor: StreamCursor, { frames, chunk, exceptions, before, moment }: Round): void {
+  #deliver(cursor: StreamCursor, { frames, chunk, exceptions, before, moment }: Round): void {
     const { outbox } = cursor.subscriber
     try {
-      const places = exceptions?.get(outbox)
+      const excepted = exceptions?.get(outbox)
       if (outbox.lagging && this.#channel.history !== undefined) this.#channel.fallBehind(cursor, before)
-      else if (places === undefined) outbox.deliver(chunk, frames.length, this, moment)
-      else if (places.size < frames.length) {
-        const rest = frames.filter((_, at) => !places.has(at))
+      else if (excepted === undefined) outbox.deliver(chunk, frames.length, this, moment)
+      else if (excepted.size < frames.length) {
+        const rest = frames.filter((_, index) => !excepted.has(index))
         outbox.deliver(Buffer.concat(rest), rest.length, this, moment)
       }
     } catch (error) {
@@ -169,22 +172,22 @@ export class Feed implements CursorFeed {
     }
   }
 
-  /** Nobody is given what lies before this offset. */
+  /** Counts everything up to this offset as handed out. */
   skipTo(offset: number): void {
     this.#added = offset
     this.#handedOut = offset
   }
 
-  /** The live ones, to be changed: a copy, while they are given something one after another. */
-  #changeable(): StreamCursor[] {
-    if (this.#live === this.#served) this.#live = [...this.#live]
+  /** The array of live cursors, to change it. It is copied first if it is being iterated. */
+  #mutableLive(): StreamCursor[] {
+    if (this.#live === this.#iterated) this.#live = [...this.#live]
     return this.#live
   }
 
-  #except(outbox: Outbox, place: number): void {
+  #addException(outbox: Outbox, index: number): void {
     this.#exceptions ??= new Map()
-    const places = this.#exceptions.get(outbox)
-    if (places === undefined) this.#exceptions.set(outbox, new Set([place]))
-    else places.add(place)
+    const excepted = this.#exceptions.get(outbox)
+    if (excepted === undefined) this.#exceptions.set(outbox, new Set([index]))
+    else excepted.add(index)
   }
 }

@@ -24,27 +24,27 @@ export interface HubOptions {
   readonly turn: Turn
   readonly wheel: TimerWheel
   readonly limiter: Limiter
-  /** Bytes of a publication's data. */
+  /** The largest size of a publication's data, in bytes. */
   readonly maxPublication: number
-  /** Where the publications for a connection of this node go. */
+  /** The outbox of a connection of this node. */
   outboxOf(connection: string): Outbox | undefined
-  /** How much of a channel is kept, by its name. */
+  /** The history policy of a channel, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
-  /** Something is published to a channel without history that nobody on this node is subscribed to. */
-  unheard?(channel: string): void
-  /** A call to the broker failed that nobody waits for. */
+  /** A channel without history is published to, and no connection of this node is subscribed to it. */
+  noSubscriber?(channel: string): void
+  /** A call to the broker failed, and no caller waits for it. */
   failed(stage: string, error: unknown): void
   repaired(complete: boolean): void
   delivered(lag: number): void
   recovered(complete: boolean): void
-  /** A publication without a position came on a channel that keeps a history here: some node has another policy. */
+  /** A publication without a position came, but the channel has a history here: another node has a different policy. */
   unpositioned(channel: string): void
 }
 
-// A channel that loses its last subscriber stays subscribed for a moment: people come and go.
+// Milliseconds for which a channel without subscribers stays subscribed. A new subscriber may come soon.
 const GRACE = 1_000
 
-/** The channels of this node, and their subscribers. The broker is asked for a channel once, however many these are. */
+/** The channels of this node and their subscribers. The node subscribes to a channel once, for all its subscribers. */
 export class Hub {
   readonly #options: HubOptions
   readonly #services: ChannelServices
@@ -83,20 +83,20 @@ export class Hub {
     format: Format,
     options: { readonly since?: StartingPoint } | undefined
   ): Promise<SubscribeResult> {
-    const channel = this.#enter(subscriber, name)
+    const channel = this.#findOrMake(subscriber, name)
     const cursor = this.#subscribers.get(subscriber)?.get(name)
     if (cursor === undefined) {
       return this.#add(subscriber, channel, format, (added) => channel.subscribe(added, options?.since))
     }
-    // Two calls hold together, or fail together.
+    // Two simultaneous calls succeed together or fail together.
     await cursor.joined
     if (subscriber.closed) throw new SocketClosedError()
     return { recovered: false, ...channel.position }
   }
 
   /**
-   * As `subscribe`, for a subscriber that answers its client before it is given anything: with what it missed, and then
-   * it calls `begin`. It must not be on the channel already.
+   * Like `subscribe`, but nothing is sent yet. The caller first answers the client, with the publications that it
+   * missed, and then calls `begin`. The subscriber must not be on the channel already.
    */
   async prepare(
     subscriber: Subscriber,
@@ -104,11 +104,11 @@ export class Hub {
     format: Format,
     since: StartingPoint | undefined
   ): Promise<PreparedStream> {
-    const channel = this.#enter(subscriber, name)
+    const channel = this.#findOrMake(subscriber, name)
     return this.#add(subscriber, channel, format, (added) => channel.prepare(added, since))
   }
 
-  /** Enters a cursor, which is taken out again if it can't be started. */
+  /** Adds a cursor and starts it. If it cannot be started, it is removed again. */
   async #add<Result>(
     subscriber: Subscriber,
     channel: Channel,
@@ -132,7 +132,7 @@ export class Hub {
 
   unsubscribe(subscriber: Subscriber, name: string): void {
     const cursors = this.#subscribers.get(subscriber)
-    const cursor = cursors?.take(name)
+    const cursor = cursors?.remove(name)
     if (cursors === undefined || cursor === undefined) return
     const channel = this.#channelOf(cursor)
     channel.unsubscribe(cursor)
@@ -153,7 +153,7 @@ export class Hub {
     return this.publishText(name, stringify(data), options)
   }
 
-  /** Publishes a JSON text as it is; `info` is a JSON text that describes the publisher. */
+  /** Publishes a JSON text unchanged. `info` is a JSON text that describes the publisher. */
   async publishText(
     name: string,
     text: string,
@@ -161,10 +161,10 @@ export class Hub {
     info?: Buffer
   ): Promise<PublishResult> {
     if (!isChannelName(name)) throw new InvalidChannelError()
-    const { broker, maxPublication, historyOf, unheard } = this.#options
+    const { broker, maxPublication, historyOf, noSubscriber } = this.#options
     const data = publicationData(text, maxPublication)
     const history = historyOf(name)
-    if (history === undefined && !this.#channels.get(name)?.size) unheard?.(name)
+    if (history === undefined && !this.#channels.get(name)?.size) noSubscriber?.(name)
     const { offset, epoch } = await broker.publish(name, data, {
       history,
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
@@ -189,12 +189,12 @@ export class Hub {
     return this.#channels.get(name)?.audience ?? 0
   }
 
-  /** Publications of these channels may have been missed. */
+  /** Publications of these channels may have been missed: checks that. */
   audit(names: Iterable<string>): void {
     for (const name of names) void this.#channels.get(name)?.audit()
   }
 
-  /** The subscriber's reader takes again what it is sent. */
+  /** The subscriber's slow reader has read what was waiting for it. */
   caughtUp(subscriber: Subscriber): void {
     for (const cursor of this.#subscribers.get(subscriber) ?? []) {
       this.#channelOf(cursor).caughtUp(cursor)
@@ -205,7 +205,7 @@ export class Hub {
     return this.#channels.get(feed.channel) as Channel
   }
 
-  /** The name as this node keeps it, if it is on the channel: subscribers that hold this one hold no copies. */
+  /** The same name as the string that this node keeps, if there is one. So subscribers do not keep copies in memory. */
   nameOf(name: string): string {
     return this.#channels.get(name)?.name ?? name
   }
@@ -215,8 +215,8 @@ export class Hub {
     return this.#channels.get(name)?.position
   }
 
-  /** Finds or makes the channel that a subscriber asks for. Throws if the subscriber may not have it. */
-  #enter(subscriber: Subscriber, name: string): Channel {
+  /** Finds or makes the channel for a subscriber. Throws if the subscriber may not be subscribed to it. */
+  #findOrMake(subscriber: Subscriber, name: string): Channel {
     if (!isChannelName(name)) throw new InvalidChannelError()
     if (subscriber.closed) throw new SocketClosedError()
     const count = this.#subscribers.get(subscriber)?.size ?? 0

@@ -9,7 +9,7 @@ export interface PresenceKeeperOptions {
   failed(stage: string, error: unknown): void
 }
 
-/** Who causes joins and leaves to be sent. */
+/** The subscription that causes joins and leaves to be sent. */
 export interface Announcer {
   /** Called before each join or leave is sent. */
   announcing(info: Buffer): void
@@ -18,20 +18,20 @@ export interface Announcer {
 export interface KeptEntryOptions {
   readonly channel: string
   readonly entry: PresenceEntry
-  /** Milliseconds after which the broker drops an entry that is not refreshed; undefined for a channel without presence. */
+  /** Milliseconds until the broker deletes an entry that is not refreshed. Undefined for a channel without presence. */
   readonly ttl: number | undefined
-  /** Whether the channel's subscribers are sent joins and leaves. */
+  /** Whether joins and leaves are sent to the channel's subscribers. */
   readonly joinLeave: boolean
   readonly announcer?: Announcer
 }
 
-// An entry is refreshed so many times within its life: one refresh may fail.
+// How often an entry is refreshed within its time to live. So one refresh may fail.
 const REFRESHES = 3
 
 /** Keeps this node's presence entries in the broker for as long as their subscriptions last. */
 export class PresenceKeeper {
   readonly #options: PresenceKeeperOptions
-  /** The latest call that is under way for each connection and channel. It settles after those before it. */
+  /** The latest running call for each connection and channel. It settles after the calls before it. */
   readonly #calls = new Map<string, Promise<void>>()
 
   constructor(options: PresenceKeeperOptions) {
@@ -43,15 +43,16 @@ export class PresenceKeeper {
     return new KeptEntry(options, this.#options, this.#calls)
   }
 
-  /** Resolves once the calls to the broker that were under way are done. */
+  /** Resolves once the running calls to the broker are done. */
   async settled(): Promise<void> {
     await Promise.all(this.#calls.values())
   }
 }
 
-/** One subscription's presence entry. The broker is called for it in order: a leave never overtakes its join. */
+/** One subscription's presence entry. The calls to the broker are made in order: a leave never overtakes its join. */
 export class KeptEntry implements Timed {
-  // Its members stand side by side, and what belongs to a call is there during the call: each subscriber has an entry.
+  // There is one entry for each subscriber. To save memory, its fields are not in an object of their own, and no
+  // closure is kept after a call.
   readonly #keeper: PresenceKeeperOptions
   readonly #calls: Map<string, Promise<void>>
   readonly #channel: string
@@ -64,7 +65,7 @@ export class KeptEntry implements Timed {
   #isRemoved = false
   wheelTick = -1
 
-  /** @param calls The latest call that is under way for each connection and channel. */
+  /** @param calls The latest running call for each connection and channel. */
   constructor(
     { channel, entry, ttl, joinLeave, announcer }: KeptEntryOptions,
     keeper: PresenceKeeperOptions,
@@ -79,7 +80,7 @@ export class KeptEntry implements Timed {
     this.#announcer = announcer
   }
 
-  /** Adds the entry. Rejects if the broker cannot. */
+  /** Adds the entry. Rejects if the broker's call fails. */
   async add(): Promise<void> {
     const ttl = this.#ttl
     if (ttl === undefined) return
@@ -106,7 +107,7 @@ export class KeptEntry implements Timed {
     if (this.#isAnnounced) this.#send('leave')
   }
 
-  /** The wheel calls this when the entry has to be refreshed. */
+  /** The wheel calls this to refresh the entry. */
   onDue(now: number): number {
     const ttl = this.#ttl as number
     this.#queue(() => this.#keeper.broker.addPresence(this.#channel, this.#entry, ttl))
@@ -118,20 +119,21 @@ export class KeptEntry implements Timed {
     this.#queue(() => this.#keeper.broker.publishPresence(this.#channel, kind, this.#entry.info))
   }
 
-  /** Calls the broker, without anybody who waits for it. */
+  /** Calls the broker. No caller waits for it, so an error is reported. */
   #queue(job: () => Promise<void>): void {
     this.#call(job).catch((error) => this.#keeper.failed('presence', error))
   }
 
   /**
-   * Calls the broker once the calls before are done, whether they have succeeded or not. They may be those of the entry
-   * that the connection had on the channel before: one that is removed and added again must not be removed last.
+   * Calls the broker once the earlier calls for this connection and channel are done, also if one has failed. The
+   * earlier calls may be those of a former entry: if an entry is removed and added again, the removal must not come
+   * last.
    */
   #call(job: () => Promise<void>): Promise<void> {
     const name = `${this.#entry.connection}\n${this.#channel}`
-    const before = this.#calls.get(name)
+    const previous = this.#calls.get(name)
     const run = () => this.#keeper.limiter.run(job)
-    const call = before === undefined ? run() : before.then(run)
+    const call = previous === undefined ? run() : previous.then(run)
     const settled: Promise<void> = call
       .catch(() => undefined)
       .then(() => {

@@ -10,10 +10,10 @@ export interface PublishOptions {
   /** Two publishes with one key on one channel add one publication; 1 to 255 bytes. */
   idempotencyKey?: string | undefined
   /**
-   * The connection that is not given the publication, on whichever node it is: a socket, or a connection's id. It is not
-   * given it later either, by a recovery. `history` shows the publication to all. A client that reconnects has a new
-   * connection.
-   * @default everybody is given it
+   * The connection that does not receive the publication: a socket, or a connection's id. The connection may be on any
+   * node. A recovery does not deliver the publication to it either. `history` returns it to all clients. A client that
+   * reconnects has a new connection.
+   * @default all subscribers receive it
    */
   except?: ExceptedConnection | undefined
 }

@@ -7,36 +7,39 @@ import type { Limiter } from '../timing/limiter.ts'
 import type { StreamCursor } from './cursor.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
-/** Where a subscriber wants to go on: after a position, or from the first publication that is kept. */
+/** Where a subscriber continues: after a position, or at the first publication that is kept. */
 export type StartingPoint = Position | 'start'
 
-/** A subscription that is made, and is given nothing yet: what is published is kept for it until `begin` is called. */
+/** A subscription to which nothing is sent yet. New publications are buffered until `begin` is called. */
 export interface PreparedStream extends SubscribeResult {
-  /** The first page of what it missed. */
+  /** The first page of the publications that the subscriber missed. */
   readonly missed: readonly Publication[]
   /**
-   * The subscriber has taken so many of `missed`. The rest comes as frames, as fast as its reader takes them, and then
-   * what is newer. Called once.
+   * Starts sending: first the rest of what the subscriber missed, as fast as its reader reads, then what is newer.
+   * Called once.
+   * @param sent How many of `missed` the caller has sent.
    */
-  begin(taken: number): void
+  begin(sent: number): void
 }
 
 /**
- * How a page of history goes on from a position: up to the newest (`complete`), part of the way (`partial`: the next
- * page goes on from there), or not at all (`hole`: something in between is gone, or it is another history).
+ * How a page of history continues after a position:
+ * - `complete`: up to the newest publication.
+ * - `partial`: part of the way. The next page continues there.
+ * - `gap`: not at all. Publications in between were deleted, or it is another history.
  */
-export type Continuity = 'complete' | 'partial' | 'hole'
+export type Continuity = 'complete' | 'partial' | 'gap'
 
 export function continuityOf(since: Position, { publications, position }: HistoryPage): Continuity {
   const isContiguous = publications.every(({ offset }, index) => offset === since.offset + index + 1)
-  if (since.epoch !== position.epoch || since.offset > position.offset || !isContiguous) return 'hole'
+  if (since.epoch !== position.epoch || since.offset > position.offset || !isContiguous) return 'gap'
   if (since.offset + publications.length === position.offset) return 'complete'
-  return publications.length > 0 ? 'partial' : 'hole'
+  return publications.length > 0 ? 'partial' : 'gap'
 }
 
-/** Where a new subscriber stands. */
+/** The position of a new subscriber, and what it missed. */
 interface Located extends Omit<PreparedStream, 'begin'> {
-  /** Undefined if it does not go on from a position. */
+  /** Undefined if the subscriber does not continue after a position. */
   readonly continuity?: Continuity
 }
 
@@ -44,34 +47,34 @@ export interface RecoveryOptions {
   readonly broker: Broker
   readonly turn: Turn
   readonly limiter: Limiter
-  /** Where the publications for a connection of this node go. */
+  /** The outbox of a connection of this node. */
   outboxOf(connection: string): Outbox | undefined
   failed(stage: string, error: unknown): void
-  /** A subscriber that gave its position was given all that it had missed, or learned that this is not possible. */
+  /** A subscriber with a position was sent all that it had missed (`complete`), or was informed of a gap. */
   recovered(complete: boolean): void
 }
 
-/** A channel, as its subscribers' recoveries need it. */
+/** What a recovery needs of its channel. */
 export interface RecoveringChannel {
   readonly name: string
-  /** How far this node is. */
+  /** The position of this node in the channel. */
   readonly position: Position
-  /** Finds out how far the history is, and whether it is still the same. */
+  /** Reads from history what this node has missed, and detects another epoch. */
   repair(): Promise<void>
-  /** Makes those live that have come level with this node. */
+  /** Makes the cursors live that are at the position of this node. */
   promote(): void
 }
 
-// History is read in pieces of at most so many publications and bytes, so that neither a long absence nor a slow reader
-// takes more memory than that.
+// History is read in pages of at most so many publications and bytes. So a subscriber that missed a lot, or whose
+// reader is slow, does not take more memory than one page.
 const PAGE = { limit: 1_000, maxBytes: 262_144 }
-// Reads of history that may meet another epoch than the channel's before the broker counts as unusable.
+// How many reads of history may return another epoch than the channel's. Then the broker counts as unavailable.
 const MAX_READS = 4
 
-/** Brings subscribers level with their channels: those that were away, and those whose reader was slow. */
+/** Delivers to subscribers what they missed, because they were disconnected or because their reader was slow. */
 export class Recovery {
   readonly #options: RecoveryOptions
-  /** Reads under way, by the channel and the position that they go on from. */
+  /** Running reads, by the channel and the position after which they read. */
   readonly #reads = new Map<string, Promise<HistoryPage>>()
 
   constructor(options: RecoveryOptions) {
@@ -92,8 +95,9 @@ export class Recovery {
   }
 
   /**
-   * Gives a new subscriber what it missed, page by page unless the reader is slow: then the rest comes as it reads.
-   * Resolves once that is queued; what is newer is queued after those who await this have had their turn.
+   * Sends a new subscriber what it missed, page by page. If its reader is slow, the rest follows when the reader has
+   * caught up. Resolves once the publications are queued. Newer ones are queued afterwards, when the callers that await
+   * this have run.
    */
   async deliver(
     channel: RecoveringChannel,
@@ -103,18 +107,18 @@ export class Recovery {
     const { missed, continuity, ...first } = await this.#locate(channel, cursor, since)
     if (cursor.ended) return { ...first, recovered: false }
     let result: SubscribeResult = first
-    this.#give(cursor, missed)
+    this.#send(cursor, missed)
     if (continuity === 'partial' && !cursor.behind) {
-      const rest = await this.#readOn(channel, cursor)
-      result = { recovered: rest.continuity !== 'hole', ...rest.position }
+      const rest = await this.#sendRest(channel, cursor)
+      result = { recovered: rest.continuity !== 'gap', ...rest.position }
       if (!result.recovered) cursor.moveTo(result)
     }
     if (continuity !== undefined) this.#options.recovered(result.recovered)
-    this.#goOnAfter(channel, cursor)
+    this.#finishJoiningLater(channel, cursor)
     return result
   }
 
-  /** Finds out what a new subscriber missed, and buffers what is newer until the subscriber has taken that. */
+  /** Finds out what a new subscriber missed, and buffers newer publications until `begin` is called. */
   async prepare(
     channel: RecoveringChannel,
     cursor: StreamCursor,
@@ -122,22 +126,22 @@ export class Recovery {
   ): Promise<PreparedStream> {
     const { missed, continuity, ...result } = await this.#locate(channel, cursor, since)
     if (continuity !== undefined && !cursor.ended) this.#options.recovered(result.recovered)
-    const begin = (taken: number) => {
-      cursor.offset += taken
-      cursor.behind = continuity === 'partial' || taken < missed.length
-      this.#goOn(channel, cursor)
+    const begin = (sent: number) => {
+      cursor.offset += sent
+      cursor.behind = continuity === 'partial' || sent < missed.length
+      this.#finishJoining(channel, cursor)
     }
     return { ...result, missed, begin }
   }
 
-  /** The reader of a subscriber that is behind takes again what it is sent: gives what it missed meanwhile. */
+  /** The reader of a subscriber that is behind has caught up: sends what the subscriber missed meanwhile. */
   async catchUp(channel: RecoveringChannel, cursor: StreamCursor): Promise<void> {
     try {
-      const { continuity, position } = await this.#readOn(channel, cursor)
+      const { continuity, position } = await this.#sendRest(channel, cursor)
       if (cursor.ended) return
-      if (continuity === 'hole') cursor.declareHole(position)
+      if (continuity === 'gap') cursor.declareGap(position)
       if (continuity !== 'partial') {
-        this.#goOn(channel, cursor)
+        this.#finishJoining(channel, cursor)
         return
       }
     } catch (error) {
@@ -147,11 +151,11 @@ export class Recovery {
     cursor.behind = true
   }
 
-  /** Finds a new subscriber's place, and moves its cursor there. What is published from here on is buffered for it. */
+  /** Determines a new subscriber's position, and moves its cursor there. New publications are buffered from now on. */
   async #locate(channel: RecoveringChannel, cursor: StreamCursor, since: StartingPoint | undefined): Promise<Located> {
     const { position } = channel
     const from = since === 'start' ? { ...position, offset: 0 } : since
-    // It may have left while the channel was opened.
+    // The subscriber may have left while the channel was being opened.
     if (!isPosition(from) || cursor.ended) {
       cursor.moveTo(position)
       cursor.buffer = []
@@ -159,14 +163,14 @@ export class Recovery {
     }
     const page = await this.#readFor(channel, cursor, from)
     const continuity = continuityOf(from, page)
-    const recovered = continuity !== 'hole'
+    const recovered = continuity !== 'gap'
     const result = { recovered, ...positionOf(page) }
     cursor.moveTo(recovered ? from : result)
     return { ...result, missed: recovered ? page.publications : [], continuity }
   }
 
-  /** Gives page after page, until all is given (`complete`), the reader is slow (`partial`), or there is a hole. */
-  async #readOn(
+  /** Sends page after page, until all is sent (`complete`), the reader is slow (`partial`), or there is a `gap`. */
+  async #sendRest(
     channel: RecoveringChannel,
     cursor: StreamCursor
   ): Promise<{ continuity: Continuity; position: Position }> {
@@ -177,34 +181,34 @@ export class Recovery {
       const page = await this.#readFor(channel, cursor, since)
       const continuity = continuityOf(since, page)
       position = positionOf(page)
-      if (cursor.ended || continuity === 'hole') return { continuity, position }
-      this.#give(cursor, page.publications)
+      if (cursor.ended || continuity === 'gap') return { continuity, position }
+      this.#send(cursor, page.publications)
       if (continuity === 'complete' && !cursor.behind) return { continuity, position }
     }
     return { continuity: 'partial', position }
   }
 
   /**
-   * Reads history for a cursor, and buffers what is published meanwhile. Both are of the channel's epoch then: a page
-   * that is of a newer epoch than the node's, or of an older one, can't be joined to what the node is given.
+   * Reads history for a cursor, and buffers new publications meanwhile. The page that it returns has the epoch of the
+   * channel: a page of a newer or an older epoch cannot be joined with the publications that the node receives.
    */
   async #readFor(channel: RecoveringChannel, cursor: StreamCursor, since: Position): Promise<HistoryPage> {
     for (let reads = 0; reads < MAX_READS; reads++) {
       cursor.buffer = []
-      cursor.hole = undefined
+      cursor.gap = undefined
       const { offset } = channel.position
-      // Clients that come back together have missed the same, and share the answer.
+      // Clients that reconnect together have missed the same, and share one read.
       const shared = reads === 0 ? this.#reads.get(keyOf(channel.name, since)) : undefined
       const page = await (shared ?? this.read(channel.name, since))
       if (page.position.epoch !== channel.position.epoch) await channel.repair()
-      // One that was asked for earlier may know less than this node has given to others since.
-      else if (cursor.hole === undefined && page.position.offset >= offset) return page
+      // A read that began earlier may end before the position that this node has reached since.
+      else if (cursor.gap === undefined && page.position.offset >= offset) return page
     }
     throw new UnavailableError()
   }
 
-  /** Gives publications until the reader is slow; the rest is left to history. */
-  #give(cursor: StreamCursor, publications: readonly Publication[]): void {
+  /** Sends publications until the reader is slow. The rest is read from history later. */
+  #send(cursor: StreamCursor, publications: readonly Publication[]): void {
     const { feed, subscriber } = cursor
     for (const publication of publications) {
       if (subscriber.outbox.lagging) {
@@ -213,34 +217,34 @@ export class Recovery {
       }
       const { offset, except } = publication
       if (except !== undefined && this.#options.outboxOf(except) === subscriber.outbox) {
-        cursor.give({ offset, frame: undefined })
+        cursor.send({ offset, frame: undefined })
         continue
       }
       const frame = feed.encode(publication)
       subscriber.spend?.(frame.length)
-      cursor.give({ offset, frame })
+      cursor.send({ offset, frame })
     }
   }
 
-  /** Newer ones only once the caller has had its turn: it may have to send where it stands before them. */
-  #goOnAfter(channel: RecoveringChannel, cursor: StreamCursor): void {
-    setImmediate(() => this.#options.turn.attempt(() => this.#goOn(channel, cursor)))
+  /** Newer publications are sent once the caller has run: it may have to send the subscriber's position before them. */
+  #finishJoiningLater(channel: RecoveringChannel, cursor: StreamCursor): void {
+    setImmediate(() => this.#options.turn.attempt(() => this.#finishJoining(channel, cursor)))
   }
 
-  /** Its joining is over: it is beside the feed, or behind. */
-  #goOn(channel: RecoveringChannel, cursor: StreamCursor): void {
+  /** Ends the state joining. The cursor is then ahead, live or behind. */
+  #finishJoining(channel: RecoveringChannel, cursor: StreamCursor): void {
     if (cursor.ended) return
-    if (cursor.hole !== undefined) cursor.declareHole(cursor.hole)
-    // A subscriber that can't use a stream with a hole has left.
+    if (cursor.gap !== undefined) cursor.declareGap(cursor.gap)
+    // A subscriber that cannot continue after a gap has left.
     if (cursor.ended) return
     if (cursor.behind) cursor.buffer = undefined
-    else cursor.release()
+    else cursor.flushBuffer()
     channel.promote()
     if (cursor.behind) void this.catchUp(channel, cursor)
   }
 }
 
-/** No channel's name has a line feed. */
+/** A key for a read. A line feed separates the parts, because no channel's name contains one. */
 function keyOf(channel: string, { offset, epoch }: Position): string {
   return `${channel}\n${offset}\n${epoch}`
 }
@@ -249,7 +253,7 @@ function positionOf({ position: { offset, epoch } }: HistoryPage): Position {
   return { offset, epoch }
 }
 
-/** A client's position may be anything. */
+/** Checks a position that a client has sent. */
 function isPosition(since: Position | null | undefined): since is Position {
   if (since === undefined || since === null) return false
   return Number.isSafeInteger(since.offset) && since.offset >= 0 && typeof since.epoch === 'string'

@@ -150,7 +150,7 @@ export class Control implements Timed {
 
   /** The wheel calls this some time after the channel could not be read. */
   onDue(): number {
-    // If the broker is unavailable, `audit` is called once it is back.
+    // If the broker is unavailable, `audit` is fromCallback once it is back.
     if (this.#options.broker.up) void this.audit()
     return Number.POSITIVE_INFINITY
   }
@@ -210,8 +210,8 @@ export class Control implements Timed {
       const confirmedDate = new Date()
       const page = await broker.history(CONTROL_CHANNEL, { since, limit: PAGE_SIZE, ages: true })
       const { epoch } = page.position
-      if (epoch !== since.epoch || (isContinued && continuityOf(since, page) === 'hole')) {
-        missed(start.confirmedDate)
+      if (epoch !== since.epoch || (isContinued && continuityOf(since, page) === 'gap')) {
+        missed(place.confirmedOn)
         since = { epoch, offset: 0 }
         this.#position = { ...start, ...since }
         isContinued = false
@@ -275,7 +275,7 @@ export class Control implements Timed {
     const apply = (connection: string) => {
       for (const socket of registry.find({ user, connection })) this.#tryApply(request, socket)
     }
-    // `subscribe` and `unsubscribe` of one channel are of one kind, because each cancels the other.
+    // `subscribe` and `unsubscribe` of one channel are of one kind, withCause each cancels the other.
     handshakes.change(user, 'channel' in request ? `channel ${request.channel}` : request.do, apply, madeAt)
   }
 

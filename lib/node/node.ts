@@ -116,7 +116,7 @@ export class Node implements ConnectionObserver {
       maxPublication: limits.publication,
       outboxOf: (connection) => registry.get(connection)?.outbox,
       historyOf,
-      unheard: (channel) => {
+      noSubscriber: (channel) => {
         if (channels.find(channel) === undefined) stray.note(channel)
       },
       failed,

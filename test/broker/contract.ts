@@ -231,10 +231,10 @@ async function history(t: Test, open: OpenBenches): Promise<void> {
     t.equal(await continuity(), 'complete', 'what the reader has is no loss')
     await publish(512)
     t.strictSame(await kept(), [3, 4])
-    t.equal(await continuity(), 'hole')
+    t.equal(await continuity(), 'gap')
     await publish(1_025)
     t.strictSame(await kept(), [5], 'the newest stays, however large it is')
-    t.equal(await continuity(), 'hole')
+    t.equal(await continuity(), 'gap')
 
     await publish(1_024)
     t.strictSame(await kept(), [6])

@@ -11,54 +11,54 @@ function rig() {
     insufficientState() {}
   }
   const cursor = new StreamCursor(subscriber, {} as CursorFeed)
-  const take = (...offsets: number[]) => {
-    for (const offset of offsets) cursor.take({ offset, frame: Buffer.from(`${offset}`) })
+  const receive = (...offsets: number[]) => {
+    for (const offset of offsets) cursor.receive({ offset, frame: Buffer.from(`${offset}`) })
   }
   /** What it was given since it was asked last. */
   const news = () => given.splice(0)
-  return { cursor, take, news }
+  return { cursor, receive, news }
 }
 
 t.test('what comes is given once, and moves its place', async (t) => {
-  const { cursor, take, news } = rig()
-  t.match(cursor, { offset: 0, live: false, ended: false, behind: false, buffer: undefined, hole: undefined })
+  const { cursor, receive, news } = rig()
+  t.match(cursor, { offset: 0, live: false, ended: false, behind: false, buffer: undefined, gap: undefined })
   cursor.offset = 5
-  take(4, 5, 6, 6, 7)
+  receive(4, 5, 6, 6, 7)
   t.same(news(), ['6', '7'])
   t.equal(cursor.offset, 7)
 })
 
 t.test('behind a publication that is not for it, it goes on', async (t) => {
-  const { cursor, take, news } = rig()
-  cursor.take({ offset: 1, frame: undefined })
+  const { cursor, receive, news } = rig()
+  cursor.receive({ offset: 1, frame: undefined })
   t.equal(cursor.offset, 1)
-  take(2)
+  receive(2)
   t.same(news(), ['2'])
 })
 
 t.test('while history is read for it everything is kept; what history gave is not given again', async (t) => {
-  const { cursor, take, news } = rig()
+  const { cursor, receive, news } = rig()
   cursor.offset = 2
   cursor.buffer = []
-  take(4, 5, 6)
+  receive(4, 5, 6)
   t.same(news(), [])
   t.equal(cursor.offset, 2)
-  cursor.give({ offset: 5, frame: Buffer.from('from history') })
+  cursor.send({ offset: 5, frame: Buffer.from('from history') })
   t.same(news(), ['from history'])
-  cursor.release()
+  cursor.flushBuffer()
   t.same(news(), ['6'])
   t.equal(cursor.offset, 6)
   t.equal(cursor.buffer, undefined)
-  take(7)
+  receive(7)
   t.same(news(), ['7'])
 })
 
 t.test('one that is behind is served from history later, and takes nothing until then', async (t) => {
-  const { cursor, take, news } = rig()
+  const { cursor, receive, news } = rig()
   cursor.behind = true
-  take(1)
+  receive(1)
   cursor.buffer = []
-  take(2)
+  receive(2)
   t.same(cursor.buffer, [])
   t.same(news(), [])
 })

@@ -15,11 +15,11 @@ t.test('how a page goes on from a position', async (t) => {
   t.equal(continuityOf(since, page(3)), 'complete')
   t.equal(continuityOf(since, page(5, 4, 5)), 'complete')
   t.equal(continuityOf(since, page(6, 4, 5)), 'partial')
-  t.equal(continuityOf(since, page(5)), 'hole', 'nothing is kept')
-  t.equal(continuityOf(since, page(6, 5, 6)), 'hole', 'the first is gone')
-  t.equal(continuityOf(since, page(6, 4, 6)), 'hole', 'one between is gone')
-  t.equal(continuityOf(since, page(2)), 'hole', 'a position from the future')
-  t.equal(continuityOf({ offset: 3, epoch: 'f' }, page(5, 4, 5)), 'hole', 'another history')
+  t.equal(continuityOf(since, page(5)), 'gap', 'nothing is kept')
+  t.equal(continuityOf(since, page(6, 5, 6)), 'gap', 'the first is gone')
+  t.equal(continuityOf(since, page(6, 4, 6)), 'gap', 'one between is gone')
+  t.equal(continuityOf(since, page(2)), 'gap', 'a position from the future')
+  t.equal(continuityOf({ offset: 3, epoch: 'f' }, page(5, 4, 5)), 'gap', 'another history')
 })
 
 t.test('a long absence is made up for in pages, of so many publications and of so many bytes', async (t) => {
