@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 
 /**
- * What a peer may send in all, in bytes of its stream, until that is lifted. It counts before `ws` reads: a message that
- * never ends is bounded too.
+ * Limits how many bytes a peer may send in all, until the limit is lifted. It counts the bytes of the stream before
+ * `ws` reads them, so a message that never ends is limited too.
  */
 export class Allowance {
   readonly #stream: Duplex

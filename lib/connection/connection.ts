@@ -7,61 +7,67 @@ import type { Outbox } from './outbox.ts'
 import type { ConnectionStats } from './statistics.ts'
 
 /**
- * How a connection is used: `raw` keeps the plain `ws` API (routes with `{ websocket: true }`), `messages` is an
- * `app.ws` route, `channels` speaks the channel protocol, `refused` is closed before anyone sees it.
+ * How a connection is used:
+ * - `raw`: with the plain `ws` API, on a route with `{ websocket: true }`.
+ * - `messages`: on an `app.ws` route.
+ * - `channels`: with the channel protocol.
+ * - `refused`: it is closed before the application sees it.
  */
 export type ConnectionKind = 'raw' | 'messages' | 'channels' | 'refused'
 
-/** What the handshake settled for one connection. */
+/** The settings of one connection, as its handshake determined them. */
 export interface ConnectionSettings {
   readonly id: string
   readonly kind: ConnectionKind
   readonly user: Claims | null
-  /** When its handshake came in, by the wheel's clock. */
+  /** When its handshake arrived, by the wheel's clock. */
   readonly begunAt: number
   /** When the token expires, by the wheel's clock; Infinity for never. */
   readonly expiresAt: number
   readonly heartbeat: ResolvedHeartbeat
   readonly limits: ResolvedLimits
   readonly validator: CompiledValidator | undefined
-  /** The route's pattern: a metric's label. */
+  /** The pattern of the route. It is a label of metrics. */
   readonly route: string
   readonly log: Log
 }
 
-/** What speaks the channel protocol over a socket of the kind `channels`. */
+/** The channel protocol's part of a connection of the kind `channels`. */
 export interface ConnectionSession {
   /** A message came. */
   receive(data: Buffer, isBinary: boolean): void
-  /** Sends the protocol's own ping; false where the client can't be asked for an answer yet. */
+  /** Sends a ping of the channel protocol. False if the client cannot answer one yet. */
   ping(): boolean
-  /** The reader took what waited for it. */
+  /** A slow reader has read what was waiting for it. */
   caughtUp(): void
-  /** The connection is gone. */
+  /** The connection has ended. */
   ended(): void
-  /** The node drains: nothing new is begun. What was begun, if anything, is done when the promise resolves. */
+  /**
+   * The node drains: no new command is begun. Resolves once the running commands are done; undefined if there are none.
+   */
   drain(): Promise<void> | undefined
-  /** What the client is subscribed to. */
+  /** The channels that the client is subscribed to. */
   readonly channels: readonly string[]
-  /** Whether the client is subscribed to a channel, or is about to be by a call of the application. */
+  /** Whether the client is subscribed to a channel, or the application has asked for that subscription. */
   isOn(channel: string): boolean
   /** The application subscribes the client to a channel, or ends a subscription. */
   subscribe(channel: string): void
   unsubscribe(channel: string): void
-  /** The application moved the expiry of the connection, to a time in seconds since 1970. */
+  /** The application changed when the connection expires, to a time in seconds since 1970. */
   extended(expiresAt: number): void
 }
 
 /** What a drain waits for before it closes a connection. */
 export interface Ending {
+  /** Settles once the handler has ended. Undefined if there is nothing to wait for. */
   readonly handled: Promise<unknown> | undefined
-  /** Whether the handler is in the middle of something. */
+  /** Whether the handler is working on a message or a request. */
   readonly busy: boolean
 }
 
 /**
- * One client's connection, whatever carries it: what the hub, the session, the drain, the registry and the metrics see.
- * `RealtimeSocket` is one over a WebSocket.
+ * One client's connection, independent of its transport. The hub, the session, the drain, the registry and the metrics
+ * know connections by this interface only. `RealtimeSocket` implements it over a WebSocket.
  */
 export interface Connection {
   /** Unique over all nodes. */
@@ -71,44 +77,46 @@ export interface Connection {
   readonly settings: ConnectionSettings
   readonly outbox: Outbox
   readonly stats: ConnectionStats
-  /** Milliseconds; undefined before the first answered ping. */
+  /** Milliseconds. Undefined before the first answered ping. */
   readonly roundTripTime: number | undefined
   /** Bytes that wait to be sent. */
   readonly bufferedAmount: number
-  /** True from the moment it is closed, by either side. */
+  /** True as soon as either side closes the connection. */
   readonly closed: boolean
-  /** Who ended it; of a connection that has ended. */
+  /** Which side ended the connection. Valid once it has ended. */
   readonly endedBy: 'client' | 'server' | 'network'
-  /** Channels that it may be subscribed to at a time. */
+  /** How many channels the connection may be subscribed to at a time. */
   readonly maxSubscriptions: number
-  /** There if it speaks the channel protocol. */
+  /** Undefined if the connection does not use the channel protocol. */
   readonly session: ConnectionSession | undefined
   sendText(text: string): void
   close(code: number, reason: string): void
-  /** Closes with one of our codes, or with the code of the channel protocol that stands for it. */
+  /** Closes with one of our close codes. A `channels` connection closes with the equivalent code of its protocol. */
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void
-  /** Ends it at once, without a close frame. */
+  /** Ends the connection at once, without a close frame. */
   terminate(): void
-  /** Moves the end of its authentication, by the wheel's clock. */
+  /** Changes when the authentication expires, by the wheel's clock. */
   extend(expiresAt: number): void
-  /** Publications of a channel were lost to it, and can't be had again; it goes on from `position`. */
+  /**
+   * The connection missed publications of a channel, and they are no longer available. It continues after `position`.
+   */
   insufficientState(channel: string, position: Position): void
   /** Ends a subscription of a connection without a session. */
   unsubscribe(channel: string): void
   /** The node begins to drain. False if the client's protocol has no notice for that. */
   warnOfDrain(reconnectAfter: number): boolean
-  /** Its turn in the drain has come: its handler is asked to end. */
+  /** The drain of the node has reached this connection: asks the handler to end. */
   drain(): Ending
 }
 
-/** Who is told what happens on sockets: the node's registry and its metrics. Cheap: some are called per message. */
+/** Receives the events of all connections of a node. The methods must be fast: some are called for each message. */
 export interface ConnectionObserver {
   opened(connection: Connection): void
-  /** Whose the connection is became known after it was opened. */
+  /** The user of the connection became known after the connection was opened. */
   identified(connection: Connection): void
   /**
-   * @param code The code of the close frame that was sent; 1006 if there was none.
-   * @param isAnswered The client has answered it, or has sent its own.
+   * @param code The code of the close frame that was sent; 1006 if none was sent.
+   * @param isAnswered The client has answered the close frame, or has sent one itself.
    */
   closed(connection: Connection, code: number, isAnswered: boolean): void
   received(bytes: number): void

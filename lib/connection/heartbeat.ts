@@ -1,36 +1,39 @@
 import type { ResolvedHeartbeat } from '../options/options.ts'
 import { pingFrame } from '../protocol/frame.ts'
 
-/** What a heartbeat does next. */
+/** What to do next for the heartbeat of a connection. */
 export type Beat =
-  /** Send this ping, look again at `next`. Others may be sent the same frame. */
+  /** Send this ping, and call `beat` again at `next`. Other connections may be sent the same frame. */
   | { readonly action: 'ping'; readonly frame: Buffer; readonly next: number }
-  /** The peer is gone. */
+  /** The peer no longer answers. */
   | { readonly action: 'dead' }
   | { readonly action: 'wait'; readonly next: number }
 
-// After a pause of our own what the peer sent may still be in the kernel: it gets this long to be read.
+// Milliseconds to read what the peer sent while we had paused reading: it may still be in the kernel.
 const GRACE = 1_000
-// Between two pings of a peer that we don't read, at least: it answers each, and all of that is read one day.
+// Milliseconds between two pings to a peer that we are not reading, at least. The peer answers each ping, and we have
+// to read all those pongs later.
 const UNREAD_INTERVAL = 10_000
-// Pings leave at marks, so many milliseconds apart. Then many leave in one turn of the event loop, as the same frame, and
-// their pongs come back together. With a short interval, marks would make pings late.
-const MARK = 250
+// The time of a ping is rounded up to a multiple of so many milliseconds. So pings of many connections leave in one
+// turn of the event loop, as the same frame, and their pongs come back together. A short interval is not rounded:
+// rounding would delay its pings too much.
+const ROUNDING = 250
 const SHORT_INTERVAL = 5_000
 
 /**
- * When to ping a peer and when to give it up: a ping every `interval` give or take 10 %, so that connections that
- * came together drift apart; dead when neither the pong nor any other frame came within `timeout`. Pure: time and
- * randomness are passed in.
+ * Decides when to ping a peer, and when the peer is dead. It pings every `interval` ± 10 %, so that the pings of
+ * connections that opened together spread out. A peer is dead if neither a pong nor any other frame came within
+ * `timeout` of a ping. Time and randomness are passed in.
  */
 export class Heartbeat {
   readonly #interval: number
   readonly #timeout: number
   #nextPing: number
-  /** When the ping was sent that still waits for its pong. */
+  /** When the oldest ping without an answer was sent. Undefined if the peer has sent a frame since. */
   #pingedAt: number | undefined
-  #judgeAt = 0
-  /** The time in the ping whose pong may still come, however late. */
+  /** The peer is not declared dead before this time. */
+  #notDeadBefore = 0
+  /** The time in the latest ping, until its pong comes, however late. NaN if no pong is expected. */
   #lastPing = Number.NaN
   /** Milliseconds between the last answered ping and its pong. */
   roundTripTime: number | undefined
@@ -38,31 +41,31 @@ export class Heartbeat {
   constructor({ interval, timeout }: ResolvedHeartbeat, now: number, random: number) {
     this.#interval = interval
     this.#timeout = timeout
-    this.#nextPing = this.#after(now, random)
+    this.#nextPing = this.#pingTimeAfter(now, random)
   }
 
-  /** When to look first. */
+  /** When to call `beat` for the first time. */
   get first(): number {
     return this.#nextPing
   }
 
-  #after(now: number, random: number): number {
+  #pingTimeAfter(now: number, random: number): number {
     const at = now + this.#interval * (0.9 + 0.2 * random)
-    return this.#interval < SHORT_INTERVAL ? at : Math.ceil(at / MARK) * MARK
+    return this.#interval < SHORT_INTERVAL ? at : Math.ceil(at / ROUNDING) * ROUNDING
   }
 
-  /** A frame other than a pong came: whoever sends is alive. */
-  heard(): void {
+  /** A frame other than a pong came, so the peer is alive. */
+  frameReceived(): void {
     this.#pingedAt = undefined
   }
 
-  /** A pong came. Only the payload of the outstanding ping counts: an unsolicited pong proves nothing. */
-  ponged(payload: Buffer, now: number): boolean {
-    return payload.length === 8 && payload.readDoubleBE(0) === this.#lastPing && this.answered(now)
+  /** A pong came. False unless it has the payload of the latest ping: an unsolicited pong proves nothing. */
+  pongReceived(payload: Buffer, now: number): boolean {
+    return payload.length === 8 && payload.readDoubleBE(0) === this.#lastPing && this.pingAnswered(now)
   }
 
-  /** An answer without a payload came, as the channel protocol has it; false where no ping waits for one. */
-  answered(now: number): boolean {
+  /** A pong of the channel protocol came, which has no payload. False if no pong is expected. */
+  pingAnswered(now: number): boolean {
     if (Number.isNaN(this.#lastPing)) return false
     this.roundTripTime = now - this.#lastPing
     this.#lastPing = Number.NaN
@@ -70,28 +73,28 @@ export class Heartbeat {
     return true
   }
 
-  /** We read again, after having stopped. */
+  /** Reading was resumed after a pause. */
   resumed(now: number): void {
-    this.#judgeAt = now + GRACE
+    this.#notDeadBefore = now + GRACE
   }
 
   /**
-   * @param graceUntil Silence says nothing before: the process was stalled.
-   * @param paused Whether we ourselves have stopped reading: then silence says nothing either.
+   * @param graceUntil The peer is not declared dead before this time, because the process was stalled.
+   * @param paused Whether we have paused reading. Then the peer is not declared dead either.
    */
   beat(now: number, random: number, graceUntil: number, paused: boolean): Beat {
     if (paused) this.resumed(now)
     const pingedAt = this.#pingedAt
-    // Of a socket that we don't read, only what is written to it shows that its peer has left: the first write makes the
-    // peer's system answer, and the next one fails. So the pings go on.
-    const goesOn = paused && pingedAt !== undefined && now >= Math.max(this.#nextPing, pingedAt + UNREAD_INTERVAL)
-    if (pingedAt !== undefined && !goesOn) {
-      const judgeAt = Math.max(pingedAt + this.#timeout, graceUntil, this.#judgeAt)
-      if (now >= judgeAt) return { action: 'dead' }
-      return { action: 'wait', next: judgeAt }
+    // While reading is paused, only writing shows that the peer has left: after the first write the peer's system
+    // answers with a reset, and the next write fails. So pings are still sent.
+    const pingsAgain = paused && pingedAt !== undefined && now >= Math.max(this.#nextPing, pingedAt + UNREAD_INTERVAL)
+    if (pingedAt !== undefined && !pingsAgain) {
+      const deadAt = Math.max(pingedAt + this.#timeout, graceUntil, this.#notDeadBefore)
+      if (now >= deadAt) return { action: 'dead' }
+      return { action: 'wait', next: deadAt }
     }
     if (now < this.#nextPing) return { action: 'wait', next: this.#nextPing }
-    this.#nextPing = this.#after(now, random)
+    this.#nextPing = this.#pingTimeAfter(now, random)
     this.#pingedAt = now
     this.#lastPing = now
     return { action: 'ping', frame: frameFor(now), next: Math.min(this.#nextPing, now + this.#timeout) }
@@ -100,7 +103,7 @@ export class Heartbeat {
 
 let latest: { readonly now: number; readonly frame: Buffer } = { now: Number.NaN, frame: Buffer.alloc(0) }
 
-/** The ping of that moment. Its payload is the time. */
+/** The ping frame for the time `now`. Its payload is that time. */
 function frameFor(now: number): Buffer {
   if (latest.now !== now) {
     const payload = Buffer.alloc(8)

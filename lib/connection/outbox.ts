@@ -3,14 +3,14 @@ import { textFrame } from '../protocol/frame.ts'
 import { laggingNotice } from '../protocol/messages.ts'
 import type { Batch, Flushable, Moment, Turn } from './turn.ts'
 
-// Written before the end of the turn past this: joining larger pieces saves nothing and costs memory.
+// Bytes. More than this is written before the end of the turn: to join larger pieces saves nothing and costs memory.
 const JOIN_LIMIT = 65_536
 
 /** What the outbox needs of its socket. */
 export interface OutboxOwner {
-  /** More than the hard limit waits: the reader is given up. */
+  /** More bytes wait than the hard limit allows: the connection of this slow reader ends. */
   overflowed(): void
-  /** The reader took what waited, after having lagged. */
+  /** A slow reader has read what was waiting for it. */
   caughtUp(): void
 }
 
@@ -19,17 +19,20 @@ export interface OutboxLimits {
   readonly hard: number
 }
 
-/** `ws`'s own queue: everything must take it once compression or a Blob, which take their time, is in it. */
-export interface Detour {
+/**
+ * The queue inside `ws`, which holds compression and Blobs, because these take time. Once it is in use, all frames go
+ * through it. Otherwise they would overtake what it holds.
+ */
+export interface WsQueue {
   send(chunk: Buffer): void
   /** Bytes in the queue and in the stream. */
   readonly buffered: number
 }
 
-/** The batches that gather frames for an outbox and others. */
+/** The batches that collect frames for this outbox and for others. */
 export interface SharedBatches {
   readonly size: number
-  /** Hands out those that have gathered something, during the turn. */
+  /** Hands out the frames that were collected so far, during the turn. */
   handOut(turn: Turn): void
 }
 
@@ -40,20 +43,21 @@ interface Delivery {
 }
 
 /**
- * What waits to be written to one socket: frames sent to it (`send`), which are written in order or not at all, and
- * publications (`deliver`), which are dropped, the oldest first, where the reader is slow.
+ * Holds what waits to be written to one socket:
+ * - Frames that were sent (`send`). They are written in order, and none is dropped.
+ * - Publications (`deliver`). If the reader is slow, they are dropped, the oldest first.
  *
- * Everything goes to the raw socket as whole frames, so its order with `ws`'s own writes is kept as long as `flush()`
- * comes before each of those.
+ * The outbox writes whole frames to the raw socket. `ws` writes to the same socket, so `flush()` has to be called
+ * before each write of `ws`. Otherwise the order would change.
  */
 export class Outbox implements Flushable {
   readonly #stream: Duplex
   readonly #turn: Turn
   readonly #owner: OutboxOwner
   readonly #limits: OutboxLimits
-  /** What gathers frames for this outbox and others: the feeds of the channels that its client is subscribed to. */
+  /** The feeds of the channels that the client is subscribed to. They collect frames for this outbox and for others. */
   feeds: SharedBatches | undefined
-  /** What is gathered for this outbox alone, while something is: the replies to a client of the channel protocol. */
+  /** The replies to a client of the channel protocol, while there are some. They are for this outbox alone. */
   replies: Batch | undefined
   /** This turn's frames. */
   #chunks: Buffer[] = []
@@ -71,8 +75,8 @@ export class Outbox implements Flushable {
   /** Messages and bytes handed to the socket. */
   messages = 0
   bytes = 0
-  detour: Detour | undefined
-  /** What a slow reader is told once it reads again: that so many publications were dropped. */
+  wsQueue: WsQueue | undefined
+  /** Makes the notice that a slow reader receives when it reads again: so many publications were dropped. */
   droppedNotice: (dropped: number) => string = laggingNotice
 
   constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
@@ -82,17 +86,17 @@ export class Outbox implements Flushable {
     this.#owner = owner
   }
 
-  /** Bytes that wait here, beside those the stream buffers. */
+  /** Bytes that wait here. The stream may buffer more. */
   get waiting(): number {
     return this.#chunkBytes + this.#backlogBytes
   }
 
-  /** True while publications are kept back for a slow reader. */
+  /** True while the reader is slow, and publications for it are kept back. */
   get lagging(): boolean {
     return this.#awaitingDrain
   }
 
-  /** True within a fragmented message, while everything is kept back. */
+  /** True within a fragmented message. Then all frames are kept back. */
   get held(): boolean {
     return this.#held
   }
@@ -104,9 +108,10 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Queues a chunk of `count` publications' frames, or keeps it back (and drops the oldest) for a slow reader. It is
-   * written at once if nothing else can join it in this turn: to queue it would only cost time.
-   * @param source What may be withdrawn together.
+   * Queues a chunk with the frames of `count` publications. For a slow reader it keeps the chunk back, and drops the
+   * oldest ones if there are too many. If nothing else can follow in this turn, the chunk is written at once: a queue
+   * would only cost time.
+   * @param source `withdraw` drops the chunks of one source together.
    */
   deliver(chunk: Buffer, count: number, source?: object, moment: Moment = 'during'): void {
     if (this.#awaitingDrain && !this.#closed) this.#keepBack({ chunk, count, source })
@@ -114,14 +119,14 @@ export class Outbox implements Flushable {
     else this.#writeAlone(chunk, count)
   }
 
-  /** Forgets what is kept back of a source: its subscription is over. */
+  /** Drops what is kept back of a source, because its subscription has ended. */
   withdraw(source: object): void {
     if (this.#backlog.length === 0) return
     this.#backlog = this.#backlog.filter((delivery) => delivery.source !== source)
     this.#backlogBytes = this.#backlog.reduce((bytes, { chunk }) => bytes + chunk.length, 0)
   }
 
-  /** Accounts for a message that is written past the outbox, after having written what stands before it. */
+  /** Call this before `ws` itself writes a message: writes what comes before that message, and counts the message. */
   bypass(bytes: number): void {
     this.#handOutBatches()
     this.flush()
@@ -130,7 +135,7 @@ export class Outbox implements Flushable {
     this.#checkHard()
   }
 
-  /** Keeps everything back until `release()`: a fragmented message must not be interleaved. */
+  /** Keeps all frames back until `release()`: none may be written between the fragments of a message. */
   hold(): void {
     this.#held = true
   }
@@ -146,27 +151,29 @@ export class Outbox implements Flushable {
   flush(): void {
     const chunks = this.#chunks
     if (chunks.length === 0 || this.#held || this.#closed) return
-    // One frame is the usual case: its array is kept for the next.
+    // Usually there is one frame. Then the array is used again for the next.
     const chunk = chunks.length === 1 ? (chunks.pop() as Buffer) : Buffer.concat(chunks, this.#chunkBytes)
     if (chunks.length > 0) this.#chunks = []
     this.#chunkBytes = 0
     this.#write(chunk)
   }
 
-  /** Writes all that waits, publications for a slow reader included: what comes next is the close frame. */
+  /** Writes all that waits, also publications for a slow reader. The close frame comes next. */
   finish(): void {
     this.#handOutBatches()
     this.flush()
     this.#writeBacklog()
   }
 
-  /** Something was lost on its way to this connection: it ends at once, and its client comes back for it. */
+  /**
+   * Something was lost on its way to this connection: ends the connection at once. Its client reconnects and recovers.
+   */
   fail(): void {
     this.close()
     this.#stream.destroy()
   }
 
-  /** Forgets all that waits. */
+  /** Drops all that waits. */
   close(): void {
     this.#closed = true
     this.#chunks = []
@@ -175,14 +182,14 @@ export class Outbox implements Flushable {
     this.#backlogBytes = 0
   }
 
-  /** Takes what was gathered so far, so that what is sent next stands behind what was published before. */
+  /** Takes the frames that the batches have collected so far, so that what is sent next comes after them. */
   #handOutBatches(): void {
     if (!this.#turn.hasBatches) return
     if (this.replies !== undefined) this.#turn.handOut(this.replies, 'during')
     this.feeds?.handOut(this.#turn)
   }
 
-  /** True if what is delivered at the end of a turn is all that this outbox gets in that turn. */
+  /** True if what is delivered at the end of a turn is all that this outbox receives in that turn. */
   #isAlone(moment: 'end' | 'last'): boolean {
     if (this.#chunks.length > 0 || this.#held || this.replies !== undefined) return false
     return moment === 'last' || this.feeds?.size === 1
@@ -205,10 +212,10 @@ export class Outbox implements Flushable {
   }
 
   #write(chunk: Buffer): void {
-    // The peer has ended the connection, and ws its side of it.
+    // The peer has ended the connection, and ws has ended our side.
     if (!this.#stream.writable) return
     this.bytes += chunk.length
-    if (this.detour !== undefined) this.detour.send(chunk)
+    if (this.wsQueue !== undefined) this.wsQueue.send(chunk)
     else if (this.#stream.write(chunk)) return
     if (this.#stream.writableNeedDrain && this.#stream.writableLength >= this.#limits.soft) this.#awaitDrain()
   }
@@ -226,12 +233,12 @@ export class Outbox implements Flushable {
     this.#owner.caughtUp()
   }
 
-  // Before something is added: one message larger than the limit goes out where nothing else waits.
+  // Called before something is added. So a message larger than the limit is sent if nothing else waits.
   #checkHard(): void {
-    const { detour } = this
-    const isSlow = this.#stream.writableNeedDrain || this.#held || detour !== undefined
+    const { wsQueue } = this
+    const isSlow = this.#stream.writableNeedDrain || this.#held || wsQueue !== undefined
     if (!isSlow || this.#closed) return
-    const buffered = detour === undefined ? this.#stream.writableLength : detour.buffered
+    const buffered = wsQueue === undefined ? this.#stream.writableLength : wsQueue.buffered
     if (buffered + this.waiting > this.#limits.hard) this.#owner.overflowed()
   }
 

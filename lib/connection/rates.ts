@@ -1,21 +1,22 @@
 import type { Claims, Rate, ResolvedLimits } from '../options/options.ts'
 import { TokenBucket } from '../timing/token-bucket.ts'
 
-// Pings and pongs have a bucket of their own: a route without a message limit is not open to a flood of them. Pings
-// past it are not answered, so that a peer that doesn't read can't make us buffer pongs.
+// Pings and pongs have their own bucket, so that they are limited also on a route without a limit for messages. Pings
+// past this rate are not answered: otherwise a peer that does not read could make us buffer pongs.
 const CONTROL_RATE = { rate: 100, burst: 200 }
 
-/** Takes one of a user's tokens: 0, or the milliseconds until there may be one. */
+/** Takes one of a user's tokens. Returns 0, or the milliseconds until there may be one. */
 type UserRate = (user: string, rate: Rate) => number
 
 /**
- * How much one connection may send: messages and bytes by its own rates, messages by its user's too, pings and pongs by
- * a fixed one. Bytes are taken on credit, however many a message has, and nothing more is taken until they are paid for.
+ * Limits how much one connection may send. Messages and bytes have rates of the connection, and messages have a rate of
+ * the user too. Pings and pongs have a fixed rate. A message of any size is accepted on credit: its bytes become a
+ * debt, and the next message is accepted once the debt is paid.
  */
 export class Rates {
   readonly #messages: TokenBucket | undefined
   readonly #bytes: TokenBucket | undefined
-  readonly #ofUsers: Rate | false
+  readonly #userMessages: Rate | false
   readonly #userRate: UserRate
   #control: TokenBucket | undefined
 
@@ -23,41 +24,41 @@ export class Rates {
   constructor({ messages, bytes, userMessages }: ResolvedLimits, userRate: UserRate, now: number, maxDebt: number) {
     if (messages !== false) this.#messages = new TokenBucket(messages, now, maxDebt)
     if (bytes !== false) this.#bytes = new TokenBucket(bytes, now, maxDebt)
-    this.#ofUsers = userMessages
+    this.#userMessages = userMessages
     this.#userRate = userRate
   }
 
-  /** One message came: 0, or the milliseconds until the next may come if this one may not. */
+  /** A message came. Returns 0 if it is accepted; otherwise the milliseconds until the next message is. */
   take(user: Claims | null, bytes: number, now: number): number {
-    const retryAfter = this.debt(now) || (this.#messages?.take(now) ?? 0) || this.#takeOf(user)
+    const retryAfter = this.debt(now) || (this.#messages?.take(now) ?? 0) || this.#takeUserToken(user)
     if (retryAfter === 0) this.#bytes?.charge(now, bytes)
     return retryAfter
   }
 
-  /** One message came, and is taken in any case: 0, or the milliseconds until the next may. */
-  charge(user: Claims | null, bytes: number, now: number): number {
-    return Math.max(this.#messages?.charge(now) ?? 0, this.#bytes?.charge(now, bytes) ?? 0, this.#takeOf(user))
+  /** A message came, and is accepted in any case. Returns the milliseconds to wait before the next one; 0 for none. */
+  reserve(user: Claims | null, bytes: number, now: number): number {
+    return Math.max(this.#messages?.charge(now) ?? 0, this.#bytes?.charge(now, bytes) ?? 0, this.#takeUserToken(user))
   }
 
-  /** So many bytes more are the connection's doing. */
+  /** The client has caused so many bytes to be sent. They count as if the client had sent them. */
   spend(bytes: number, now: number): void {
     this.#bytes?.charge(now, bytes)
   }
 
-  /** The milliseconds until the bytes are paid for. */
+  /** The milliseconds until the debt of bytes is paid. */
   debt(now: number): number {
     return this.#bytes?.debt(now) ?? 0
   }
 
-  /** A ping came, or a pong that nobody asked for; false where there are too many. */
+  /** A ping or an unsolicited pong came. False if there are too many. */
   takeControl(now: number): boolean {
     this.#control ??= new TokenBucket(CONTROL_RATE, now)
     return this.#control.take(now) === 0
   }
 
-  #takeOf(user: Claims | null): number {
-    // Where no claim `sub` is required there may be none: those are nobody's, and not one user's.
-    if (user?.sub === undefined || this.#ofUsers === false) return 0
-    return this.#userRate(user.sub, this.#ofUsers)
+  #takeUserToken(user: Claims | null): number {
+    // If the claim `sub` is not required, it may be missing. Connections without it do not share the rate of one user.
+    if (user?.sub === undefined || this.#userMessages === false) return 0
+    return this.#userRate(user.sub, this.#userMessages)
   }
 }

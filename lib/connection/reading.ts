@@ -1,9 +1,12 @@
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
-/** Who wants a socket not to be read: its application, the limit of its rate, or the messages that wait. */
-export const HELD_BY = { application: 1, rate: 2, inbox: 4 } as const
+/**
+ * Why a socket is not read: the application has paused it, the peer has sent more than its rate allows, or too many
+ * messages wait for the handler.
+ */
+export const PAUSE_REASON = { application: 1, rate: 2, inbox: 4 } as const
 
-export type Holder = (typeof HELD_BY)[keyof typeof HELD_BY]
+export type PauseReason = (typeof PAUSE_REASON)[keyof typeof PAUSE_REASON]
 
 /** What the reading needs of its socket. */
 export interface ReadingOwner {
@@ -11,11 +14,14 @@ export interface ReadingOwner {
   resumeReading(): void
 }
 
-/** Whether a socket is read: while nobody holds it. Until then what the peer sends waits in the kernel, and with it. */
+/**
+ * Reads a socket while there is no reason to pause. While it is paused, what the peer sends waits in the kernel. Once
+ * the kernel's buffers are full, the peer has to wait.
+ */
 export class Reading implements Timed {
   readonly #owner: ReadingOwner
   readonly #wheel: TimerWheel
-  #holders = 0
+  #reasons = 0
   wheelTick = -1
 
   constructor(owner: ReadingOwner, wheel: TimerWheel) {
@@ -23,33 +29,34 @@ export class Reading implements Timed {
     this.#wheel = wheel
   }
 
-  hold(by: Holder): void {
-    this.#holders |= by
+  pause(reason: PauseReason): void {
+    this.#reasons |= reason
     this.#owner.pauseReading()
   }
 
-  release(by: Holder): void {
-    this.#holders &= ~by
-    if (this.#holders === 0) this.#owner.resumeReading()
+  /** Removes a reason. The socket is read again if there is no other. */
+  resume(reason: PauseReason): void {
+    this.#reasons &= ~reason
+    if (this.#reasons === 0) this.#owner.resumeReading()
   }
 
-  /** Holds it for so many milliseconds, in the name of its rate; false where that is so already. */
-  holdFor(milliseconds: number): boolean {
-    if ((this.#holders & HELD_BY.rate) !== 0) return false
-    this.hold(HELD_BY.rate)
+  /** Pauses for so many milliseconds because of the rate. False if it is paused for that reason already. */
+  pauseFor(milliseconds: number): boolean {
+    if ((this.#reasons & PAUSE_REASON.rate) !== 0) return false
+    this.pause(PAUSE_REASON.rate)
     this.#wheel.set(this, this.#wheel.now() + milliseconds)
     return true
   }
 
   /** The wheel calls this. */
   onDue(): number {
-    this.release(HELD_BY.rate)
+    this.resume(PAUSE_REASON.rate)
     return Number.POSITIVE_INFINITY
   }
 
-  /** Nobody holds it any more. */
+  /** Forgets all reasons, without resuming. */
   end(): void {
-    this.#holders = 0
+    this.#reasons = 0
     this.#wheel.delete(this)
   }
 }

@@ -1,70 +1,70 @@
 import type { Connection } from './connection.ts'
 
-/** The connections of this node, and which are whose. */
+/** The connections of this node, by their ids and by their users. */
 export class Registry {
-  readonly #sockets = new Map<string, Connection>()
-  /** Most users have one connection, for which a set would be larger than all else here. */
+  readonly #connections = new Map<string, Connection>()
+  /** Most users have one connection. It is stored without a set, which would need more memory than all else here. */
   readonly #users = new Map<string, Connection | Set<Connection>>()
   #whenEmpty: (() => void)[] = []
 
   get size(): number {
-    return this.#sockets.size
+    return this.#connections.size
   }
 
-  add(socket: Connection): void {
-    this.#sockets.set(socket.id, socket)
-    this.identify(socket)
+  add(connection: Connection): void {
+    this.#connections.set(connection.id, connection)
+    this.identify(connection)
   }
 
-  /** Notes whose the connection is, if that is known. */
-  identify(socket: Connection): void {
-    const user = socket.user?.sub
+  /** Adds the connection to those of its user, if its user is known. */
+  identify(connection: Connection): void {
+    const user = connection.user?.sub
     if (user === undefined) return
-    const theirs = this.#users.get(user)
-    if (theirs instanceof Set) theirs.add(socket)
-    else if (theirs === undefined) this.#users.set(user, socket)
-    else if (theirs !== socket) this.#users.set(user, new Set([theirs, socket]))
+    const existing = this.#users.get(user)
+    if (existing instanceof Set) existing.add(connection)
+    else if (existing === undefined) this.#users.set(user, connection)
+    else if (existing !== connection) this.#users.set(user, new Set([existing, connection]))
   }
 
-  delete(socket: Connection): void {
-    this.#sockets.delete(socket.id)
-    const user = socket.user?.sub
-    if (user !== undefined) this.#forget(user, socket)
-    if (this.#sockets.size > 0) return
+  delete(connection: Connection): void {
+    this.#connections.delete(connection.id)
+    const user = connection.user?.sub
+    if (user !== undefined) this.#deleteFromUser(user, connection)
+    if (this.#connections.size > 0) return
     for (const resolve of this.#whenEmpty.splice(0)) resolve()
   }
 
-  #forget(user: string, socket: Connection): void {
-    const theirs = this.#users.get(user)
-    if (theirs instanceof Set) {
-      theirs.delete(socket)
-      if (theirs.size > 0) return
-    } else if (theirs !== socket) return
+  #deleteFromUser(user: string, connection: Connection): void {
+    const existing = this.#users.get(user)
+    if (existing instanceof Set) {
+      existing.delete(connection)
+      if (existing.size > 0) return
+    } else if (existing !== connection) return
     this.#users.delete(user)
   }
 
-  get(connection: string): Connection | undefined {
-    return this.#sockets.get(connection)
+  get(id: string): Connection | undefined {
+    return this.#connections.get(id)
   }
 
   [Symbol.iterator](): IterableIterator<Connection> {
-    return this.#sockets.values()
+    return this.#connections.values()
   }
 
-  /** The connections of a user, or the one with an id. */
-  find({ user, connection }: { user?: string; connection?: string }): Connection[] {
-    if (connection !== undefined) {
-      const socket = this.#sockets.get(connection)
-      return socket !== undefined && (user === undefined || socket.user?.sub === user) ? [socket] : []
+  /** The connections of a user, or the connection with an id. With both, the connection must be of that user. */
+  find({ user, connection: id }: { user?: string; connection?: string }): Connection[] {
+    if (id !== undefined) {
+      const connection = this.#connections.get(id)
+      return connection !== undefined && (user === undefined || connection.user?.sub === user) ? [connection] : []
     }
-    const theirs = user === undefined ? undefined : this.#users.get(user)
-    if (theirs instanceof Set) return [...theirs]
-    return theirs === undefined ? [] : [theirs]
+    const existing = user === undefined ? undefined : this.#users.get(user)
+    if (existing instanceof Set) return [...existing]
+    return existing === undefined ? [] : [existing]
   }
 
   /** Resolves once there is no connection. */
   async empty(): Promise<void> {
-    if (this.#sockets.size === 0) return
+    if (this.#connections.size === 0) return
     await new Promise<void>((resolve) => this.#whenEmpty.push(resolve))
   }
 }

@@ -1,16 +1,18 @@
 import { rethrow } from '../input/thrown.ts'
 
 /**
- * When a batch is handed out: during the turn, because something else has to stand behind it; at the end of the turn;
- * or as the last shared one at the end of the turn, after which nothing is gathered for many outboxes.
+ * When a batch is handed out:
+ * - `during`: during the turn, because other frames have to come after it.
+ * - `end`: at the end of the turn.
+ * - `last`: at the end of the turn, as the last batch for several outboxes.
  */
 export type Moment = 'during' | 'end' | 'last'
 
-/** Frames gathered during one turn of the event loop: shared by many outboxes (a channel's subscribers), or for one. */
+/** Frames collected during one turn of the event loop, for many outboxes (a channel's subscribers) or for one. */
 export interface Batch {
   /** True if the frames are for one outbox alone. */
   readonly isPrivate?: boolean
-  /** Hands what was gathered to each outbox, and starts anew. */
+  /** Hands the collected frames to each outbox. The batch is empty afterwards. */
   handOut(moment: Moment): void
 }
 
@@ -18,20 +20,20 @@ export interface Batch {
 export interface Flushable {
   /** Writes them. */
   flush(): void
-  /** Something was lost: the connection ends. */
+  /** Something was lost: ends the connection. */
   fail(): void
 }
 
 /**
- * Gathers what is sent during one turn of the event loop, so that it leaves in one write per socket. A kernel write
- * costs 6 to 8 µs and is most of the price of a fan-out: eight messages in one write are worth almost eight times.
+ * Collects what is sent during one turn of the event loop, so that each socket needs one write. A write to the kernel
+ * takes 6 to 8 µs, which is most of the time of a fan-out: eight messages in one write are almost eight times as fast.
  */
 export class Turn {
   #outboxes: Flushable[] = []
   #batches: Batch[] = []
-  #armed = false
+  #isScheduled = false
   readonly #flush = () => this.flush()
-  /** Reports an error in one batch, outbox or callback, while the others go on. */
+  /** Reports an error in one batch, outbox or callback. The others are not affected. */
   readonly report: (error: unknown) => void
 
   /** @param report Throws the error by default. */
@@ -42,13 +44,13 @@ export class Turn {
   /** The outbox has something to write at the end of the turn. */
   addOutbox(outbox: Flushable): void {
     this.#outboxes.push(outbox)
-    this.#arm()
+    this.#schedule()
   }
 
   /** The batch has something to hand out at the end of the turn. */
   addBatch(batch: Batch): void {
     this.#batches.push(batch)
-    this.#arm()
+    this.#schedule()
   }
 
   /** True while there may be something to hand out. */
@@ -56,6 +58,7 @@ export class Turn {
     return this.#batches.length > 0
   }
 
+  /** Hands out all batches, then writes all outboxes. */
   flush(): void {
     const batches = this.#batches
     this.#batches = []
@@ -63,13 +66,13 @@ export class Turn {
     for (const [at, batch] of batches.entries()) this.handOut(batch, at === last ? 'last' : 'end')
     const outboxes = this.#outboxes
     this.#outboxes = []
-    this.#armed = false
-    // What was gathered while the batches were handed out belongs to the next turn.
-    if (this.#batches.length > 0) this.#arm()
+    this.#isScheduled = false
+    // Frames that were collected while the batches were handed out belong to the next turn.
+    if (this.#batches.length > 0) this.#schedule()
     for (const outbox of outboxes) this.#write(outbox)
   }
 
-  /** Hands out a batch. An error in it is reported: the other batches of this turn must not be lost for it. */
+  /** Hands out a batch. An error is reported, so that the other batches of this turn are not lost. */
   handOut(batch: Batch, moment: Moment): void {
     try {
       batch.handOut(moment)
@@ -78,7 +81,7 @@ export class Turn {
     }
   }
 
-  /** Runs what nobody waits for. An error is reported. */
+  /** Runs a callback that has no caller to handle its error. An error is reported. */
   attempt(action: () => void): void {
     try {
       action()
@@ -96,9 +99,9 @@ export class Turn {
     }
   }
 
-  #arm(): void {
-    if (this.#armed) return
-    this.#armed = true
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
     setImmediate(this.#flush)
   }
 }

@@ -1,4 +1,4 @@
-import { HELD_BY } from '../connection/reading.ts'
+import { PAUSE_REASON } from '../connection/reading.ts'
 import type { SessionConnection } from './services.ts'
 
 /** What a job needs of its lane. */
@@ -71,7 +71,7 @@ export class Lanes {
     const { maxQueue, maxPayload } = this.#session.connection.settings.limits
     if (this.#full || (this.#size < maxQueue && this.#bytes < maxPayload)) return
     this.#full = true
-    this.#session.connection.intake.hold(HELD_BY.inbox)
+    this.#session.connection.intake.pause(PAUSE_REASON.inbox)
   }
 
   /** Forgets what waits. What runs can't be stopped. */
@@ -121,7 +121,7 @@ export class Lanes {
     const { maxQueue, maxPayload } = this.#session.connection.settings.limits
     if (this.#full && this.#size <= maxQueue / 2 && this.#bytes < maxPayload) {
       this.#full = false
-      this.#session.connection.intake.release(HELD_BY.inbox)
+      this.#session.connection.intake.resume(PAUSE_REASON.inbox)
     }
     if (this.#size > 0) return
     this.#session.lanesIdle()

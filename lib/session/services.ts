@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import type { Connection } from '../connection/connection.ts'
-import type { Holder } from '../connection/reading.ts'
+import type { PauseReason } from '../connection/reading.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { PresenceKeeper } from '../hub/presence-keeper.ts'
@@ -74,6 +74,6 @@ export interface SessionIntake {
   /** The client has caused so many bytes to be sent. */
   spend(bytes: number): void
   liftAllowance(): void
-  hold(by: Holder): void
-  release(by: Holder): void
+  pause(reason: PauseReason): void
+  resume(reason: PauseReason): void
 }

@@ -7,14 +7,14 @@ import type { SubscribeOptions, SubscribeResult } from '../hub/subscribe-options
 import type { Rate } from '../options/options.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 
-/** What the sockets need of the channels: subscriptions and publications. */
+/** The channels, as sockets use them: subscriptions and publications. */
 export interface Streams {
   subscribe(socket: Connection, channel: string, options: SubscribeOptions | undefined): Promise<SubscribeResult>
   unsubscribe(socket: Connection, channel: string): void
   publish(channel: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult>
-  /** The socket has ended: its subscriptions are removed. */
+  /** The socket has ended: removes its subscriptions. */
   closed(socket: Connection): void
-  /** The socket's reader took what waited for it. */
+  /** The slow reader of the socket has read what was waiting for it. */
   caughtUp(socket: Connection): void
 }
 
@@ -25,10 +25,10 @@ export interface SocketContext {
   readonly random: () => number
   readonly streams: Streams
   readonly observer: ConnectionObserver
-  /** Takes one of a user's tokens: 0, or the milliseconds until there may be one. */
+  /** Takes one of a user's tokens. Returns 0, or the milliseconds until there may be one. */
   userRate(user: string, rate: Rate): number
-  /** The sockets that are open, as `ws` has them; undefined if its server does not track them. */
+  /** The open sockets, in the set that `ws` keeps. Undefined if the server of `ws` does not track them. */
   readonly clients?: Pick<Set<WebSocket>, 'add' | 'delete'> | undefined
-  /** What the handshake settled for the connection on that stream. */
+  /** The settings that the handshake determined for the connection on a stream. */
   settingsOf(stream: Duplex): ConnectionSettings
 }

@@ -4,17 +4,18 @@ type Listening = Parameters<AbortSignal['addEventListener']>
 type AbortListener = Listening[1]
 
 /**
- * A controller whose signal's listeners may throw. Node reports an error of such a listener as uncaught, which ends the
- * process; here it is reported, and the other listeners are called.
+ * Makes a controller whose signal may have listeners that throw. Node treats an error of such a listener as uncaught,
+ * which ends the process. Here the error goes to `report`, and the other listeners are called.
  *
- * `AbortSignal.any()` does not add a listener, and works as ever. A listener of the signal that it gives is not guarded.
+ * `AbortSignal.any()` does not add a listener to this signal, and works as usual. The listeners of the signal that it
+ * returns are not guarded.
  */
 export function guardedController(report: (thrown: unknown) => void): AbortController {
   const controller = new AbortController()
   const { signal } = controller
-  // A handler may wait for many things at once: Node would warn of a leak from eleven on.
+  // A handler may add many listeners at once. Without this, Node would warn of a leak from eleven on.
   setMaxListeners(0, signal)
-  // One guard for each listener: a listener that is added twice is called once, and can be removed.
+  // One guard per listener, so that a listener that is added twice is called once, and can be removed.
   const guards = new WeakMap<object, AbortListener>()
   const { addEventListener, removeEventListener } = signal
   signal.addEventListener = (type: string, listener: AbortListener, options?: Listening[2]) => {

@@ -8,10 +8,12 @@ export interface ServerOptions {
   readonly autoPong?: boolean
 }
 
-// One for all sockets of a server.
+// The sockets' options by the server's options: all sockets of a server share one object.
 const optionsForSockets = new WeakMap<object, object>()
 
-/** They inherit from the options of the server: a spread would lose those that are inherited themselves. */
+/**
+ * The result inherits from the server's options. A spread would lose the options that the server's inherit themselves.
+ */
 function withoutAutoPong(options: object): object {
   let copy = optionsForSockets.get(options)
   if (copy === undefined) {
@@ -22,8 +24,10 @@ function withoutAutoPong(options: object): object {
 }
 
 /**
- * A server's side of a connection as `ws` makes it, but that an error of a listener does not end the process. It answers
- * no pings by itself: `ws` answers as many as come, and ends a connection that sends sixty at once, without a close frame.
+ * The server's socket of `ws`, with two changes:
+ * - An error of a listener does not end the process.
+ * - `ws` does not answer pings by itself. It would answer all of them, however many come. If sixty come at once, it
+ *   would end the connection without a close frame.
  */
 export abstract class GuardedSocket extends ServerSocket {
   /** @internal Whether the server is to answer pings. */
@@ -36,10 +40,10 @@ export abstract class GuardedSocket extends ServerSocket {
     dropListenerTable(this)
   }
 
-  /** @internal What a listener threw or rejected with: unhandled, it would end the process. */
+  /** @internal Handles an error of a listener, thrown or rejected. Unhandled, it would end the process. */
   abstract listenerFailed(event: string | symbol, error: unknown): void
 
-  /** @internal Calls the application's listeners, or these functions. False where there are none. */
+  /** @internal Calls the application's listeners, or those that are given. False if there are none. */
   callListeners(event: string | symbol, args: readonly unknown[], listeners = this.listenersFor(event)): boolean {
     for (const listener of listeners) {
       try {
@@ -57,7 +61,9 @@ export abstract class GuardedSocket extends ServerSocket {
     return this.rawListeners(event)
   }
 
-  /** @internal @fastify/websocket's own listener for errors is left out: it would also keep the request and the reply. */
+  /**
+   * @internal Ignores @fastify/websocket's own listener for errors: it would keep the request and the reply in memory.
+   */
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
     return event === 'error' && isRouteGuard(listener) ? this : super.on(event as 'error', listener as never)
   }

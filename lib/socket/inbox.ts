@@ -6,18 +6,19 @@ import { hasUnsafeInteger, isDeeperThan, isUnportable } from '../protocol/json.t
 import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/messages.ts'
 
 const BYTE_ORDER_MARK = 0xfeff
-/** Stands for a binary message. It is refused, so its bytes are not kept. */
+/** Represents a binary message. Such messages are refused, so their bytes are not kept. */
 export const BINARY = Symbol('binary')
 
-// As long as an idempotency key may be.
+// The same as for idempotency keys.
 const MAX_KEY_BYTES = 255
 
 const FORBIDDEN_KEY = 'Object contains forbidden prototype property'
 
 export interface InboxOptions {
   readonly limits: {
-    /** Messages that may wait, and their bytes; past either the socket is paused. */
+    /** How many messages may wait. Once there are so many, reading is paused. */
     readonly maxQueue: number
+    /** How many bytes of messages may wait. Once there are so many, reading is paused. */
     readonly maxPayload: number
     readonly maxDepth: number
   }
@@ -29,9 +30,9 @@ export interface InboxOwner {
   sendText(text: string): void
   pause(): void
   resume(): void
-  /** A message was refused with that code; `cause` is the validator's own failure. */
+  /** A message was refused with an error code. `cause` is the error, if the validator failed. */
   rejected(code: ErrorCode, cause?: unknown): void
-  /** The handler is done with a keyed message, or it was refused. */
+  /** The handler is done with a keyed message, or the message was refused. */
   taken(key: string): void
 }
 
@@ -42,8 +43,8 @@ type Parsed = (
 
 type Queued = Buffer | typeof BINARY
 
-// The queue of most connections at most times. Nothing is ever added to it.
-const NONE: Queued[] = []
+// Most connections have an empty queue most of the time, and share this one. Nothing is ever added to it.
+const EMPTY_QUEUE: Queued[] = []
 
 type Waiting = (result: IteratorResult<unknown>) => void
 
@@ -52,38 +53,40 @@ function refusal(error: ErrorCode, details?: ErrorDetails): Parsed {
 }
 
 /**
- * The messages of one `app.ws` connection on their way to its handler. They wait as bytes and are parsed when the
- * handler asks for them, so errors are answered in the order of the messages.
+ * Queues the messages of one `app.ws` connection for its handler. They wait as bytes, and are parsed when the handler
+ * asks for them. So errors are answered in the order of the messages.
  */
 export class Inbox implements AsyncIterableIterator<unknown> {
   readonly #options: InboxOptions
   readonly #owner: InboxOwner
-  #queue: Queued[] = NONE
+  #queue: Queued[] = EMPTY_QUEUE
   #start = 0
   #bytes = 0
-  /** The call of `next()` that waits for a message, and those behind it, if the application iterates by hand. */
+  /**
+   * The call of `next()` that waits for a message. If the application iterates by hand, there may be more behind it.
+   */
   #waiting: Waiting | undefined
   #waitingBehind: Waiting[] | undefined
   #paused = false
   #ended = false
   #key: string | undefined
   readonly #takesKeys: boolean
-  /** A loop over the messages is under way. */
+  /** True while a loop over the messages runs. */
   running = false
 
-  /** @param takesKeys The route takes keyed messages: `{"key":…,"message":…}`. */
+  /** @param takesKeys The route accepts keyed messages: `{"key":…,"message":…}`. */
   constructor(options: InboxOptions, takesKeys: boolean, owner: InboxOwner) {
     this.#options = options
     this.#takesKeys = takesKeys
     this.#owner = owner
   }
 
-  /** True between the handler's taking a message and its asking for the next. */
+  /** True while the handler is working on a message: it has received one, and has not asked for the next. */
   get busy(): boolean {
     return this.running && this.#waiting === undefined
   }
 
-  /** The key of the message that was handed out last. */
+  /** The key of the message that the handler received last. */
   get key(): string | undefined {
     return this.#key
   }
@@ -99,7 +102,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       if (parsed !== undefined) this.#nextWaiting()?.({ value: parsed.value, done: false })
       return
     }
-    if (this.#queue === NONE) this.#queue = []
+    if (this.#queue === EMPTY_QUEUE) this.#queue = []
     this.#queue.push(data)
     this.#bytes += bytesOf(data)
     const { maxQueue, maxPayload } = this.#options.limits
@@ -109,14 +112,14 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     }
   }
 
-  /** No more messages come. Those that wait are still handed out. */
+  /** No more messages come. The handler still receives those that wait. */
   end(): void {
     this.#ended = true
     if (this.#waiting !== undefined) this.#finish()
   }
 
   next(): Promise<IteratorResult<unknown>> {
-    this.#done()
+    this.#finishMessage()
     while (this.#start < this.#queue.length) {
       const parsed = this.#accept(this.#take())
       if (parsed !== undefined) return Promise.resolve({ value: parsed.value, done: false })
@@ -133,7 +136,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   }
 
   return(): Promise<IteratorResult<unknown>> {
-    this.#done()
+    this.#finishMessage()
     return Promise.resolve(this.#finish())
   }
 
@@ -141,8 +144,8 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     return this
   }
 
-  /** The handler asks for the next message, or ends its loop: it is done with the one before. */
-  #done(): void {
+  /** The handler is done with a message, because it asks for the next or ends its loop. */
+  #finishMessage(): void {
     const key = this.#key
     this.#key = undefined
     if (key !== undefined) this.#owner.taken(key)
@@ -164,7 +167,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
   #take(): Queued {
     const data = this.#queue[this.#start++] as Queued
     this.#bytes -= bytesOf(data)
-    // Now and then, or what was taken would be kept for as long as anything waits.
+    // Once half of the array is used up. Otherwise it would keep old messages in memory for as long as others wait.
     if (this.#start >= this.length) {
       this.#queue = this.#queue.slice(this.#start)
       this.#start = 0
@@ -177,7 +180,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
     return data
   }
 
-  /** The message's value, or undefined where it was refused and answered. */
+  /** The message's value. Undefined if the message was refused, and the refusal is sent. */
   #accept(data: Queued): { readonly value: unknown } | undefined {
     const parsed = data === BINARY ? refusal('unsupported_data') : this.#parse(data.toString())
     const { key } = parsed
@@ -215,7 +218,7 @@ export class Inbox implements AsyncIterableIterator<unknown> {
       const result = runValidator(validator, value)
       return 'value' in result ? result : refusal('invalid_message', { issues: boundedIssues(result.issues) })
     } catch (cause) {
-      // The validator's fault, or issues that can't be written as JSON.
+      // The validator threw, or its issues cannot be written as JSON.
       return { ...refusal('internal'), cause }
     }
   }

@@ -1,19 +1,19 @@
 import type { Duplex } from 'node:stream'
 import { Allowance } from '../connection/allowance.ts'
-import { type DroppedNotice, Excess } from '../connection/excess.ts'
+import { Excess, type SendDroppedNotice } from '../connection/excess.ts'
 import { Rates } from '../connection/rates.ts'
-import { type Holder, Reading, type ReadingOwner } from '../connection/reading.ts'
+import { type PauseReason, Reading, type ReadingOwner } from '../connection/reading.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
 import type { SocketContext } from './context.ts'
 
 /** What the intake needs of its socket. */
 export interface IntakeOwner extends ReadingOwner {
   readonly user: Claims | null
-  /** Something was more than the rate allows. */
+  /** The peer sent more than its rate allows. */
   overRate(): void
-  /** Messages were dropped. */
-  readonly tellDropped: DroppedNotice
-  /** There was too much of it: the connection ends. */
+  /** Messages were dropped: sends the client a notice. */
+  readonly notifyDropped: SendDroppedNotice
+  /** The peer sent far too much: the connection ends. */
   flooded(): void
 }
 
@@ -22,12 +22,12 @@ export interface IntakeOptions {
   readonly heartbeat: ResolvedHeartbeat
 }
 
-/** How much of what a peer sends is taken, and what becomes of the rest. */
+/** Limits what a peer may send: accepts, drops, refuses or delays its messages, and ends a connection that floods. */
 export class Intake {
   readonly #options: IntakeOptions
   readonly #context: Pick<SocketContext, 'wheel' | 'userRate'>
   readonly #owner: IntakeOwner
-  /** Made with the first message: until then nothing is used up. */
+  /** Made with the first message: until then the buckets are full. */
   #rates: Rates | undefined
   #excess: Excess | undefined
   #allowance: Allowance | undefined
@@ -43,47 +43,52 @@ export class Intake {
   #ratesAt(now: number): Rates {
     if (this.#rates === undefined) {
       const { limits, heartbeat } = this.#options
-      // A peer that owes more than that would go unjudged for longer than one that owes nothing.
+      // While reading is paused for a debt, the heartbeat declares no peer dead. So a debt lasts one interval at most.
       this.#rates = new Rates(limits, this.#context.userRate, now, heartbeat.interval)
     }
     return this.#rates
   }
 
-  /** A message came. False if it is dropped; the client gets a notice. `text`: the message may be a request. */
+  /**
+   * A message came. False if it is dropped; the client is sent a notice.
+   * @param text The message, if it may be a request.
+   */
   takeMessage(bytes: number, text?: Buffer): boolean {
     const now = this.#context.wheel.now()
     const retryAfter = this.#ratesAt(now).take(this.#owner.user, bytes, now)
     if (retryAfter === 0) return true
     this.#owner.overRate()
-    if (this.#isBearable(now)) this.#excess?.drop(retryAfter, now, text)
+    if (this.#countExcess(now)) this.#excess?.drop(retryAfter, now, text)
     return false
   }
 
-  /** A command came. False if it is refused; the caller answers it. */
+  /** A command came. False if it is refused; the caller sends the answer. */
   takeCommand(bytes: number): boolean {
     const now = this.#context.wheel.now()
     if (this.#ratesAt(now).take(this.#owner.user, bytes, now) === 0) return true
     this.#owner.overRate()
-    this.#isBearable(now)
+    this.#countExcess(now)
     return false
   }
 
-  /** A message of an unknown protocol came. It is taken, and the next is read once this one is paid for. */
-  charge(bytes: number): void {
+  /**
+   * A message of an unknown protocol came. It is accepted, and reading is paused until the rate allows the next one.
+   */
+  throttle(bytes: number): void {
     const now = this.#context.wheel.now()
-    const wait = this.#ratesAt(now).charge(this.#owner.user, bytes, now)
-    if (wait > 0 && this.#made().holdFor(wait)) this.#owner.overRate()
+    const wait = this.#ratesAt(now).reserve(this.#owner.user, bytes, now)
+    if (wait > 0 && this.#ensureReading().pauseFor(wait)) this.#owner.overRate()
   }
 
   /** A ping or an unsolicited pong came. False if there are too many. */
   takeControl(): boolean {
     const now = this.#context.wheel.now()
     if (this.#ratesAt(now).takeControl(now)) return true
-    this.#isBearable(now)
+    this.#countExcess(now)
     return false
   }
 
-  /** From here on the peer may send so many bytes in all. */
+  /** From now on the peer may send so many bytes in all, until `liftAllowance()`. */
   allow(stream: Duplex, bytes: number, exceeded: () => void): void {
     this.#allowance = new Allowance(stream, bytes, exceeded)
   }
@@ -93,26 +98,26 @@ export class Intake {
     this.#allowance = undefined
   }
 
-  /** The client has caused so many bytes to be sent. */
+  /** The client has caused so many bytes to be sent. They count as if the client had sent them. */
   spend(bytes: number): void {
     const now = this.#context.wheel.now()
     this.#ratesAt(now).spend(bytes, now)
   }
 
-  /** True while there are bytes that are not paid for. */
+  /** True while the client has used more bytes than its rate allows. */
   get indebted(): boolean {
     return this.#rates !== undefined && this.#rates.debt(this.#context.wheel.now()) > 0
   }
 
-  hold(by: Holder): void {
-    this.#made().hold(by)
+  pause(reason: PauseReason): void {
+    this.#ensureReading().pause(reason)
   }
 
-  release(by: Holder): void {
-    this.#reading?.release(by)
+  resume(reason: PauseReason): void {
+    this.#reading?.resume(reason)
   }
 
-  /** Nobody holds the reading any more. */
+  /** Forgets all reasons to pause reading, without resuming. */
   endReading(): void {
     this.#reading?.end()
   }
@@ -123,18 +128,18 @@ export class Intake {
     this.#excess?.end()
   }
 
-  #made(): Reading {
+  #ensureReading(): Reading {
     this.#reading ??= new Reading(this.#owner, this.#context.wheel)
     return this.#reading
   }
 
-  /** Notes that something was too much; false once there was too much of it. */
-  #isBearable(now: number): boolean {
+  /** Counts something past the rate. False if there was too much: then the connection ends. */
+  #countExcess(now: number): boolean {
     this.#excess ??= new Excess(this.#context.wheel, (dropped, retryAfter, only) =>
-      this.#owner.tellDropped(dropped, retryAfter, only)
+      this.#owner.notifyDropped(dropped, retryAfter, only)
     )
-    const isTooMuch = this.#excess.note(now)
-    if (isTooMuch) this.#owner.flooded()
-    return !isTooMuch
+    const isFlood = this.#excess.add(now)
+    if (isFlood) this.#owner.flooded()
+    return !isFlood
   }
 }

@@ -5,7 +5,8 @@ import { visiblePing } from '../protocol/messages.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
 import type { SocketContext } from './context.ts'
 
-// A peer that is not read any more, or that does not read, is given this long (milliseconds) to see the close frame.
+// Milliseconds from a close to the end of the connection, if we no longer read, or if the peer does not read. The peer
+// may receive the close frame meanwhile.
 const CUT_OFF_GRACE = 1_000
 
 /** What the liveness needs of its socket. */
@@ -23,18 +24,20 @@ export interface LivenessOwner {
 }
 
 /**
- * How long a connection lives: until its peer no longer answers the heartbeat, until its token expires, or, if it was
- * closed and the answer is not waited for, until it is cut. It has one deadline on the wheel for all three.
+ * Ends a connection when it is time. There are three cases, with one deadline on the wheel for all of them:
+ * - The peer no longer answers the heartbeat.
+ * - The token expires.
+ * - The connection was closed, and nobody waits for the peer's answer.
  */
 export class Liveness implements Timed {
   readonly #context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>
   readonly #owner: LivenessOwner
   readonly #heartbeat: Heartbeat
-  /** When the token expires, if that was moved since the handshake. */
+  /** When the token expires, if that has changed since the handshake. */
   #extendedTo: number | undefined
   #terminateAt: number | undefined
   #sentAtLastPing = 0
-  /** The client sees a ping as a message of its own, if nothing else was sent since the last. */
+  /** Send a ping also as a message that the client's code can see, if nothing else was sent since the last ping. */
   showsPings: boolean
   wheelTick = -1
 
@@ -46,7 +49,7 @@ export class Liveness implements Timed {
     this.showsPings = kind === 'messages' && heartbeat.visible
   }
 
-  /** Milliseconds between the last answered ping and its pong; undefined before the first. */
+  /** Milliseconds between the last answered ping and its pong. Undefined before the first. */
   get roundTripTime(): number | undefined {
     return this.#heartbeat.roundTripTime
   }
@@ -64,35 +67,35 @@ export class Liveness implements Timed {
     this.#context.wheel.delete(this)
   }
 
-  /** Moves the expiry of the token, by the wheel's clock. */
+  /** Changes when the token expires, by the wheel's clock. */
   extend(expiresAt: number): void {
     this.#extendedTo = expiresAt
     this.#context.wheel.set(this, this.#context.wheel.now())
   }
 
-  /** The connection is closed, and its peer is not waited for: it is cut soon. */
-  cutSoon(): void {
+  /** The connection is closed: ends it soon, whether the peer has answered or not. */
+  terminateSoon(): void {
     const { wheel } = this.#context
     this.#terminateAt = wheel.now() + CUT_OFF_GRACE
     wheel.set(this, this.#terminateAt)
   }
 
   /** A frame other than a pong came. */
-  heard(): void {
-    this.#heartbeat.heard()
+  frameReceived(): void {
+    this.#heartbeat.frameReceived()
   }
 
   /** A pong came. False if it is unsolicited. */
-  ponged(payload: Buffer): boolean {
-    return this.#measure(this.#heartbeat.ponged(payload, this.#context.wheel.now()))
+  pongReceived(payload: Buffer): boolean {
+    return this.#reportRoundTrip(this.#heartbeat.pongReceived(payload, this.#context.wheel.now()))
   }
 
-  /** The session's ping was answered. False if the answer is unsolicited. */
-  answered(): boolean {
-    return this.#measure(this.#heartbeat.answered(this.#context.wheel.now()))
+  /** A pong of the channel protocol came. False if it is unsolicited. */
+  pingAnswered(): boolean {
+    return this.#reportRoundTrip(this.#heartbeat.pingAnswered(this.#context.wheel.now()))
   }
 
-  /** The socket is read again. */
+  /** Reading was resumed after a pause. */
   resumed(): void {
     this.#heartbeat.resumed(this.#context.wheel.now())
   }
@@ -114,7 +117,7 @@ export class Liveness implements Timed {
     const beat = this.#heartbeat.beat(now, random(), wheel.graceUntil, owner.isPaused)
     if (beat.action === 'dead') {
       observer.heartbeatTimeout()
-      // What no longer answers won't answer a close frame either; ws cuts it after its own timeout.
+      // A peer that is dead does not answer a close frame either. ws ends the connection after its own close timeout.
       if (owner.session !== undefined) owner.closeWith(CLOSE.timeout)
       else owner.terminate()
       return Number.POSITIVE_INFINITY
@@ -130,7 +133,7 @@ export class Liveness implements Timed {
     if (owner.session?.ping() !== true) owner.sendPing(frame)
   }
 
-  #measure(isAnswer: boolean): boolean {
+  #reportRoundTrip(isAnswer: boolean): boolean {
     if (isAnswer) this.#context.observer.roundTrip(this.#heartbeat.roundTripTime as number)
     return isAnswer
   }

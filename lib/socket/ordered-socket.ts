@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import type { Detour, Outbox } from '../connection/outbox.ts'
+import type { Outbox, WsQueue } from '../connection/outbox.ts'
 import { bufferedByWs, hasReceivedClose } from '../dependencies.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
 import { framePayloads, textFrame } from '../protocol/frame.ts'
@@ -8,7 +8,10 @@ import { type ErrorCode, type ErrorDetails, errorMessage } from '../protocol/mes
 import { GuardedSocket } from './guarded-socket.ts'
 import { frameOf, type SendOptions, sizeOf } from './payload.ts'
 
-/** Who ended a connection: with a close frame of its own, or by cutting it; `network` if it broke without either. */
+/**
+ * Which side ended a connection, by sending the first close frame or by terminating it. `network` if it broke without
+ * either.
+ */
 export type EndedBy = 'server' | 'client' | 'network'
 
 /** Messages and bytes that were sent, and publications that were dropped because the reader was slow. */
@@ -19,8 +22,8 @@ const NOTHING: Sent = { messages: 0, bytes: 0, dropped: 0 }
 type SendCallback = (error?: Error) => void
 
 /**
- * A socket whose frames leave in the order in which they were sent, whichever way each of them takes: through the
- * outbox, or through `ws` itself. The close frame is the last.
+ * A socket whose frames leave in the order in which they were sent, whether they go through the outbox or through `ws`
+ * itself. The close frame is the last.
  */
 export abstract class OrderedSocket extends GuardedSocket {
   /** @internal The raw socket. */
@@ -30,7 +33,7 @@ export abstract class OrderedSocket extends GuardedSocket {
   #endedBy: EndedBy | undefined
 
   static {
-    // A property by the types of ws, which no accessor may override.
+    // The types of ws declare a property, which TypeScript lets no accessor override.
     Object.defineProperty(OrderedSocket.prototype, 'bufferedAmount', {
       get(this: OrderedSocket): number {
         return this.#bufferedByWs + (this.#outbox?.waiting ?? 0)
@@ -41,7 +44,7 @@ export abstract class OrderedSocket extends GuardedSocket {
   /** @internal Makes the outbox of this socket. */
   abstract makeOutbox(): Outbox
 
-  /** @internal Where publications go. It is made on first use: a connection that was never sent anything has none. */
+  /** @internal Made on first use: a connection to which nothing was ever sent has no outbox. */
   get outbox(): Outbox {
     this.#outbox ??= this.#newOutbox()
     return this.#outbox
@@ -49,32 +52,32 @@ export abstract class OrderedSocket extends GuardedSocket {
 
   #newOutbox(): Outbox {
     const outbox = this.makeOutbox()
-    if (this.extensions !== '') outbox.detour = this.#makeDetour()
+    if (this.extensions !== '') outbox.wsQueue = this.#makeWsQueue()
     if (this.closed) outbox.close()
     return outbox
   }
 
-  /** @internal Counts what was sent. */
+  /** @internal The counts of what was sent. */
   get sent(): Sent {
     return this.#outbox ?? NOTHING
   }
 
-  /** @internal True once nothing can be sent any more. */
+  /** @internal True once the socket is closing or closed: nothing can be sent any more. */
   get closed(): boolean {
     return this.readyState !== WebSocket.OPEN
   }
 
-  /** @internal The code of the close frame that was sent, if one was sent with a code. */
+  /** @internal The code of the close frame that was sent. Undefined if none was sent, or without a code. */
   get sentCode(): number | undefined {
     return this.#sentCode
   }
 
-  /** @internal Who ended it; of a connection that has ended. */
+  /** @internal Which side ended the connection. Valid once it has ended. */
   get endedBy(): EndedBy {
     return this.#endedBy ?? 'network'
   }
 
-  /** As `ws`'s; small messages of one turn leave in one write. */
+  /** Like `send` of `ws`. Small messages of one turn of the event loop leave in one write. */
   override send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): void {
     if (typeof options === 'function') {
       this.send(data, undefined, options)
@@ -86,26 +89,27 @@ export abstract class OrderedSocket extends GuardedSocket {
       return
     }
     const { outbox } = this
-    const { detour, held } = outbox
-    const direct = callback === undefined && detour === undefined && !held
+    const { wsQueue, held } = outbox
+    const direct = callback === undefined && wsQueue === undefined && !held
     const frame = direct ? frameOf(data, options) : undefined
-    if (frame === undefined) this.#sendPast(data, options, guarded)
+    if (frame === undefined) this.#sendThroughWs(data, options, guarded)
     else outbox.send(frame)
   }
 
-  // Through ws itself: large payloads, callbacks, fragments, Blobs, compression.
-  #sendPast(data: unknown, options: SendOptions | null | undefined, callback: SendCallback | undefined): void {
+  // For large payloads, callbacks, fragments, Blobs and compression.
+  #sendThroughWs(data: unknown, options: SendOptions | null | undefined, callback: SendCallback | undefined): void {
     const { outbox } = this
     outbox.bypass(sizeOf(data))
-    // ws reads a Blob later and queues what it is given meanwhile: from here on everything takes that queue.
-    if (data instanceof Blob) outbox.detour ??= this.#makeDetour()
+    // ws reads a Blob asynchronously, and queues later messages meanwhile. So all frames go through its queue from now
+    // on.
+    if (data instanceof Blob) outbox.wsQueue ??= this.#makeWsQueue()
     super.send(data as Buffer, options as SendOptions, callback)
-    // What is sent without `fin: false` ends the fragmented message.
+    // A call without `fin: false` ends the fragmented message.
     if (options?.fin === false) outbox.hold()
     else outbox.release()
   }
 
-  #makeDetour(): Detour {
+  #makeWsQueue(): WsQueue {
     const buffered = () => this.#bufferedByWs
     return {
       send: (chunk) => {
@@ -121,7 +125,7 @@ export abstract class OrderedSocket extends GuardedSocket {
     return bufferedByWs(WebSocket, this)
   }
 
-  /** @internal Queues a text message, whatever its size; nothing if the socket is closing. */
+  /** @internal Queues a text message of any size. Does nothing if the socket is closing. */
   sendText(text: string): void {
     if (!this.closed) this.outbox.send(textFrame(text))
   }
@@ -137,8 +141,8 @@ export abstract class OrderedSocket extends GuardedSocket {
   }
 
   /**
-   * @internal Writes a frame of the heartbeat, which many sockets share. `ws` would make one of two pieces for each. A
-   * control frame may stand between the frames of a message (RFC 6455 section 5.4).
+   * @internal Writes a ping of the heartbeat. Many sockets share the frame; `ws` would make a new one, in two pieces,
+   * for each socket. A control frame may be sent between the fragments of a message (RFC 6455 section 5.4).
    */
   sendPing(frame: Buffer): void {
     this.#outbox?.flush()
@@ -150,12 +154,12 @@ export abstract class OrderedSocket extends GuardedSocket {
     super.pong(...(args as []))
   }
 
-  /** As `ws`'s, after all that was sent before; a reason longer than 123 bytes is cut. */
+  /** Like `close` of `ws`, after all that was sent before. A reason longer than 123 bytes is cut. */
   override close(code?: number, reason?: string | Buffer): void {
     const wasOpen = !this.closed
     if (wasOpen) {
       this.#sentCode = code
-      // ws answers the peer's close frame by this method too.
+      // ws calls this method also to answer the peer's close frame.
       this.#endedBy = hasReceivedClose(this) ? 'client' : 'server'
       this.#outbox?.finish()
     }
@@ -170,7 +174,7 @@ export abstract class OrderedSocket extends GuardedSocket {
     super.terminate()
   }
 
-  /** @internal The connection has ended: what still waits is dropped. */
+  /** @internal The connection has ended: drops what still waits. */
   endSending(): void {
     this.#outbox?.close()
   }

@@ -8,10 +8,10 @@ export interface SendOptions {
   fin?: boolean | undefined
 }
 
-// Copied into a frame and joined with others up to this; larger payloads are written where they lie.
+// Payloads up to so many bytes are copied into a frame and joined with others. Larger ones are not copied.
 const COPY_LIMIT = 16_384
 
-/** The frame of what can be written without `ws`: small, whole and at hand. */
+/** The frame of a payload that can be written without `ws`. Undefined if it is large, a fragment, or a Blob. */
 export function frameOf(data: unknown, options: SendOptions | null | undefined): Buffer | undefined {
   if (options?.fin !== undefined) return undefined
   const binary = options?.binary ?? typeof data !== 'string'
@@ -19,7 +19,7 @@ export function frameOf(data: unknown, options: SendOptions | null | undefined):
   return data instanceof Uint8Array && data.byteLength <= COPY_LIMIT ? dataFrame(data, binary) : undefined
 }
 
-/** Bytes of what `ws` emits or takes. */
+/** How many bytes a payload has, in any form that `ws` emits or accepts. */
 export function sizeOf(data: unknown): number {
   if (typeof data === 'string') return Buffer.byteLength(data)
   if (Array.isArray(data)) return data.reduce((sum: number, part) => sum + sizeOf(part), 0)

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
 import { Outbox } from '../connection/outbox.ts'
-import { HELD_BY } from '../connection/reading.ts'
+import { PAUSE_REASON } from '../connection/reading.ts'
 import type { ConnectionStats } from '../connection/statistics.ts'
 import type { ReceiverOptions } from '../dependencies.ts'
 import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
@@ -16,37 +16,38 @@ import { disconnectFor } from '../protocol/disconnect-codes.ts'
 import { drainingNotice, insufficientStateNotice, welcomeNotice } from '../protocol/messages.ts'
 import type { Position } from '../protocol/position.ts'
 import type { SocketContext } from './context.ts'
-import { Departure } from './departure.ts'
+import { GracefulClose } from './graceful-close.ts'
 import type { ServerOptions } from './guarded-socket.ts'
 import type { Intake } from './intake.ts'
-import { Linger } from './linger.ts'
+import { LingeringClose } from './lingering-close.ts'
 import { Liveness } from './liveness.ts'
 import { OrderedSocket } from './ordered-socket.ts'
 import { NOTHING_RECEIVED, Reception, type ReceptionRules } from './reception.ts'
 import type { RequestOptions } from './requests.ts'
 import type { Resumption } from './resumption.ts'
 
-/** Where `ws` keeps this package's context in the options that it hands to each socket it makes. */
+/** The option of the `ws` server that holds this package's context. `ws` passes its options to each socket it makes. */
 export const kContext = Symbol('fastify-realtime.context')
 
-/** A WebSocket connection of this server: all of `ws`'s API, hardened, and what `docs/sockets.md` adds to it. */
-// It is a `Connection`, and cannot say so: the members that only this package may use are not in its declarations.
+/** A WebSocket connection of this server: the API of `ws`, hardened, with the additions of `docs/sockets.md`. */
+// It implements `Connection`, but does not declare it: `Connection` has members that are internal here, and internal
+// members are not in the package's type declarations.
 export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   readonly #context: SocketContext
   #settings!: ConnectionSettings
   #liveness!: Liveness
-  /** Made on first use: most connections are idle. */
+  /** Made on first use, because most connections are idle. */
   #reception: Reception | undefined
-  /** There if the client is one that resumes. */
+  /** Undefined if the client does not resume its subscriptions. */
   #resumption: Resumption | undefined
   /** Made on first use. */
-  #departure: Departure | undefined
+  #gracefulClose: GracefulClose | undefined
   #hasSubscribed = false
   #openedAt = 0
   #user: Claims | null = null
   /** @internal Settles once the handler of an `app.ws` route has returned. */
   handled: Promise<void> | undefined
-  /** @internal Takes the messages of a connection that speaks the channel protocol. */
+  /** @internal Receives the messages, if the connection uses the channel protocol. */
   session: ConnectionSession | undefined
 
   /** @internal `ws` calls this. */
@@ -62,7 +63,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     const { maxPayload, maxFragments, maxBufferedChunks } = settings.limits
     this.#settings = settings
     this.#user = settings.user
-    // A whole number takes no memory of its own.
+    // V8 stores a whole number in the object itself; a fraction would take extra memory.
     this.#openedAt = Math.trunc(context.wheel.now())
     this.#liveness = new Liveness(context, this)
     this.stream = stream
@@ -78,7 +79,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return new Outbox(this.stream, this.#context.turn, this.#settings.limits.buffered, this)
   }
 
-  /** @internal The handler of an `app.ws` route is about to run. The route may have rules, the client may resume. */
+  /** @internal The handler of an `app.ws` route is about to run. The route may have rules; the client may resume. */
   begin(rules: ReceptionRules | undefined, resumption: Resumption | undefined): void {
     if (rules !== undefined) this.reception.begin(rules, resumption !== undefined)
     this.#resumption = resumption
@@ -97,14 +98,14 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#user
   }
 
-  /** Milliseconds between the last answered ping and its pong; undefined before the first. */
+  /** Milliseconds between the last answered ping and its pong. Undefined before the first. */
   get roundTripTime(): number | undefined {
     return this.#liveness.roundTripTime
   }
 
-  /** Aborts when the socket closes, or when its turn comes in a drain of the node. */
+  /** Aborts when the socket closes, or when a drain of the node reaches it. */
   get signal(): AbortSignal {
-    return this.#departing.signal
+    return this.#closing.signal
   }
 
   get stats(): ConnectionStats {
@@ -115,24 +116,25 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   /**
-   * The messages of an `app.ws` route, parsed and validated, in order; ends when the connection does or the node
-   * drains, after what has arrived was handed out. One loop at a time: throws `FST_RT_MESSAGES_TAKEN`. If a `message`
-   * listener was attached before the first call, messages up to that call are the listener's alone.
+   * The messages of an `app.ws` route, parsed and validated, in order. The loop ends when the connection ends or the
+   * node drains, after all messages that have arrived. Only one loop may run at a time; a second one throws
+   * `FST_RT_MESSAGES_TAKEN`. If you add a `message` listener before the first call, the messages until that call go to
+   * the listener only.
    */
   messages(): AsyncIterableIterator<Message> {
     return this.reception.iterate() as AsyncIterableIterator<Message>
   }
 
-  /** Sends a value as JSON. Throws `FST_RT_INVALID_DATA` if it can't be written (a cycle, a BigInt, a function). */
+  /** Sends a value as JSON. Throws `FST_RT_INVALID_DATA` if that is not possible (a cycle, a BigInt, a function). */
   sendJson(value: unknown): void {
     this.sendText(stringify(value))
   }
 
   /**
-   * The key of the keyed message that the loop over `messages()` is at: of one that the client queued while it was
-   * away. It is the same if the client has to send the message again, so it can be an `idempotencyKey`. It belongs to
-   * the user: another user's client that sends the same key gets another one here. Undefined for other messages, and on
-   * routes without `queued: true`.
+   * The key of the current message of the loop over `messages()`, if the client queued that message while it was
+   * offline. The key stays the same if the client has to send the message again, so you can use it as an
+   * `idempotencyKey`. It differs between users, even if their clients send the same key. Undefined for other messages,
+   * and on routes without `queued: true`.
    */
   get messageKey(): string | undefined {
     const key = this.#reception?.key
@@ -140,19 +142,19 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
   }
 
   /**
-   * Asks the client, on an `app.ws` route with `requests: true`; resolves with its reply. Rejects with
-   * `FST_RT_REQUEST_TIMEOUT`, `FST_RT_REQUEST_REFUSED` (the client's error is the `cause`), `FST_RT_REQUEST_LIMIT`,
-   * `FST_RT_SOCKET_CLOSED` or `FST_RT_REQUESTS_OFF`.
+   * Sends the client a request, on an `app.ws` route with `requests: true`. Resolves with the client's reply. Rejects
+   * with `FST_RT_REQUEST_TIMEOUT`, `FST_RT_REQUEST_REFUSED` (the client's error is the `cause`),
+   * `FST_RT_REQUEST_LIMIT`, `FST_RT_SOCKET_CLOSED` or `FST_RT_REQUESTS_OFF`.
    */
   request(data: unknown, options?: RequestOptions): Promise<unknown> {
     return this.reception.request(data, options)
   }
 
   /**
-   * Subscribes to a channel: its publications arrive as `{"channel":…,"data":…}`. With `since`, what was published
-   * after that position is delivered first; without it, the position that a client of `fastify-realtime/client` gave with
-   * its handshake is used. With `presence`, the socket is among those who are on the channel. Rejects with
-   * `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT`, `FST_RT_SUBSCRIPTION_LIMIT`,
+   * Subscribes to a channel. The client receives its publications as `{"channel":…,"data":…}`. With `since`, the
+   * publications after that position come first. Without `since`, the position is used that a client of
+   * `fastify-realtime/client` sent with its handshake. With `presence`, the socket is in the channel's presence.
+   * Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT`, `FST_RT_SUBSCRIPTION_LIMIT`,
    * `FST_RT_SOCKET_CLOSED` or `FST_RT_UNAVAILABLE`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Promise<SubscribeResult> {
@@ -162,7 +164,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#resumption.subscribe(streams, this, channel, options)
   }
 
-  /** Ends a subscription. Nothing of the channel is sent after this returns. */
+  /** Ends a subscription. No publication of the channel is sent after this returns. */
   unsubscribe(channel: string): void {
     this.#context.streams.unsubscribe(this, channel)
     this.#resumption?.unsubscribed(this, channel)
@@ -173,27 +175,27 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#context.streams.publish(channel, data, options)
   }
 
-  /** As `ws`'s, after all that was sent before; a reason longer than 123 bytes is cut. */
+  /** Like `close` of `ws`, after all that was sent before. A reason longer than 123 bytes is cut. */
   override close(code?: number, reason?: string | Buffer): void {
     const wasOpen = !this.closed
     super.close(code, reason)
     if (!wasOpen) return
     this.#reception?.close()
-    // Else the answer to the close frame would never be read.
+    // A paused socket would never read the answer to the close frame.
     super.resume()
   }
 
   override pause(): void {
-    this.intake.hold(HELD_BY.application)
+    this.intake.pause(PAUSE_REASON.application)
   }
 
   override resume(): void {
-    this.#reception?.intake.release(HELD_BY.application)
+    this.#reception?.intake.resume(PAUSE_REASON.application)
   }
 
   /** @internal */
   pauseReading(): void {
-    // Else the answer to the close frame would never be read.
+    // A paused socket would never read the answer to the close frame.
     if (!this.closed) super.pause()
   }
 
@@ -203,44 +205,44 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     super.resume()
   }
 
-  /** @internal What the handshake settled. */
+  /** @internal */
   get settings(): ConnectionSettings {
     return this.#settings
   }
 
-  /** @internal What comes from the peer. */
+  /** @internal Receives what the peer sends. */
   get reception(): Reception {
     this.#reception ??= new Reception(this.#context, this)
     return this.#reception
   }
 
-  /** @internal How much of what comes is taken. */
+  /** @internal Limits what the peer may send. */
   get intake(): Intake {
     return this.reception.intake
   }
 
-  /** @internal Closes with one of our codes. */
+  /** @internal Closes with one of our close codes. */
   closeWith(close: Pick<CloseCode, 'code' | 'reason'>): void {
     const { code, reason } = this.#settings.kind === 'channels' ? disconnectFor(close) : close
     this.close(code, reason)
   }
 
-  /** @internal True while its handler has listeners or subscriptions, but no loop that could have ended. */
+  /** @internal True if the handler has added listeners or subscriptions, and has never started a loop over messages. */
   get isInUse(): boolean {
-    if (this.closed || this.#departure?.draining || this.#reception?.isIterated) return false
+    if (this.closed || this.#gracefulClose?.draining || this.#reception?.isIterated) return false
     return this.#hasSubscribed || this.listenerCount('message') > 0
   }
 
-  /** @internal The connection showed whose it is, and until when (by the wheel's clock). */
+  /** @internal The client has shown a valid token. It expires at a time by the wheel's clock. */
   identify(user: Claims, expiresAt: number): void {
     this.#user = user
     this.extend(expiresAt)
     this.#context.observer.identified(this)
   }
 
-  /** @internal The handler has returned: its connection is done. */
+  /** @internal The handler has returned: closes the connection. */
   finish(): void {
-    this.#departing.finish()
+    this.#closing.finish()
   }
 
   /** @internal */
@@ -248,18 +250,18 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return this.#settings.limits.subscriptions
   }
 
-  /** @internal Publications of a channel were lost to this connection for good. */
+  /** @internal The connection missed publications of a channel, and they are no longer available. */
   insufficientState(channel: string, { offset, epoch }: Position): void {
     this.sendText(insufficientStateNotice(channel, offset, epoch))
   }
 
-  /** @internal The reader took what waited for it. */
+  /** @internal A slow reader has read what was waiting for it. */
   caughtUp(): void {
     if (this.session === undefined) this.#context.streams.caughtUp(this)
     else this.session.caughtUp()
   }
 
-  /** @internal Moves the expiry of the token, by the wheel's clock. */
+  /** @internal Changes when the token expires, by the wheel's clock. */
   extend(expiresAt: number): void {
     this.#liveness.extend(expiresAt)
   }
@@ -271,31 +273,31 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     return true
   }
 
-  /** @internal Its turn in the drain: the handler is asked to end. */
+  /** @internal The drain of the node has reached this connection: asks the handler to end. */
   drain(): Ending {
-    return this.#departing.drain(this.handled ?? this.session?.drain())
+    return this.#closing.drain(this.handled ?? this.session?.drain())
   }
 
-  get #departing(): Departure {
-    this.#departure ??= new Departure(this, this.readyState === WebSocket.CLOSED)
-    return this.#departure
+  get #closing(): GracefulClose {
+    this.#gracefulClose ??= new GracefulClose(this, this.readyState === WebSocket.CLOSED)
+    return this.#gracefulClose
   }
 
-  /** @internal The hard limit of what waits for a slow reader is passed. */
+  /** @internal More bytes wait for a slow reader than the hard limit allows. */
   overflowed(): void {
     if (this.closed) return
     this.#settings.log.info({ connection: this.id, bytes: this.bufferedAmount }, 'slow reader closed')
     this.outbox.close()
     this.closeWith(CLOSE.slowConsumer)
-    // The close frame stands behind all that is buffered: waiting for it would keep the memory.
-    this.#liveness.cutSoon()
+    // The close frame comes after all that is buffered. To wait for its answer would keep that memory in use.
+    this.#liveness.terminateSoon()
   }
 
-  /** @internal Every event passes here: ours first, then the application's listeners, each guarded. */
+  /** @internal Handles all events: first this class, then the application's listeners. Each listener is guarded. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     try {
       if (event === 'message') {
-        this.#liveness.heard()
+        this.#liveness.frameReceived()
         return this.reception.receive(args[0], args[1] as boolean)
       }
       if (event === 'ping') this.#onPing(args[0] as Buffer)
@@ -303,7 +305,7 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
       else if (event === 'error') return this.#onFault(args[0] as NodeJS.ErrnoException)
       else if (event === 'close') this.#onClose(args[0] as number)
     } catch (error) {
-      // An error of ours, which would end the process from here.
+      // An error in our own code. If it were thrown from here, it would end the process.
       this.listenerFailed(event, error)
     }
     return this.callListeners(event, args)
@@ -316,43 +318,43 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     if (!this.closed) this.closeWith(CLOSE.internalError)
   }
 
-  /** @internal */
+  /** @internal The peer sent far too much. */
   flooded(): void {
     if (this.closed) return
     this.closeWith(CLOSE.rateLimited)
     this.cutOff()
   }
 
-  /** @internal From here on the peer may send so many bytes in all, until the intake lifts that. */
+  /** @internal From now on the peer may send so many bytes in all, until `intake.liftAllowance()`. */
   allow(bytes: number, exceeded: () => void): void {
     this.intake.allow(this.stream, bytes, exceeded)
   }
 
-  /** @internal The session's ping was answered, or an unsolicited answer came. */
+  /** @internal A pong of the channel protocol came, the answer to a ping or an unsolicited one. */
   pingAnswered(): void {
-    if (!this.#liveness.answered()) this.intake.takeControl()
+    if (!this.#liveness.pingAnswered()) this.intake.takeControl()
   }
 
-  /** @internal The connection is closed, and nothing that its peer still sends is worth reading: it ends soon. */
+  /** @internal The connection is closed: reads nothing more, and ends it soon. */
   cutOff(): void {
     this.reception.ignore()
     super.pause()
-    this.#liveness.cutSoon()
+    this.#liveness.terminateSoon()
   }
 
   #onPing(payload: Buffer): void {
-    this.#liveness.heard()
+    this.#liveness.frameReceived()
     if (this.intake.takeControl() && this.answersPings && !this.closed) this.pong(payload)
   }
 
   #onPong(payload: Buffer): void {
-    if (this.#reception?.ponged(payload)) return
-    if (!this.#liveness.ponged(payload)) this.intake.takeControl()
+    if (this.#reception?.pongReceived(payload)) return
+    if (!this.#liveness.pongReceived(payload)) this.intake.takeControl()
   }
 
   #onFault(error: NodeJS.ErrnoException): boolean {
     this.#settings.log.info({ connection: this.id, code: error.code }, 'WebSocket fault')
-    new Linger(this.stream, this.#context.wheel)
+    new LingeringClose(this.stream, this.#context.wheel)
     this.callListeners('error', [error])
     return true
   }
@@ -362,10 +364,10 @@ export class RealtimeSocket<Message = unknown> extends OrderedSocket {
     clients?.delete(this)
     this.#liveness.end()
     this.#reception?.end()
-    this.#departure?.end()
+    this.#gracefulClose?.abort()
     this.endSending()
     if (this.#settings.kind === 'refused') return
-    // ws says 1006 if no close frame came, whatever was sent.
+    // ws reports 1006 if the peer sent no close frame, even if we sent one.
     const isAnswered = eventCode !== CLOSE.abnormal.code
     try {
       if (this.session === undefined) streams.closed(this)

@@ -1,16 +1,16 @@
 import { BoundedLog } from '../connection/bounded-log.ts'
 import type { ConnectionSession, ConnectionSettings } from '../connection/connection.ts'
-import { HELD_BY } from '../connection/reading.ts'
+import { PAUSE_REASON } from '../connection/reading.ts'
 import { MessagesTakenError, RequestsOffError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
 import { loggable } from '../input/loggable.ts'
 import type { Claims } from '../options/options.ts'
 import { type ErrorCode, type ErrorDetails, takenNotice } from '../protocol/messages.ts'
 import type { SocketContext } from './context.ts'
-import { Farewell } from './farewell.ts'
 import { BINARY, Inbox, type InboxOwner } from './inbox.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import { sizeOf } from './payload.ts'
+import { PingBarrier } from './ping-barrier.ts'
 import { type RequestOptions, type RequestRules, Requests, type RequestsOwner } from './requests.ts'
 
 /** What the reception needs of its socket. */
@@ -24,39 +24,39 @@ export interface ReceptionOwner {
   ping(payload: Buffer): void
   pauseReading(): void
   resumeReading(): void
-  /** Too much came: the connection ends. */
+  /** The peer sent far too much: ends the connection. */
   flooded(): void
   callListeners(event: string, args: readonly unknown[], listeners?: readonly unknown[]): boolean
   listenersFor(event: string): readonly unknown[]
 }
 
-/** What a route asked for. */
+/** What a route declares about its messages. */
 export type ReceptionRules = RequestRules & { readonly queued: boolean }
 
 /** The counts of a connection that has received nothing. */
 export const NOTHING_RECEIVED = { messages: 0, bytes: 0, refused: 0, queued: 0 }
 
 /**
- * What comes from the peer of one connection: it is counted and charged, and goes to the session, to the inbox, to the
- * requests or to the application's listeners.
+ * Receives the messages of one connection. It counts them, applies the rates, and passes them to the session, the
+ * inbox, the requests or the application's listeners.
  */
 export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   readonly #context: Pick<SocketContext, 'wheel' | 'observer' | 'userRate'>
   readonly #owner: ReceptionOwner
-  /** What the route asked for, if anything. */
+  /** Undefined if the route declares nothing about its messages. */
   #rules: ReceptionRules | undefined
   // Each of these is made on first use.
   #intake: Intake | undefined
   #inbox: Inbox | undefined
   #requests: Requests | undefined
-  #farewell: Farewell | undefined
+  #barrier: PingBarrier | undefined
   #failureLog: BoundedLog | undefined
   #isIgnoring = false
-  /** The client learns when the handler is done with a keyed message. */
+  /** Whether the client is sent a notice when the handler is done with a keyed message. */
   #acknowledges = false
-  /** iterate() was called: the route reads by it, and not by a listener. */
+  /** True once iterate() was called: the route reads its messages by a loop, not by a listener. */
   isIterated = false
-  /** Messages that came, and their bytes. */
+  /** How many messages came, and their bytes. */
   messages = 0
   bytes = 0
   /** Messages refused: rate, JSON, schema, depth. */
@@ -67,13 +67,13 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     this.#owner = owner
   }
 
-  /** The handler of an `app.ws` route that asks for something is about to run. */
+  /** The handler of an `app.ws` route with rules is about to run. */
   begin(rules: ReceptionRules, acknowledges: boolean): void {
     this.#rules = rules
     this.#acknowledges = acknowledges
   }
 
-  /** How much of what comes is taken. */
+  /** Limits what the peer may send. */
   get intake(): Intake {
     this.#intake ??= new Intake(this.#owner.settings, this.#context, this)
     return this.#intake
@@ -91,7 +91,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     return inbox
   }
 
-  /** The requests in both directions; undefined if the route has none. */
+  /** The requests in both directions. Undefined if the route does not use requests. */
   get #dialogue(): Requests | undefined {
     const rules = this.#rules
     if (this.#requests === undefined && rules !== undefined && (rules.requests || rules.respond !== undefined)) {
@@ -100,17 +100,17 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     return this.#requests
   }
 
-  /** Messages of an `app.ws` route go to its handler by a loop; those of the others have listeners only. */
+  /** Only `app.ws` routes can read their messages by a loop. On other routes, listeners receive them. */
   get #hasInbox(): boolean {
     return this.#owner.settings.kind === 'messages'
   }
 
-  /** Messages that wait for the handler. */
+  /** How many messages wait for the handler. */
   get queued(): number {
     return this.#inbox?.length ?? 0
   }
 
-  /** The key of the keyed message that the handler is at. */
+  /** The key of the keyed message that the handler is working on. */
   get key(): string | undefined {
     return this.#inbox?.key
   }
@@ -124,7 +124,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     return inbox
   }
 
-  /** Asks the client; resolves with its reply. */
+  /** Sends the client a request. Resolves with its reply. */
   request(data: unknown, options: RequestOptions | undefined): Promise<unknown> {
     return this.#dialogue?.ask(data, options) ?? Promise.reject(new RequestsOffError())
   }
@@ -142,51 +142,53 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
       return true
     }
     if (!this.#hasInbox) {
-      // The protocol of such a route is unknown: it is answered with TCP backpressure, and loses nothing.
-      this.intake.charge(bytes)
+      // The protocol of such a route is unknown. So no message is dropped; TCP backpressure slows the peer down.
+      this.intake.throttle(bytes)
       return this.#owner.callListeners('message', [data, isBinary])
     }
     const text = isBinary ? undefined : (data as Buffer)
     if (!this.intake.takeMessage(bytes, text)) return true
     if (text !== undefined && this.#dialogue?.take(text)) return true
     const listeners = this.#owner.listenersFor('message')
-    // A route that reads by a listener would else be paused for ever, once the queue that it doesn't read is full.
+    // A route with a listener does not read the queue: once that was full, reading would be paused forever.
     if (this.isIterated || listeners.length === 0) this.#messages.add(text ?? BINARY)
     return this.#owner.callListeners('message', [data, isBinary], listeners)
   }
 
-  /** What comes from here on is not looked at. */
+  /** Ignores all messages from now on. */
   ignore(): void {
     this.#isIgnoring = true
   }
 
-  /** A pong came; true if it ends a farewell. */
-  ponged(payload: Buffer): boolean {
-    return this.#farewell?.ponged(payload) ?? false
+  /** A pong came. True if it answers the ping of the drain. */
+  pongReceived(payload: Buffer): boolean {
+    return this.#barrier?.pongReceived(payload) ?? false
   }
 
-  /** Resolves once the requests that the client has made are answered; undefined if there are none. */
+  /** Resolves once the client's requests are answered. Undefined if there are none. */
   answered(): Promise<void> | undefined {
     return this.#requests?.answered()
   }
 
-  /** True if the handler is in the middle of a message; undefined if it takes none from here. */
+  /** True while the handler is working on a message. Undefined if no message was ever queued for it. */
   get busy(): boolean | undefined {
     return this.#inbox?.busy
   }
 
-  /** The connection's turn in a drain has come: what is on its way is taken, and nothing after it. */
-  sayFarewell(): void {
+  /**
+   * The drain of the node has reached this connection: accepts the messages already on their way, and none after them.
+   */
+  drain(): void {
     if (!this.#hasInbox) return
     const inbox = this.#messages
-    this.#farewell = new Farewell(
+    this.#barrier = new PingBarrier(
       this.#context.wheel,
       (payload) => this.#owner.ping(payload),
       () => inbox.end()
     )
   }
 
-  /** The close frame is sent: nothing that comes now can be answered. */
+  /** The close frame is sent: no message that comes now can be answered. */
   close(): void {
     this.#inbox?.end()
     this.#intake?.endReading()
@@ -195,7 +197,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
   /** The connection has ended. */
   end(): void {
     this.#intake?.end()
-    this.#farewell?.cancel()
+    this.#barrier?.cancel()
     this.#inbox?.end()
     this.#requests?.end()
   }
@@ -216,13 +218,13 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     this.#owner.sendText(text)
   }
 
-  /** Enough waits for the handler. */
+  /** Too many messages wait for the handler. */
   pause(): void {
-    this.intake.hold(HELD_BY.inbox)
+    this.intake.pause(PAUSE_REASON.inbox)
   }
 
   resume(): void {
-    this.#intake?.release(HELD_BY.inbox)
+    this.#intake?.resume(PAUSE_REASON.inbox)
   }
 
   pauseReading(): void {
@@ -252,7 +254,7 @@ export class Reception implements InboxOwner, IntakeOwner, RequestsOwner {
     this.rejected('rate_limited')
   }
 
-  tellDropped(dropped: number, retryAfter: number, only: Buffer | undefined): void {
+  notifyDropped(dropped: number, retryAfter: number, only: Buffer | undefined): void {
     if (only !== undefined && this.#dialogue?.refuse(only, retryAfter)) return
     this.#owner.sendError('rate_limited', { retryAfter, dropped })
   }

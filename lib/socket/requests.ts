@@ -32,16 +32,16 @@ export interface RequestOptions {
 export interface RequestRules {
   /** Answers the client's requests. */
   respond?: ((data: unknown) => unknown) | undefined
-  /** The server may ask. */
+  /** Whether the server may send requests. */
   requests: boolean
   validator?: CompiledValidator | undefined
   serializer?: ((data: unknown) => string) | undefined
 }
 
 export interface RequestLimits {
-  /** Requests that may wait for their reply, in each direction. */
+  /** How many requests may wait for their reply, in each direction. */
   readonly maxQueue: number
-  /** The bytes of the client's requests that wait; past them no more are taken. */
+  /** How many bytes the client's waiting requests may have. Past that, its requests are refused. */
   readonly maxPayload: number
   readonly maxDepth: number
 }
@@ -56,8 +56,8 @@ export interface RequestsOwner {
 
 const DEFAULT_TIMEOUT = 10_000
 const MAX_TIMEOUT = 600_000
-// What every fault of the broker is, which its change of state has logged.
-const AWAY = new Set<unknown>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
+// The errors of a broker that is not available. They are not logged here: the broker's change of state was logged.
+const UNAVAILABLE = new Set<unknown>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
 const BACKSLASH = 0x5c
 
 /** The requests of one `app.ws` connection that wait for their replies, in both directions. */
@@ -66,8 +66,8 @@ export class Requests {
   readonly #owner: RequestsOwner
   readonly #wheel: TimerWheel
   readonly #limits: RequestLimits
-  /** Those of the server, once it has asked. */
-  #asked: Map<number, Question> | undefined
+  /** The server's requests that wait for a reply, by id. Made with the first one. */
+  #pending: Map<number, PendingRequest> | undefined
   #lastId = 0
   #failureLog: BoundedLog | undefined
   #answering = 0
@@ -81,7 +81,7 @@ export class Requests {
     this.#limits = limits
   }
 
-  /** Resolves once the requests that the client has made are answered; undefined if there are none. */
+  /** Resolves once the client's requests are answered. Undefined if there are none. */
   answered(): Promise<void> | undefined {
     if (this.#answering === 0) return undefined
     return new Promise((resolve) => {
@@ -90,10 +90,10 @@ export class Requests {
     })
   }
 
-  /** Sends a request, and resolves with the client's reply. */
+  /** Sends a request. Resolves with the client's reply. */
   ask(data: unknown, options: RequestOptions = {}): Promise<unknown> {
     const reply = this.#ask(data, options)
-    // Its caller may not wait for it, and a rejection that nobody handles would end the process.
+    // The caller may not wait for the reply, and an unhandled rejection would end the process.
     reply.catch(() => undefined)
     return reply
   }
@@ -104,26 +104,26 @@ export class Requests {
       throw new InvalidArgumentError('timeout', 'give milliseconds, 1 to 600000')
     }
     if (this.#owner.isClosed()) throw new SocketClosedError()
-    this.#asked ??= new Map()
-    const asked = this.#asked
-    if (asked.size >= this.#limits.maxQueue) throw new RequestLimitError()
+    this.#pending ??= new Map()
+    const pending = this.#pending
+    if (pending.size >= this.#limits.maxQueue) throw new RequestLimitError()
     const text = stringify(data)
     const id = ++this.#lastId
     return await new Promise((resolve, reject) => {
       const settle = (outcome: RequestOutcome) => {
-        asked.delete(id)
-        this.#wheel.delete(question)
+        pending.delete(id)
+        this.#wheel.delete(request)
         if ('error' in outcome) reject(outcome.error)
         else resolve(outcome.reply)
       }
-      const question = new Question(settle)
-      asked.set(id, question)
-      this.#wheel.set(question, this.#wheel.now() + timeout)
+      const request = new PendingRequest(settle)
+      pending.set(id, request)
+      this.#wheel.set(request, this.#wheel.now() + timeout)
       this.#owner.sendText(requestMessage(id, text))
     })
   }
 
-  /** Takes a message if it is a request or a reply; false for any other, which is the handler's. */
+  /** Handles a message if it is a request or a reply. False for any other message, which is for the handler. */
   take(data: Buffer): boolean {
     const message = this.#read(data)
     if (message === undefined) return false
@@ -133,13 +133,13 @@ export class Requests {
       return true
     }
     if (!this.#rules.requests) return false
-    // A reply that came too late is dropped.
+    // A reply that comes too late is dropped.
     const error = 'error' in message ? Object.assign(new RequestRefusedError(), { cause: message.error }) : undefined
-    this.#asked?.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
+    this.#pending?.get(message.id)?.settle(error === undefined ? { reply: Reflect.get(message, 'reply') } : { error })
     return true
   }
 
-  /** A message that came too fast was dropped: answers it if it is a request, whose promise would wait otherwise. */
+  /** A message past the rate was dropped. If it is a request, refuses it: its client would wait for the reply. */
   refuse(data: Buffer, retryAfter: number): boolean {
     const message = this.#rules.respond && this.#read(data)
     if (message === undefined || !('request' in message)) return false
@@ -149,21 +149,21 @@ export class Requests {
 
   /** The connection has ended. */
   end(): void {
-    for (const question of [...(this.#asked?.values() ?? [])]) question.settle({ error: new SocketClosedError() })
+    for (const request of [...(this.#pending?.values() ?? [])]) request.settle({ error: new SocketClosedError() })
   }
 
   #read(data: Buffer): Dialogue | undefined {
-    return this.#mayBe(data) ? dialogueOf(this.#parse(data.toString())) : undefined
+    return this.#mayBeDialogue(data) ? dialogueOf(this.#parse(data.toString())) : undefined
   }
 
-  /** Cheap: most messages are none, and need not be parsed twice. A key may be written with escapes. */
-  #mayBe(data: Buffer): boolean {
+  /** A fast check, so that most other messages are not parsed twice. JSON may write a key with escapes. */
+  #mayBeDialogue(data: Buffer): boolean {
     const { respond, requests } = this.#rules
     if (data.includes(BACKSLASH) || (respond !== undefined && data.includes('"request"'))) return true
     return requests && (data.includes('"reply"') || data.includes('"error"'))
   }
 
-  /** Undefined if it can't be parsed: the inbox answers with what is wrong, in the order of the messages. */
+  /** Undefined if the text is not valid. Then the inbox sends the error, in the order of the messages. */
   #parse(text: string): unknown {
     if (isDeeperThan(text, this.#limits.maxDepth)) return undefined
     try {
@@ -201,20 +201,22 @@ export class Requests {
     return undefined
   }
 
-  /** A reply of `undefined` is null: JSON has nothing else for it. */
+  /** A reply of `undefined` is sent as null, because JSON has no `undefined`. */
   #reply(id: number, data: unknown): void {
     const { serializer } = this.#rules
     this.#owner.sendText(replyMessage(id, serializer === undefined ? stringify(data ?? null) : serializer(data)))
   }
 
-  /** If the error is meant for the client, it gets its code; otherwise it gets `internal`, or `unavailable`. */
+  /**
+   * Sends the client the error's code, if it is a `ChannelError`. Otherwise the code is `internal` or `unavailable`.
+   */
   #fail(id: number, error: unknown): void {
     if (isChannelError(error)) {
       const { code, message } = error
       this.#owner.sendText(failureMessage(id, { code, message }))
       return
     }
-    if (AWAY.has((error as { code?: unknown } | null | undefined)?.code)) {
+    if (UNAVAILABLE.has((error as { code?: unknown } | null | undefined)?.code)) {
       this.#refuse(id, 'unavailable')
       return
     }
@@ -236,8 +238,8 @@ export class Requests {
 
 type RequestOutcome = { readonly reply: unknown } | { readonly error: Error }
 
-/** One request of the server's that waits for its reply. */
-class Question implements Timed {
+/** One request of the server that waits for its reply. */
+class PendingRequest implements Timed {
   readonly settle: (outcome: RequestOutcome) => void
   wheelTick = -1
 

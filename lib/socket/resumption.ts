@@ -6,12 +6,12 @@ import { parsePositions } from '../protocol/positions.ts'
 import type { Streams } from './context.ts'
 
 /**
- * What a connection resumes from, if its client is one that resumes: `fastify-realtime/client` gives its positions with
- * each handshake, even if it has none yet.
+ * The positions from which a client resumes its subscriptions. `fastify-realtime/client` sends them with each
+ * handshake, even if there are none yet. Other clients do not resume.
  */
 export class Resumption {
   readonly #positions: Map<string, Position>
-  /** Channels of which the client knows, or will know, where its subscription goes on from. */
+  /** Channels for which the client was sent the start of its subscription, or will be. */
   readonly #begun = new Set<string>()
 
   private constructor(positions: Map<string, Position>) {
@@ -19,8 +19,8 @@ export class Resumption {
   }
 
   /**
-   * Undefined if the handshake's URL holds no positions.
-   * @param most Positions that are kept: those of channels that it can't be subscribed to as well would be kept in vain.
+   * Undefined if the handshake's URL has no valid parameter `since`.
+   * @param most How many positions are kept. More would be useless, because the number of subscriptions is limited too.
    */
   static from(url: string, most: number): Resumption | undefined {
     const query = url.indexOf('?')
@@ -30,24 +30,33 @@ export class Resumption {
     return new Resumption(new Map([...positions].slice(0, most)))
   }
 
-  /** True for the call that begins a subscription. One notice belongs to it: a second would announce what is on its way. */
+  /**
+   * True if this call begins a subscription. Only then the client is sent a notice: a second one would announce
+   * publications again that are already on their way.
+   */
   begin(channel: string): boolean {
     return this.#begun.size !== this.#begun.add(channel).size
   }
 
-  /** The subscription has ended, or could not begin. */
+  /** The subscription has ended, or could not be made. */
   end(channel: string): void {
     this.#begun.delete(channel)
   }
 
-  /** The client's position in a channel, once: what is subscribed again later goes on from somewhere else. */
+  /**
+   * The client's position in a channel. It is returned once: a later subscription does not start from the same
+   * position.
+   */
   take(channel: string): Position | undefined {
     const position = this.#positions.get(channel)
     this.#positions.delete(channel)
     return position
   }
 
-  /** Subscribes the socket. Its client learns where it stands, so that it can resume before the first publication. */
+  /**
+   * Subscribes the socket, and sends the client its position. So the client can resume even if no publication has come
+   * yet.
+   */
   subscribe(
     streams: Pick<Streams, 'subscribe'>,
     socket: Connection,
@@ -74,7 +83,7 @@ export class Resumption {
     }
   }
 
-  /** The socket's subscription has ended, which its client learns too. */
+  /** The socket's subscription has ended: sends the client a notice. */
   unsubscribed(socket: Connection, channel: string): void {
     this.end(channel)
     socket.sendText(unsubscribedNotice(channel))

@@ -10,7 +10,7 @@ import { isChannelName } from '../protocol/channel-name.ts'
 import { clientInfo } from '../protocol/replies.ts'
 import type { Streams } from './context.ts'
 
-/** Of a channel's declaration, what decides about presence. */
+/** The part of a channel's declaration that is about presence. */
 export interface PresenceRules {
   readonly presenceTtl: number | undefined
   readonly joinLeave: boolean | 'always'
@@ -19,7 +19,7 @@ export interface PresenceRules {
 export interface SocketStreamsOptions {
   readonly hub: Hub
   readonly presence: PresenceKeeper
-  /** What the channel was declared with; undefined if it is not declared. */
+  /** The channel's declaration. Undefined if the channel is not declared. */
   findChannel(name: string): PresenceRules | undefined
 }
 
@@ -30,7 +30,7 @@ interface Present {
   readonly added: Promise<void>
 }
 
-/** What sockets without a session do with channels: subscribe, with presence if they ask for it, and publish. */
+/** Subscribes sockets without a session to channels, with presence if they ask for it, and publishes for them. */
 export class SocketStreams implements Streams {
   readonly #options: SocketStreamsOptions
   readonly #present = new Map<Connection, Map<string, Present>>()
@@ -49,18 +49,18 @@ export class SocketStreams implements Streams {
     if (description === undefined) return hub.subscribe(socket, channel, socketFormat, options)
     if (!isChannelName(channel)) throw new InvalidChannelError()
     if (socket.closed) throw new SocketClosedError()
-    const present = this.#presentOn(socket, channel, description)
+    const present = this.#enter(socket, channel, description)
     try {
-      // Before its subscription, so that it finds itself among those who are there.
+      // Before the subscription, so that a subscriber always finds itself in the channel's presence.
       await present.added
       if (socket.closed) throw new SocketClosedError()
-      if (!this.#holds(socket, channel, present)) return { recovered: false, offset: 0, epoch: '' }
+      if (!this.#isPresent(socket, channel, present)) return { recovered: false, offset: 0, epoch: '' }
       const result = await hub.subscribe(socket, channel, socketFormat, options)
-      // It may have been unsubscribed meanwhile, which it has left by.
+      // If the socket was unsubscribed meanwhile, the entry is removed already, and this does nothing.
       present.entry.announce()
       return result
     } catch (error) {
-      if (this.#holds(socket, channel, present) && !hub.isOn(socket, channel)) this.#leave(socket, channel)
+      if (this.#isPresent(socket, channel, present) && !hub.isOn(socket, channel)) this.#leave(socket, channel)
       throw error
     }
   }
@@ -83,10 +83,11 @@ export class SocketStreams implements Streams {
     this.#options.hub.caughtUp(socket)
   }
 
-  #presentOn(socket: Connection, channel: string, { info }: PresenceOptions): Present {
+  /** Adds the socket to the channel's presence, unless it is there already. */
+  #enter(socket: Connection, channel: string, { info }: PresenceOptions): Present {
     const channels = this.#present.get(socket) ?? new Map<string, Present>()
-    const before = channels.get(channel)
-    if (before !== undefined) return before
+    const existing = channels.get(channel)
+    if (existing !== undefined) return existing
     const { presence, findChannel } = this.#options
     const { presenceTtl: ttl, joinLeave = false } = findChannel(channel) ?? {}
     if (ttl === undefined && !joinLeave) {
@@ -100,7 +101,7 @@ export class SocketStreams implements Streams {
     return present
   }
 
-  #holds(socket: Connection, channel: string, present: Present): boolean {
+  #isPresent(socket: Connection, channel: string, present: Present): boolean {
     return this.#present.get(socket)?.get(channel) === present
   }
 
@@ -114,7 +115,7 @@ export class SocketStreams implements Streams {
   }
 }
 
-/** How the socket's presence is described, if it asks for presence. Throws `FST_RT_INVALID_ARGUMENT`. */
+/** The socket's description, if it asks for presence. Throws `FST_RT_INVALID_ARGUMENT`. */
 function descriptionIn(presence: boolean | PresenceOptions | undefined): PresenceOptions | undefined {
   if (presence === undefined || presence === false) return undefined
   if (presence === true) return {}
@@ -123,7 +124,7 @@ function descriptionIn(presence: boolean | PresenceOptions | undefined): Presenc
   throw new InvalidArgumentError('presence', 'give true, false or { info }')
 }
 
-/** What the others are sent of a socket, as of a client of the channel protocol. */
+/** Describes a socket to the others on a channel, in the same form as a client of the channel protocol. */
 function describe({ id, user }: Connection, info: unknown): Buffer {
   const connection = user?.info === undefined ? undefined : stringify(user.info)
   const channel = info === undefined ? undefined : stringify(info)

@@ -9,35 +9,35 @@ function make() {
   const answers: [at: number, dropped: number, retryAfter: number][] = []
   const excess = new Excess(wheel, (dropped, retryAfter) => void answers.push([clock.now(), dropped, retryAfter]))
   const drop = (retryAfter = 100) => excess.drop(retryAfter, clock.now())
-  const note = () => excess.note(clock.now())
-  return { clock, wheel, excess, answers, drop, note }
+  const add = () => excess.add(clock.now())
+  return { clock, wheel, excess, answers, drop, add }
 }
 
 t.test('2,000 at once are too much', async (t) => {
-  const { note } = make()
-  for (let n = 1; n < 2_000; n++) if (note()) t.fail(`too much at ${n}`)
-  t.ok(note())
-  t.ok(note(), 'and stay too much')
+  const { add } = make()
+  for (let n = 1; n < 2_000; n++) if (add()) t.fail(`too much at ${n}`)
+  t.ok(add())
+  t.ok(add(), 'and stay too much')
 })
 
 t.test('one is forgiven every 50 ms', async (t) => {
-  const { clock, note } = make()
+  const { clock, add } = make()
   for (let n = 0; n < 20_000; n++) {
-    if (note()) t.fail(`too much at ${n}`)
+    if (add()) t.fail(`too much at ${n}`)
     clock.advance(50)
   }
-  for (let n = 0; n < 1_999; n++) note()
+  for (let n = 0; n < 1_999; n++) add()
   clock.advance(50)
-  t.notOk(note())
-  t.ok(note())
+  t.notOk(add())
+  t.ok(add())
 })
 
 t.test('bouts of 9 s with 2 s of quiet between end within a minute', async (t) => {
-  const { clock, note } = make()
+  const { clock, add } = make()
   let ended: number | undefined
   for (let ms = 0; ms < 60_000 && ended === undefined; ms += 10) {
     // Twice what is allowed: a hundred a second too many.
-    if (ms % 11_000 < 9_000 && note()) ended = ms
+    if (ms % 11_000 < 9_000 && add()) ended = ms
     clock.advance(10)
   }
   t.ok(ended !== undefined, `after ${ended} ms`)

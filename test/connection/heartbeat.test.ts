@@ -18,12 +18,12 @@ t.test('a ping every interval, give or take 10 %', async (t) => {
   const heartbeat = new Heartbeat(settings, 0, EXACT)
   t.same(heartbeat.beat(999, EXACT, NEVER, false), { action: 'wait', next: 1_000 })
   t.match(heartbeat.beat(1_000, 0, NEVER, false), { action: 'ping', next: 1_300 })
-  heartbeat.heard()
+  heartbeat.frameReceived()
   t.same(heartbeat.beat(1_300, EXACT, NEVER, false), { action: 'wait', next: 1_900 })
   t.match(heartbeat.beat(1_900, EXACT, NEVER, false), { action: 'ping', next: 2_200 })
 })
 
-t.test('pings leave at marks, so that many connections share them', async (t) => {
+t.test('ping times are rounded, so that many connections share a frame', async (t) => {
   const interval = 25_000
   const make = (now: number) => new Heartbeat({ ...settings, interval }, now, EXACT)
   t.equal(make(1).first, 25_250)
@@ -56,28 +56,28 @@ t.test('the pong keeps alive, and tells the round trip', async (t) => {
   t.equal(heartbeat.roundTripTime, undefined)
   const payload = payloadOf(heartbeat.beat(1_000.25, EXACT, NEVER, false))
   t.equal(payload.length, 8)
-  t.ok(heartbeat.ponged(payload, 1_012.25))
+  t.ok(heartbeat.pongReceived(payload, 1_012.25))
   t.equal(heartbeat.roundTripTime, 12)
   t.same(heartbeat.beat(1_300.25, EXACT, NEVER, false), { action: 'wait', next: 2_000.25 })
-  t.notOk(heartbeat.ponged(payload, 1_400), 'a pong counts once')
+  t.notOk(heartbeat.pongReceived(payload, 1_400), 'a pong counts once')
   t.equal(heartbeat.roundTripTime, 12)
 })
 
 t.test('an unsolicited pong keeps nobody alive', async (t) => {
   const heartbeat = new Heartbeat(settings, 0, EXACT)
-  t.notOk(heartbeat.ponged(Buffer.alloc(8), 10))
+  t.notOk(heartbeat.pongReceived(Buffer.alloc(8), 10))
   const payload = payloadOf(heartbeat.beat(1_000, EXACT, NEVER, false))
   const guesses = [Buffer.alloc(0), Buffer.alloc(8), payload.subarray(1), Buffer.concat([payload, payload])]
-  for (const guess of guesses) t.notOk(heartbeat.ponged(guess, 1_001))
+  for (const guess of guesses) t.notOk(heartbeat.pongReceived(guess, 1_001))
   t.same(heartbeat.beat(1_300, EXACT, NEVER, false), { action: 'dead' })
 })
 
 t.test('any other frame keeps alive; a late pong still tells the round trip', async (t) => {
   const heartbeat = new Heartbeat(settings, 0, EXACT)
   const payload = payloadOf(heartbeat.beat(1_000, EXACT, NEVER, false))
-  heartbeat.heard()
+  heartbeat.frameReceived()
   t.same(heartbeat.beat(1_300, EXACT, NEVER, false), { action: 'wait', next: 2_000 })
-  t.ok(heartbeat.ponged(payload, 1_500))
+  t.ok(heartbeat.pongReceived(payload, 1_500))
   t.equal(heartbeat.roundTripTime, 500)
 })
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Detour, Outbox } from '../../lib/connection/outbox.ts'
+import { Outbox, type WsQueue } from '../../lib/connection/outbox.ts'
 import { Turn } from '../../lib/connection/turn.ts'
 import { textFrame } from '../../lib/protocol/frame.ts'
 import { addFeeds } from '../support/feeds.ts'
@@ -260,11 +260,11 @@ t.test('nothing is written to a stream that has ended', async (t) => {
   t.equal(outbox.bytes, 0)
 })
 
-t.test('with a detour everything takes it, and what waits there counts', async (t) => {
+t.test('with the queue of ws everything takes it, and what waits there counts', async (t) => {
   const { stream, turn, outbox, events } = make()
   const sent: string[] = []
   let queued = 0
-  const detour: Detour = {
+  const wsQueue: WsQueue = {
     send(chunk) {
       sent.push(chunk.toString('latin1'))
       queued += chunk.length
@@ -273,7 +273,7 @@ t.test('with a detour everything takes it, and what waits there counts', async (
       return queued
     }
   }
-  outbox.detour = detour
+  outbox.wsQueue = wsQueue
   outbox.send(frameOf('1'))
   outbox.deliver(frameOf('2'), 1)
   turn.flush()

@@ -24,18 +24,18 @@ t.test('the rate of users is for those who are known, and where there is one', a
   t.equal(make({ userMessages: { rate: 1, burst: 1 } }, fail as never).take(unnamed, 1, 0), 0)
 })
 
-t.test('charged, a message is taken in any case, and the debt is waited for', async (t) => {
+t.test('reserve accepts a message in any case, and returns the time until the debt is paid', async (t) => {
   const rates = make({ messages: { rate: 1, burst: 1 } })
-  t.same([rates.charge(null, 1, 0), rates.charge(null, 1, 0), rates.charge(null, 1, 0)], [0, 1_000, 2_000])
-  t.equal(make({ messages: false, bytes: false }).charge(null, 1, 0), 0)
+  t.same([rates.reserve(null, 1, 0), rates.reserve(null, 1, 0), rates.reserve(null, 1, 0)], [0, 1_000, 2_000])
+  t.equal(make({ messages: false, bytes: false }).reserve(null, 1, 0), 0)
   const bytes = make({ messages: false, bytes: { rate: 100, burst: 100 } })
-  t.same([bytes.charge(null, 100, 0), bytes.charge(null, 100, 0)], [0, 1_000])
+  t.same([bytes.reserve(null, 100, 0), bytes.reserve(null, 100, 0)], [0, 1_000])
 })
 
 t.test('no debt is longer than the longest that is judged', async (t) => {
   const rates = make({ messages: { rate: 5, burst: 5 }, bytes: { rate: 5, burst: 5 } }, () => 0, 25_000)
-  for (let n = 0; n < 10_000; n++) rates.charge(null, 1_000, 0)
-  t.equal(rates.charge(null, 1_000, 0), 25_000)
+  for (let n = 0; n < 10_000; n++) rates.reserve(null, 1_000, 0)
+  t.equal(rates.reserve(null, 1_000, 0), 25_000)
   t.equal(rates.debt(24_000), 1_000)
 })
 

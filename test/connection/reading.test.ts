@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HELD_BY, Reading } from '../../lib/connection/reading.ts'
+import { PAUSE_REASON, Reading } from '../../lib/connection/reading.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
@@ -20,36 +20,36 @@ function make() {
 
 t.test('it is read again when the last one lets go', async (t) => {
   const { reading, isRead } = make()
-  reading.hold(HELD_BY.application)
-  reading.hold(HELD_BY.inbox)
-  reading.hold(HELD_BY.inbox)
+  reading.pause(PAUSE_REASON.application)
+  reading.pause(PAUSE_REASON.inbox)
+  reading.pause(PAUSE_REASON.inbox)
   t.notOk(isRead())
-  reading.release(HELD_BY.inbox)
+  reading.resume(PAUSE_REASON.inbox)
   t.notOk(isRead())
-  reading.release(HELD_BY.application)
+  reading.resume(PAUSE_REASON.application)
   t.ok(isRead())
 })
 
 t.test('held for a time, once', async (t) => {
   const { clock, wheel, reading, isRead } = make()
-  t.ok(reading.holdFor(500))
-  t.notOk(reading.holdFor(5_000), 'it is held already')
+  t.ok(reading.pauseFor(500))
+  t.notOk(reading.pauseFor(5_000), 'it is paused already')
   clock.advance(400)
   t.notOk(isRead())
   clock.advance(150)
   t.ok(isRead())
   t.equal(wheel.size, 0)
-  t.ok(reading.holdFor(500), 'and may be again')
+  t.ok(reading.pauseFor(500), 'and may be again')
 })
 
 t.test('at its end nobody holds it, and no timer is left', async (t) => {
   const { clock, wheel, reading, isRead } = make()
-  reading.holdFor(500)
+  reading.pauseFor(500)
   reading.end()
   t.equal(wheel.size, 0)
-  reading.hold(HELD_BY.application)
+  reading.pause(PAUSE_REASON.application)
   clock.advance(1_000)
   t.notOk(isRead())
-  reading.release(HELD_BY.application)
+  reading.resume(PAUSE_REASON.application)
   t.ok(isRead())
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HELD_BY } from '../../lib/connection/reading.ts'
+import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import { DEFAULTS } from '../../lib/options/options.ts'
 import { Lanes, type Place } from '../../lib/session/lanes.ts'
 import { collect } from '../support/collect.ts'
@@ -10,8 +10,8 @@ function rig(maxQueue = 100, maxPayload = 100) {
   const log: string[] = []
   const open = new Map<string, { place: Place; resolve(): void }>()
   const connection = new FakeConnection({ limits: { ...DEFAULTS.limits, maxQueue, maxPayload } })
-  connection.intake.hold = (by) => void log.push(`hold ${by}`)
-  connection.intake.release = (by) => void log.push(`release ${by}`)
+  connection.intake.pause = (reason) => void log.push(`pause ${reason}`)
+  connection.intake.resume = (reason) => void log.push(`resume ${reason}`)
   const lanes = new Lanes({ connection, lanesIdle: () => log.push('idle') })
   const run = (name: string, job: string, { concurrency = 1, pipelined = false, bytes = 0 } = {}) => {
     const work = (place: Place) => {
@@ -29,8 +29,8 @@ function rig(maxQueue = 100, maxPayload = 100) {
   return { lanes, log, run, release, end }
 }
 
-const FULL = `hold ${HELD_BY.inbox}`
-const FREE = `release ${HELD_BY.inbox}`
+const FULL = `pause ${PAUSE_REASON.inbox}`
+const FREE = `resume ${PAUSE_REASON.inbox}`
 
 t.test('one lane in order, lanes beside each other', async (t) => {
   const { lanes, log, run, end } = rig()

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
-import { HELD_BY } from '../../lib/connection/reading.ts'
+import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import { ERROR, forbidden } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../lib/protocol/disconnect-codes.ts'
 import { pending } from '../support/pending.ts'
@@ -204,17 +204,17 @@ t.test('commands that wait hold up the socket until half of them are done', asyn
   for (let id = 1; id <= 3; id++) client.say({ id, rpc: { method: 'wait' } })
   t.same(client.connection.calls, [])
   for (let id = 4; id <= 5; id++) client.say({ id, rpc: { method: 'wait' } })
-  t.same(client.connection.calls, [['hold', HELD_BY.inbox]])
+  t.same(client.connection.calls, [['pause', PAUSE_REASON.inbox]])
   for (const answer of answers.slice(0, 2)) {
     answer.resolve()
     await quiet()
   }
-  t.same(client.connection.calls, [['hold', HELD_BY.inbox]])
+  t.same(client.connection.calls, [['pause', PAUSE_REASON.inbox]])
   answers[2]?.resolve()
   await quiet()
   t.same(client.connection.calls, [
-    ['hold', HELD_BY.inbox],
-    ['release', HELD_BY.inbox]
+    ['pause', PAUSE_REASON.inbox],
+    ['resume', PAUSE_REASON.inbox]
   ])
 })
 

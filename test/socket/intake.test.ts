@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HELD_BY } from '../../lib/connection/reading.ts'
+import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import { DEFAULTS, type LimitOptions } from '../../lib/options/options.ts'
 import { Intake } from '../../lib/socket/intake.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
@@ -12,7 +12,7 @@ function make(limits: LimitOptions = {}) {
   const owner = {
     user: { sub: 'ada' },
     overRate: () => void events.push('over'),
-    tellDropped: (dropped: number, retryAfter: number) => void events.push([dropped, retryAfter]),
+    notifyDropped: (dropped: number, retryAfter: number) => void events.push([dropped, retryAfter]),
     flooded: () => void events.push('flooded'),
     pauseReading: () => void events.push('pause'),
     resumeReading: () => void events.push('resume')
@@ -48,7 +48,7 @@ t.test('too much of it is a flood, of whatever it is', async (t) => {
 
 t.test('a message of another protocol is taken, and the next one waits', async (t) => {
   const { clock, intake, events } = make({ messages: { rate: 10, burst: 1 } })
-  for (let n = 0; n < 3; n++) intake.charge(1)
+  for (let n = 0; n < 3; n++) intake.throttle(1)
   t.same(events, ['pause', 'over'])
   clock.advance(150)
   t.same(events, ['pause', 'over', 'resume'])
@@ -56,7 +56,7 @@ t.test('a message of another protocol is taken, and the next one waits', async (
 
 t.test('its debt is no longer than one interval of the heartbeat', async (t) => {
   const { clock, intake, events } = make({ messages: { rate: 0.01, burst: 1 } })
-  for (let n = 0; n < 1_000; n++) intake.charge(1)
+  for (let n = 0; n < 1_000; n++) intake.throttle(1)
   clock.advance(25_050)
   t.equal(events.at(-1), 'resume')
 })
@@ -73,12 +73,12 @@ t.test('what the client has caused is its debt', async (t) => {
 
 t.test('who holds the reading lets go of it, or all do', async (t) => {
   const { wheel, intake, events } = make({ messages: { rate: 10, burst: 1 } })
-  intake.release(HELD_BY.application)
+  intake.resume(PAUSE_REASON.application)
   t.same(events, [], 'nobody has held it')
-  intake.hold(HELD_BY.application)
-  intake.release(HELD_BY.application)
+  intake.pause(PAUSE_REASON.application)
+  intake.resume(PAUSE_REASON.application)
   t.same(events, ['pause', 'resume'])
-  for (let n = 0; n < 3; n++) intake.charge(1)
+  for (let n = 0; n < 3; n++) intake.throttle(1)
   intake.endReading()
   t.equal(wheel.size, 0)
 })
@@ -87,7 +87,7 @@ t.test('a gone connection leaves no timer', async (t) => {
   const { wheel, intake } = make({ messages: { rate: 10, burst: 1 } })
   intake.end()
   for (let n = 0; n < 20; n++) intake.takeMessage(1)
-  for (let n = 0; n < 3; n++) intake.charge(1)
+  for (let n = 0; n < 3; n++) intake.throttle(1)
   t.equal(wheel.size, 2)
   intake.end()
   t.equal(wheel.size, 0)

@@ -152,7 +152,7 @@ t.test(
   async (t) => {
     const { clock, wheel, liveness, owner, calls } = make({ expiresAt: 1_500 })
     owner.closed = true
-    liveness.cutSoon()
+    liveness.terminateSoon()
     liveness.start()
     liveness.extend(1_200)
     clock.advance(950)
@@ -177,13 +177,13 @@ t.test('a peer that no longer answers: cut, or closed if a session can say so', 
 
 t.test('an answer counts once, be it a pong or the session’s', async (t) => {
   const { clock, liveness, calls } = make()
-  t.notOk(liveness.answered())
+  t.notOk(liveness.pingAnswered())
   liveness.start()
   clock.advance(25_000)
   clock.advance(30)
-  t.ok(liveness.answered())
+  t.ok(liveness.pingAnswered())
   t.equal(liveness.roundTripTime, 30)
-  t.notOk(liveness.answered())
+  t.notOk(liveness.pingAnswered())
   t.same(calls, ['ping', 'round trip 30'])
 })
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { ConnectionSession } from '../../lib/connection/connection.ts'
-import { HELD_BY } from '../../lib/connection/reading.ts'
+import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import type { RealtimeSocket } from '../../lib/socket/realtime-socket.ts'
 import { frame, opcodes, rawUpgrade } from '../support/raw-socket.ts'
 import { next, type RigOptions, socketRig } from '../support/socket-rig.ts'
@@ -118,9 +118,9 @@ t.test('an allowance counts all that comes, and is lifted', async (t) => {
 
 t.test('the session can stop the reading', async (t) => {
   const { socket } = await sessionRig(t)
-  socket.intake.hold(HELD_BY.inbox)
+  socket.intake.pause(PAUSE_REASON.inbox)
   t.ok(socket.isPaused)
-  socket.intake.release(HELD_BY.inbox)
+  socket.intake.resume(PAUSE_REASON.inbox)
   t.notOk(socket.isPaused)
 })
 

@@ -45,8 +45,8 @@ export class FakeConnection implements SessionConnection {
     liftAllowance: () => {
       this.allowance = undefined
     },
-    hold: this.#noting('hold'),
-    release: this.#noting('release')
+    pause: this.#noting('pause'),
+    resume: this.#noting('resume')
   }
   readonly cutOff = this.#noting('cutOff')
   readonly pingAnswered = this.#noting('pingAnswered')

@@ -299,10 +299,10 @@ t.test('publishes that are not answered count: the connection is not read past a
     t.same(calls(), [])
     client.say(...publishes('a', 4, 5))
     await quiet()
-    t.same(calls(), ['hold'])
+    t.same(calls(), ['pause'])
     t.equal(texts().length, 5, 'what was read is published')
     for (const at of [3, 4, 1]) await answer(at)
-    t.same(calls(), ['hold', 'release'])
+    t.same(calls(), ['pause', 'resume'])
   }
 })
 

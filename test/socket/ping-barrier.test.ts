@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Farewell } from '../../lib/socket/farewell.ts'
+import { PingBarrier } from '../../lib/socket/ping-barrier.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 
@@ -8,20 +8,20 @@ function make() {
   const wheel = new TimerWheel(clock, 50)
   const pings: Buffer[] = []
   let ends = 0
-  const farewell = new Farewell(
+  const barrier = new PingBarrier(
     wheel,
     (payload) => pings.push(payload),
     () => void ends++
   )
-  return { clock, wheel, pings, farewell, ends: () => ends }
+  return { clock, wheel, pings, barrier, ends: () => ends }
 }
 
 t.test('ends with the pong to its ping, and with no other', async (t) => {
-  const { pings, farewell, ends } = make()
+  const { pings, barrier, ends } = make()
   t.equal(pings.length, 1)
-  t.notOk(farewell.ponged(Buffer.from('another')))
+  t.notOk(barrier.pongReceived(Buffer.from('another')))
   t.equal(ends(), 0)
-  t.ok(farewell.ponged(Buffer.from(pings[0] as Buffer)))
+  t.ok(barrier.pongReceived(Buffer.from(pings[0] as Buffer)))
   t.equal(ends(), 1)
 })
 
@@ -35,8 +35,8 @@ t.test('does not wait for who is slow to pong', async (t) => {
 })
 
 t.test('a connection that is gone leaves no timer', async (t) => {
-  const { clock, wheel, farewell, ends } = make()
-  farewell.cancel()
+  const { clock, wheel, barrier, ends } = make()
+  barrier.cancel()
   t.equal(wheel.size, 0)
   clock.advance(2_000)
   t.equal(ends(), 0)

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { Linger } from '../../lib/socket/linger.ts'
+import { LingeringClose } from '../../lib/socket/lingering-close.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../hub/rig.ts'
 
@@ -13,7 +13,7 @@ t.test('a stream ends once its peer has stopped sending', async (t) => {
   const clock = new FakeClock()
   const wheel = new TimerWheel(clock, 50)
   const stream = makeStream(10)
-  new Linger(stream, wheel)
+  new LingeringClose(stream, wheel)
   stream.end()
   for (let i = 0; i < 3; i++) {
     stream.bytesRead = 20 + i
@@ -29,12 +29,12 @@ t.test('one that counts nothing ends a moment later, one that is gone is forgott
   const clock = new FakeClock()
   const wheel = new TimerWheel(clock, 50)
   const uncounted = makeStream(undefined)
-  new Linger(uncounted, wheel)
+  new LingeringClose(uncounted, wheel)
   uncounted.end()
   clock.advance(100)
   t.ok(uncounted.writableEnded)
   const gone = makeStream(1)
-  new Linger(gone, wheel)
+  new LingeringClose(gone, wheel)
   gone.end()
   t.equal(wheel.size, 1)
   const closed = new Promise((resolve) => gone.once('close', resolve))

@@ -1,16 +1,16 @@
 import type { Duplex } from 'node:stream'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
-// A peer that has sent nothing for so long (milliseconds, one tick of the wheel) is taken to have stopped.
+// A peer that sends nothing for so long (milliseconds, one tick of the wheel) has stopped sending.
 const QUIET = 50
 
 /**
- * Delays the end of a stream until its peer has stopped sending. After a peer's fault `ws` ends the stream right behind
- * the close frame; a proxy that is still busy with the rest of a message too large sees its upstream gone, cuts its
- * client, and the client never sees the 1009 (RFC 9112 section 9.6 has the same for HTTP). `ws`'s own close timeout
- * bounds it.
+ * Delays the end of a stream until its peer has stopped sending (nginx calls this a lingering close). After a peer's
+ * fault `ws` ends the stream right behind the close frame. If the message was too large, a proxy may still be sending
+ * the rest of it: the proxy sees its upstream closed and cuts its client, which never receives the 1009 (RFC 9112
+ * section 9.6 describes the same for HTTP). The delay is never longer than the close timeout of `ws`.
  */
-export class Linger implements Timed {
+export class LingeringClose implements Timed {
   readonly #stream: Duplex & { bytesRead?: number }
   readonly #end: () => void
   #bytesRead: number | undefined
@@ -31,6 +31,7 @@ export class Linger implements Timed {
     stream.once('close', () => wheel.delete(this))
   }
 
+  /** The wheel calls this. */
   onDue(now: number): number {
     const { bytesRead } = this.#stream
     if (bytesRead !== this.#bytesRead) {
