@@ -5,9 +5,9 @@ import type { LaneRules } from './lanes.ts'
 import type { Subscription } from './subscription.ts'
 
 /**
- * - `pending`: the client is not connected, so it is not known yet what there is to change.
- * - `ready`.
- * - `over`: the connection ends, and nothing is begun any more.
+ * - `pending`: the client is not connected yet. Requests wait.
+ * - `ready`: requests are carried out.
+ * - `over`: the node drains or the connection has ended. No new request is begun.
  */
 export type Readiness = 'pending' | 'ready' | 'over'
 
@@ -15,14 +15,17 @@ export type Readiness = 'pending' | 'ready' | 'over'
 export interface RequestedSession {
   readonly readiness: Readiness
   readonly subscriptions: { get(channel: string): Subscription | undefined }
-  /** Runs a job in order with the client's commands of the same lane. */
+  /** Runs a job in order with the client's commands in the same lane. */
   runInLane(rules: LaneRules, work: () => Promise<void>): void
   /** Subscribes the client to a channel. Never rejects. */
   subscribeNow(channel: string): Promise<void>
   push(text: string): void
 }
 
-/** What the application asks for one client, in the order of its calls. Requests wait until the client is connected. */
+/**
+ * What the application requests for one client. Requests are carried out in the order of the calls, once the client is
+ * connected.
+ */
 export class ApplicationRequests {
   readonly #session: RequestedSession
   #pending: (() => void)[] = []
@@ -34,11 +37,12 @@ export class ApplicationRequests {
   }
 
   subscribe(channel: string): void {
-    if (this.#waits(() => this.subscribe(channel)) || this.#session.readiness === 'over') return
+    if (this.#defer(() => this.subscribe(channel)) || this.#session.readiness === 'over') return
     const request = Symbol()
     this.#subscribing.set(channel, request)
     this.#session.runInLane({ name: channel, concurrency: 1 }, async () => {
-      // The application may have unsubscribed it since, or asked again: the order of the calls holds.
+      // The application may have unsubscribed the client since, or requested the subscription again: the last call
+      // counts.
       if (this.#subscribing.get(channel) !== request) return
       this.#subscribing.delete(channel)
       await this.#session.subscribeNow(channel)
@@ -46,33 +50,34 @@ export class ApplicationRequests {
   }
 
   unsubscribe(channel: string): void {
-    if (this.#waits(() => this.unsubscribe(channel))) return
+    if (this.#defer(() => this.unsubscribe(channel))) return
     this.#subscribing.delete(channel)
     this.#session.subscriptions.get(channel)?.end(UNSUBSCRIBE.byServer)
   }
 
-  /** Whether a subscription to a channel waits for other commands. */
-  asksFor(channel: string): boolean {
+  /** Whether a subscription to a channel is requested, and waits for other commands. */
+  isSubscribing(channel: string): boolean {
     return this.#subscribing.has(channel)
   }
 
-  /** The expiry of the connection was moved, to a time in seconds since 1970. */
+  /** The application changed when the connection expires, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
-    if (this.#waits(() => this.extended(expiresAt)) || this.#session.readiness === 'over') return
+    if (this.#defer(() => this.extended(expiresAt)) || this.#session.readiness === 'over') return
     this.#session.push(refreshPush(timeToLive(expiresAt)))
   }
 
-  /** The client is connected: does what was requested before. */
-  settle(): void {
+  /** The client is connected: carries out the requests that waited for that. */
+  runPending(): void {
     for (const request of this.#pending.splice(0)) request()
   }
 
-  /** The client will not be connected: forgets what was requested. */
+  /** The client will not be connected: drops the requests that waited for that. */
   end(): void {
     this.#pending = []
   }
 
-  #waits(request: () => void): boolean {
+  /** Keeps a request for later if the client is not connected yet. False if the request can be carried out now. */
+  #defer(request: () => void): boolean {
     if (this.#session.readiness !== 'pending') return false
     this.#pending.push(request)
     return true

@@ -9,7 +9,7 @@ export const channelFormat: Format = {
   encode: publicationFrame
 }
 
-/** The same for clients that receive joins and leaves, too. */
+/** The same, for clients that also receive joins and leaves. */
 export const channelFormatWithJoins: Format = {
   ...channelFormat,
   name: 'channel with joins',

@@ -8,7 +8,7 @@ interface Patterns {
   findChannel(name: string): DeclaredChannel | undefined
 }
 
-/** Finds what was declared for a channel. Throws 107 if the name is not valid, and 102 if no pattern matches it. */
+/** Finds the declaration of a channel. Throws 107 if the name is not valid, and 102 if no pattern matches it. */
 export function findDeclared(patterns: Patterns, channel: string): DeclaredChannel {
   if (!isChannelName(channel)) throw new ChannelError(ERROR.badRequest.code)
   const match = patterns.findChannel(channel)

@@ -3,17 +3,20 @@ import type { HistoryPolicy } from '../broker/broker.ts'
 import type { CompiledValidator } from '../input/validator.ts'
 import type { CallContext, ChannelHooks } from '../options/hooks.ts'
 
-/** Runs the hooks of the scope that declared something, for a client's command. Rejects if they refuse it. */
+/**
+ * Runs the hooks of the Fastify scope in which a channel or method was declared, for a client's command. Rejects if
+ * they refuse the command.
+ */
 export type ScopeGuard = (request: FastifyRequest) => Promise<void>
 
-/** What an application has declared for the channels of one pattern. */
+/** The declaration of the channels of one pattern. */
 export interface ChannelDefinition {
-  /** The pattern as declared, with the prefix of its scope. */
+  /** The pattern, with the prefix of its scope. */
   readonly pattern: string
   readonly history: HistoryPolicy | undefined
-  /** Milliseconds after which the entries of a dead node are removed; undefined for no presence. */
+  /** Milliseconds after which the entries of a dead node are removed. Undefined if the channels have no presence. */
   readonly presenceTtl: number | undefined
-  /** `always`: subscribers receive joins and leaves even if they did not ask for them. */
+  /** `always`: subscribers receive joins and leaves even if they do not ask for them. */
   readonly joinLeave: boolean | 'always'
   readonly token: boolean
   /** Which clients may publish, if `onPublish` agrees. */
@@ -21,7 +24,7 @@ export interface ChannelDefinition {
   /** Whether clients receive their own publications. */
   readonly echo: boolean
   readonly hooks: ChannelHooks
-  /** Missing hooks for which clients were refused. Each is logged once. */
+  /** The missing hooks for which clients were refused. Each is logged once. */
   readonly reported: Set<string>
   /** Set once all plugins are loaded, if the scope has hooks. */
   guard?: ScopeGuard
@@ -29,7 +32,7 @@ export interface ChannelDefinition {
   readonly validators: { params?: CompiledValidator; publication?: CompiledValidator }
 }
 
-/** What an application has declared for one method. */
+/** The declaration of one method. */
 export interface MethodDefinition {
   handler(context: CallContext): unknown
   /** Set once all plugins are loaded, if the scope has hooks. */
@@ -39,7 +42,7 @@ export interface MethodDefinition {
   serializer?: (value: unknown) => string
 }
 
-/** What a channel was declared with, and the parameters of its pattern as they stand in its name. */
+/** The declaration of a channel, and the values that its name has for the parameters of the pattern. */
 export interface DeclaredChannel {
   readonly definition: ChannelDefinition
   readonly params: Readonly<Record<string, string>>

@@ -1,47 +1,49 @@
 import { PAUSE_REASON } from '../connection/reading.ts'
 import type { SessionConnection } from './services.ts'
 
-/** What a job needs of its lane. */
+/** The lane in which a job runs, and when the job may begin. */
 export interface LaneRules {
   readonly name: string
-  /** Jobs of the lane that hold a place at a time. */
+  /** How many jobs of the lane may hold a slot at a time. */
   readonly concurrency: number
-  /** The job may begin as soon as those before it have released their places; otherwise it waits until they are done. */
+  /**
+   * The job may begin as soon as the jobs before it have released their slots. Otherwise it waits until they are done.
+   */
   readonly pipelined?: boolean
 }
 
-/** A job's place in its lane. */
-export interface Place {
-  /** What the job does can't be overtaken any more, although it is not done: the next job of the lane may begin. */
+/** A job's slot in its lane. A job holds one until it is done, unless it releases the slot earlier. */
+export interface LaneSlot {
+  /** Lets the next job of the lane begin. Call this once the next job can no longer overtake this one. */
   release(): void
 }
 
 interface Lane {
   readonly name: string
-  /** Jobs that hold a place. */
+  /** How many jobs hold a slot. */
   holding: number
-  /** Jobs that have released their place and are not done. */
+  /** How many jobs have released their slot and are not done. */
   finishing: number
   readonly waiting: Job[]
-  /** Its next jobs are being begun. */
+  /** True while `#begin` runs for this lane. */
   isBeginning: boolean
 }
 
 /** What the lanes need of their session. */
 export interface LanesSession {
   readonly connection: Pick<SessionConnection, 'settings' | 'intake'>
-  /** Nothing runs or waits any more. */
+  /** No job runs or waits any more. */
   lanesIdle(): void
 }
 
 /**
- * The work of one connection. Jobs of one lane begin in order; lanes don't wait for each other, so that a slow answer
- * for one channel delays no other. Jobs don't reject. If too many jobs wait and run, or too many bytes, the connection
- * is not read until there are half as many, and fewer bytes.
+ * Queues the jobs of one connection. The jobs of one lane begin in order. Lanes do not wait for each other, so a slow
+ * answer for one channel does not delay other channels. Jobs do not reject. If there are too many jobs, or too many
+ * bytes, reading is paused. It is resumed once there are half as many jobs, and fewer bytes than the limit.
  */
 export class Lanes {
   readonly #session: LanesSession
-  /** Lanes with a job. */
+  /** The lanes that have a job. */
   readonly #lanes = new Map<string, Lane>()
   #size = 0
   #bytes = 0
@@ -52,13 +54,13 @@ export class Lanes {
     this.#session = session
   }
 
-  /** Jobs that wait or run. */
+  /** How many jobs wait or run. */
   get size(): number {
     return this.#size
   }
 
-  /** @param bytes What the job holds until it is done. */
-  run(rules: LaneRules, work: (place: Place) => Promise<void>, bytes = 0): void {
+  /** @param bytes How many bytes the job keeps in memory until it is done. */
+  run(rules: LaneRules, work: (slot: LaneSlot) => Promise<void>, bytes = 0): void {
     let lane = this.#lanes.get(rules.name)
     if (lane === undefined) {
       lane = { name: rules.name, holding: 0, finishing: 0, waiting: [], isBeginning: false }
@@ -74,33 +76,35 @@ export class Lanes {
     this.#session.connection.intake.pause(PAUSE_REASON.inbox)
   }
 
-  /** Forgets what waits. What runs can't be stopped. */
+  /** Drops the jobs that wait. Running jobs cannot be stopped. */
   clear(): void {
     for (const { waiting } of this.#lanes.values()) {
-      for (const { bytes } of waiting.splice(0)) this.#left(bytes)
+      for (const { bytes } of waiting.splice(0)) this.#subtract(bytes)
     }
   }
 
-  /** Resolves once nothing runs or waits; undefined if nothing does. */
+  /** Resolves once no job runs or waits. Undefined if there is none. */
   idle(): Promise<void> | undefined {
     if (this.#size === 0) return undefined
     return new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
-  /** @internal A job has released its place. */
+  /** @internal A job has released its slot. */
   released(lane: Lane): void {
     lane.holding--
     lane.finishing++
     this.#begin(lane)
   }
 
-  #left(bytes: number): void {
+  #subtract(bytes: number): void {
     this.#size--
     this.#bytes -= bytes
   }
 
+  /** Begins the lane's next jobs, if they may begin. */
   #begin(lane: Lane): void {
-    // A job that releases its place at once would begin the next within itself, and so on.
+    // If a job releases its slot at once, this is called within the call below. Otherwise calls would nest without
+    // limit.
     if (lane.isBeginning) return
     lane.isBeginning = true
     for (let job = lane.waiting[0]; job?.mayBegin; job = lane.waiting[0]) {
@@ -115,7 +119,7 @@ export class Lanes {
     await job.work(job)
     if (job.isReleased) lane.finishing--
     else lane.holding--
-    this.#left(job.bytes)
+    this.#subtract(job.bytes)
     this.#begin(lane)
     if (lane.holding === 0 && lane.finishing === 0) this.#lanes.delete(lane.name)
     const { maxQueue, maxPayload } = this.#session.connection.settings.limits
@@ -129,15 +133,15 @@ export class Lanes {
   }
 }
 
-class Job implements Place {
+class Job implements LaneSlot {
   readonly #lanes: Lanes
   readonly #lane: Lane
   readonly #rules: LaneRules
-  readonly work: (place: Place) => Promise<void>
+  readonly work: (slot: LaneSlot) => Promise<void>
   readonly bytes: number
   isReleased = false
 
-  constructor(lanes: Lanes, lane: Lane, rules: LaneRules, work: (place: Place) => Promise<void>, bytes: number) {
+  constructor(lanes: Lanes, lane: Lane, rules: LaneRules, work: (slot: LaneSlot) => Promise<void>, bytes: number) {
     this.#lanes = lanes
     this.#lane = lane
     this.#rules = rules

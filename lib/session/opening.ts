@@ -2,7 +2,8 @@ import type { Command } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect } from '../protocol/disconnect-codes.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
-// Bytes that a client may send until its `connect` is answered: in messages, and on the wire with their frames.
+// How many bytes a client may send until its `connect` is answered: in messages, and on the stream with all frame
+// headers.
 const MAX_BYTES = 65_536
 const MAX_FRAMED = MAX_BYTES + 4_096
 
@@ -20,8 +21,8 @@ interface EarlyCommand {
 }
 
 /**
- * Bounds what a client may do until it is connected: the time until it sends `connect`, or hangs up after a refusal, and
- * the bytes that it may send.
+ * Limits a client that is not connected yet: how many bytes it may send, and how much time it has to send `connect`, or
+ * to close the connection after a refusal.
  */
 export class Opening implements Timed {
   readonly #session: OpeningSession
@@ -35,18 +36,18 @@ export class Opening implements Timed {
     this.awaitClient()
   }
 
-  /** The client has so much time from now on. */
+  /** Starts the time that the client has. */
   awaitClient(): void {
     const { wheel, authTimeout } = this.#session.services
     wheel.set(this, wheel.now() + authTimeout)
   }
 
-  /** It is the application's time from now on, which has bounds of its own. */
+  /** Stops the time, because the client waits for the application now. The application's time has its own limit. */
   awaitApplication(): void {
     this.#session.services.wheel.delete(this)
   }
 
-  /** A message came. False if that is more than any client needs to connect: the connection ends. */
+  /** A message came. False if the client has sent more than it needs to connect: then the connection ends. */
   accepts(bytes: number): boolean {
     this.#bytes += bytes
     if (this.#bytes <= MAX_BYTES) return true
@@ -54,12 +55,12 @@ export class Opening implements Timed {
     return false
   }
 
-  /** Keeps a command that came behind `connect`. */
+  /** Keeps a command that came after `connect`, until the client is connected. */
   keep(command: Command, text: string): void {
     this.#commands.push({ command, text })
   }
 
-  /** Gives the commands that were kept, once. */
+  /** Removes and returns the commands that were kept. */
   take(): EarlyCommand[] {
     return this.#commands.splice(0)
   }
@@ -70,7 +71,7 @@ export class Opening implements Timed {
     this.#commands = []
   }
 
-  /** The wheel calls this: the client was too slow. */
+  /** The wheel calls this if the client was too slow. */
   onDue(now: number): number {
     const { graceUntil } = this.#session.services.wheel
     if (now < graceUntil) return graceUntil

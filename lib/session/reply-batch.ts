@@ -1,19 +1,19 @@
 import type { Outbox } from '../connection/outbox.ts'
 import type { Batch, Turn } from '../connection/turn.ts'
 
-// Characters of replies that are joined.
+// Replies of more than so many characters are not joined with later ones.
 const MAX_JOINED = 16_384
 
 /** What a batch needs of its session. */
 export interface BatchSession {
   readonly outbox: Pick<Outbox, 'replies'>
-  /** Sends the replies, as one text. The next reply begins a batch of its own. */
+  /** Sends the replies as one text. The next reply begins a new batch. */
   sendBatch(text: string): void
 }
 
 /**
- * The replies to one client of one turn. They leave in one frame, or in several if they are large: the outbox limits what
- * waits behind a frame, whatever the size of that frame.
+ * The replies to one client in one turn of the event loop. They leave in one frame. Large replies leave in several
+ * frames: the outbox checks its limit before each frame, so one very large frame would pass the limit.
  */
 export class ReplyBatch implements Batch {
   readonly #session: BatchSession
@@ -36,7 +36,7 @@ export class ReplyBatch implements Batch {
     if (this.#length >= MAX_JOINED) this.handOut()
   }
 
-  /** Sends them, once. */
+  /** Sends the replies. A second call sends nothing. */
   handOut(): void {
     if (this.#replies.length === 0) return
     this.#session.outbox.replies = undefined

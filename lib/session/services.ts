@@ -16,10 +16,10 @@ import type { DeclaredChannel, MethodDefinition } from './definition.ts'
 export interface Verified {
   readonly claims: Claims
   /**
-   * Makes the connection the user's: hooks find the claims in `request.user`. If the user was disconnected while the token
-   * was verified, gives the code and reason of that, and changes nothing.
-   * @param connection The connection's id, if it had no user before. What else was changed for the user's connections
-   * while the token was verified is then done to this one.
+   * Assigns the connection to the user: hooks find the claims in `request.user`. If the application has disconnected
+   * the user while the token was being verified, this changes nothing, and returns the code and reason of that.
+   * @param connection The connection's id, if it had no user before. Other changes that the application made to the
+   * user's connections while the token was being verified are then made to this connection too.
    */
   adopt(connection?: string): Disconnect | undefined
 }
@@ -35,13 +35,13 @@ export interface SessionServices {
   readonly wheel: TimerWheel
   readonly turn: Turn
   readonly hooks: EndpointHooks
-  /** Bounds the time of the application's hooks and handlers. */
+  /** Limits the time of the application's hooks and handlers. */
   readonly deadline: HookDeadline
   /** Whether clients need a token. */
   readonly authenticated: boolean
   /** Milliseconds in which a client has to send `connect`. */
   readonly authTimeout: number
-  /** Calls (`rpc`) of one connection that run at a time. */
+  /** How many calls (`rpc`) of one connection run at a time. */
   readonly maxCalls: number
   findChannel(name: string): DeclaredChannel | undefined
   findMethod(name: string): MethodDefinition | undefined
@@ -57,11 +57,11 @@ export interface SessionConnection extends Connection {
   readonly intake: SessionIntake
   /** The client has shown a valid token. It expires at a time by the wheel's clock. */
   identify(user: Claims, expiresAt: number): void
-  /** The client may send so many bytes in all from now on, until `intake.liftAllowance()`. */
+  /** From now on the client may send so many bytes in all, until `intake.liftAllowance()`. */
   allow(bytes: number, exceeded: () => void): void
-  /** The connection is closed: nothing that the client still sends is read. */
+  /** The connection is closed: reads nothing more, and ends it soon. */
   cutOff(): void
-  /** A pong came: the answer to the session's ping, or one without a ping. */
+  /** A pong of the channel protocol came, the answer to a ping or an unsolicited one. */
   pingAnswered(): void
 }
 
@@ -71,7 +71,7 @@ export interface SessionIntake {
   readonly indebted: boolean
   /** A command of so many bytes came. False if it is refused. */
   takeCommand(bytes: number): boolean
-  /** The client has caused so many bytes to be sent. */
+  /** The client has caused so many bytes to be sent. They count as if the client had sent them. */
   spend(bytes: number): void
   liftAllowance(): void
   pause(reason: PauseReason): void

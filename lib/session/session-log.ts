@@ -5,7 +5,7 @@ import type { Claims } from '../options/options.ts'
 import type { Command } from '../protocol/commands.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 
-/** The log lines about one client of the channel protocol. Their rate is bounded, because a client can cause them at will. */
+/** The log lines about one client of the channel protocol. Their rate is limited, because any client can cause them. */
 export class SessionLog {
   readonly #connection: string
   readonly #log: Log
@@ -25,7 +25,7 @@ export class SessionLog {
     this.#failures.error({ ...details, connection: this.#connection }, message)
   }
 
-  /** A command was refused with 103: an operator can find out which client tried what. */
+  /** A command was refused with 103. The line says which client tried it, and what it was. */
   denied({ name, request }: Command, client: Claims | null): void {
     this.#denials ??= new BoundedLog(this.#log, this.#wheel)
     const channel = 'channel' in request ? clipped(request.channel) : undefined

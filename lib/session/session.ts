@@ -15,7 +15,7 @@ import { ApplicationRequests, type Readiness } from './application-requests.ts'
 import { describeClient } from './client-info.ts'
 import type { ScopeGuard } from './definition.ts'
 import { failureOf } from './failure.ts'
-import { type LaneRules, Lanes, type Place } from './lanes.ts'
+import { type LaneRules, type LaneSlot, Lanes } from './lanes.ts'
 import { type RefusedLine, readLine } from './line.ts'
 import { Opening } from './opening.ts'
 import { ReplyBatch } from './reply-batch.ts'
@@ -26,45 +26,46 @@ import { Subscriptions, type SubscriptionsView } from './subscriptions.ts'
 
 /**
  * - `new`: the client has not sent `connect`.
- * - `connecting`: its `connect` is not answered yet.
- * - `connected`.
- * - `refused`: its `connect` was refused, and it is expected to close the connection.
- * - `draining`: the node drains, and nothing new is begun.
- * - `ended`: the connection is closed, and nothing that the client sends has an effect.
+ * - `connecting`: the client's `connect` is not answered yet.
+ * - `connected`: the client's `connect` was answered.
+ * - `refused`: the client's `connect` was refused. The client should close the connection.
+ * - `draining`: the node drains. No new command is begun.
+ * - `ended`: the connection is closed. What the client still sends has no effect.
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
-// Lines of one frame, besides one for each subscription: a client that comes back sends all of them at once.
+// How many lines one frame may have, plus one for each subscription: a client that reconnects sends them all at once.
 const MAX_LINES = 1_000
 const NO_SUBSCRIPTIONS: SubscriptionsView = new Subscriptions()
 
-/** What clients may command, and what the application may do for them, as functions of a session. */
+/** Carries out the clients' commands, and the application's requests for its clients. */
 export interface SessionCommands {
   /**
-   * Does what a command asks, and answers it; rejects with what it is refused with. `text` is the command as it came,
-   * `place` its place in its lane.
+   * Carries out a command, and answers it. Rejects with an error if the command is refused or fails.
+   * @param text The command as the client sent it.
+   * @param slot The command's slot in its lane.
    */
-  run(session: Session, command: Command, text: string, place: Place): Promise<void>
-  /** Which of the connection's lanes a command waits in, and for what. */
+  run(session: Session, command: Command, text: string, slot: LaneSlot): Promise<void>
+  /** The lane of a command, and when the command may begin. */
   laneOf(command: Command, services: SessionServices): LaneRules
   /** Subscribes the client to a channel for the application. Never rejects. */
   subscribe(session: Session, channel: string): Promise<void>
 }
 
-/** One connection that speaks the channel protocol. */
+/** One connection that uses the channel protocol. */
 export class Session implements Subscriber, ConnectionSession {
   readonly connection: SessionConnection
   readonly request: FastifyRequest
   readonly services: SessionServices
-  /** Describes the client to others on all channels, if `onConnect` or its token says so; JSON text. */
+  /** The description of the client for others on all channels, as JSON text. It comes from `onConnect` or the token. */
   info: string | undefined
   readonly #commands: SessionCommands
   #state: State = 'new'
-  /** The node drains; `connect` may still be under way. */
+  /** The node drains. The client's `connect` may still be running. */
   #isDraining = false
-  /** There until the client is connected. */
+  /** Undefined once the client is connected. */
   #opening: Opening | undefined
-  // What follows is there while it is used. Most connections are idle, and there are many of them.
+  // The following fields are set only while they are used: there are many connections, and most are idle.
   #subscriptions: Subscriptions | undefined
   #lanes: Lanes | undefined
   #replies: ReplyBatch | undefined
@@ -112,16 +113,16 @@ export class Session implements Subscriber, ConnectionSession {
   }
 
   isOn(channel: string): boolean {
-    return this.subscriptions.get(channel) !== undefined || this.#requests?.asksFor(channel) === true
+    return this.subscriptions.get(channel) !== undefined || this.#requests?.isSubscribing(channel) === true
   }
 
-  /** Describes the client to others; JSON text. Asked for once it is connected. */
+  /** The description of the client for others, as JSON text. Not used before `info` is set. */
   get description(): Buffer {
     this.#description ??= describeClient(this)
     return this.#description
   }
 
-  /** Its questions that may have large answers are asked one after another. */
+  /** Runs the commands whose answers may be large, one after another. */
   get lookups(): Limiter {
     this.#lookups ??= new Limiter(1)
     return this.#lookups
@@ -133,7 +134,7 @@ export class Session implements Subscriber, ConnectionSession {
   }
 
   receive(data: Buffer, isBinary: boolean): void {
-    if (!this.#listens) return
+    if (!this.#isReceiving) return
     if (isBinary) {
       this.disconnect(DISCONNECT.inappropriateProtocol)
       return
@@ -144,10 +145,10 @@ export class Session implements Subscriber, ConnectionSession {
       this.disconnect(DISCONNECT.badRequest)
       return
     }
-    for (const line of lines) if (this.#listens) this.#receiveLine(line)
+    for (const line of lines) if (this.#isReceiving) this.#receiveLine(line)
   }
 
-  get #listens(): boolean {
+  get #isReceiving(): boolean {
     return !this.connection.closed && !this.#isDraining && this.#state !== 'ended' && this.#state !== 'refused'
   }
 
@@ -161,12 +162,12 @@ export class Session implements Subscriber, ConnectionSession {
 
   #refuseLine({ id, error }: RefusedLine): void {
     this.#answer(id, error)
-    // A client that begins with such a command is not connected, and will not be.
+    // A client whose first command is not valid will not be connected.
     if (this.#state === 'new' && error === ERROR.badRequest) this.#refuse()
   }
 
   #receivePong(): void {
-    // A pong without a ping is harmless, but before `connect` no client has been sent a ping.
+    // Once connected, a pong without a ping is harmless. Before, no ping was sent, so a pong violates the protocol.
     if (this.#state === 'connected') this.connection.pingAnswered()
     else this.disconnect(DISCONNECT.badRequest)
   }
@@ -186,24 +187,24 @@ export class Session implements Subscriber, ConnectionSession {
 
   #run(command: Command, text: string): void {
     const rules = this.#commands.laneOf(command, this.services)
-    this.runInLane(rules, (place) => this.#handle(command, text, place), text.length)
+    this.runInLane(rules, (slot) => this.#handle(command, text, slot), text.length)
   }
 
-  /** @internal Runs a job in order with the commands of its lane. */
-  runInLane(rules: LaneRules, work: (place: Place) => Promise<void>, bytes?: number): void {
+  /** @internal Runs a job in order with the commands in its lane. */
+  runInLane(rules: LaneRules, work: (slot: LaneSlot) => Promise<void>, bytes?: number): void {
     this.#lanes ??= new Lanes(this)
     this.#lanes.run(rules, work, bytes)
   }
 
-  /** @internal Nothing runs in the lanes any more. */
+  /** @internal No job runs in the lanes any more. */
   lanesIdle(): void {
     this.#lanes = undefined
   }
 
-  async #handle(command: Command, text: string, place: Place): Promise<void> {
+  async #handle(command: Command, text: string, slot: LaneSlot): Promise<void> {
     if (this.closed) return
     try {
-      await this.#commands.run(this, command, text, place)
+      await this.#commands.run(this, command, text, slot)
     } catch (error) {
       this.fail(command, error)
     }
@@ -226,7 +227,7 @@ export class Session implements Subscriber, ConnectionSession {
   }
 
   #answer(id: number, error: ErrorReply): void {
-    // A command without an id is a message, and has no answer.
+    // A command without an id is a message, and gets no answer.
     if (id > 0) this.#batch.add(errorReply(id, error))
   }
 
@@ -239,24 +240,24 @@ export class Session implements Subscriber, ConnectionSession {
     return this.#replies
   }
 
-  /** @internal The replies of this turn, as one text. */
+  /** @internal Sends the replies of this turn, as one text. */
   sendBatch(text: string): void {
     this.#replies = undefined
     this.connection.sendText(text)
   }
 
-  /** Sends a message of its own, after the replies before it. */
+  /** Sends a message that is not a reply, after the replies so far. */
   push(text: string): void {
     this.sendReplies()
     this.connection.sendText(text)
   }
 
-  /** Sends the replies of this turn. */
+  /** Sends the replies of this turn now. */
   sendReplies(): void {
     this.#replies?.handOut()
   }
 
-  /** The client has caused so many bytes to be sent. */
+  /** The client has caused so many bytes to be sent. They count as if the client had sent them. */
   spend(bytes: number): void {
     this.connection.intake.spend(bytes)
   }
@@ -271,17 +272,17 @@ export class Session implements Subscriber, ConnectionSession {
     this.services.hub.caughtUp(this)
   }
 
-  /** The client has been sent that it is connected. */
+  /** The reply to the client's `connect` is sent: runs the commands and requests that waited for that. */
   connected(): void {
     const early = (this.#opening as Opening).take()
     this.#opening = undefined
     this.#state = this.#isDraining ? 'draining' : 'connected'
     this.connection.intake.liftAllowance()
-    this.#requests?.settle()
+    this.#requests?.runPending()
     for (const { command, text } of early) this.#run(command, text)
   }
 
-  /** The client is not connected: it closes the connection, or is disconnected once its time is over. */
+  /** The client's `connect` was refused. If the client does not close the connection in time, it is disconnected. */
   #refuse(): void {
     this.#state = 'refused'
     this.#opening?.take()
@@ -296,7 +297,7 @@ export class Session implements Subscriber, ConnectionSession {
 
   drain(): Promise<void> | undefined {
     this.#isDraining = true
-    // Commands that came behind `connect` are not begun any more: the client sends them to the next node.
+    // Commands that came after `connect` are not begun any more. The client will send them to the next node.
     this.#opening?.take()
     if (this.#state === 'connected' || this.#state === 'new') {
       this.#state = 'draining'
@@ -315,21 +316,21 @@ export class Session implements Subscriber, ConnectionSession {
     for (const subscription of this.subscriptions) subscription.drop(UNSUBSCRIBE.disconnected)
   }
 
-  /** Enters a subscription that is being made. */
+  /** Adds a subscription that is being made. */
   enter(subscription: Subscription): void {
     this.#subscriptions ??= new Subscriptions()
     this.#subscriptions.add(subscription)
   }
 
-  /** Takes out a subscription that has ended. */
+  /** Removes a subscription that has ended. */
   remove(subscription: Subscription): void {
     this.#subscriptions?.delete(subscription)
     if (this.subscriptions.size === 0) this.#subscriptions = undefined
   }
 
   /**
-   * Publications were lost. A client subscribes again and learns that it did not recover; for a subscription of the
-   * server it has to connect again.
+   * Publications of a channel were lost. The subscription ends; the client subscribes again and receives
+   * `recovered: false`. If the server made the subscription, the client has to connect again.
    */
   insufficientState(channel: string): void {
     const subscription = this.subscriptions.get(channel)
@@ -337,27 +338,27 @@ export class Session implements Subscriber, ConnectionSession {
     else subscription?.end(UNSUBSCRIBE.insufficientState)
   }
 
-  /** @internal Whether what the application asks for can be done now. */
+  /** @internal Whether the application's requests can be carried out now. */
   get readiness(): Readiness {
     if (this.#state === 'connected') return 'ready'
     return this.#state === 'draining' || this.#state === 'ended' ? 'over' : 'pending'
   }
 
-  get #asked(): ApplicationRequests {
+  get #applicationRequests(): ApplicationRequests {
     this.#requests ??= new ApplicationRequests(this)
     return this.#requests
   }
 
   subscribe(channel: string): void {
-    this.#asked.subscribe(channel)
+    this.#applicationRequests.subscribe(channel)
   }
 
   unsubscribe(channel: string): void {
-    this.#asked.unsubscribe(channel)
+    this.#applicationRequests.unsubscribe(channel)
   }
 
   extended(expiresAt: number): void {
-    this.#asked.extended(expiresAt)
+    this.#applicationRequests.extended(expiresAt)
   }
 
   /** @internal */
@@ -365,12 +366,12 @@ export class Session implements Subscriber, ConnectionSession {
     return this.#commands.subscribe(this, channel)
   }
 
-  /** Runs the hooks of the scope that declared something. Throws if they refuse the client's command. */
+  /** Runs the hooks of the scope in which a channel or method was declared. Rejects if they refuse the command. */
   runGuard({ guard }: { readonly guard?: ScopeGuard }): Promise<void> | undefined {
     return guard && this.services.deadline.wait(guard(this.request))
   }
 
-  /** What every hook is given: which client it is about. */
+  /** The part of a hook's context that says which client it is about. */
   client(): ClientContext {
     return { user: this.user, connection: this.connection.id, request: this.request }
   }

@@ -10,8 +10,9 @@ import { findDeclared } from './declared-channel.ts'
 import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
 import type { SessionLog } from './session-log.ts'
 
-// A join or leave costs its sender at least so many bytes for each receiver: to write it costs as much as many bytes do.
-const LEAST_ANNOUNCED = 1_024
+// A join or leave counts as at least so many bytes for each receiver: to write a small message takes as long as to
+// write many bytes.
+const MIN_ANNOUNCED = 1_024
 
 /** What a subscription needs of its session. */
 export interface SubscribedSession extends Subscriber {
@@ -22,26 +23,26 @@ export interface SubscribedSession extends Subscriber {
   }
   readonly subscriptions: { get(channel: string): Subscription | undefined }
   readonly log: SessionLog
-  /** Takes a subscription out of `subscriptions`. */
+  /** Removes a subscription from `subscriptions`. */
   remove(subscription: Subscription): void
   push(text: string): void
   spend(bytes: number): void
   client(): ClientContext
 }
 
-/** One client's subscription to one channel, from the command or request that asks for it to its end. */
+/** One client's subscription to one channel. It exists as soon as the client or the application asks for it. */
 export class Subscription implements Announcer, Timed {
   readonly #session: SubscribedSession
   readonly channel: string
   readonly definition: ChannelDefinition
-  /** The server subscribed the client, which does not subscribe again by itself if publications are lost. */
+  /** The server made the subscription. If publications are lost, the client does not make it again by itself. */
   readonly byServer: boolean
-  /** Describes the client on this channel, if the application describes it differently here; JSON text. */
+  /** The description of the client on this channel, as JSON text, if it differs from the one for all channels. */
   info: Buffer | undefined
   presence: KeptEntry | undefined
-  /** When it ends, in seconds since 1970. */
+  /** When the subscription expires, in seconds since 1970. */
   expiresAt: number | undefined
-  /** True once the client has been sent that it is subscribed. */
+  /** True once the client was sent the start of the subscription. */
   live = false
   wheelTick = -1
 
@@ -52,26 +53,29 @@ export class Subscription implements Announcer, Timed {
     this.byServer = byServer
   }
 
-  /** What stands in the channel's name for the parameters of its pattern. Found anew: a copy would be kept for each. */
+  /**
+   * The values that the channel's name has for the parameters of its pattern. They are determined on each use: stored
+   * values would need memory for each subscription.
+   */
   get params(): DeclaredChannel['params'] {
     return findDeclared(this.#session.services, this.channel).params
   }
 
-  /** False once it has ended, even if it was never live. */
-  get isHeld(): boolean {
+  /** False once the subscription has ended, even if it was never live. */
+  get isActive(): boolean {
     return this.#session.subscriptions.get(this.channel) === this
   }
 
-  /** Ends it. Sends the client its end, if the client was sent its beginning. */
+  /** Ends the subscription. If the client was sent its start, the client is sent its end too. */
   end(reason: Disconnect): void {
-    if (!this.isHeld) return
+    if (!this.isActive) return
     this.drop(reason)
     if (this.live) this.#session.push(unsubscribePush(this.channel, reason))
   }
 
-  /** Ends it. Sends the client nothing. */
+  /** Ends the subscription, and sends the client nothing. */
   drop({ code, reason }: Disconnect): void {
-    if (!this.isHeld) return
+    if (!this.isActive) return
     const { hub, wheel } = this.#session.services
     const { channel, definition } = this
     this.#session.remove(this)
@@ -83,7 +87,7 @@ export class Subscription implements Announcer, Timed {
     void this.#runHook(onUnsubscribe, { code, reason })
   }
 
-  /** Nobody waits for the hook. */
+  /** No caller waits for the hook, so an error is logged. */
   async #runHook(onUnsubscribe: (context: UnsubscribeContext) => unknown, end: Disconnect): Promise<void> {
     try {
       await onUnsubscribe({ ...this.#session.client(), channel: this.channel, params: this.params, ...end })
@@ -93,13 +97,15 @@ export class Subscription implements Announcer, Timed {
     }
   }
 
-  /** A join or leave of the client is sent to all subscribers of the channel that receive those. */
+  /**
+   * A join or leave is about to be sent: counts its bytes, for each subscriber that receives it, against the client.
+   */
   announcing(info: Buffer): void {
     const { hub } = this.#session.services
-    this.#session.spend(hub.audienceOf(this.channel) * Math.max(LEAST_ANNOUNCED, info.length))
+    this.#session.spend(hub.audienceOf(this.channel) * Math.max(MIN_ANNOUNCED, info.length))
   }
 
-  /** The wheel calls this once the subscription's time is over. */
+  /** The wheel calls this when the subscription has expired. */
   onDue(): number {
     this.end(UNSUBSCRIBE.expired)
     return Number.POSITIVE_INFINITY

@@ -1,9 +1,10 @@
 import type { Subscription } from './subscription.ts'
 
-// So many at most are in a list, which is searched from its beginning: a map takes three times the memory of a short one.
+// Up to so many subscriptions are kept in a list, and searched one by one. For a few, a map takes three times the
+// memory.
 const MAX_LISTED = 8
 
-/** What others than their session need of them. */
+/** The part of the subscriptions that is used outside of their session. */
 export interface SubscriptionsView extends Iterable<Subscription> {
   readonly size: number
   get(channel: string): Subscription | undefined
@@ -11,7 +12,7 @@ export interface SubscriptionsView extends Iterable<Subscription> {
 
 /** The subscriptions of one client, by channel. */
 export class Subscriptions implements SubscriptionsView {
-  // A list is replaced, not changed: arrays that grow take room for more.
+  // A list is replaced, not changed: an array that grows reserves memory for more elements.
   #all: readonly Subscription[] | Map<string, Subscription> = []
 
   get size(): number {
@@ -24,7 +25,7 @@ export class Subscriptions implements SubscriptionsView {
     return undefined
   }
 
-  /** Adds one to a channel that has none. */
+  /** Adds a subscription. There must be none to the same channel. */
   add(subscription: Subscription): void {
     if (this.#all instanceof Map) this.#all.set(subscription.channel, subscription)
     else if (this.#all.length < MAX_LISTED) this.#all = this.#all.concat(subscription)

@@ -1,26 +1,26 @@
 import t from 'tap'
 import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import { DEFAULTS } from '../../lib/options/options.ts'
-import { Lanes, type Place } from '../../lib/session/lanes.ts'
+import { type LaneSlot, Lanes } from '../../lib/session/lanes.ts'
 import { collect } from '../support/collect.ts'
 import { FakeConnection } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
 
 function rig(maxQueue = 100, maxPayload = 100) {
   const log: string[] = []
-  const open = new Map<string, { place: Place; resolve(): void }>()
+  const open = new Map<string, { slot: LaneSlot; resolve(): void }>()
   const connection = new FakeConnection({ limits: { ...DEFAULTS.limits, maxQueue, maxPayload } })
   connection.intake.pause = (reason) => void log.push(`pause ${reason}`)
   connection.intake.resume = (reason) => void log.push(`resume ${reason}`)
   const lanes = new Lanes({ connection, lanesIdle: () => log.push('idle') })
   const run = (name: string, job: string, { concurrency = 1, pipelined = false, bytes = 0 } = {}) => {
-    const work = (place: Place) => {
+    const work = (slot: LaneSlot) => {
       log.push(job)
-      return new Promise<void>((resolve) => open.set(job, { place, resolve }))
+      return new Promise<void>((resolve) => open.set(job, { slot, resolve }))
     }
     lanes.run({ name, concurrency, pipelined }, work, bytes)
   }
-  const release = (job: string) => open.get(job)?.place.release()
+  const release = (job: string) => open.get(job)?.slot.release()
   const end = async (job: string) => {
     open.get(job)?.resolve()
     open.delete(job)
@@ -87,7 +87,7 @@ t.test('few that are large are as full as many', async (t) => {
   t.equal(log.at(-1), FREE, 'what was forgotten counts no more')
 })
 
-t.test('a job that has released its place lets pipelined ones begin, and others once it is done', async (t) => {
+t.test('a job that has released its slot lets pipelined ones begin, and others once it is done', async (t) => {
   const { lanes, log, run, release, end } = rig()
   const pipelined = { pipelined: true }
   run('a', 'a1', pipelined)
@@ -107,13 +107,13 @@ t.test('a job that has released its place lets pipelined ones begin, and others 
   t.equal(lanes.size, 2)
   const whenIdle = [lanes.idle(), lanes.idle()]
   await end('a4')
-  t.equal(lanes.size, 1, 'one that has released its place is not done')
+  t.equal(lanes.size, 1, 'one that has released its slot is not done')
   await end('a3')
   await Promise.all(whenIdle)
   t.equal(lanes.idle(), undefined)
 })
 
-t.test('what has released its place counts until it is done', async (t) => {
+t.test('what has released its slot counts until it is done', async (t) => {
   const { log, run, release, end } = rig(3)
   for (const job of ['1', '2', '3']) {
     run('a', job, { pipelined: true })
@@ -125,16 +125,16 @@ t.test('what has released its place counts until it is done', async (t) => {
   t.equal(log.at(-1), FREE)
 })
 
-t.test('jobs that release their places at once don’t begin within each other', async (t) => {
+t.test('jobs that release their slots at once don’t begin within each other', async (t) => {
   const { lanes, run, release, end } = rig()
   const begun: number[] = []
   let depth = 0
   run('a', 'first', { pipelined: true })
   for (let n = 0; n < 50; n++) {
-    const work = async (place: Place) => {
+    const work = async (slot: LaneSlot) => {
       begun.push(n)
       t.equal(++depth, 1)
-      place.release()
+      slot.release()
       depth--
     }
     lanes.run({ name: 'a', concurrency: 1, pipelined: true }, work)

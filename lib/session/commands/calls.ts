@@ -23,8 +23,9 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>, text: str
 }
 
 /**
- * Puts a JSON text on one line: a line break would end the reply, and clients disconnect on an incomplete one. In JSON a
- * line break is never part of a string, so a space can replace it. To parse and write the text would change large numbers.
+ * Puts a JSON text on one line, because a line break would end the reply, and clients disconnect if a reply is
+ * incomplete. In JSON a line break is never part of a string, so a space can replace it. The text is not parsed and
+ * written again: that would change large numbers.
  */
 function onOneLine(text: string): string {
   return text.replace(/[\n\r]+/g, ' ')
@@ -35,7 +36,7 @@ export async function send(session: Session, command: CommandOf<'send'>, text: s
   const { deadline, hooks } = session.services
   const { onMessage } = hooks
   if (onMessage === undefined) {
-    // Without an answer, the client learns only in this way that the message has no receiver.
+    // `send` has no answer, so disconnecting is the only way to inform the client that nothing receives its messages.
     throw new ChannelError(DISCONNECT.notAvailable.code, DISCONNECT.notAvailable.reason)
   }
   refuseUnsafeIntegers(text, 'send')

@@ -9,18 +9,18 @@ import type { Verified } from '../services.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { answerOf, plainOnly } from './permission.ts'
+import { hookResult, refuseSpecial } from './permission.ts'
 import { prepareAtConnect } from './server-subscriptions.ts'
 
-// The version in replies: a client learns what the server is, and not which release.
+// The version in replies. It names the server, not its release.
 const VERSION = 'fastify-realtime'
 // A ping comes up to a tenth later than its interval.
 const LATEST_PING = 1.1
 
-/** `connect`: identifies the client, asks the application, and subscribes the client to what that names. */
+/** `connect`: identifies the client, asks the application, and subscribes the client to the channels that it names. */
 export async function connect(session: Session, command: CommandOf<'connect'>, text: string): Promise<void> {
   const { request } = command
-  plainOnly(command.request)
+  refuseSpecial(command.request)
   refuseUnsafeIntegers(text, 'connect')
   const { services, connection } = session
   const verified = await authenticate(session, request.token)
@@ -28,10 +28,10 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const { data, name, version } = request
   if (verified !== undefined) await admit(session, verified)
   const context = { ...session.client(), data, name, version }
-  const grant = answerOf(await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
+  const grant = hookResult(await services.deadline.wait(services.hooks.onConnect?.(context))) ?? {}
   if (session.closed) return
   session.info = infoOf(session.user, grant)
-  const welcome = grant.data === undefined ? undefined : stringify(grant.data)
+  const connectData = grant.data === undefined ? undefined : stringify(grant.data)
   const subscriptions = await prepareAtConnect(session, grant.subscriptions ?? [], request.subs)
   if (session.closed) return
   const result = connectResult({
@@ -40,17 +40,17 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
     // Only a client that sent its token in `connect` can send another.
     ttl: timeToLive(verified?.claims.exp),
     ping: Math.max(1, Math.ceil((connection.settings.heartbeat.interval * LATEST_PING) / 1000)),
-    data: welcome,
+    data: connectData,
     subs: new Map(subscriptions.map((subscription) => [subscription.channel, subscription.result()]))
   })
   session.reply(command, result)
   session.sendReplies()
   for (const subscription of subscriptions) subscription.begin()
-  // If publications of one of them were lost in the meantime, that has ended the connection.
+  // If publications of a subscription were lost meanwhile, the connection has been closed.
   if (!session.closed) session.connected()
 }
 
-/** Verifies the token in `connect`. Undefined if the token of the handshake is enough, or none is needed. */
+/** Verifies the token in `connect`. Undefined if the token of the handshake is used, or no token is needed. */
 async function authenticate(session: Session, token: string): Promise<Verified | undefined> {
   const { services, request, user } = session
   if (!services.authenticated) return undefined
@@ -67,7 +67,7 @@ async function authenticate(session: Session, token: string): Promise<Verified |
   return verdict
 }
 
-/** The connection becomes the user's, if the user may have one more. */
+/** Assigns the connection to the user, if the user may have one more connection. */
 async function admit(session: Session, verified: Verified): Promise<void> {
   const { services, request } = session
   if (session.user === null && !(await services.admit(request, verified.claims))) {
@@ -77,7 +77,7 @@ async function admit(session: Session, verified: Verified): Promise<void> {
   identify(session, verified)
 }
 
-/** Makes the connection the user's. Throws if the user was disconnected while the token was verified. */
+/** Assigns the connection to the user. Throws if the user was disconnected while the token was being verified. */
 function identify(session: Session, { claims, adopt }: Verified): void {
   const dismissal = adopt(session.user === null ? session.connection.id : undefined)
   if (dismissal !== undefined) throw disconnection(disconnectFor(dismissal))
@@ -109,7 +109,7 @@ export async function refresh(session: Session, command: CommandOf<'refresh'>): 
   session.reply(command, refreshResult(connection.id, VERSION, timeToLive(claims.exp)))
 }
 
-/** The connection goes on until its old token expires, and the client may try again until then. */
+/** A failed refresh does not end the connection. The client may try again until the old token expires. */
 function refreshError(fault: 'expired' | 'invalid' | 'unavailable'): ChannelError {
   if (fault === 'invalid') return new ChannelError(ERROR.unauthorized.code)
   if (fault === 'unavailable') return new ChannelError(ERROR.internal.code)

@@ -1,5 +1,5 @@
 import type { Command, CommandName } from '../../protocol/commands.ts'
-import type { LaneRules, Place } from '../lanes.ts'
+import type { LaneRules, LaneSlot } from '../lanes.ts'
 import type { SessionServices } from '../services.ts'
 import type { Session, SessionCommands } from '../session.ts'
 import { rpc, send } from './calls.ts'
@@ -10,12 +10,15 @@ import { publish } from './publish.ts'
 import { subscribeByRequest } from './server-subscriptions.ts'
 import { subRefresh, subscribe, unsubscribe } from './subscribe.ts'
 
-/** Does what a command asks, and answers it. Rejects with what it is refused with. `text` is the command as it came. */
+/**
+ * Carries out a command, and answers it. Rejects with an error if the command is refused or fails.
+ * @param text The command as the client sent it.
+ */
 export type CommandHandler<Name extends CommandName> = (
   session: Session,
   command: CommandOf<Name>,
   text: string,
-  place: Place
+  slot: LaneSlot
 ) => Promise<void>
 
 const HANDLERS: { readonly [Name in CommandName]: CommandHandler<Name> } = {
@@ -38,19 +41,19 @@ async function ping(session: Session, command: CommandOf<'ping'>): Promise<void>
 }
 
 /**
- * What a command waits for. Those of one channel come one after another, so that publications keep their order and an
- * unsubscribe never overtakes its subscribe. Only a publish does not wait for the answers to the publishes before it.
- * Calls run beside each other, up to a bound.
+ * The lane of a command. The commands of one channel run one after another, so that publications keep their order and
+ * an `unsubscribe` never overtakes its `subscribe`. Only a `publish` does not wait for the answers to the publishes
+ * before it. Up to `maxCalls` calls run at the same time.
  */
 function laneOf({ name, request }: Command, { maxCalls }: SessionServices): LaneRules {
   if ('channel' in request) return { name: request.channel, concurrency: 1, pipelined: name === 'publish' }
-  // No channel has a control character in its name.
+  // A channel's name has no control character, so this is the name of no channel's lane.
   return { name: `\n${name}`, concurrency: name === 'rpc' ? maxCalls : 1 }
 }
 
 /** The commands of the protocol, for a session. */
 export const COMMANDS: SessionCommands = {
-  run: (session, command, text, place) => HANDLERS[command.name](session, command as never, text, place),
+  run: (session, command, text, slot) => HANDLERS[command.name](session, command as never, text, slot),
   laneOf,
   subscribe: subscribeByRequest
 }

@@ -7,12 +7,12 @@ import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { allowHistory, allowPresence } from './permission.ts'
 
-// Publications in one reply.
+// How many publications one reply holds at most.
 const PAGE = 1_000
-// Characters. To write a larger answer takes long enough to let others run first.
+// Characters. A larger answer takes so long to write that other connections must run in between.
 const LARGE = 16_384
 
-/** `history`: a page of the publications that are kept, or the newest position alone. */
+/** `history`: a page of the publications that are kept, or only the newest position. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
   const declared = findDeclared(session.services, channel)
@@ -35,8 +35,8 @@ export async function history(session: Session, command: CommandOf<'history'>): 
 }
 
 /**
- * Answers with what may be large, one answer after another. Its size counts against the client's rate, and is not known
- * before: answers side by side would pass any rate together.
+ * Sends an answer that may be large. Such answers are made one after another: the size of each counts against the
+ * client's rate, but is only known afterwards. Simultaneous answers could pass the rate by any amount.
  */
 function answer(
   session: Session,
@@ -48,12 +48,12 @@ function answer(
     const result = await ask()
     session.spend(result.length)
     session.reply(command, result)
-    // A broker in memory answers at once: a client with many such commands would keep all others waiting.
+    // The memory broker answers at once. Without this, a client with many such commands would keep all others waiting.
     if (result.length > LARGE) await nextTurn()
   })
 }
 
-/** `presence`: all connections that are on the channel. */
+/** `presence`: all connections in the channel's presence. */
 export async function presence(session: Session, command: CommandOf<'presence'>): Promise<void> {
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))
@@ -63,7 +63,7 @@ export async function presence(session: Session, command: CommandOf<'presence'>)
   })
 }
 
-/** `presence_stats`: the number of connections on the channel, and of their users. */
+/** `presence_stats`: the number of connections in the channel's presence, and the number of their users. */
 export async function presenceStats(session: Session, command: CommandOf<'presence_stats'>): Promise<void> {
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))

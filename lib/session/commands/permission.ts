@@ -7,16 +7,18 @@ import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 
 /*
- * What a client may do on a channel. Nothing is allowed by mistake: without `onSubscribe` or `onPublish` a client is
- * refused. Missed publications come with a subscription only if `onHistory` allows them, and joins and leaves only if
- * `onPresence` does, as for the commands `history` and `presence`.
+ * What a client may do on a channel. A forgotten hook allows nothing: without `onSubscribe` or `onPublish` the client
+ * is refused. `onHistory` decides about the command `history`, and also about the missed publications that a
+ * subscription begins with. `onPresence` decides about the command `presence`, and also about joins and leaves.
  */
 
 const FALSE = 'a hook returned false: throw forbidden() to refuse, return nothing to allow'
 
 type Required = 'onSubscribe' | 'onPublish'
 
-/** The hook to ask before a client subscribes. A subscription token replaces it: the application has issued the token. */
+/**
+ * The hook to call before a client subscribes. With subscription tokens it may be missing: the application issues them.
+ */
 export function subscribeHook(
   session: Session,
   definition: ChannelDefinition
@@ -25,14 +27,14 @@ export function subscribeHook(
   return onSubscribe === undefined && definition.token ? true : required(session, definition, 'onSubscribe')
 }
 
-/** The hook to ask before a client publishes. */
+/** The hook to call before a client publishes. */
 export function publishHook(session: Session, definition: ChannelDefinition): NonNullable<ChannelHooks['onPublish']> {
   return required(session, definition, 'onPublish')
 }
 
 /**
- * Gives a hook, or `true` for every connected client. Throws 103 if the channel was declared without it. The first time
- * is logged, because the application may have forgotten the hook.
+ * Returns a hook, or `true` if the channel allows every connected client. Throws 103 if the channel was declared
+ * without the hook. The first time is logged, because the application may have forgotten the hook.
  */
 function required<Name extends Required>(
   session: Session,
@@ -49,36 +51,36 @@ function required<Name extends Required>(
 }
 
 /**
- * Gives what a hook has returned. Throws for `false`, which has two meanings: a hook that returns a comparison means no,
- * one that returns `isBad && refuse()` means yes. No client is let in by that mistake.
+ * Checks the return value of a hook, and returns it. Throws for `false`, because its meaning is not clear: a hook that
+ * returns a comparison means no, a hook that returns `isBad && refuse()` means yes. So no client is allowed by mistake.
  */
-export function answerOf<Grant>(returned: Grant): Grant {
+export function hookResult<Grant>(returned: Grant): Grant {
   if ((returned as unknown) === false) throw new TypeError(FALSE)
   return returned
 }
 
-/** Throws 103 unless the client is subscribed to the channel, and was sent that it is. */
-export function subscribersOnly({ subscriptions }: Session, channel: string): void {
+/** Throws 103 unless the client is subscribed to the channel, and was sent the start of the subscription. */
+export function requireSubscription({ subscriptions }: Session, channel: string): void {
   if (subscriptions.get(channel)?.live !== true) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
 /**
- * Throws 103 if the server has ended the connection, or the subscription that a publication requires, while the hooks
- * ran. A publication of a client that left by itself is published.
+ * Throws 103 if, while the hooks ran, the server has ended the connection, or the subscription has ended that the
+ * publication requires. If the client has closed the connection itself, the data is still published.
  */
-export function stillAllowed(session: Session, channel: string, { publishers }: ChannelDefinition): void {
+export function requireStillAllowed(session: Session, channel: string, { publishers }: ChannelDefinition): void {
   if (!session.closed) {
-    if (publishers === 'subscribers') subscribersOnly(session, channel)
+    if (publishers === 'subscribers') requireSubscription(session, channel)
   } else if (session.connection.endedBy === 'server') throw new ChannelError(ERROR.permissionDenied.code)
 }
 
-/** Throws 103 if a subscription that is being made or changed has ended meanwhile. */
-export function stillHeld(subscription: Subscription): void {
-  if (!subscription.isHeld) throw new ChannelError(ERROR.permissionDenied.code)
+/** Throws 103 if a subscription has ended while it was being made or changed. */
+export function requireActive(subscription: Subscription): void {
+  if (!subscription.isActive) throw new ChannelError(ERROR.permissionDenied.code)
 }
 
-/** Throws 107 if the command asks for a filter by tags, a map or a shared poll: no channel offers them. */
-export function plainOnly({ isSpecial }: FormRequest): void {
+/** Throws 107 if the command asks for a filter by tags, a map or a shared poll. They are not supported. */
+export function refuseSpecial({ isSpecial }: FormRequest): void {
   if (isSpecial) throw new ChannelError(ERROR.badRequest.code)
 }
 
@@ -97,8 +99,8 @@ export async function allowHistory(
 ): Promise<void> {
   const { onHistory } = definition.hooks
   await session.runGuard(definition)
-  if (onHistory === undefined) subscribersOnly(session, channel)
-  else answerOf(await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query })))
+  if (onHistory === undefined) requireSubscription(session, channel)
+  else hookResult(await session.services.deadline.wait(onHistory({ ...session.client(), channel, params, ...query })))
 }
 
 /** Throws if the client may not read the channel's presence. */
@@ -109,11 +111,11 @@ export async function allowPresence(
 ): Promise<void> {
   const { onPresence } = definition.hooks
   await session.runGuard(definition)
-  if (onPresence === undefined) subscribersOnly(session, channel)
-  else answerOf(await session.services.deadline.wait(onPresence({ ...session.client(), channel, params })))
+  if (onPresence === undefined) requireSubscription(session, channel)
+  else hookResult(await session.services.deadline.wait(onPresence({ ...session.client(), channel, params })))
 }
 
-/** Whether a subscription that is being made may begin with the publications that the client missed. */
+/** Whether a new subscription may begin with the publications that the client missed. */
 export async function mayRecover(
   session: Session,
   subscription: Subscription,
@@ -123,16 +125,19 @@ export async function mayRecover(
   const { onHistory } = definition.hooks
   if (since === undefined || definition.history === undefined) return true
   return isAllowed(async () => {
-    // For a command of the client, the hooks of the scope have run already.
+    // If the client sent the command, the hooks of the scope have run already.
     if (byServer) await session.runGuard(definition)
     if (onHistory === undefined) return
     const query = { limit: -1, since, reverse: false }
     const context = { ...session.client(), channel, params: subscription.params, ...query }
-    answerOf(await session.services.deadline.wait(onHistory(context)))
+    hookResult(await session.services.deadline.wait(onHistory(context)))
   })
 }
 
-/** Whether a subscription that is being made receives joins and leaves; `asked` if the client asked for them. */
+/**
+ * Whether a new subscription receives joins and leaves.
+ * @param asked The client has asked for them.
+ */
 export async function mayReceiveJoins(session: Session, subscription: Subscription, asked: boolean): Promise<boolean> {
   const { channel, definition, byServer } = subscription
   const { joinLeave, hooks } = definition
@@ -141,13 +146,12 @@ export async function mayReceiveJoins(session: Session, subscription: Subscripti
     if (byServer) await session.runGuard(definition)
     if (hooks.onPresence === undefined) return
     const context = { ...session.client(), channel, params: subscription.params }
-    answerOf(await session.services.deadline.wait(hooks.onPresence(context)))
+    hookResult(await session.services.deadline.wait(hooks.onPresence(context)))
   })
 }
 
 /**
- * False if a hook refuses. Any other error is a failure of the whole command: the client tries again if the error is
- * temporary.
+ * False if a hook refuses. Any other error fails the whole command. If that error is temporary, the client tries again.
  */
 async function isAllowed(ask: () => Promise<void>): Promise<boolean> {
   try {

@@ -13,9 +13,9 @@ import { findDeclared } from '../declared-channel.ts'
 import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
-import { mayReceiveJoins, mayRecover, stillHeld } from './permission.ts'
+import { mayReceiveJoins, mayRecover, requireActive } from './permission.ts'
 
-/** Enters a subscription that is being made, so that there is no second one. Throws 102, 105, 106 and 107. */
+/** Adds a new subscription to the session, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
   const { definition } = findDeclared(session.services, channel)
   const { subscriptions } = session
@@ -27,17 +27,18 @@ export function openSubscription(session: Session, channel: string, byServer: bo
 }
 
 export interface PreparationOptions extends SubscribeGrant {
-  /** Where the client goes on from. */
+  /** The position after which the client continues. */
   readonly since?: Position | undefined
-  /** Refuse (112) if what was missed is no longer available. */
+  /** Refuse (112) if the missed publications are no longer available. */
   readonly rejectUnrecovered?: boolean
-  /** Send the client joins and leaves. Each costs one message per receiver, so only a client that asks receives them. */
+  /** Send the client joins and leaves. Each is one message for each receiver, so only clients that ask receive them. */
   readonly joinLeave?: boolean
 }
 
 /**
- * Makes a subscription that `openSubscription` has entered: presence first, then the stream. What the hooks of the
- * channel refuse (`since`, joins and leaves) is left out. Rejects if it can't be made; then nothing is left of it.
+ * Makes a subscription that `openSubscription` has added: first presence, then the stream. If a hook of the channel
+ * refuses `since`, or joins and leaves, the subscription is made without them. Rejects if the subscription cannot be
+ * made; then it is removed.
  */
 export async function prepareSubscription(
   session: Session,
@@ -48,9 +49,9 @@ export async function prepareSubscription(
   try {
     const recoverable = await mayRecover(session, subscription, since)
     const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? channelFormatWithJoins : channelFormat
-    stillHeld(subscription)
+    requireActive(subscription)
     await enterPresence(session, subscription, options.info)
-    stillHeld(subscription)
+    requireActive(subscription)
     const start = since !== undefined && recoverable ? startOf(since) : undefined
     const stream = await session.services.hub.prepare(session, subscription.channel, format, start)
     return new PreparedSubscription(session, subscription, stream, recoverable, options)
@@ -61,8 +62,8 @@ export async function prepareSubscription(
 }
 
 /**
- * A subscription that is made, and that its client does not know of. Nothing of the channel is sent to the client before
- * `begin`. The caller sends the result in between, without waiting for anything.
+ * A subscription that is made, but not yet reported to its client. The caller calls `result`, sends the result to the
+ * client, and calls `begin`, without waiting for anything in between. Before `begin` nothing of the channel is sent.
  */
 export class PreparedSubscription {
   readonly #session: Session
@@ -71,7 +72,8 @@ export class PreparedSubscription {
   /** False if the client may not receive what it missed. */
   readonly #recoverable: boolean
   readonly #options: PreparationOptions
-  #taken = 0
+  /** How many of the missed publications are in the result. */
+  #sent = 0
 
   constructor(
     session: Session,
@@ -92,35 +94,35 @@ export class PreparedSubscription {
   }
 
   /**
-   * The result to send, with what the client missed, as JSON text. Throws 103 if the subscription has ended meanwhile,
-   * and 112 if what was missed is required and no longer available.
+   * The result to send, as JSON text, with what the client missed. Throws 103 if the subscription has ended meanwhile,
+   * and 112 if the client requires the missed publications and they are no longer available.
    */
   result(): string {
     const { missed, recovered } = this.#stream
-    stillHeld(this.#subscription)
+    requireActive(this.#subscription)
     if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
-    this.#taken = fitting(this.#session, missed)
-    // A connection that is excepted from a publication goes on behind it.
-    const publications = missed.slice(0, this.#taken).filter(({ except }) => except !== this.#session.connection.id)
+    this.#sent = fitting(this.#session, missed)
+    // Publications that exclude this connection are left out. They still count as sent.
+    const publications = missed.slice(0, this.#sent).filter(({ except }) => except !== this.#session.connection.id)
     const text = this.#textWith(publications)
-    // Without publications the result is no larger than the command.
+    // Without publications the result is not larger than the command, and does not count.
     if (publications.length > 0) this.#session.spend(text.length)
     return text
   }
 
-  /** The result is sent: from now on the client receives what is published, and the other subscribers its join. */
+  /** The result is sent: starts sending publications to the client, and sends its join to the other subscribers. */
   begin(): void {
     this.#subscription.live = true
-    this.#stream.begin(this.#taken)
-    // If publications were lost in the meantime, that has ended the subscription.
-    if (this.#subscription.isHeld) this.#subscription.presence?.announce()
+    this.#stream.begin(this.#sent)
+    // If publications were lost meanwhile, the subscription has ended.
+    if (this.#subscription.isActive) this.#subscription.presence?.announce()
   }
 
   #textWith(publications: readonly Publication[]): string {
     const { recovered, offset, epoch } = this.#stream
     const { since, data, expiresAt } = this.#options
     const { definition } = this.#subscription
-    // With missed publications, the client counts on from its own position.
+    // If the client has recovered, it counts the missed publications from its own position.
     const position = { offset: recovered ? (since as Position).offset : offset, epoch }
     return subscribeResult({
       ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
@@ -144,12 +146,12 @@ async function enterPresence(session: Session, subscription: Subscription, info:
   await subscription.presence.add()
 }
 
-/** A client that has received nothing yet knows no epoch: it asks for all publications from the beginning. */
+/** A client that has received nothing yet knows no epoch. It asks for all publications that are kept. */
 function startOf(since: Position): StartingPoint {
   return since.epoch === '' && since.offset === 0 ? 'start' : since
 }
 
-/** How many publications go into one reply: the rest comes as pushes, as fast as the client reads. */
+/** How many publications go into one reply. The rest is sent as pushes, as fast as the client reads. */
 export function fitting({ connection }: Session, publications: readonly Publication[]): number {
   let bytes = connection.settings.limits.buffered.hard
   const count = publications.findIndex(({ data }) => {
@@ -159,7 +161,10 @@ export function fitting({ connection }: Session, publications: readonly Publicat
   return count < 0 ? publications.length : Math.max(1, count)
 }
 
-/** If the result says when the subscription expires, the client sends `sub_refresh`: it says so only if that can succeed. */
+/**
+ * If the result has a `ttl`, the client sends `sub_refresh` before the subscription expires. So the result has one only
+ * if `sub_refresh` can succeed.
+ */
 function isRefreshable({ token, hooks }: ChannelDefinition): boolean {
   return token || hooks.onRefresh !== undefined
 }

@@ -6,24 +6,24 @@ import type { PublishGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import { findDeclared } from '../declared-channel.ts'
-import type { Place } from '../lanes.ts'
+import type { LaneSlot } from '../lanes.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { answerOf, plainOnly, publishHook, stillAllowed, subscribersOnly } from './permission.ts'
+import { hookResult, publishHook, refuseSpecial, requireStillAllowed, requireSubscription } from './permission.ts'
 
 /** `publish`: validates the data, asks the application, and publishes. */
 export async function publish(
   session: Session,
   command: CommandOf<'publish'>,
   text: string,
-  place: Place
+  slot: LaneSlot
 ): Promise<void> {
   const { channel } = command.request
-  plainOnly(command.request)
+  refuseSpecial(command.request)
   const { definition, params } = findDeclared(session.services, channel)
   const onPublish = publishHook(session, definition)
-  if (definition.publishers === 'subscribers') subscribersOnly(session, channel)
+  if (definition.publishers === 'subscribers') requireSubscription(session, channel)
   await session.runGuard(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
@@ -35,12 +35,12 @@ export async function publish(
   let grant: PublishGrant = {}
   if (onPublish !== true) {
     const context = { ...session.client(), channel, params, data }
-    grant = answerOf(await deadline.wait(onPublish(context))) ?? {}
+    grant = hookResult(await deadline.wait(onPublish(context))) ?? {}
   }
-  stillAllowed(session, channel, definition)
+  requireStillAllowed(session, channel, definition)
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
-  // A schema may have changed the data. Without a schema it is published as it came.
+  // A schema may have changed the data. Without a schema, the client's text is published unchanged.
   else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
   const info = session.subscriptions.get(channel)?.info ?? session.description
   const key = checkIdempotencyKey(grant.idempotencyKey)
@@ -49,8 +49,8 @@ export async function publish(
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
   const options = { idempotencyKey, except: echo ? undefined : session.connection.id }
   const publishing = hub.publishText(channel, published, options, info)
-  // The broker adds publications in the order of the calls, so the next publish need not wait for the answer.
-  place.release()
+  // The broker adds publications in the order of the calls, so the next `publish` does not have to wait for the answer.
+  slot.release()
   await publishing
   session.reply(command, '{}')
 }

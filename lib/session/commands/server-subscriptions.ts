@@ -7,10 +7,10 @@ import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import { openSubscription, type PreparedSubscription, prepareSubscription } from './prepared-subscription.ts'
 
-// The client can't ask for joins and leaves here. The application did, when it declared the channel.
+// Here the client cannot ask for joins and leaves. It receives them if the channel is declared with `joinLeave`.
 const OPTIONS = { joinLeave: true }
 
-/** Makes the subscriptions that a client is connected with. If one can't be made, none is. */
+/** Makes the subscriptions that a client has from its `connect` on. If one cannot be made, none is made. */
 export async function prepareAtConnect(
   session: Session,
   channels: readonly string[],
@@ -31,7 +31,9 @@ export async function prepareAtConnect(
   }
 }
 
-/** Throws if a channel is not declared. That is a fault of the application, so the client gets an internal error. */
+/**
+ * Throws if a channel is not declared. That is a fault of the application, so the client receives an internal error.
+ */
 function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   const opened: Subscription[] = []
   try {
@@ -43,7 +45,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   }
 }
 
-/** Subscribes a connected client for the application. */
+/** Subscribes a connected client on behalf of the application. */
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.get(channel) !== undefined) return
   const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
@@ -51,7 +53,7 @@ export async function subscribeByServer(session: Session, channel: string): Prom
   prepared.begin()
 }
 
-/** As `subscribeByServer`, for a call that nobody waits for: an error is logged. */
+/** Like `subscribeByServer`, but no caller waits for the result: an error is logged. */
 export async function subscribeByRequest(session: Session, channel: string): Promise<void> {
   try {
     if (!session.closed) await subscribeByServer(session, channel)

@@ -8,19 +8,20 @@ import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { answerOf, plainOnly, stillHeld, subscribeHook } from './permission.ts'
+import { hookResult, refuseSpecial, requireActive, subscribeHook } from './permission.ts'
 import { openSubscription, prepareSubscription } from './prepared-subscription.ts'
 
-// What a client is answered if its token has expired. A client ends its subscription if the error is not temporary. So it
-// does not repeat a `subscribe`, but repeats a `sub_refresh` with a new token: the subscription goes on until its old end.
+// The error if a token has expired. A client ends its subscription if the error is not temporary. So the client does
+// not repeat a `subscribe`. It repeats a `sub_refresh` with a new token; its subscription continues until its old
+// expiry.
 const FINAL = { temporary: false }
 const TEMPORARY = { temporary: true }
 type Expired = typeof FINAL
 
-/** `subscribe`: asks the application, then makes the subscription. */
+/** `subscribe`: asks the application, and makes the subscription. */
 export async function subscribe(session: Session, command: CommandOf<'subscribe'>, text: string): Promise<void> {
   const { channel, token, data, since, rejectUnrecovered, joinLeave } = command.request
-  plainOnly(command.request)
+  refuseSpecial(command.request)
   refuseUnsafeIntegers(text, 'subscribe')
   const subscription = openSubscription(session, channel, false)
   const { definition } = subscription
@@ -31,9 +32,9 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
     let grant: SubscribeGrant = {}
     if (onSubscribe !== true) {
       const context = { ...session.client(), channel, params: subscription.params, data, token, claims }
-      grant = answerOf(await session.services.deadline.wait(onSubscribe(context))) ?? {}
+      grant = hookResult(await session.services.deadline.wait(onSubscribe(context))) ?? {}
     }
-    stillHeld(subscription)
+    requireActive(subscription)
     const { info = claims?.info, expiresAt = claims?.exp } = grant
     checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, FINAL)
     const options = {
@@ -55,7 +56,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   }
 }
 
-/** `unsubscribe`. It succeeds for a channel that the client is not subscribed to. */
+/** `unsubscribe`: it also succeeds if the client is not subscribed to the channel. */
 export async function unsubscribe(session: Session, command: CommandOf<'unsubscribe'>): Promise<void> {
   session.subscriptions.get(command.request.channel)?.drop(UNSUBSCRIBE.byClient)
   session.reply(command, '{}')
@@ -64,14 +65,14 @@ export async function unsubscribe(session: Session, command: CommandOf<'unsubscr
 /** `sub_refresh`: the client sends a new token before its subscription expires. */
 export async function subRefresh(session: Session, command: CommandOf<'sub_refresh'>): Promise<void> {
   const { channel, token } = command.request
-  plainOnly(command.request)
+  refuseSpecial(command.request)
   const subscription = session.subscriptions.get(channel)
   if (subscription === undefined) throw new ChannelError(ERROR.permissionDenied.code)
   const { definition, params } = subscription
   await session.runGuard(definition)
   const { onRefresh } = definition.hooks
   if (!definition.token && onRefresh === undefined) {
-    // Neither a token nor a hook can give it another end.
+    // Neither a token nor a hook can change when the subscription expires.
     if (subscription.expiresAt === undefined) throw new ChannelError(ERROR.notAvailable.code)
     session.reply(command, subRefreshResult(timeToLive(subscription.expiresAt)))
     return
@@ -79,11 +80,11 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
   const claims = definition.token ? await verifySubscription(session, subscription, token, TEMPORARY) : undefined
   const context = { ...session.client(), channel, params, token, claims }
-  const grant = answerOf(await session.services.deadline.wait(onRefresh?.(context))) ?? {}
-  // A hook may only check: then the end stays as it was.
+  const grant = hookResult(await session.services.deadline.wait(onRefresh?.(context))) ?? {}
+  // A hook may only check. Then the expiry stays the same.
   const { expiresAt = claims === undefined ? subscription.expiresAt : claims.exp } = grant
   checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, TEMPORARY)
-  stillHeld(subscription)
+  requireActive(subscription)
   expireAt(session, subscription, expiresAt)
   session.reply(command, subRefreshResult(timeToLive(expiresAt)))
 }
@@ -106,7 +107,7 @@ async function verifySubscription(
   return claims
 }
 
-/** Throws the error if the time is over. If it is no time, that is a fault of the application. */
+/** Throws the error if the time is in the past. Throws a `TypeError` if the application returned no number. */
 function checkExpiry(expiresAt: number | undefined, { code }: ErrorReply, expired: Expired): void {
   if (expiresAt === undefined) return
   if (typeof expiresAt !== 'number' || Number.isNaN(expiresAt))
@@ -118,6 +119,6 @@ function expireAt(session: Session, subscription: Subscription, expiresAt: numbe
   const { wheel } = session.services
   subscription.expiresAt = expiresAt
   if (expiresAt === undefined) wheel.delete(subscription)
-  // A subscription may end as soon as it begins.
-  else if (subscription.isHeld) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
+  // The subscription may have ended as soon as it began.
+  else if (subscription.isActive) wheel.set(subscription, wheel.now() + expiresAt * 1000 - Date.now())
 }
