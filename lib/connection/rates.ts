@@ -31,18 +31,18 @@ export class Rates {
   /** A message came. Returns 0 if it is accepted; otherwise the milliseconds until the next message is. */
   take(user: Claims | null, bytes: number, now: number): number {
     const retryAfter = this.debt(now) || (this.#messages?.take(now) ?? 0) || this.#takeUserToken(user)
-    if (retryAfter === 0) this.#bytes?.charge(now, bytes)
+    if (retryAfter === 0) this.#bytes?.reserve(now, bytes)
     return retryAfter
   }
 
   /** A message came, and is accepted in any case. Returns the milliseconds to wait before the next one; 0 for none. */
   reserve(user: Claims | null, bytes: number, now: number): number {
-    return Math.max(this.#messages?.charge(now) ?? 0, this.#bytes?.charge(now, bytes) ?? 0, this.#takeUserToken(user))
+    return Math.max(this.#messages?.reserve(now) ?? 0, this.#bytes?.reserve(now, bytes) ?? 0, this.#takeUserToken(user))
   }
 
   /** The client has caused so many bytes to be sent. They count as if the client had sent them. */
   spend(bytes: number, now: number): void {
-    this.#bytes?.charge(now, bytes)
+    this.#bytes?.reserve(now, bytes)
   }
 
   /** The milliseconds until the debt of bytes is paid. */

@@ -23,20 +23,20 @@ t.test('no more gathers than a burst', async (t) => {
   t.same([bucket.take(3_600_000), bucket.take(3_600_000), bucket.take(3_600_000)], [0, 0, 1])
 })
 
-t.test('charging goes into debt, and says when it is paid', async (t) => {
+t.test('reserve goes into debt, and returns when it is paid', async (t) => {
   const bucket = new TokenBucket({ rate: 10, burst: 2 }, 0)
-  t.same([bucket.charge(0), bucket.charge(0), bucket.charge(0), bucket.charge(0)], [0, 0, 100, 200])
-  t.equal(bucket.charge(200), 100)
-  t.equal(bucket.charge(10_000), 0)
+  t.same([bucket.reserve(0), bucket.reserve(0), bucket.reserve(0), bucket.reserve(0)], [0, 0, 100, 200])
+  t.equal(bucket.reserve(200), 100)
+  t.equal(bucket.reserve(10_000), 0)
 })
 
 t.test('many tokens at once, and a debt that ends', async (t) => {
   const bucket = new TokenBucket({ rate: 1_000, burst: 10 }, 0, 500)
   t.equal(bucket.debt(0), 0)
-  t.equal(bucket.charge(0, 10), 0, 'the last one is no debt')
-  t.equal(bucket.charge(0, 100), 100)
+  t.equal(bucket.reserve(0, 10), 0, 'the last one is no debt')
+  t.equal(bucket.reserve(0, 100), 100)
   t.equal(bucket.debt(40), 60)
-  t.equal(bucket.charge(40, 1e9), 500)
+  t.equal(bucket.reserve(40, 1e9), 500)
   t.equal(bucket.debt(540), 0)
 })
 
