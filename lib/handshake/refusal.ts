@@ -96,7 +96,7 @@ export class Refusals {
    * Called before a route answers a request. If the request is an upgrade, the route's own hooks or schemas have
    * refused it. Returns the payload to send, or undefined if the connection was closed with a close code instead.
    */
-  pass(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
+  onSend(request: FastifyRequest, reply: FastifyReply, payload: unknown): { payload: unknown } | undefined {
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return { payload }
     const { statusCode } = reply

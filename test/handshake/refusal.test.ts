@@ -110,7 +110,7 @@ t.test('what a route’s own hooks refuse with is told to a page by a code too',
     const attempt = knock(how)
     if (isAdmitted) await attempt.admit()
     attempt.answer.statusCode = statusCode
-    const passed = refusals.pass(attempt.request, attempt.reply, payload)
+    const passed = refusals.onSend(attempt.request, attempt.reply, payload)
     return { passed, close: (upgrades[0] as unknown[] | undefined)?.slice(1), attempt }
   }
   for (const [status, { code, reason }] of [
@@ -140,7 +140,7 @@ t.test('nor is one told by a code that has gone', async (t) => {
   await admit()
   leave()
   answer.statusCode = 403
-  t.same(refusals.pass(request, reply, 'x'), { payload: 'x' })
+  t.same(refusals.onSend(request, reply, 'x'), { payload: 'x' })
   t.same(upgrades, [])
 })
 
@@ -149,12 +149,12 @@ t.test('an error that nobody foresaw quotes nothing; what a hook says itself is 
   const { admit, request, reply, answer } = knock()
   await admit()
   answer.statusCode = 500
-  t.same(refusals.pass(request, reply, 'a hook’s own'), { payload: 'a hook’s own' })
+  t.same(refusals.onSend(request, reply, 'a hook’s own'), { payload: 'a hook’s own' })
   refusals.failed(request)
-  const { payload } = refusals.pass(request, reply, 'connect ECONNREFUSED secret') as { payload: string }
+  const { payload } = refusals.onSend(request, reply, 'connect ECONNREFUSED secret') as { payload: string }
   t.same(JSON.parse(payload), { statusCode: 500, error: 'Internal Server Error', message: 'Internal Server Error' })
   answer.statusCode = 400
-  t.same(refusals.pass(request, reply, 'a schema’s'), { payload: 'a schema’s' })
+  t.same(refusals.onSend(request, reply, 'a schema’s'), { payload: 'a schema’s' })
 })
 
 t.test('an answer that is written past Fastify has the same headers and body', async (t) => {
