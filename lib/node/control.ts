@@ -211,7 +211,7 @@ export class Control implements Timed {
       const page = await broker.history(CONTROL_CHANNEL, { since, limit: PAGE_SIZE, ages: true })
       const { epoch } = page.position
       if (epoch !== since.epoch || (isContinued && continuityOf(since, page) === 'gap')) {
-        missed(place.confirmedOn)
+        missed(start.confirmedDate)
         since = { epoch, offset: 0 }
         this.#position = { ...start, ...since }
         isContinued = false

@@ -176,7 +176,7 @@ export function prepareSocketRoutes(
   }
   const onSend: onSendHookHandler = (request, reply, payload, done) => {
     const answer = refusals.onSend(request, reply, payload)
-    // Refused by a close code: Fastify has nothing to send.
+    // If the handshake was refused with a close code, Fastify has nothing to send.
     if (answer !== undefined) done(null, answer.payload)
   }
   // An app.ws route has no HEAD route. This hook answers HEAD like GET. In scopes other than ours the answer is 404.

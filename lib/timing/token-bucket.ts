@@ -29,7 +29,7 @@ export class TokenBucket {
     return 0
   }
 
-  /** Takes tokens whether there are so many or not; gives 0, or the milliseconds until the debt is paid. */
+  /** Takes tokens even if there are not enough. Returns the milliseconds until the debt is paid; 0 if there is none. */
   reserve(now: number, tokens = 1): number {
     this.#refill(now)
     this.#tokens = Math.max(this.#min, this.#tokens - tokens)
