@@ -13,6 +13,8 @@ export interface RedisCommandsOptions extends RedisLinkOptions {
   readonly commandTimeout: number
   /** Maximum number of commands that wait for their answer. Further calls reject as unavailable. */
   readonly maxPending: number
+  /** Returns true if the server of the key is connected. */
+  isReachable(key: string): boolean
   /** The server is no longer a master. */
   demoted(): void
 }
@@ -55,10 +57,14 @@ export class RedisCommands {
     this.#link.replace()
   }
 
-  /** @param writes The command changes something. If it gets no answer, its outcome is unknown. */
-  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>): Promise<Reply> {
+  /**
+   * @param writes The command changes something. If it gets no answer, its outcome is unknown.
+   * @param key A key or topic of the command, which determines its server.
+   */
+  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
     const client = this.#link.client
     if (!client) return Promise.reject(this.#unavailable())
+    if (key !== undefined && !this.#options.isReachable(key)) return Promise.reject(new UnavailableError())
     if (this.#deadlines.waiting >= this.#options.maxPending) return Promise.reject(new UnavailableError())
     this.#cork(client)
     return this.#deadlines.within(command(client as ScriptedClient), (error) => {

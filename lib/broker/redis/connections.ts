@@ -45,8 +45,8 @@ const CLOSED = new Error('Connection is closed.')
  */
 export class RedisConnections {
   readonly subscriptions: RedisListeners
+  readonly commands: RedisCommands
   readonly #options: RedisConnectionsOptions
-  readonly #commands: RedisCommands
   readonly #reads: RedisCommands
   readonly #nodeId = randomBytes(9).toString('base64url')
   /** The servers of a cluster, as the client in use for commands knows them. */
@@ -81,9 +81,10 @@ export class RedisConnections {
       attemptTimeout: times.connectTimeout + 2 * times.commandTimeout,
       reconnectDelay: times.reconnectDelay,
       create: () => clients.create(),
+      isReachable: (key: string) => this.#servers?.isReachable(key) !== false,
       demoted: () => this.#replaceAll()
     }
-    this.#commands = new RedisCommands({
+    this.commands = new RedisCommands({
       ...common,
       prepare: (client) => this.#prepareCommands(client),
       adopt: () => this.#adoptCommands(),
@@ -115,7 +116,7 @@ export class RedisConnections {
   get up(): boolean {
     // In a cluster, it is not enough to listen to the first server: a topic may belong to another server.
     if (this.#options.clients.isCluster && !this.#isStarted) return false
-    return this.#commands.client !== undefined && this.#names.some((server) => this.#isUp(server))
+    return this.commands.client !== undefined && this.#names.some((server) => this.#isUp(server))
   }
 
   /** The servers of a cluster, and whether each is up. Empty if there is no cluster. */
@@ -132,7 +133,7 @@ export class RedisConnections {
     this.#listens = listens
     try {
       // In a cluster, the connection for commands finds out which servers there are.
-      const commands = this.#commands.start()
+      const commands = this.commands.start()
       const listening = () => (listens ? this.subscriptions.start() : undefined)
       await Promise.all([commands, this.#options.clients.isCluster ? commands.then(listening) : listening()])
     } catch (error) {
@@ -144,18 +145,8 @@ export class RedisConnections {
     this.#report()
   }
 
-  /**
-   * @param writes The command changes something. If it gets no answer, its outcome is unknown.
-   * @param key A key or topic of the command, which determines its server.
-   */
-  run<Reply>(writes: boolean, command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
-    if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
-    return this.#commands.run(writes, command)
-  }
-
-  /** Same as `run`, for a command that may have a large answer. */
+  /** Same as `commands.run`, for a command that only reads and may have a large answer. */
   read<Reply>(command: (client: ScriptedClient) => Promise<Reply>, key?: string): Promise<Reply> {
-    if (!this.#isReachable(key)) return Promise.reject(new UnavailableError())
     if (!this.#isReading) {
       this.#isReading = true
       // It retries until it is closed. A fatal error also occurs on the connection for commands, and is reported there.
@@ -163,14 +154,14 @@ export class RedisConnections {
         this.#isReading = false
       })
     }
-    const commands = this.#reads.client === undefined ? this.#commands : this.#reads
-    return commands.run(false, command)
+    const commands = this.#reads.client === undefined ? this.commands : this.#reads
+    return commands.run(false, command, key)
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     const { closeTimeout } = this.#options.times
-    await Promise.all([this.#commands.close(closeTimeout), this.#reads.close(closeTimeout)])
+    await Promise.all([this.commands.close(closeTimeout), this.#reads.close(closeTimeout)])
     this.subscriptions.close()
   }
 
@@ -233,7 +224,7 @@ export class RedisConnections {
   }
 
   #replaceAll(): void {
-    this.#commands.replace()
+    this.commands.replace()
     if (this.#listens) this.subscriptions.replace()
   }
 
@@ -252,7 +243,7 @@ export class RedisConnections {
       const sent = client.isCluster ? client.spublish(topic, message) : client.publish(topic, message)
       return Promise.all([sent, this.#assertMaster(client), written])
     }
-    await this.run(false, send, topic)
+    await this.commands.run(false, send, topic)
   }
 
   /** @param error The error with which the server refused a write. Undefined if it accepted the write. */
@@ -285,10 +276,6 @@ export class RedisConnections {
   #failed(error: unknown): void {
     const cause = fatalError(error)
     if (cause !== undefined) this.#options.refused(cause)
-  }
-
-  #isReachable(key: string | undefined): boolean {
-    return key === undefined || this.#servers?.isReachable(key) !== false
   }
 
   #missed(topics: readonly string[]): void {

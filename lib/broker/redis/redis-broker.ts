@@ -156,7 +156,7 @@ export class RedisBroker implements Broker {
       // A position is a small answer, and other calls wait for it. So it must not wait behind large answers.
       const [epoch, offset, at, entries, now] = await (count > 0
         ? this.#connections.read(read, meta)
-        : this.#connections.run(false, read, meta))
+        : this.#connections.commands.run(false, read, meta))
       const position = { offset, epoch: epoch.toString() }
       witness?.positionRead(known, { ...position, at }, count > 0)
       const publications = entries.map((entry) => publicationOf(entry, position.epoch))
@@ -182,7 +182,7 @@ export class RedisBroker implements Broker {
         this.#freshEpoch(),
         REMOVAL
       )
-    await this.#connections.run(true, remove, topic)
+    await this.#connections.commands.run(true, remove, topic)
   }
 
   async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
@@ -191,17 +191,25 @@ export class RedisBroker implements Broker {
 
   async addPresence(channel: string, { connection, user, info }: PresenceEntry, ttl: number): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.run(true, (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl), keys[0])
+    await this.#connections.commands.run(
+      true,
+      (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl),
+      keys[0]
+    )
   }
 
   async removePresence(channel: string, connection: string): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
+    await this.#connections.commands.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
   }
 
   async presence(channel: string): Promise<readonly PresenceEntry[]> {
     const keys = this.#keys.presence(channel)
-    const [users, infos] = await this.#connections.run(false, (client) => client.rtPresenceListBuffer(...keys), keys[0])
+    const [users, infos] = await this.#connections.commands.run(
+      false,
+      (client) => client.rtPresenceListBuffer(...keys),
+      keys[0]
+    )
     const info = new Map(pairs(infos).map(([connection, bytes]) => [connection.toString(), bytes]))
     return pairs(users).flatMap(([id, user]) => {
       const connection = id.toString()
@@ -213,7 +221,7 @@ export class RedisBroker implements Broker {
 
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
     const keys = this.#keys.presence(channel)
-    const [connections, users] = await this.#connections.run(
+    const [connections, users] = await this.#connections.commands.run(
       false,
       (client) => client.rtPresenceStats(...keys),
       keys[0]
@@ -224,12 +232,12 @@ export class RedisBroker implements Broker {
   async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
     const name = this.#keys.lease(key)
     const acquire = (client: ScriptedClient) => client.rtLeaseAcquire(name, holder, limit, ttl)
-    return (await this.#connections.run(true, acquire, name)) === 1
+    return (await this.#connections.commands.run(true, acquire, name)) === 1
   }
 
   async releaseLease(key: string, holder: string): Promise<void> {
     const name = this.#keys.lease(key)
-    await this.#connections.run(true, (client) => client.zrem(name, holder), name)
+    await this.#connections.commands.run(true, (client) => client.zrem(name, holder), name)
   }
 
   async takeTokens(
@@ -239,7 +247,7 @@ export class RedisBroker implements Broker {
   ): Promise<{ granted: number; retryAfter: number }> {
     const name = this.#keys.tokens(key)
     const take = (client: ScriptedClient) => client.rtTokensTake(name, wanted, rate, burst)
-    const reply = await this.#connections.run(true, take, name)
+    const reply = await this.#connections.commands.run(true, take, name)
     return { granted: reply[0], retryAfter: reply[1] }
   }
 
@@ -263,14 +271,14 @@ export class RedisBroker implements Broker {
     const { topic } = this.#keys.channel(channel)
     const name = this.#spublish ? 'spublish' : 'publish'
     const send = (client: ScriptedClient) => client.sendEncoded(name, [topic, message], [topic])
-    return this.#connections.run(true, send, topic).then(() => WITHOUT_POSITION)
+    return this.#connections.commands.run(true, send, topic).then(() => WITHOUT_POSITION)
   }
 
   #sendAll(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]> {
     const [first] = messages as [QueuedCall]
     if (messages.length === 1 && first.keyTtl < 0) return this.#sendAlone(channel, first.data).then(() => [[0, 0, '']])
     const keys = this.#keys.channel(channel)
-    return this.#connections.run(true, (client) => this.#publish(client, keys, messages), keys.topic)
+    return this.#connections.commands.run(true, (client) => this.#publish(client, keys, messages), keys.topic)
   }
 
   #publish(

@@ -5,7 +5,7 @@ import type { RedisLinkOptions } from '../../../lib/broker/redis/link.ts'
 import { pending } from '../../support/pending.ts'
 import { FakeClient } from './fake-client.ts'
 
-/* What it does with the broker's other connections is tested in redis-connections.test.ts. */
+/* What it does with the broker's other connections is tested in connections.test.ts. */
 
 function rig(client: FakeClient, commandTimeout: number) {
   const link: RedisLinkOptions = {
@@ -18,7 +18,15 @@ function rig(client: FakeClient, commandTimeout: number) {
     attemptTimeout: 1_000,
     reconnectDelay: [60_000, 60_000]
   }
-  return new RedisCommands({ ...link, isCluster: false, commandTimeout, maxPending: 10, demoted: () => {} })
+  const isReachable = (key: string) => key !== 'away'
+  return new RedisCommands({
+    ...link,
+    isCluster: false,
+    commandTimeout,
+    maxPending: 10,
+    isReachable,
+    demoted: () => {}
+  })
 }
 
 t.test('case 136: a connection on which something comes in is kept, and one that is silent is left', async (t) => {
@@ -44,6 +52,17 @@ t.test('case 136: a connection on which something comes in is kept, and one that
     { code: 'FST_RT_UNAVAILABLE' }
   )
   t.equal(commands.client, undefined)
+  await commands.close(0)
+})
+
+t.test('a command for a server that is away is not sent', async (t) => {
+  const commands = rig(new FakeClient(), 1_000)
+  await commands.start()
+  t.equal(await commands.run(true, async () => 1, 'here'), 1)
+  await t.rejects(
+    commands.run(true, async () => t.fail('it was sent'), 'away'),
+    { code: 'FST_RT_UNAVAILABLE' }
+  )
   await commands.close(0)
 })
 

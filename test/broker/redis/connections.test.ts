@@ -107,7 +107,7 @@ t.test('away at first: told once, although both are, and then what comes of it',
   await nextTurn()
   t.strictSame(news(), [[false, 'Redis (commands): ECONNREFUSED']])
   await t.rejects(
-    connections.run(true, async () => 1),
+    connections.commands.run(true, async () => 1),
     UNAVAILABLE
   )
   await pass(RECONNECT)
@@ -207,8 +207,8 @@ t.test('a server that is no master is not used', async (t) => {
 
 t.test('a command is answered, or its fate is told', async (t) => {
   const { connections } = await started(t)
-  t.equal(await connections.run(true, async () => 'answer'), 'answer')
-  const refused = connections.run(true, () => Promise.reject(said('OOM secret')))
+  t.equal(await connections.commands.run(true, async () => 'answer'), 'answer')
+  const refused = connections.commands.run(true, () => Promise.reject(said('OOM secret')))
   await t.rejects(refused, { code: 'FST_RT_BROKER', message: /OOM/ })
   t.equal(connections.up, true)
 })
@@ -216,12 +216,12 @@ t.test('a command is answered, or its fate is told', async (t) => {
 t.test('a server that is late is left at once, by the first of the commands that wait for it', async (t) => {
   const { connections, clients, news, pass } = await started(t)
   const late = new Error('Command timed out')
-  const waiting = [true, false, false].map((writes) => connections.run(writes, () => Promise.reject(late)))
+  const waiting = [true, false, false].map((writes) => connections.commands.run(writes, () => Promise.reject(late)))
   const fates = await Promise.all(waiting.map((each) => each.catch(({ code }: { code: string }) => code)))
   t.strictSame(fates, ['FST_RT_UNKNOWN_OUTCOME', 'FST_RT_UNAVAILABLE', 'FST_RT_UNAVAILABLE'])
   t.equal(connections.up, false)
   await t.rejects(
-    connections.run(true, async () => 'answer'),
+    connections.commands.run(true, async () => 'answer'),
     UNAVAILABLE
   )
   t.strictSame(news(), [[false, 'Redis (commands): timeout']])
@@ -233,9 +233,9 @@ t.test('a server that is late is left at once, by the first of the commands that
 t.test('so many commands wait, and no more', async (t) => {
   const { connections } = await started(t, { maxPending: 2 })
   const answers = [pending(), pending()]
-  const first = connections.run(true, () => answers[0]?.promise as Promise<void>)
-  const second = connections.run(true, () => answers[1]?.promise as Promise<void>)
-  const third = () => connections.run(true, async () => {})
+  const first = connections.commands.run(true, () => answers[0]?.promise as Promise<void>)
+  const second = connections.commands.run(true, () => answers[1]?.promise as Promise<void>)
+  const third = () => connections.commands.run(true, async () => {})
   await t.rejects(third(), UNAVAILABLE)
   answers[0]?.resolve()
   await first
@@ -250,14 +250,14 @@ t.test('a master that was demoted is left, by both connections', async (t) => {
     await t.test(word, async (t) => {
       const { connections, commands, subscriber, clients, news } = await started(t)
       const error = word === 'READONLY' ? said('READONLY no') : Object.assign(new Error('no'), { code: word })
-      await t.rejects(connections.run(false, () => Promise.reject(error)))
+      await t.rejects(connections.commands.run(false, () => Promise.reject(error)))
       await nextTurn()
       await nextTurn()
       t.equal(clients.length, 4)
       t.ok(commands.ended && subscriber.ended)
       t.strictSame(news(), ['missed', 'missed'], 'their successors took over without a gap')
       // What the old connection still says is no reason to leave the new one.
-      await t.rejects(connections.run(false, () => Promise.reject(said('OOM'))))
+      await t.rejects(connections.commands.run(false, () => Promise.reject(said('OOM'))))
       await nextTurn()
       t.equal(clients.length, 4)
     })
@@ -266,7 +266,7 @@ t.test('a master that was demoted is left, by both connections', async (t) => {
   await t.test('an answer that comes when it has been left already changes nothing', async (t) => {
     const { connections, commands, clients } = await started(t)
     const answer = pending()
-    const running = connections.run(true, () => answer.promise)
+    const running = connections.commands.run(true, () => answer.promise)
     commands.end()
     await nextTurn()
     t.equal(clients.length, 3)
@@ -281,11 +281,11 @@ t.test('commands of one turn leave in one write', async (t) => {
   const { connections, commands } = await started(t)
   const corked: number[] = []
   const look = async () => void corked.push(commands.stream.corked)
-  await Promise.all([connections.run(true, look), connections.run(true, look)])
+  await Promise.all([connections.commands.run(true, look), connections.commands.run(true, look)])
   t.strictSame(corked, [1, 1], 'corked once')
   await nextTurn()
   t.equal(commands.stream.corked, 0)
-  await connections.run(true, look)
+  await connections.commands.run(true, look)
   t.strictSame(corked, [1, 1, 1], 'and again in the next turn')
   await connections.close()
   t.equal(commands.stream.corked, 0, 'nothing is held back by a close')
@@ -361,7 +361,7 @@ for (const word of ['NOREPLICAS', 'OOM', 'MISCONF']) {
     await probed()
     t.equal(connections.up, false)
     t.strictSame(news(), [[false, `Redis (commands): ${word}`]])
-    t.equal(await connections.run(true, async () => 'answer'), 'answer', 'what can be done is done')
+    t.equal(await connections.commands.run(true, async () => 'answer'), 'answer', 'what can be done is done')
     await probed()
     t.strictSame(news(), [])
     commands.answers.set = () => 'OK'
@@ -402,7 +402,7 @@ t.test('case 161: a password that stopped working is told of with each attempt',
       if (number === 2 || number === 3) refused(client, said('WRONGPASS secret'))
     }
   })
-  const failure = () => connections.run(true, async () => 1).catch((error: Error) => error)
+  const failure = () => connections.commands.run(true, async () => 1).catch((error: Error) => error)
   commands.end()
   t.notOk('cause' in Object(await failure()), 'not refused yet')
   await nextTurn()
@@ -430,7 +430,7 @@ t.test('case 160: a broker that only publishes has one connection, and probes no
   t.equal(clients.length, 1)
   t.strictSame(clients[0]?.callsOf('publish'), [])
   await t.rejects(
-    connections.run(true, () => Promise.reject(said('READONLY no'))),
+    connections.commands.run(true, () => Promise.reject(said('READONLY no'))),
     UNAVAILABLE
   )
   await nextTurn()
@@ -534,7 +534,7 @@ t.test('closing waits for what was sent, for a time', async (t) => {
   await t.test('until it is answered', async (t) => {
     const { connections, commands, subscriber } = await started(t)
     const answers = [pending(), pending()]
-    const running = answers.map(({ promise }) => connections.run(true, () => promise))
+    const running = answers.map(({ promise }) => connections.commands.run(true, () => promise))
     let isClosed = false
     const closing = connections.close().then(() => {
       isClosed = true
@@ -553,7 +553,7 @@ t.test('closing waits for what was sent, for a time', async (t) => {
   await t.test('which may never be', async (t) => {
     const { connections, commands, pass } = await started(t)
     const answer = pending()
-    const running = connections.run(true, () => answer.promise)
+    const running = connections.commands.run(true, () => answer.promise)
     const closing = connections.close()
     await pass(CLOSE - 1)
     t.equal(commands.ended, false)
@@ -584,7 +584,7 @@ t.test('case 151: in a cluster, the connection for commands says to whom there i
   t.strictSame(connections.shards, new Map([[server, false]]))
   const command = () => t.fail('is not sent')
   await t.rejects(
-    connections.run(true, async () => command(), 'p:{room}'),
+    connections.commands.run(true, async () => command(), 'p:{room}'),
     UNAVAILABLE
   )
   await t.rejects(
@@ -594,7 +594,7 @@ t.test('case 151: in a cluster, the connection for commands says to whom there i
   commands.status = 'ready'
   commands.emit('ready')
   t.strictSame(news(), [[server, true], [true]])
-  t.equal(await connections.run(true, async () => 1, 'p:{room}'), 1)
+  t.equal(await connections.commands.run(true, async () => 1, 'p:{room}'), 1)
 
   subscriber.end()
   await nextTurn()

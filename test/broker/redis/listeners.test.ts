@@ -9,7 +9,7 @@ import { pending } from '../../support/pending.ts'
 import { fakeTimers } from '../../support/timers.ts'
 import { FakeClient, said } from './fake-client.ts'
 
-/* Over real servers: redis-cluster.test.ts. */
+/* Over real servers: cluster.test.ts. */
 
 const UNAVAILABLE = { code: 'FST_RT_UNAVAILABLE' }
 const MOVED = said('MOVED 1 10.0.0.1:2')

@@ -171,7 +171,7 @@ t.test('case 152: a server that takes no writes, as an operator brings it about'
 
 t.test('closing ends in bounded time', async (t) => {
   const server = await RedisServer.start(t)
-  // Each case has something that takes longer than the file may. How long exactly: test/broker/redis-connections.test.ts.
+  // Each case has something that takes longer than the file may. How long exactly: test/broker/connections.test.ts.
   const LONG = 600_000
 
   await t.test('with answers outstanding: waits for them', async (t) => {

@@ -5,7 +5,7 @@ import { RedisServers } from '../../../lib/broker/redis/servers.ts'
 import { redisSlot } from '../../../lib/broker/redis/slot.ts'
 import { fakeTimers } from '../../support/timers.ts'
 
-/* What ioredis tells of a real cluster: redis-cluster.test.ts. */
+/* What ioredis tells of a real cluster: cluster.test.ts. */
 
 const RETRY = 1_000
 const MIDDLE = 8_192
