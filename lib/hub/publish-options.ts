@@ -18,6 +18,7 @@ export interface PublishOptions {
   except?: ExceptedConnection | undefined
 }
 
+const CONNECTION_ID = /^[\w-]{1,64}$/
 const NAMES = new Set(['idempotencyKey', 'except'])
 
 /**
@@ -28,4 +29,18 @@ export function checkPublishOptions(options: PublishOptions): void {
   const isObject = typeof options === 'object' && options !== null
   if (isObject && Object.keys(options).every((name) => NAMES.has(name))) return
   throw new InvalidArgumentError('options', `give an object of ${[...NAMES].join(', ')}`)
+}
+
+/**
+ * The id of the connection that does not receive a publication. Undefined if there is none. Throws
+ * `FST_RT_INVALID_ARGUMENT` for an id that no connection can have: otherwise the publication would reach the connection
+ * that was meant.
+ */
+export function exceptedId(except: ExceptedConnection | undefined): string | undefined {
+  if (except === undefined) return undefined
+  const id: unknown = typeof except === 'object' && except !== null ? except.id : except
+  if (typeof id !== 'string' || !CONNECTION_ID.test(id)) {
+    throw new InvalidArgumentError('except', "give a socket, or a connection's id")
+  }
+  return id
 }

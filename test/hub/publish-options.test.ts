@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkPublishOptions } from '../../lib/hub/publish-options.ts'
+import { checkPublishOptions, exceptedId } from '../../lib/hub/publish-options.ts'
 
 t.test('options of a publish: those that exist', async (t) => {
   for (const options of [{}, { except: 'id' }, { idempotencyKey: 'k', except: undefined }]) checkPublishOptions(options)
@@ -8,5 +8,21 @@ t.test('options of a publish: those that exist', async (t) => {
       code: 'FST_RT_INVALID_ARGUMENT',
       message: 'Argument options: give an object of idempotencyKey, except'
     })
+  }
+})
+
+t.test('the excepted connection: a socket, an id, or nobody', async (t) => {
+  t.equal(exceptedId(undefined), undefined)
+  t.equal(exceptedId('c-1_Z'), 'c-1_Z')
+  t.equal(exceptedId({ id: 'c1' }), 'c1')
+})
+
+t.test('what can be no connection is refused', async (t) => {
+  for (const except of ['', 'a b', 'a'.repeat(65), null, 1, {}, { id: 1 }, [], true]) {
+    t.throws(
+      () => exceptedId(except as never),
+      { code: 'FST_RT_INVALID_ARGUMENT', message: /^Argument except: / },
+      `${except}`
+    )
   }
 })
