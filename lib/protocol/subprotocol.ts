@@ -31,7 +31,7 @@ export interface SubprotocolOffer {
 
 const NOTHING: SubprotocolOffer = { protocols: [], offered: false }
 // The offer of most clients: the result of subprotocols().
-const USUAL = `${REALTIME_PROTOCOL}, ${BEARER_PREFIX}`
+const USUAL = 'realtime.v1, bearer.'
 const USUAL_PROTOCOLS: readonly string[] = [REALTIME_PROTOCOL]
 
 /** Parses an offer. `protocols` never contains a possible credential, so that none is selected or echoed. */

@@ -131,7 +131,7 @@ t.test('what auth.authenticate throws: a clientâ€™s fault is a 401, the serverâ€
   for (const [url, [, status]] of Object.entries(thrown)) t.equal(await statusOf(connect(app, url)), status, url)
   t.same(
     logs.filter(({ level }) => level >= 50).map(({ err }) => (err as { type?: string } | undefined)?.type),
-    ['TypeError', 'FastifyError'],
+    ['TypeError', 'Error'],
     'and is logged as one'
   )
 })

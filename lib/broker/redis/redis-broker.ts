@@ -14,6 +14,7 @@ import type {
 import { isOffset } from '../offset.ts'
 import { RedisAudits } from './audits.ts'
 import { type RedisDriver, redisClients } from './clients.ts'
+import type { RedisCommands } from './commands.ts'
 import { RedisConnections } from './connections.ts'
 import type { RedisArgument } from './encoded-command.ts'
 import { MAX_MESSAGE_BYTES, REMOVAL, readEnvelope, writePresence, writePublication } from './envelope.ts'
@@ -53,6 +54,7 @@ export class RedisBroker implements Broker {
   readonly #keys: RedisKeys
   readonly #spublish: boolean
   readonly #connections: RedisConnections
+  readonly #commands: RedisCommands
   readonly #lanes: RedisLanes
   readonly #audits: RedisAudits
   /** Subscribed channels by their topic. */
@@ -87,6 +89,7 @@ export class RedisBroker implements Broker {
       refused: (cause) => refused?.(cause),
       missed: (topics) => this.#audit(topics.flatMap((topic) => this.#channels.get(topic)?.channel ?? []))
     })
+    this.#commands = this.#connections.commands
   }
 
   get up(): boolean {
@@ -156,7 +159,7 @@ export class RedisBroker implements Broker {
       // A position is a small answer, and other calls wait for it. So it must not wait behind large answers.
       const [epoch, offset, at, entries, now] = await (count > 0
         ? this.#connections.read(read, meta)
-        : this.#connections.commands.run(false, read, meta))
+        : this.#commands.run(false, read, meta))
       const position = { offset, epoch: epoch.toString() }
       witness?.positionRead(known, { ...position, at }, count > 0)
       const publications = entries.map((entry) => publicationOf(entry, position.epoch))
@@ -182,7 +185,7 @@ export class RedisBroker implements Broker {
         this.#freshEpoch(),
         REMOVAL
       )
-    await this.#connections.commands.run(true, remove, topic)
+    await this.#commands.run(true, remove, topic)
   }
 
   async publishPresence(channel: string, kind: PresenceEventKind, info: Buffer): Promise<void> {
@@ -191,25 +194,17 @@ export class RedisBroker implements Broker {
 
   async addPresence(channel: string, { connection, user, info }: PresenceEntry, ttl: number): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.commands.run(
-      true,
-      (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl),
-      keys[0]
-    )
+    await this.#commands.run(true, (client) => client.rtPresenceAdd(...keys, connection, user, info, ttl), keys[0])
   }
 
   async removePresence(channel: string, connection: string): Promise<void> {
     const keys = this.#keys.presence(channel)
-    await this.#connections.commands.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
+    await this.#commands.run(true, (client) => client.rtPresenceRemove(...keys, connection), keys[0])
   }
 
   async presence(channel: string): Promise<readonly PresenceEntry[]> {
     const keys = this.#keys.presence(channel)
-    const [users, infos] = await this.#connections.commands.run(
-      false,
-      (client) => client.rtPresenceListBuffer(...keys),
-      keys[0]
-    )
+    const [users, infos] = await this.#commands.run(false, (client) => client.rtPresenceListBuffer(...keys), keys[0])
     const info = new Map(pairs(infos).map(([connection, bytes]) => [connection.toString(), bytes]))
     return pairs(users).flatMap(([id, user]) => {
       const connection = id.toString()
@@ -221,23 +216,19 @@ export class RedisBroker implements Broker {
 
   async presenceStats(channel: string): Promise<{ connections: number; users: number }> {
     const keys = this.#keys.presence(channel)
-    const [connections, users] = await this.#connections.commands.run(
-      false,
-      (client) => client.rtPresenceStats(...keys),
-      keys[0]
-    )
+    const [connections, users] = await this.#commands.run(false, (client) => client.rtPresenceStats(...keys), keys[0])
     return { connections, users }
   }
 
   async acquireLease(key: string, holder: string, limit: number, ttl: number): Promise<boolean> {
     const name = this.#keys.lease(key)
     const acquire = (client: ScriptedClient) => client.rtLeaseAcquire(name, holder, limit, ttl)
-    return (await this.#connections.commands.run(true, acquire, name)) === 1
+    return (await this.#commands.run(true, acquire, name)) === 1
   }
 
   async releaseLease(key: string, holder: string): Promise<void> {
     const name = this.#keys.lease(key)
-    await this.#connections.commands.run(true, (client) => client.zrem(name, holder), name)
+    await this.#commands.run(true, (client) => client.zrem(name, holder), name)
   }
 
   async takeTokens(
@@ -247,7 +238,7 @@ export class RedisBroker implements Broker {
   ): Promise<{ granted: number; retryAfter: number }> {
     const name = this.#keys.tokens(key)
     const take = (client: ScriptedClient) => client.rtTokensTake(name, wanted, rate, burst)
-    const reply = await this.#connections.commands.run(true, take, name)
+    const reply = await this.#commands.run(true, take, name)
     return { granted: reply[0], retryAfter: reply[1] }
   }
 
@@ -271,14 +262,14 @@ export class RedisBroker implements Broker {
     const { topic } = this.#keys.channel(channel)
     const name = this.#spublish ? 'spublish' : 'publish'
     const send = (client: ScriptedClient) => client.sendEncoded(name, [topic, message], [topic])
-    return this.#connections.commands.run(true, send, topic).then(() => WITHOUT_POSITION)
+    return this.#commands.run(true, send, topic).then(() => WITHOUT_POSITION)
   }
 
   #sendAll(channel: string, messages: readonly QueuedCall[]): Promise<readonly PublishReply[]> {
     const [first] = messages as [QueuedCall]
     if (messages.length === 1 && first.keyTtl < 0) return this.#sendAlone(channel, first.data).then(() => [[0, 0, '']])
     const keys = this.#keys.channel(channel)
-    return this.#connections.commands.run(true, (client) => this.#publish(client, keys, messages), keys.topic)
+    return this.#commands.run(true, (client) => this.#publish(client, keys, messages), keys.topic)
   }
 
   #publish(
