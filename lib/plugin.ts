@@ -135,7 +135,7 @@ function checkRegistration(app: FastifyInstance, options: RealtimeOptions): Reso
 
 /** The label of a refusal in the metrics: one of a few values, and never a text from a client. */
 function refusalReason(error: FastifyError): string {
-  const { code, statusCode } = (error ?? {}) as Partial<FastifyError>
+  const { code, statusCode } = error as Partial<FastifyError>
   if (typeof code === 'string' && code.startsWith('FST_RT_')) return code.slice('FST_RT_'.length).toLowerCase()
   return statusCode === 429 ? 'rate_limited' : 'error'
 }

@@ -155,7 +155,7 @@ function closeFor({ route }: Attempt, error: FastifyError, dismissal: Disconnect
 
 /** @fastify/rate-limit may throw any value, because the application configures its error. */
 function isOurs(error: unknown): error is FastifyError {
-  const { code } = (error ?? {}) as { code?: unknown }
+  const { code } = error as { code?: unknown }
   return typeof code === 'string' && code.startsWith('FST_RT_')
 }
 

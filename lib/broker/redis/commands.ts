@@ -53,8 +53,15 @@ export class RedisCommands {
     return this.#link.start()
   }
 
+  /** Makes another connection. The current one stays in use until the new one is ready. */
   replace(): void {
     this.#link.replace()
+  }
+
+  /** Ends the connection at once, if there is one, and makes another. */
+  reconnect(): void {
+    const { client } = this.#link
+    if (client !== undefined) this.#link.abandon(client, new Error('Connection is closed.'))
   }
 
   /**

@@ -201,8 +201,9 @@ export class RedisConnections {
     this.#unwritable.clear()
     this.#servers = this.#nextServers
     if (this.#servers) this.#rebalance(this.#servers)
-    // The master may be a different server now.
-    if (this.#isReading) this.#reads.replace()
+    // The master may be a different server now. Until the next connection for reads is ready, `commands` takes its reads:
+    // a successor would end the reads that wait on the connection before it.
+    this.#reads.reconnect()
     this.#report()
     this.#missed(this.subscriptions.topics())
   }

@@ -22,9 +22,12 @@ interface RigOptions {
   /** Makes a client what it is to be; the first is the one for commands, the second listens. */
   make?: (client: FakeClient, number: number) => void
   check?: (client: ScriptedClient) => Promise<void>
+  /** Called in the turn in which messages may have been missed. */
+  missed?: () => void
 }
 
-function makeConnections({ isCluster = false, maxPending = 3, make, check = async () => {} }: RigOptions = {}) {
+function makeConnections(options: RigOptions = {}) {
+  const { isCluster = false, maxPending = 3, make, check = async () => {}, missed } = options
   const clients: FakeClient[] = []
   const told: unknown[] = []
   const connections = new RedisConnections({
@@ -47,7 +50,10 @@ function makeConnections({ isCluster = false, maxPending = 3, make, check = asyn
     state: (up, cause) => told.push(cause === undefined ? [up] : [up, cause.message]),
     shard: (server, up, cause) => told.push(up ? [server, up] : [server, up, cause?.message]),
     refused: (cause) => told.push(['refused', cause.message]),
-    missed: () => told.push('missed')
+    missed: () => {
+      told.push('missed')
+      missed?.()
+    }
   })
   /** What was told since this was called last. */
   const news = () => told.splice(0)
@@ -476,6 +482,36 @@ t.test('case 136: pages of history have a connection of their own, once one was 
   await nextTurn()
   t.equal(clients[4]?.ended, true)
 })
+
+t.test(
+  'E106: a page that is read for the audit after a failover is not lost when the connection for reads is replaced',
+  async (t) => {
+    const answer = pending<string>()
+    let ask = () => {}
+    const { connections, commands, clients, pass } = await started(t, { missed: () => ask() })
+    await connections.read(async () => {})
+    await nextTurn()
+    t.equal(clients.length, 3)
+    const pages: Promise<string>[] = []
+    const asked: unknown[] = []
+    ask = () => {
+      const page = connections.read((client) => {
+        asked.push(client)
+        return answer.promise
+      })
+      pages.push(page)
+    }
+    commands.end()
+    await pass(RECONNECT)
+    await nextTurn()
+    await pass(RECONNECT)
+    t.strictSame(asked, [clients[3]], 'over the new connection for commands')
+    t.equal(clients[3]?.ended, false)
+    answer.resolve('a page')
+    t.strictSame(await Promise.all(pages), ['a page'])
+    t.equal(clients[2]?.ended, true, 'the former connection may be of another server')
+  }
+)
 
 t.test('case 136: what is refused for good there leaves the connection for commands', async (t) => {
   const { connections, commands, clients } = await started(t, {
