@@ -52,7 +52,7 @@ function isSuspect(text: string): boolean {
 }
 
 // A number of fifteen digits is always within 2^53. Most texts do not contain sixteen digits in a row.
-const LONG_NUMBER = /\d{16}/
+const LONG_NUMBER = 16
 const WHOLE_NUMBER = /^-?\d+(?:\.0*)?$/
 
 /**
@@ -60,7 +60,7 @@ const WHOLE_NUMBER = /^-?\d+(?:\.0*)?$/
  * silently be another number. The text must be valid JSON.
  */
 export function hasUnsafeInteger(text: string): boolean {
-  if (!LONG_NUMBER.test(text)) return false
+  if (!hasLongNumber(text)) return false
   let at = 0
   while (at < text.length) {
     const code = text.charCodeAt(at)
@@ -75,11 +75,29 @@ export function hasUnsafeInteger(text: string): boolean {
   return false
 }
 
+/**
+ * True if the text has sixteen digits in a row. Such digits cover one of the places that are sixteen apart, so only these
+ * places are examined. A regular expression would examine each character.
+ */
+function hasLongNumber(text: string): boolean {
+  for (let place = LONG_NUMBER - 1; place < text.length; place += LONG_NUMBER) {
+    let start = place
+    while (isDigit(text.charCodeAt(start))) start--
+    if (start === place) continue
+    let end = place + 1
+    while (isDigit(text.charCodeAt(end))) end++
+    if (end - start > LONG_NUMBER) return true
+  }
+  return false
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= NINE
+}
+
 /** A digit, `+`, `-`, `.`, `e` or `E`. Outside of strings these occur only in numbers, and in `true` and `false`. */
 function isNumberPart(code: number): boolean {
-  return (
-    (code >= ZERO && code <= NINE) || code === MINUS || code === POINT || code === PLUS || (code | 0x20) === SMALL_E
-  )
+  return isDigit(code) || code === MINUS || code === POINT || code === PLUS || (code | 0x20) === SMALL_E
 }
 
 /**

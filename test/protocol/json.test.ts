@@ -81,4 +81,9 @@ t.test('case 165: a whole number beyond 2^53, which a double may not hold', asyn
     'true'
   ]
   for (const text of safe) t.notOk(hasUnsafeInteger(text), text.slice(0, 60))
+  for (let before = 0; before < 40; before++) {
+    const around = (digits: string) => `{"${'x'.repeat(before)}":${digits},"y":12345}`
+    t.ok(hasUnsafeInteger(around('9007199254740993')), `behind ${before} characters`)
+    t.notOk(hasUnsafeInteger(around('900719925474099')), `behind ${before} characters`)
+  }
 })
