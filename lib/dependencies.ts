@@ -163,12 +163,18 @@ interface JwtDecorator {
   readonly cookie?: { readonly cookieName: string; readonly signed: boolean }
 }
 
-/**
- * The types of @fastify/jwt lack `extractToken` in a call. With a callback, `jwtVerify` makes no promise. If it does
- * not have to fetch anything, it calls back before it returns.
- */
+/** Its types know no `extractToken` in a call. */
 interface JwtRequest {
-  jwtVerify(options: { extractToken: () => string } | undefined, done: (error: unknown) => void): unknown
+  jwtVerify(options: { extractToken: () => string } | undefined, done?: (error: unknown) => void): unknown
+}
+
+/**
+ * True for its own `jwtVerify`. If that is called with a callback, it makes no promise, and it calls back before it
+ * returns unless it has to fetch the key. An application may put another function in its place, which may ignore the
+ * callback or pass it on: such a function is called without one.
+ */
+export function takesCallback(jwtVerify: JwtRequest['jwtVerify']): boolean {
+  return jwtVerify.name === 'requestVerify' && jwtVerify.length === 2
 }
 
 /** The namespaces of @fastify/jwt if all its registrations have a namespace. Otherwise empty. */

@@ -214,7 +214,7 @@ t.test('ws: extensionParsers', async (t) => {
   t.throws(() => new PerMessageDeflate({ isServer: true }).accept(unknown))
 })
 
-t.test('@fastify/jwt: jwtNamespaces, jwtOf, jwtRequest', async (t) => {
+t.test('@fastify/jwt: jwtNamespaces, jwtOf, jwtRequest, takesCallback', async (t) => {
   const plain = application(t)
   await plain.register(cookie)
   await plain.register(jwt, {
@@ -241,6 +241,10 @@ t.test('@fastify/jwt: jwtNamespaces, jwtOf, jwtRequest', async (t) => {
     const errors: unknown[] = []
     dependencies.jwtRequest(request).jwtVerify({ extractToken: () => token }, (error) => errors.push(error))
     t.same(errors, [null], 'it calls back before it returns')
+    t.equal(dependencies.takesCallback(dependencies.jwtRequest(request).jwtVerify), true)
+    for (const other of [async () => undefined, (..._: unknown[]) => undefined, function requestVerify() {}]) {
+      t.equal(dependencies.takesCallback(other), false)
+    }
     t.match(request.user, { sub: 'ada' }, 'it assigns the user by itself')
   })
   await named.inject('/')

@@ -14,9 +14,9 @@ const GRACE = 1_000
 // Milliseconds between two pings to a peer that we are not reading, at least. The peer answers each ping, and we have
 // to read all those pongs later.
 const UNREAD_INTERVAL = 10_000
-// The time of a ping is rounded up to a multiple of so many milliseconds. So pings of many connections leave in one
-// turn of the event loop, as the same frame, and their pongs come back together. A short interval is not rounded:
-// rounding would delay its pings too much.
+// The time of a ping is rounded down to a multiple of so many milliseconds. So pings of many connections leave in one
+// turn of the event loop, as the same frame, and their pongs come back together. Not up, because idle timeouts of
+// proxies and of clients are set by the interval. A short interval is not rounded: the error would be too large.
 const ROUNDING = 250
 const SHORT_INTERVAL = 5_000
 
@@ -51,7 +51,7 @@ export class Heartbeat {
 
   #pingTimeAfter(now: number, random: number): number {
     const at = now + this.#interval * (0.9 + 0.2 * random)
-    return this.#interval < SHORT_INTERVAL ? at : Math.ceil(at / ROUNDING) * ROUNDING
+    return this.#interval < SHORT_INTERVAL ? at : Math.floor(at / ROUNDING) * ROUNDING
   }
 
   /** A frame other than a pong came, so the peer is alive. */

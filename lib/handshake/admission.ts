@@ -75,6 +75,8 @@ export class Admission {
     const route = routeOf(request)
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return limitPlain(request, reply, route)
+    // It may have ended during an earlier hook. Then nothing would give its place back.
+    if (handshake.stream.destroyed) return abandon(reply)
     const attempt: Attempt = { handshake, request, reply, route, claims: null }
     let checked: Eventual<void>
     try {

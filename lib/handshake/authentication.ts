@@ -142,7 +142,7 @@ export function verifyToken(
     throw unverified(cause)
   }
   if (!isPromise(claims)) return accept(claims)
-  return claims.then(accept, (cause) => {
+  return Promise.resolve(claims).then(accept, (cause) => {
     throw unverified(cause)
   })
 }

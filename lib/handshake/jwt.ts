@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { cookieParsers, jwtNamespaces, jwtOf, jwtRequest } from '../dependencies.ts'
+import { cookieParsers, jwtNamespaces, jwtOf, jwtRequest, takesCallback } from '../dependencies.ts'
 import { andThen, type Eventual, fromCallback } from '../input/eventual.ts'
 
 /** True if @fastify/jwt can verify tokens, with `request.jwtVerify`. */
@@ -15,7 +15,10 @@ export function verifyByJwt(token: string, request: FastifyRequest): Eventual<un
   const { extractToken, onlyCookie } = jwtOf(request.server)?.options.verify ?? {}
   // If options are passed, @fastify/jwt makes a new verifier for each call, which doubles the time.
   const options = extractToken === undefined && onlyCookie !== true ? undefined : { extractToken: () => token }
-  const verified = fromCallback((done) => jwtRequest(request).jwtVerify(options, done))
+  const verifier = jwtRequest(request)
+  const verified = takesCallback(verifier.jwtVerify)
+    ? fromCallback((done) => verifier.jwtVerify(options, done))
+    : verifier.jwtVerify(options)
   return andThen(verified, () => JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()))
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { andThen, type Eventual } from '../input/eventual.ts'
+import { andThen, type Eventual, isPromise } from '../input/eventual.ts'
 import type { OriginMatcher } from '../options/options.ts'
 import { bounded, RefusalReason } from './refusal-reason.ts'
 
@@ -70,13 +70,21 @@ function schemeOf(request: FastifyRequest): 'http:' | 'https:' | undefined {
   return isForwarded && /^(http|ws)$/i.test(protocol) ? 'http:' : undefined
 }
 
-/** Tries the matchers in order, until one matches. */
-function matchesAny(matchers: readonly OriginMatcher[], origin: string, request: FastifyRequest): Eventual<boolean> {
-  const [matcher, ...others] = matchers
-  if (matcher === undefined) return false
-  return andThen(matches(matcher, origin, request), (isMatched) => {
-    return isMatched === true || matchesAny(others, origin, request)
-  })
+/** Tries the matchers in order, from that one on, until one matches. */
+function matchesAny(
+  matchers: readonly OriginMatcher[],
+  origin: string,
+  request: FastifyRequest,
+  from = 0
+): Eventual<boolean> {
+  for (let at = from; at < matchers.length; at++) {
+    const result = matches(matchers[at] as OriginMatcher, origin, request)
+    if (result === true) return true
+    if (isPromise(result)) {
+      return andThen(result, (isMatched) => isMatched === true || matchesAny(matchers, origin, request, at + 1))
+    }
+  }
+  return false
 }
 
 /** Any value other than `true` is not a match. */

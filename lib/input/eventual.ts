@@ -13,21 +13,20 @@ export function andThen<Value, Result>(
   value: Eventual<Value>,
   use: (value: Value) => Eventual<Result>
 ): Eventual<Result> {
-  return isPromise<Value>(value) ? value.then(use) : use(value)
+  // The promise may be an application's, with a `then` of any kind.
+  return isPromise<Value>(value) ? Promise.resolve(value).then(use) : use(value)
 }
 
 /**
  * Calls a function that takes a callback. If the function calls back at once, the result is returned at once, or the
  * error is thrown. Otherwise a promise is returned.
- * @param call If it returns a promise, that promise is the result, and the callback is ignored.
  */
-export function fromCallback<Value>(call: (done: (error: unknown, value?: Value) => void) => unknown): Eventual<Value> {
+export function fromCallback<Value>(call: (done: (error: unknown, value?: Value) => void) => void): Eventual<Value> {
   let settled: { error: unknown; value: Value } | undefined
   let settle = (error: unknown, value?: Value) => {
     settled = { error, value: value as Value }
   }
-  const returned = call((error, value) => settle(error, value))
-  if (isPromise<Value>(returned)) return returned
+  call((error, value) => settle(error, value))
   if (settled === undefined) {
     return new Promise<Value>((resolve, reject) => {
       settle = (error, value) => (error ? reject(error) : resolve(value as Value))

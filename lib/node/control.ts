@@ -275,7 +275,7 @@ export class Control implements Timed {
     const apply = (connection: string) => {
       for (const socket of registry.find({ user, connection })) this.#tryApply(request, socket)
     }
-    // `subscribe` and `unsubscribe` of one channel are of one kind, withCause each cancels the other.
+    // `subscribe` and `unsubscribe` of one channel are of one kind, because each cancels the other.
     handshakes.change(user, 'channel' in request ? `channel ${request.channel}` : request.do, apply, madeAt)
   }
 

@@ -166,7 +166,7 @@ export function prepareSocketRoutes(
   { admission, refusals, paths }: HandshakeParts
 ): void {
   const pending: (() => void)[] = []
-  // This hook has a callback, withCause not even a promise may delay the 101 after its checks.
+  // This hook has a callback, because not even a promise may delay the 101 after its checks.
   const complete: preHandlerHookHandler = (request, reply, done) => {
     if (admission.complete(request, reply)) done()
   }
@@ -193,7 +193,7 @@ export function prepareSocketRoutes(
       if ((options.config as Config | undefined)?.realtime === undefined) return
       throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
     }
-    // Fastify adds a HEAD route to each GET route. It needs no settings, withCause an upgrade is always a GET request.
+    // Fastify adds a HEAD route to each GET route. It needs no settings, because an upgrade is always a GET request.
     if (![options.method].flat().includes('GET')) return
     if (options.websocket) answerPlainRequests(options)
     const config = (options.config ?? {}) as Config

@@ -123,6 +123,8 @@ export class Liveness implements Timed {
       return Number.POSITIVE_INFINITY
     }
     if (beat.action === 'ping') this.#ping(beat.frame)
+    // A reader that is too slow for the ping is given up.
+    if (owner.closed) return this.#terminateAt ?? Number.POSITIVE_INFINITY
     return Math.min(beat.next, this.#expiresAt)
   }
 
@@ -130,7 +132,7 @@ export class Liveness implements Timed {
     const owner = this.#owner
     if (this.showsPings && owner.sent.messages === this.#sentAtLastPing) owner.sendText(visiblePing(Date.now()))
     this.#sentAtLastPing = owner.sent.messages
-    if (owner.session?.ping() !== true) owner.sendPing(frame)
+    if (owner.session?.ping() !== true && !owner.closed) owner.sendPing(frame)
   }
 
   #reportRoundTrip(isAnswer: boolean): boolean {

@@ -160,6 +160,16 @@ t.test('a peer that leaves while it waits is not answered', async (t) => {
   }
 })
 
+t.test('a peer that left during an earlier hook takes no place', async (t) => {
+  const { knock, verified } = await rig(t, { limits: { total: 1 } })
+  const left = knock()
+  left.leave()
+  t.equal(await left.admit(), false)
+  t.match(left.answer, { hijacked: true, body: undefined })
+  t.equal(await knock().admit(), true, 'the only place is free')
+  t.same(verified, ['ada'])
+})
+
 t.test('where a token may stand', async (t) => {
   const header = (token: string) => ({ headers: { authorization: `Bearer ${token}` }, protocols: 'realtime.v1' })
   const cases: [title: string, auth: Partial<ResolvedAuth>, knock: Knock, sub: string | undefined][] = [

@@ -39,6 +39,51 @@ t.test('@fastify/jwt is handed the token however the application has it look for
   }
 })
 
+t.test(
+  'a jwtVerify that an application has put in its place is believed by its promise, or by its return',
+  async (t) => {
+    type Verify = (...args: unknown[]) => unknown
+    const places: Record<string, (own: Verify) => Verify> = {
+      // It hands over all arguments: a callback would get the error, and the promise would not.
+      'a wrapper that returns a promise': (own) =>
+        async function (this: unknown, ...args) {
+          return own.apply(this, args)
+        },
+      'a wrapper that returns what its own returns': (own) =>
+        function (this: unknown, ...args) {
+          return own.apply(this, args)
+        },
+      'a function without a promise': () =>
+        function (this: FastifyRequest) {
+          if (this.headers.authorization?.endsWith('AAAA')) throw new Error('forged')
+        } as Verify
+    }
+    for (const [how, replace] of Object.entries(places)) {
+      const hook = async (request: FastifyRequest) => {
+        Object.assign(request, { jwtVerify: replace(request.jwtVerify as Verify) })
+      }
+      const { app } = await buildApp(t, {}, { before: (app) => void app.addHook('onRequest', hook) })
+      app.ws('/who', async (socket) => socket.sendJson(socket.user?.sub))
+      const token = testToken({ sub: 'ada' })
+      t.equal(await (await connect(app, '/who', { token })).next(), 'ada', how)
+      const forged = `${token.slice(0, -4)}AAAA`
+      t.equal(await statusOf(connect(app, '/who', { token: forged })), 401, how)
+    }
+  }
+)
+
+t.test('a verifier’s own kind of promise is waited for', async (t) => {
+  const slow = (settle: (resolve: (value: unknown) => void, reject: (error: Error) => void) => void) =>
+    Object.fromEntries([['then', (...both: Parameters<typeof settle>) => void setImmediate(settle, ...both)]]) as never
+  const claims = { sub: 'ada', exp: Date.now() / 1000 + 60 }
+  const verify = (token: string) =>
+    slow((resolve, reject) => (token === 'good' ? resolve(claims) : reject(new Error('no'))))
+  const { app } = await buildApp(t, { auth: { verify } }, { jwt: false })
+  app.ws('/who', async (socket) => socket.sendJson(socket.user?.sub))
+  t.equal(await (await connect(app, '/who', { token: 'good' })).next(), 'ada')
+  t.equal(await statusOf(connect(app, '/who', { token: 'bad' })), 401)
+})
+
 t.test('the claims are the token’s own, whatever formatUser makes of them', async (t) => {
   const formatUser = () => ({ sub: 'somebody else' }) as never
   const { app } = await buildApp(t, {}, { jwt: { secret: testSecret, formatUser } })

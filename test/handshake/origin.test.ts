@@ -94,6 +94,23 @@ t.test('by a function, which is told of the request, and must say true', async (
   t.equal(await allowed('https://app.example', [() => false, () => true]), true)
 })
 
+t.test('a long list is gone through once, in its order, with promises between', async (t) => {
+  const asked: number[] = []
+  const matchers: OriginMatcher[] = Array.from({ length: 20_000 }, (_, at) => `https://customer-${at}.example`)
+  for (const at of [10, 15_000]) {
+    matchers[at] = async () => {
+      asked.push(at)
+      return false
+    }
+  }
+  t.equal(await allowed('https://evil.example', matchers), false)
+  t.same(asked, [10, 15_000])
+  t.equal(await allowed('https://customer-19999.example', matchers), true)
+  asked.length = 0
+  t.equal(await allowed('https://customer-9.example', matchers), true)
+  t.same(asked, [], 'the rest is not asked')
+})
+
 t.test('case 172: the scheme counts if the server knows it', async (t) => {
   const encrypted = { encrypted: true }
   const proxied = (protocol: string, forwarded = protocol) => ({

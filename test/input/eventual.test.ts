@@ -45,6 +45,10 @@ t.test('a call that calls back later gives a promise', async (t) => {
   await t.rejects(async () => fromCallback((done) => setImmediate(done, new Error('later'))), { message: 'later' })
 })
 
-t.test('a call that gives a promise by itself need not call back', async (t) => {
-  t.equal(await fromCallback(() => Promise.resolve(1)), 1)
+t.test('a promise with a poor method then is waited for all the same', async (t) => {
+  const having = (then: unknown) => Object.fromEntries([['then', then]])
+  const good = having((resolve: (value: number) => void) => void setImmediate(resolve, 1))
+  t.equal(await andThen<number, number>(good as never, (value: number) => value + 1), 2)
+  const bad = having((_: unknown, reject: (error: Error) => void) => void setImmediate(reject, new Error('later')))
+  await t.rejects(async () => andThen(bad, () => t.fail('it was rejected')), { message: 'later' })
 })

@@ -188,6 +188,20 @@ t.test('an answer counts once, be it a pong or the session’s', async (t) => {
 })
 
 /** A liveness alone, with what it asks of its socket in `calls`. */
+t.test('a reader that is given up with a visible ping gets no ping frame behind its close frame', async (t) => {
+  const { clock, owner, calls, liveness } = make({ heartbeat: { ...DEFAULTS.heartbeat, visible: true } })
+  owner.sendText = () => {
+    calls.push('send')
+    owner.closed = true
+    liveness.terminateSoon()
+  }
+  liveness.start()
+  clock.advance(25_000)
+  t.same(calls, ['send'])
+  clock.advance(1_050)
+  t.same(calls, ['send', 'terminate'])
+})
+
 function make(settings: Partial<LivenessOwner['settings']> = {}) {
   const clock = new FakeClock(0)
   const wheel = new TimerWheel(clock, 50)
