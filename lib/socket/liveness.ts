@@ -104,12 +104,7 @@ export class Liveness implements Timed {
   onDue(now: number): number {
     const { wheel, random, observer } = this.#context
     const owner = this.#owner
-    if (owner.closed) {
-      if (this.#terminateAt === undefined || now < this.#terminateAt)
-        return this.#terminateAt ?? Number.POSITIVE_INFINITY
-      owner.terminate()
-      return Number.POSITIVE_INFINITY
-    }
+    if (owner.closed) return this.#terminateIfDue(now)
     if (now >= this.#expiresAt) {
       owner.closeWith({ code: CLOSE.unauthorized.code, reason: 'token expired' })
       return Number.POSITIVE_INFINITY
@@ -124,8 +119,14 @@ export class Liveness implements Timed {
     }
     if (beat.action === 'ping') this.#ping(beat.frame)
     // A reader that is too slow for the ping is given up.
-    if (owner.closed) return this.#terminateAt ?? Number.POSITIVE_INFINITY
+    if (owner.closed) return this.#terminateIfDue(now)
     return Math.min(beat.next, this.#expiresAt)
+  }
+
+  #terminateIfDue(now: number): number {
+    if (this.#terminateAt === undefined || now < this.#terminateAt) return this.#terminateAt ?? Number.POSITIVE_INFINITY
+    this.#owner.terminate()
+    return Number.POSITIVE_INFINITY
   }
 
   #ping(frame: Buffer): void {
