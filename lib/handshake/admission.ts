@@ -11,7 +11,6 @@ import {
 } from '../errors.ts'
 import { andThen, type Eventual, isPromise } from '../input/eventual.ts'
 import type { Claims } from '../options/options.ts'
-import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { authenticate } from './authentication.ts'
 import type { Dismissals } from './dismissals.ts'
@@ -123,17 +122,19 @@ export class Admission {
     if (handshake === undefined) return true
     const { dismissals, refusals } = this.#options
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
-    const refuse = (error: FastifyError, dismissal?: Disconnect) => {
-      refusals.answer(attempt, error, dismissal)
+    // The drain may have begun while the hooks ran.
+    if (this.#options.isDraining()) {
+      refusals.answer(attempt, new DrainingError())
       return false
     }
-    // The drain may have begun while the hooks ran.
-    if (this.#options.isDraining()) return refuse(new DrainingError())
     const user = (handshake.settings as ConnectionSettings).user?.sub
     if (user === undefined) return true
     const { mark } = handshake
     const dismissal = dismissals.since(mark, user)
-    if (dismissal !== undefined) return refuse(new DismissedError(), dismissal)
+    if (dismissal !== undefined) {
+      refusals.answer(attempt, new DismissedError(), dismissal)
+      return false
+    }
     dismissals.catchUp(mark, user, handshake.id)
     return true
   }

@@ -84,8 +84,8 @@ export class RedisCommands {
   async close(timeout: number): Promise<void> {
     this.#uncork()
     const waiting = new AbortController()
-    const timedOut = delay(timeout, undefined, { signal: waiting.signal }).catch(() => {})
-    await Promise.race([this.#deadlines.idle(), timedOut])
+    // The race handles the rejection of the delay when it is aborted.
+    await Promise.race([this.#deadlines.idle(), delay(timeout, undefined, { signal: waiting.signal })])
     waiting.abort()
     this.#link.close()
   }
