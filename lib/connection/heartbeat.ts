@@ -33,8 +33,8 @@ export class Heartbeat {
   #pingedAt: number | undefined
   /** The peer is not declared dead before this time. */
   #notDeadBefore = 0
-  /** The time in the latest ping, until its pong comes, however late. NaN if no pong is expected. */
-  #lastPing = Number.NaN
+  /** The time in the latest ping, until its pong comes, however late. Undefined if no pong is expected. */
+  #lastPing: number | undefined
   /** Milliseconds between the last answered ping and its pong. */
   roundTripTime: number | undefined
 
@@ -66,9 +66,9 @@ export class Heartbeat {
 
   /** A pong of the channel protocol came, which has no payload. False if no pong is expected. */
   pingAnswered(now: number): boolean {
-    if (Number.isNaN(this.#lastPing)) return false
+    if (this.#lastPing === undefined) return false
     this.roundTripTime = now - this.#lastPing
-    this.#lastPing = Number.NaN
+    this.#lastPing = undefined
     this.#pingedAt = undefined
     return true
   }

@@ -14,6 +14,7 @@ const NETWORK_GROUPS = 4
  * port, which is different for each connection: the key does not contain it.
  */
 export function addressKey(peer: string): string {
+  if (!peer.includes(':')) return peer
   const [, ipv6, ipv4] = WITH_PORT.exec(peer) ?? []
   const address = ipv6 ?? ipv4 ?? peer
   if (!isIPv6(address)) return address

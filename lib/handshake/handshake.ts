@@ -97,7 +97,9 @@ export class Handshake {
       kind,
       user,
       // Uses the monotonic clock from here on, so that connections do not expire if the server's clock is changed.
-      expiresAt: user?.exp === undefined ? Number.POSITIVE_INFINITY : wheel.now() + user.exp * 1000 - Date.now(),
+      // A whole number: V8 keeps a fraction in memory of its own.
+      expiresAt:
+        user?.exp === undefined ? Number.POSITIVE_INFINITY : Math.trunc(wheel.now() + user.exp * 1000 - Date.now()),
       begunAt: this.begunAt,
       heartbeat,
       limits,

@@ -21,6 +21,27 @@ export interface PlaceHolder {
   readonly stream: Duplex
 }
 
+/** Counts the open connections of one remote address. */
+class AddressCounter {
+  readonly #places: Places
+  readonly #address: string
+  open = 0
+
+  constructor(places: Places, address: string) {
+    this.#places = places
+    this.#address = address
+  }
+
+  release(): void {
+    if (--this.open === 0) this.#places.forget(this.#address)
+    this.#places.release()
+  }
+}
+
+const kCounter = Symbol('fastify-realtime.counter')
+/** A stream whose connection has a place. */
+type Placed = Duplex & { [kCounter]?: Places | AddressCounter }
+
 /** If a node dies, the places of its users expire after `ttl` milliseconds. Tests use a shorter time. */
 export const LEASE = { ttl: 30_000 }
 
@@ -31,7 +52,7 @@ export const LEASE = { ttl: 30_000 }
  */
 export class Places {
   readonly #options: PlacesOptions
-  readonly #addresses = new Map<string, number>()
+  readonly #addresses = new Map<string, AddressCounter>()
   #total = 0
 
   constructor(options: PlacesOptions) {
@@ -46,20 +67,32 @@ export class Places {
     const { total, perAddress } = this.#options.limits
     if (this.#total >= total) throw capacityError('total')
     const ip: string | undefined = perAddress === Number.POSITIVE_INFINITY ? undefined : request.ip
-    const address = ip === undefined ? undefined : addressKey(ip)
-    const taken = (address !== undefined && this.#addresses.get(address)) || 0
-    if (taken >= perAddress) throw capacityError('perAddress')
+    const counter = ip === undefined ? undefined : this.#counterOf(addressKey(ip))
+    if (counter !== undefined) {
+      if (counter.open >= perAddress) throw capacityError('perAddress')
+      counter.open++
+    }
     this.#total++
-    if (address !== undefined) this.#addresses.set(address, taken + 1)
-    stream.once('close', () => this.#release(address))
+    ;(stream as Placed)[kCounter] = counter ?? this
+    stream.on('close', releasePlace)
   }
 
-  #release(address: string | undefined): void {
+  #counterOf(address: string): AddressCounter {
+    const known = this.#addresses.get(address)
+    if (known !== undefined) return known
+    const counter = new AddressCounter(this, address)
+    this.#addresses.set(address, counter)
+    return counter
+  }
+
+  /** A connection has closed. */
+  release(): void {
     this.#total--
-    if (address === undefined) return
-    const left = (this.#addresses.get(address) as number) - 1
-    if (left === 0) this.#addresses.delete(address)
-    else this.#addresses.set(address, left)
+  }
+
+  /** The last connection of an address has closed. */
+  forget(address: string): void {
+    this.#addresses.delete(address)
   }
 
   /**
@@ -70,6 +103,12 @@ export class Places {
     if (this.#options.limits.perUser === Number.POSITIVE_INFINITY) return undefined
     return new Lease(this.#options, `user:${user}`, holder, new GuardedLog(request.log)).take()
   }
+}
+
+/** Listens for `close` of all streams. A closure for each of them would stay in memory as long as the connection. */
+function releasePlace(this: Duplex): void {
+  const counter = (this as Placed)[kCounter] as Places | AddressCounter
+  counter.release()
 }
 
 function capacityError(limit: string): Error {
@@ -92,7 +131,7 @@ class Lease implements Timed {
   }
 
   async take(): Promise<void> {
-    this.#holder.stream.once('close', () => this.#release())
+    this.#holder.stream.on('close', () => this.#release())
     if (!(await this.#acquire())) {
       throw withCause(new UserCapacityError(), new RefusalReason('limits.connections.perUser is reached'))
     }

@@ -13,10 +13,13 @@ export interface UrlToken {
   readonly value: string
 }
 
+const NO_TOKENS: readonly UrlToken[] = []
 const PROTOCOL_HEADER = 'sec-websocket-protocol'
 const URL_TOKEN_NAME = 'access_token'
 // Python's `websockets` sends this for an empty list.
 const EMPTY_OFFER = /^[\s,]*$/
+// A query that does not match contains no token: a JWT has two dots, and the name may be encoded with `%`.
+const MAY_HOLD_TOKEN = /%|access_token|\..*\./is
 /** Replaces a token in the URL. */
 export const REDACTED = 'redacted'
 
@@ -74,9 +77,10 @@ function standalone(text: string): string {
 
 /** Removes each parameter with the name access_token (RFC 6750 section 2.3), and each JWT, from the query. */
 export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
-  const tokens: UrlToken[] = []
   const url = request.url as string
-  if (!url.includes('?')) return tokens
+  const query = url.indexOf('?')
+  if (query === -1 || !MAY_HOLD_TOKEN.test(url.slice(query))) return NO_TOKENS
+  const tokens: UrlToken[] = []
   const [path, ...rest] = url.split('?')
   // Not a single regular expression: one that may match after each ? and & takes quadratic time for a hostile URL.
   const pairs = rest.join('?').split('&')

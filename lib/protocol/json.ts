@@ -15,7 +15,7 @@ const CLOSE_BRACE = 0x7d
 
 /** True if arrays and objects are nested more than `limit` levels. Linear time, no allocation, no recursion. */
 export function isDeeperThan(text: string, limit: number): boolean {
-  if (text.length <= limit) return false
+  if (!hasMoreOpenings(text, limit)) return false
   let depth = 0
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -26,6 +26,14 @@ export function isDeeperThan(text: string, limit: number): boolean {
       if (++depth > limit) return true
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--
   }
+  return false
+}
+
+/** True if a text has more than `limit` opening braces and brackets. Most messages have a few, and need no more checks. */
+function hasMoreOpenings(text: string, limit: number): boolean {
+  let left = limit
+  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) if (left-- === 0) return true
+  for (let at = text.indexOf('['); at >= 0; at = text.indexOf('[', at + 1)) if (left-- === 0) return true
   return false
 }
 

@@ -15,6 +15,8 @@ interface Declared {
 }
 
 const OWN_CONSTRAINTS = new Set(['host', 'version'])
+// A pattern without parameters, and without characters that the router decodes or takes for the end of the path.
+const PLAIN_PATTERN = /^\/[\w\-./~]*$/
 
 /**
  * Finds out whether an upgrade is for a WebSocket route. This must be known before Fastify runs any hook, and Fastify
@@ -27,6 +29,8 @@ export class UpgradeRoutes {
   readonly #declared: Declared[] = []
   readonly #strategies: Strategy[] = []
   #router: Router | undefined
+  /** The owners of paths for which the router can have no other answer. Most requests are for one of them. */
+  readonly #plainPaths = new Map<string, PathOwner>()
 
   constructor(app: FastifyInstance) {
     this.#app = app
@@ -54,6 +58,11 @@ export class UpgradeRoutes {
   /** Called when all routes are declared. */
   compile(): void {
     this.#router = this.#build()
+    // If one route has constraints, a request that meets them may not match the routes without constraints.
+    if (this.#declared.some(({ constraints }) => Object.keys(constraints).length > 0)) return
+    for (const { url, isSocket } of this.#declared) {
+      if (PLAIN_PATTERN.test(url) && !this.#plainPaths.has(url)) this.#plainPaths.set(url, isSocket ? 'ours' : 'plain')
+    }
   }
 
   /**
@@ -61,6 +70,12 @@ export class UpgradeRoutes {
    * @param url The path, if Fastify has already rewritten it.
    */
   find(request: IncomingMessage, done: (owner: PathOwner) => void, url = this.#rewritten(request)): void {
+    const query = url.indexOf('?')
+    const known = this.#plainPaths.get(query === -1 ? url : url.slice(0, query))
+    if (known !== undefined) {
+      done(known)
+      return
+    }
     const { headers } = request
     const target = { method: 'GET', url, headers } as never
     const routes = this.#router as Router
