@@ -77,7 +77,7 @@ export class Outbox implements Flushable {
   bytes = 0
   wsQueue: WsQueue | undefined
   /** Makes the notice that a slow reader receives when it reads again: so many publications were dropped. */
-  droppedNotice: (dropped: number) => string = laggingNotice
+  droppedNotice: (dropped: number) => Buffer = socketNotice
 
   constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
     this.#stream = stream
@@ -259,9 +259,13 @@ export class Outbox implements Flushable {
     this.#backlog = []
     this.#backlogBytes = 0
     const chunks = backlog.map(({ chunk }) => chunk)
-    if (this.#droppedSince > 0) chunks.unshift(textFrame(this.droppedNotice(this.#droppedSince)))
+    if (this.#droppedSince > 0) chunks.unshift(this.droppedNotice(this.#droppedSince))
     this.#droppedSince = 0
     for (const { count } of backlog) this.messages += count
     this.#write(Buffer.concat(chunks))
   }
+}
+
+function socketNotice(dropped: number): Buffer {
+  return textFrame(laggingNotice(dropped))
 }

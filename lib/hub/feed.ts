@@ -7,7 +7,6 @@ import type { CursorFeed, StreamCursor } from './cursor.ts'
 
 /** How publications are encoded. A publication is encoded once for all subscribers with the same format. */
 export interface Format {
-  readonly name: string
   /** The text with which all publications of a channel begin. */
   head(channel: string): string
   encode(head: string, publication: Publication): Buffer
@@ -17,7 +16,6 @@ export interface Format {
 
 /** `{"channel":…,"data":…}`, for clients of `app.ws` routes. */
 export const socketFormat: Format = {
-  name: 'socket',
   head: publicationPrefix,
   encode: (head, { data, offset, epoch }) =>
     wrappedTextFrame(head, data, offset === 0 ? '}' : publicationSuffix(offset, epoch))

@@ -1,69 +1,58 @@
 import type { ErrorReply } from './channel-errors.ts'
 import type { CommandName } from './commands.ts'
 import type { Disconnect } from './disconnect-codes.ts'
-import { wrappedTextFrame } from './frame.ts'
+import type { Framing } from './framing.ts'
+import type {
+  ClientInfo,
+  ConnectResult,
+  Expiry,
+  HistoryResult,
+  PresenceResult,
+  PresenceStatsResult,
+  RefreshResult,
+  ReplyPublication,
+  ResultsByCommand,
+  RpcResult,
+  SubscribeReply
+} from './results.ts'
 
 /**
- * The messages that a server of the channel protocol sends: replies to commands, with the command's id, and pushes.
- * Payloads (`data`, and the description of a client) are JSON texts already, and are inserted unchanged.
+ * The messages that a server of the channel protocol sends, as JSON: replies to commands, with the command's id, and
+ * pushes. Payloads (`data`, and the description of a client) are JSON texts already, and are inserted unchanged.
  */
 
 /** Keeps a connection alive: an empty object, which clients answer with an empty object. */
 export const PING = '{}'
 
-export interface ClientInfo {
-  readonly user: string
-  /** The connection's id. */
-  readonly client: string
-  /** The info of the connection, from its token or from `onConnect`. JSON text. */
-  readonly connection?: string
-  /** The info of the subscription, from the application. JSON text. */
-  readonly channel?: string
+const WRITERS: { readonly [Name in CommandName]: (result: ResultsByCommand[Name]) => string } = {
+  connect: connectResult,
+  subscribe: subscribeResult,
+  unsubscribe: nothing,
+  publish: nothing,
+  presence: presenceResult,
+  presence_stats: presenceStatsResult,
+  history: historyResult,
+  ping: nothing,
+  send: nothing,
+  rpc: rpcResult,
+  refresh: refreshResult,
+  sub_refresh: subRefreshResult
 }
 
-/** A publication in a reply or a push. */
-export interface ReplyPublication {
-  readonly data: Buffer
-  readonly offset: number
-  readonly info?: Buffer
+export function reply<Name extends CommandName>(id: number, name: Name, result: ResultsByCommand[Name]): string {
+  return `{"id":${id},"${name}":${WRITERS[name](result)}}`
 }
 
-export interface Expiry {
-  /** Seconds until the client must send a new token. Undefined if it does not have to. */
-  readonly ttl: number | undefined
-}
-
-export interface SubscribeReply extends Expiry {
-  /** Set for a channel with history: after a reconnect the client can recover from this position. */
-  readonly position: { readonly offset: number; readonly epoch: string } | undefined
-  /** `none` if the client did not request the publications that it missed, `done` if it gets all of them. */
-  readonly recovery: 'none' | 'failed' | 'done'
-  readonly publications: readonly ReplyPublication[]
-  /** JSON text. */
-  readonly data: string | undefined
-}
-
-export interface ConnectResult extends Expiry {
-  readonly client: string
-  readonly version: string
-  /** The server sends a ping at least every so many seconds. */
-  readonly ping: number
-  /** JSON text. */
-  readonly data: string | undefined
-  /** The results of subscriptions that the server made, by channel. JSON texts. */
-  readonly subs: ReadonlyMap<string, string>
-}
-
-export function reply(id: number, name: CommandName, result: string): string {
-  return `{"id":${id},"${name}":${result}}`
+function nothing(): string {
+  return '{}'
 }
 
 export function errorReply(id: number, { code, message, temporary }: ErrorReply): string {
   return JSON.stringify({ id, error: { code, message, ...(temporary && { temporary }) } })
 }
 
-export function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult): string {
-  const entries = Array.from(subs, ([channel, result]) => `${JSON.stringify(channel)}:${result}`)
+function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult): string {
+  const entries = Array.from(subs, ([channel, result]) => `${JSON.stringify(channel)}:${subscribeResult(result)}`)
   return members(
     `"client":${JSON.stringify(client)}`,
     `"version":${JSON.stringify(version)}`,
@@ -75,7 +64,7 @@ export function connectResult({ client, version, ttl, ping, data, subs }: Connec
   )
 }
 
-export function subscribeResult(result: SubscribeReply): string {
+function subscribeResult(result: SubscribeReply): string {
   const { position, recovery, publications, data, ttl } = result
   return members(
     expiry(ttl),
@@ -88,33 +77,28 @@ export function subscribeResult(result: SubscribeReply): string {
   )
 }
 
-export function refreshResult(client: string, version: string, ttl: number | undefined): string {
+function refreshResult({ client, version, ttl }: RefreshResult): string {
   return members(`"client":${JSON.stringify(client)}`, `"version":${JSON.stringify(version)}`, expiry(ttl))
 }
 
-export function subRefreshResult(ttl: number | undefined): string {
+function subRefreshResult({ ttl }: Expiry): string {
   return members(expiry(ttl))
 }
 
-export function historyResult(
-  publications: readonly ReplyPublication[],
-  { offset, epoch }: { readonly offset: number; readonly epoch: string }
-): string {
+function historyResult({ publications, position: { offset, epoch } }: HistoryResult): string {
   return `{"publications":${publicationList(publications)},"epoch":${JSON.stringify(epoch)},"offset":${offset}}`
 }
 
-/** @param clients The description of each connection, by the connection's id. JSON texts. */
-export function presenceResult(clients: Iterable<readonly [client: string, info: string]>): string {
-  const entries = Array.from(clients, ([client, info]) => `${JSON.stringify(client)}:${info}`)
+function presenceResult({ clients }: PresenceResult): string {
+  const entries = clients.map(([connection, info]) => `${JSON.stringify(connection)}:${info}`)
   return `{"presence":{${entries.join(',')}}}`
 }
 
-export function presenceStatsResult(clients: number, users: number): string {
+function presenceStatsResult({ clients, users }: PresenceStatsResult): string {
   return `{"num_clients":${clients},"num_users":${users}}`
 }
 
-/** @param data JSON text. */
-export function rpcResult(data: string): string {
+function rpcResult({ data }: RpcResult): string {
   return `{"data":${data}}`
 }
 
@@ -142,8 +126,8 @@ export function unsubscribePush(channel: string, { code, reason }: Disconnect): 
 }
 
 /** The server subscribed the client. */
-export function subscribePush(channel: string, result: string): string {
-  return push(channel, 'subscribe', result)
+export function subscribePush(channel: string, result: SubscribeReply): string {
+  return push(channel, 'subscribe', subscribeResult(result))
 }
 
 export function refreshPush(ttl: number | undefined): string {
@@ -164,9 +148,13 @@ export function publicationHead(channel: string): string {
   return `{"push":{"channel":${JSON.stringify(channel)},"pub":{"data":`
 }
 
-/** The frame of one publication. */
-export function publicationFrame(head: string, { data, offset, info }: ReplyPublication): Buffer {
-  return wrappedTextFrame(head, data, `${publicationTail(offset, info)}}}`)
+/** One publication on a stream. */
+export function publicationPush(
+  head: string,
+  { data, offset, info }: ReplyPublication,
+  framing: Pick<Framing, 'wrap'>
+): Buffer {
+  return framing.wrap(head, data, `${publicationTail(offset, info)}}}`)
 }
 
 function publicationList(publications: readonly ReplyPublication[]): string {

@@ -8,6 +8,7 @@ import { GuardedLog } from '../input/guarded-log.ts'
 import type { Node } from '../node/node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from '../options/options.ts'
 import { COMMANDS } from '../session/commands/index.ts'
+import { jsonOverWebSocket } from '../session/encodings/client-format.ts'
 import type { SessionServices, Verdict } from '../session/services.ts'
 import { Session } from '../session/session.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
@@ -74,7 +75,7 @@ export class ChannelEndpoint {
       handler: upgradeRequired,
       wsHandler: (socket: unknown, request: FastifyRequest) => {
         const realtimeSocket = socket as RealtimeSocket
-        realtimeSocket.session = new Session(realtimeSocket, request, this.#services, COMMANDS)
+        realtimeSocket.session = new Session(realtimeSocket, request, this.#services, COMMANDS, jsonOverWebSocket)
       }
     } as never)
   }

@@ -1,6 +1,7 @@
 import { UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
-import { refreshPush } from '../protocol/replies.ts'
+import type { Message } from '../protocol/framing.ts'
 import { timeToLive } from '../timing/time-to-live.ts'
+import type { ClientFormat } from './encodings/client-format.ts'
 import type { LaneRules } from './lanes.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -14,12 +15,13 @@ export type Readiness = 'pending' | 'ready' | 'over'
 /** What the requests need of their session. */
 export interface RequestedSession {
   readonly readiness: Readiness
+  readonly format: ClientFormat
   readonly subscriptions: { get(channel: string): Subscription | undefined }
   /** Runs a job in order with the client's commands in the same lane. */
   runInLane(rules: LaneRules, work: () => Promise<void>): void
   /** Subscribes the client to a channel. Never rejects. */
   subscribeNow(channel: string): Promise<void>
-  push(text: string): void
+  push(message: Message): void
 }
 
 /**
@@ -63,7 +65,7 @@ export class ApplicationRequests {
   /** The application changed when the connection expires, to a time in seconds since 1970. */
   extended(expiresAt: number): void {
     if (this.#defer(() => this.extended(expiresAt)) || this.#session.readiness === 'over') return
-    this.#session.push(refreshPush(timeToLive(expiresAt)))
+    this.#session.push(this.#session.format.encoding.refreshPush(timeToLive(expiresAt)))
   }
 
   /** The client is connected: carries out the requests that waited for that. */

@@ -1,5 +1,6 @@
 import type { Command } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect } from '../protocol/disconnect-codes.ts'
+import type { Message } from '../protocol/framing.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 
 // How many bytes a client may send until its `connect` is answered: in messages, and on the stream with all frame
@@ -17,7 +18,7 @@ export interface OpeningSession {
 /** A command that waits until the client is connected. */
 interface EarlyCommand {
   readonly command: Command
-  readonly text: string
+  readonly source: Message
 }
 
 /**
@@ -56,8 +57,8 @@ export class Opening implements Timed {
   }
 
   /** Keeps a command that came after `connect`, until the client is connected. */
-  keep(command: Command, text: string): void {
-    this.#commands.push({ command, text })
+  keep(command: Command, source: Message): void {
+    this.#commands.push({ command, source })
   }
 
   /** Removes and returns the commands that were kept. */

@@ -1,14 +1,15 @@
 import type { Outbox } from '../connection/outbox.ts'
 import type { Batch, Turn } from '../connection/turn.ts'
+import type { Message } from '../protocol/framing.ts'
 
-// Replies of more than so many characters are not joined with later ones.
+// Replies of more than so many bytes or characters are not joined with later ones.
 const MAX_JOINED = 16_384
 
 /** What a batch needs of its session. */
 export interface BatchSession {
   readonly outbox: Pick<Outbox, 'replies'>
-  /** Sends the replies as one text. The next reply begins a new batch. */
-  sendBatch(text: string): void
+  /** Sends the replies as one message. The next reply begins a new batch. */
+  sendBatch(replies: readonly Message[]): void
 }
 
 /**
@@ -17,7 +18,7 @@ export interface BatchSession {
  */
 export class ReplyBatch implements Batch {
   readonly #session: BatchSession
-  readonly #replies: string[] = []
+  readonly #replies: Message[] = []
   #length = 0
 
   constructor(turn: Turn, session: BatchSession) {
@@ -30,9 +31,9 @@ export class ReplyBatch implements Batch {
     return true
   }
 
-  add(text: string): void {
-    this.#replies.push(text)
-    this.#length += text.length
+  add(reply: Message): void {
+    this.#replies.push(reply)
+    this.#length += reply.length
     if (this.#length >= MAX_JOINED) this.handOut()
   }
 
@@ -40,6 +41,6 @@ export class ReplyBatch implements Batch {
   handOut(): void {
     if (this.#replies.length === 0) return
     this.#session.outbox.replies = undefined
-    this.#session.sendBatch(this.#replies.splice(0).join('\n'))
+    this.#session.sendBatch(this.#replies.splice(0))
   }
 }

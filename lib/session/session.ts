@@ -7,19 +7,23 @@ import { readable } from '../input/thrown.ts'
 import type { ClientContext } from '../options/hooks.ts'
 import type { Claims } from '../options/options.ts'
 import { ERROR, type ErrorReply } from '../protocol/channel-errors.ts'
-import { type Command, splitFrame } from '../protocol/commands.ts'
+import type { Command, CommandName } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
-import { errorReply, laggingPush, PING, reply } from '../protocol/replies.ts'
+import type { Message } from '../protocol/framing.ts'
+import type { ResultsByCommand } from '../protocol/results.ts'
 import { Limiter } from '../timing/limiter.ts'
 import { ApplicationRequests, type Readiness } from './application-requests.ts'
 import { describeClient } from './client-info.ts'
 import type { ScopeGuard } from './definition.ts'
+import type { ClientFormat } from './encodings/client-format.ts'
+import type { RefusedCommand } from './encodings/encoding.ts'
+import { readCommand } from './encodings/read-command.ts'
 import { failureOf } from './failure.ts'
 import { type LaneRules, type LaneSlot, Lanes } from './lanes.ts'
-import { type RefusedLine, readLine } from './line.ts'
 import { Opening } from './opening.ts'
 import { ReplyBatch } from './reply-batch.ts'
 import type { SessionConnection, SessionServices } from './services.ts'
+import type { SessionCommands } from './session-commands.ts'
 import { SessionLog } from './session-log.ts'
 import type { Subscription } from './subscription.ts'
 import { Subscriptions, type SubscriptionsView } from './subscriptions.ts'
@@ -34,32 +38,19 @@ import { Subscriptions, type SubscriptionsView } from './subscriptions.ts'
  */
 type State = 'new' | 'connecting' | 'connected' | 'refused' | 'draining' | 'ended'
 
-// How many lines one frame may have, plus one for each subscription: a client that reconnects sends them all at once.
-const MAX_LINES = 1_000
+// How many commands one message may have, plus one for each subscription: a client that reconnects sends them together.
+const MAX_COMMANDS = 1_000
 const NO_SUBSCRIPTIONS: SubscriptionsView = new Subscriptions()
-
-/** Carries out the clients' commands, and the application's requests for its clients. */
-export interface SessionCommands {
-  /**
-   * Carries out a command, and answers it. Rejects with an error if the command is refused or fails.
-   * @param text The command as the client sent it.
-   * @param slot The command's slot in its lane.
-   */
-  run(session: Session, command: Command, text: string, slot: LaneSlot): Promise<void>
-  /** The lane of a command, and when the command may begin. */
-  laneOf(command: Command, services: SessionServices): LaneRules
-  /** Subscribes the client to a channel for the application. Never rejects. */
-  subscribe(session: Session, channel: string): Promise<void>
-}
 
 /** One connection that uses the channel protocol. */
 export class Session implements Subscriber, ConnectionSession {
   readonly connection: SessionConnection
   readonly request: FastifyRequest
   readonly services: SessionServices
+  readonly format: ClientFormat
   /** The description of the client for others on all channels, as JSON text. It comes from `onConnect` or the token. */
   info: string | undefined
-  readonly #commands: SessionCommands
+  readonly #commands: SessionCommands<Session>
   #state: State = 'new'
   /** The node drains. The client's `connect` may still be running. */
   #isDraining = false
@@ -78,14 +69,16 @@ export class Session implements Subscriber, ConnectionSession {
     connection: SessionConnection,
     request: FastifyRequest,
     services: SessionServices,
-    commands: SessionCommands
+    commands: SessionCommands<Session>,
+    format: ClientFormat
   ) {
     this.#commands = commands
     this.connection = connection
     this.request = request
     this.services = services
+    this.format = format
     this.#opening = new Opening(this)
-    connection.outbox.droppedNotice = laggingPush
+    connection.outbox.droppedNotice = format.droppedNotice
   }
 
   get outbox(): Outbox {
@@ -135,32 +128,33 @@ export class Session implements Subscriber, ConnectionSession {
 
   receive(data: Buffer, isBinary: boolean): void {
     if (!this.#isReceiving) return
-    if (isBinary) {
+    const { encoding } = this.format
+    if (isBinary !== encoding.isBinary) {
       this.disconnect(DISCONNECT.inappropriateProtocol)
       return
     }
     if (this.#opening?.accepts(data.length) === false) return
-    const lines = splitFrame(data.toString(), MAX_LINES + this.maxSubscriptions)
-    if (lines === undefined) {
+    const commands = encoding.split(data, MAX_COMMANDS + this.maxSubscriptions)
+    if (commands === undefined) {
       this.disconnect(DISCONNECT.badRequest)
       return
     }
-    for (const line of lines) if (this.#isReceiving) this.#receiveLine(line)
+    for (const command of commands) if (this.#isReceiving) this.#receiveCommand(command)
   }
 
   get #isReceiving(): boolean {
     return !this.connection.closed && !this.#isDraining && this.#state !== 'ended' && this.#state !== 'refused'
   }
 
-  #receiveLine(text: string): void {
-    const line = readLine(text, this.connection)
-    if (line === 'malformed') this.disconnect(DISCONNECT.badRequest)
-    else if (line === 'pong') this.#receivePong()
-    else if ('error' in line) this.#refuseLine(line)
-    else this.#accept(line, text)
+  #receiveCommand(source: Message): void {
+    const command = readCommand(source, this.format.encoding, this.connection)
+    if (command === 'malformed') this.disconnect(DISCONNECT.badRequest)
+    else if (command === 'pong') this.#receivePong()
+    else if ('error' in command) this.#refuseCommand(command)
+    else this.#accept(command, source)
   }
 
-  #refuseLine({ id, error }: RefusedLine): void {
+  #refuseCommand({ id, error }: RefusedCommand): void {
     this.#answer(id, error)
     // A client whose first command is not valid will not be connected.
     if (this.#state === 'new' && error === ERROR.badRequest) this.#refuse()
@@ -172,22 +166,22 @@ export class Session implements Subscriber, ConnectionSession {
     else this.disconnect(DISCONNECT.badRequest)
   }
 
-  #accept(command: Command, text: string): void {
+  #accept(command: Command, source: Message): void {
     const isConnect = command.name === 'connect'
     if (isConnect !== (this.#state === 'new')) this.disconnect(DISCONNECT.badRequest)
-    else if (this.#state === 'connecting') this.#opening?.keep(command, text)
+    else if (this.#state === 'connecting') this.#opening?.keep(command, source)
     else {
       if (isConnect) {
         this.#state = 'connecting'
         this.#opening?.awaitApplication()
       }
-      this.#run(command, text)
+      this.#run(command, source)
     }
   }
 
-  #run(command: Command, text: string): void {
+  #run(command: Command, source: Message): void {
     const rules = this.#commands.laneOf(command, this.services)
-    this.runInLane(rules, (slot) => this.#handle(command, text, slot), text.length)
+    this.runInLane(rules, (slot) => this.#handle(command, source, slot), source.length)
   }
 
   /** @internal Runs a job in order with the commands in its lane. */
@@ -201,10 +195,10 @@ export class Session implements Subscriber, ConnectionSession {
     this.#lanes = undefined
   }
 
-  async #handle(command: Command, text: string, slot: LaneSlot): Promise<void> {
+  async #handle(command: Command, source: Message, slot: LaneSlot): Promise<void> {
     if (this.closed) return
     try {
-      await this.#commands.run(this, command, text, slot)
+      await this.#commands.run(this, command, source, slot)
     } catch (error) {
       this.fail(command, error)
     }
@@ -228,11 +222,14 @@ export class Session implements Subscriber, ConnectionSession {
 
   #answer(id: number, error: ErrorReply): void {
     // A command without an id is a message, and gets no answer.
-    if (id > 0) this.#batch.add(errorReply(id, error))
+    if (id > 0) this.#batch.add(this.format.encoding.error(id, error))
   }
 
-  reply({ id, name }: Pick<Command, 'id' | 'name'>, result: string): void {
-    this.#batch.add(reply(id, name, result))
+  /** Answers a command. Returns the length of the answer. */
+  reply<Name extends CommandName>({ id, name }: { id: number; name: Name }, result: ResultsByCommand[Name]): number {
+    const message = this.format.encoding.reply(id, name, result)
+    this.#batch.add(message)
+    return message.length
   }
 
   get #batch(): ReplyBatch {
@@ -240,16 +237,20 @@ export class Session implements Subscriber, ConnectionSession {
     return this.#replies
   }
 
-  /** @internal Sends the replies of this turn, as one text. */
-  sendBatch(text: string): void {
+  /** @internal Sends the replies of this turn, as one message. */
+  sendBatch(replies: readonly Message[]): void {
     this.#replies = undefined
-    this.connection.sendText(text)
+    this.#send(this.format.encoding.join(replies))
   }
 
   /** Sends a message that is not a reply, after the replies so far. */
-  push(text: string): void {
+  push(message: Message): void {
     this.sendReplies()
-    this.connection.sendText(text)
+    this.#send(message)
+  }
+
+  #send(message: Message): void {
+    if (!this.connection.closed) this.outbox.send(this.format.frame(message))
   }
 
   /** Sends the replies of this turn now. */
@@ -264,7 +265,7 @@ export class Session implements Subscriber, ConnectionSession {
 
   ping(): boolean {
     if (this.#state !== 'connected') return false
-    this.push(PING)
+    this.push(this.format.encoding.ping)
     return true
   }
 
@@ -279,7 +280,7 @@ export class Session implements Subscriber, ConnectionSession {
     this.#state = this.#isDraining ? 'draining' : 'connected'
     this.connection.intake.liftAllowance()
     this.#requests?.runPending()
-    for (const { command, text } of early) this.#run(command, text)
+    for (const { command, source } of early) this.#run(command, source)
   }
 
   /** The client's `connect` was refused. If the client does not close the connection in time, it is disconnected. */

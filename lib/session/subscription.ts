@@ -4,10 +4,11 @@ import type { Announcer, KeptEntry } from '../hub/presence-keeper.ts'
 import { loggable } from '../input/loggable.ts'
 import type { ClientContext, UnsubscribeContext } from '../options/hooks.ts'
 import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
-import { unsubscribePush } from '../protocol/replies.ts'
+import type { Message } from '../protocol/framing.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { findDeclared } from './declared-channel.ts'
 import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
+import type { ClientFormat } from './encodings/client-format.ts'
 import type { SessionLog } from './session-log.ts'
 
 // A join or leave counts as at least so many bytes for each receiver: to write a small message takes as long as to
@@ -23,9 +24,10 @@ export interface SubscribedSession extends Subscriber {
   }
   readonly subscriptions: { get(channel: string): Subscription | undefined }
   readonly log: SessionLog
+  readonly format: ClientFormat
   /** Removes a subscription from `subscriptions`. */
   remove(subscription: Subscription): void
-  push(text: string): void
+  push(message: Message): void
   spend(bytes: number): void
   client(): ClientContext
 }
@@ -70,7 +72,7 @@ export class Subscription implements Announcer, Timed {
   end(reason: Disconnect): void {
     if (!this.isActive) return
     this.drop(reason)
-    if (this.live) this.#session.push(unsubscribePush(this.channel, reason))
+    if (this.live) this.#session.push(this.#session.format.encoding.unsubscribePush(this.channel, reason))
   }
 
   /** Ends the subscription, and sends the client nothing. */

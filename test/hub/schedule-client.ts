@@ -12,7 +12,7 @@ import { hashOf } from '../checker/subscriber.ts'
 
 // Small: a handful of publications makes a reader slow, and some dozens too slow.
 const LIMITS = { soft: 400, hard: 6_000 }
-const wrapping: Format = { ...socketFormat, name: 'wrapping' }
+const wrapping: Format = { ...socketFormat }
 
 /** As a socket's handler would answer, or as a session does: with what was missed, before anything newer. */
 export type Style = 'socket' | 'session'

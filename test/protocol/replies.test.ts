@@ -1,6 +1,8 @@
 import t from 'tap'
 import { framePayloads } from '../../lib/protocol/frame.ts'
+import { webSocketFraming } from '../../lib/protocol/framing.ts'
 import * as replies from '../../lib/protocol/replies.ts'
+import type { ReplyPublication, ResultsByCommand } from '../../lib/protocol/results.ts'
 
 /* Every reply and push, as it goes out. */
 
@@ -12,9 +14,15 @@ t.test('descriptions of clients', async (t) => {
   t.equal(plain, '{"user":"","client":"c\\"2"}')
 })
 
+/** A result, as the reply to the command 1 has it. */
+function result<Name extends keyof ResultsByCommand>(name: Name, value: ResultsByCommand[Name]): string {
+  const text = replies.reply(1, name, value)
+  return text.slice(`{"id":1,"${name}":`.length, -1)
+}
+
 t.test('replies', async (t) => {
   t.equal(
-    replies.reply(7, 'presence_stats', replies.presenceStatsResult(2, 1)),
+    replies.reply(7, 'presence_stats', { clients: 2, users: 1 }),
     '{"id":7,"presence_stats":{"num_clients":2,"num_users":1}}'
   )
   t.equal(
@@ -25,17 +33,18 @@ t.test('replies', async (t) => {
     replies.errorReply(1, { code: 100, message: 'no', temporary: true }),
     '{"id":1,"error":{"code":100,"message":"no","temporary":true}}'
   )
+  const bare = { ttl: undefined, position: undefined, recovery: 'none', publications: [], data: undefined } as const
   const connect = { client: 'c1', version: 'v', ping: 25 }
   t.equal(
-    replies.connectResult({ ...connect, ttl: undefined, data: undefined, subs: new Map() }),
+    result('connect', { ...connect, ttl: undefined, data: undefined, subs: new Map() }),
     '{"client":"c1","version":"v","ping":25,"pong":true}'
   )
   t.equal(
-    replies.connectResult({ ...connect, ttl: 60, data: '{"a":1}', subs: new Map([['x"', '{}']]) }),
+    result('connect', { ...connect, ttl: 60, data: '{"a":1}', subs: new Map([['x"', bare]]) }),
     '{"client":"c1","version":"v","expires":true,"ttl":60,"data":{"a":1},"subs":{"x\\"":{}},"ping":25,"pong":true}'
   )
   t.equal(
-    replies.subscribeResult({
+    result('subscribe', {
       ttl: undefined,
       position: undefined,
       recovery: 'none',
@@ -45,7 +54,7 @@ t.test('replies', async (t) => {
     '{}'
   )
   t.equal(
-    replies.subscribeResult({
+    result('subscribe', {
       ttl: 5,
       position: { offset: 2, epoch: 'e' },
       recovery: 'done',
@@ -55,7 +64,7 @@ t.test('replies', async (t) => {
     `{"expires":true,"ttl":5,"recoverable":true,"epoch":"e","offset":2,"positioned":true,"publications":[{"data":1.0,"offset":3,"info":${plain}}],"was_recovering":true,"recovered":true,"data":null}`
   )
   t.equal(
-    replies.subscribeResult({
+    result('subscribe', {
       ttl: undefined,
       position: undefined,
       recovery: 'failed',
@@ -64,12 +73,18 @@ t.test('replies', async (t) => {
     }),
     '{"was_recovering":true}'
   )
-  t.equal(replies.refreshResult('c1', 'v', 9), '{"client":"c1","version":"v","expires":true,"ttl":9}')
-  t.equal(replies.subRefreshResult(undefined), '{}')
-  t.equal(replies.subRefreshResult(3), '{"expires":true,"ttl":3}')
-  t.equal(replies.historyResult([], { offset: 4, epoch: 'e' }), '{"publications":[],"epoch":"e","offset":4}')
-  t.equal(replies.presenceResult([['c1', info]]), `{"presence":{"c1":${info}}}`)
-  t.equal(replies.rpcResult('[]'), '{"data":[]}')
+  t.equal(
+    result('refresh', { client: 'c1', version: 'v', ttl: 9 }),
+    '{"client":"c1","version":"v","expires":true,"ttl":9}'
+  )
+  t.equal(result('sub_refresh', { ttl: undefined }), '{}')
+  t.equal(result('sub_refresh', { ttl: 3 }), '{"expires":true,"ttl":3}')
+  t.equal(
+    result('history', { publications: [], position: { offset: 4, epoch: 'e' } }),
+    '{"publications":[],"epoch":"e","offset":4}'
+  )
+  t.equal(result('presence', { clients: [['c1', Buffer.from(info)]] }), `{"presence":{"c1":${info}}}`)
+  t.equal(result('rpc', { data: '[]' }), '{"data":[]}')
 })
 
 t.test('pushes', async (t) => {
@@ -77,7 +92,8 @@ t.test('pushes', async (t) => {
     replies.unsubscribePush('a"', { code: 2500, reason: 'r' }),
     '{"push":{"channel":"a\\"","unsubscribe":{"code":2500,"reason":"r"}}}'
   )
-  t.equal(replies.subscribePush('a', '{}'), '{"push":{"channel":"a","subscribe":{}}}')
+  const bare = { ttl: 3, position: undefined, recovery: 'none', publications: [], data: undefined } as const
+  t.equal(replies.subscribePush('a', bare), '{"push":{"channel":"a","subscribe":{"expires":true,"ttl":3}}}')
   t.equal(replies.refreshPush(5), '{"push":{"refresh":{"expires":true,"ttl":5}}}')
   t.equal(replies.refreshPush(undefined), '{"push":{"refresh":{}}}')
   t.equal(replies.presencePush('a', 'join', info), `{"push":{"channel":"a","join":{"info":${info}}}}`)
@@ -86,12 +102,18 @@ t.test('pushes', async (t) => {
 
 t.test('publications are frames, their data as it is', async (t) => {
   const head = replies.publicationHead('a"')
-  const text = (publication: replies.ReplyPublication) =>
-    Array.from(framePayloads(replies.publicationFrame(head, publication)), ({ payload }) => payload.toString())
+  const text = (publication: ReplyPublication) =>
+    Array.from(framePayloads(replies.publicationPush(head, publication, webSocketFraming)), ({ payload }) =>
+      payload.toString()
+    )
   const data = Buffer.from('{"n":1.0}')
   t.same(text({ data, offset: 0 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0}}}}'])
   t.same(text({ data, offset: 7 }), ['{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"offset":7}}}'])
   t.same(text({ data, offset: 0, info: Buffer.from(info) }), [
     `{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"info":${info}}}}`
   ])
+})
+
+t.test('a command that only confirms has an empty result', async (t) => {
+  for (const name of ['unsubscribe', 'publish', 'ping', 'send'] as const) t.equal(result(name, {}), '{}')
 })

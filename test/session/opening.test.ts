@@ -52,7 +52,7 @@ t.test('commands that come early are given once, and none after the end', async 
   const { wheel, opening } = rig()
   const command = { id: 1, name: 'ping', request: {} } as const
   opening.keep(command, 'text')
-  t.same(opening.take(), [{ command, text: 'text' }])
+  t.same(opening.take(), [{ command, source: 'text' }])
   t.same(opening.take(), [])
   opening.keep(command, 'text')
   opening.end()

@@ -7,7 +7,7 @@ function rig() {
   const turn = new Turn()
   const { outbox } = new FakeConnection({ turn })
   const sent: string[] = []
-  const make = () => new ReplyBatch(turn, { outbox, sendBatch: (text) => sent.push(text) })
+  const make = () => new ReplyBatch(turn, { outbox, sendBatch: (replies) => sent.push(replies.join('+')) })
   return { turn, outbox, sent, make }
 }
 
@@ -18,7 +18,7 @@ t.test('replies of one turn are sent together, large ones at once', async (t) =>
   batch.add('two')
   t.same(sent, [])
   turn.flush()
-  t.same(sent.splice(0), ['one\ntwo'])
+  t.same(sent.splice(0), ['one+two'])
   batch.handOut()
   turn.flush()
   t.same(sent, [], 'once')

@@ -5,9 +5,12 @@ import { PresenceKeeper } from '../../lib/hub/presence-keeper.ts'
 import type { EndpointHooks } from '../../lib/options/hooks.ts'
 import { type Claims, DEFAULTS, type ResolvedHeartbeat, type ResolvedLimits } from '../../lib/options/options.ts'
 import { framePayloads } from '../../lib/protocol/frame.ts'
+import { reply } from '../../lib/protocol/replies.ts'
+import type { SubscribeReply } from '../../lib/protocol/results.ts'
 import { ChannelPatterns } from '../../lib/routes/patterns.ts'
 import { COMMANDS } from '../../lib/session/commands/index.ts'
 import type { ChannelDefinition, MethodDefinition } from '../../lib/session/definition.ts'
+import { jsonOverWebSocket } from '../../lib/session/encodings/client-format.ts'
 import type { SessionServices, Verdict, Verified } from '../../lib/session/services.ts'
 import { Session } from '../../lib/session/session.ts'
 import { HookDeadline } from '../../lib/timing/hook-deadline.ts'
@@ -67,7 +70,7 @@ export class Client {
   constructor(connection: FakeConnection, services: SessionServices) {
     const request = { id: 'request', headers: {} } as unknown as FastifyRequest
     this.connection = connection
-    this.session = new Session(connection, request, services, COMMANDS)
+    this.session = new Session(connection, request, services, COMMANDS, jsonOverWebSocket)
     connection.session = this.session
   }
 
@@ -234,3 +237,8 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
 }
 
 export type SessionRig = Awaited<ReturnType<typeof sessionRig>>
+
+/** A result of `subscribe`, as a client of the JSON protocol gets it. */
+export function asJson(result: SubscribeReply | undefined): Record<string, unknown> {
+  return JSON.parse(reply(1, 'subscribe', result as SubscribeReply)).subscribe
+}

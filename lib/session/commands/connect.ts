@@ -3,7 +3,7 @@ import type { ConnectGrant } from '../../options/hooks.ts'
 import type { Claims } from '../../options/options.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../../protocol/disconnect-codes.ts'
-import { connectResult, refreshResult } from '../../protocol/replies.ts'
+import type { Message } from '../../protocol/framing.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import type { Verified } from '../services.ts'
 import type { Session } from '../session.ts'
@@ -18,10 +18,10 @@ const VERSION = 'fastify-realtime'
 const LATEST_PING = 1.1
 
 /** `connect`: identifies the client, asks the application, and subscribes the client to the channels that it names. */
-export async function connect(session: Session, command: CommandOf<'connect'>, text: string): Promise<void> {
+export async function connect(session: Session, command: CommandOf<'connect'>, source: Message): Promise<void> {
   const { request } = command
   refuseSpecial(command.request)
-  refuseUnsafeIntegers(text, 'connect')
+  refuseUnsafeIntegers(session, source, 'connect')
   const { services, connection } = session
   const verified = await authenticate(session, request.token)
   if (session.closed) return
@@ -34,7 +34,7 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
   const connectData = grant.data === undefined ? undefined : stringify(grant.data)
   const subscriptions = await prepareAtConnect(session, grant.subscriptions ?? [], request.subs)
   if (session.closed) return
-  const result = connectResult({
+  session.reply(command, {
     client: connection.id,
     version: VERSION,
     // Only a client that sent its token in `connect` can send another.
@@ -43,7 +43,6 @@ export async function connect(session: Session, command: CommandOf<'connect'>, t
     data: connectData,
     subs: new Map(subscriptions.map((subscription) => [subscription.channel, subscription.result()]))
   })
-  session.reply(command, result)
   session.sendReplies()
   for (const subscription of subscriptions) subscription.begin()
   // If publications of a subscription were lost meanwhile, the connection has been closed.
@@ -106,7 +105,7 @@ export async function refresh(session: Session, command: CommandOf<'refresh'>): 
   if (claims.sub !== user?.sub) throw new ChannelError(ERROR.permissionDenied.code)
   if (session.closed) return
   identify(session, verdict)
-  session.reply(command, refreshResult(connection.id, VERSION, timeToLive(claims.exp)))
+  session.reply(command, { client: connection.id, version: VERSION, ttl: timeToLive(claims.exp) })
 }
 
 /** A failed refresh does not end the connection. The client may try again until the old token expires. */

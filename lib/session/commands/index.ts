@@ -1,7 +1,9 @@
 import type { Command, CommandName } from '../../protocol/commands.ts'
+import type { Message } from '../../protocol/framing.ts'
 import type { LaneRules, LaneSlot } from '../lanes.ts'
 import type { SessionServices } from '../services.ts'
-import type { Session, SessionCommands } from '../session.ts'
+import type { Session } from '../session.ts'
+import type { SessionCommands } from '../session-commands.ts'
 import { rpc, send } from './calls.ts'
 import type { CommandOf } from './command.ts'
 import { connect, refresh } from './connect.ts'
@@ -12,12 +14,12 @@ import { subRefresh, subscribe, unsubscribe } from './subscribe.ts'
 
 /**
  * Carries out a command, and answers it. Rejects with an error if the command is refused or fails.
- * @param text The command as the client sent it.
+ * @param source The command as the client sent it.
  */
 export type CommandHandler<Name extends CommandName> = (
   session: Session,
   command: CommandOf<Name>,
-  text: string,
+  source: Message,
   slot: LaneSlot
 ) => Promise<void>
 
@@ -37,7 +39,7 @@ const HANDLERS: { readonly [Name in CommandName]: CommandHandler<Name> } = {
 }
 
 async function ping(session: Session, command: CommandOf<'ping'>): Promise<void> {
-  session.reply(command, '{}')
+  session.reply(command, {})
 }
 
 /**
@@ -52,8 +54,8 @@ function laneOf({ name, request }: Command, { maxCalls }: SessionServices): Lane
 }
 
 /** The commands of the protocol, for a session. */
-export const COMMANDS: SessionCommands = {
-  run: (session, command, text, slot) => HANDLERS[command.name](session, command as never, text, slot),
+export const COMMANDS: SessionCommands<Session> = {
+  run: (session, command, source, slot) => HANDLERS[command.name](session, command as never, source, slot),
   laneOf,
   subscribe: subscribeByRequest
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import { historyResult, presenceResult, presenceStatsResult } from '../../protocol/replies.ts'
+import type { ResultsByCommand } from '../../protocol/results.ts'
 import { findDeclared } from '../declared-channel.ts'
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
@@ -9,7 +9,7 @@ import { allowHistory, allowPresence } from './permission.ts'
 
 // How many publications one reply holds at most.
 const PAGE = 1_000
-// Characters. A larger answer takes so long to write that other connections must run in between.
+// Bytes or characters. A larger answer takes so long to write that other connections must run in between.
 const LARGE = 16_384
 
 /** `history`: a page of the publications that are kept, or only the newest position. */
@@ -30,7 +30,7 @@ export async function history(session: Session, command: CommandOf<'history'>): 
     if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
       throw new ChannelError(ERROR.unrecoverablePosition.code)
     }
-    return historyResult(publications, position)
+    return { publications, position }
   })
 }
 
@@ -38,18 +38,17 @@ export async function history(session: Session, command: CommandOf<'history'>): 
  * Sends an answer that may be large. Such answers are made one after another: the size of each counts against the
  * client's rate, but is only known afterwards. Simultaneous answers could pass the rate by any amount.
  */
-function answer(
+function answer<Name extends 'history' | 'presence'>(
   session: Session,
-  command: CommandOf<'history' | 'presence'>,
-  ask: () => Promise<string>
+  command: CommandOf<Name>,
+  ask: () => Promise<ResultsByCommand[Name]>
 ): Promise<void> {
   return session.lookups.run(async () => {
     if (session.connection.intake.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
-    const result = await ask()
-    session.spend(result.length)
-    session.reply(command, result)
+    const length = session.reply(command, await ask())
+    session.spend(length)
     // The memory broker answers at once. Without this, a client with many such commands would keep all others waiting.
-    if (result.length > LARGE) await nextTurn()
+    if (length > LARGE) await nextTurn()
   })
 }
 
@@ -59,7 +58,7 @@ export async function presence(session: Session, command: CommandOf<'presence'>)
   await allowPresence(session, channel, findPresent(session, channel))
   await answer(session, command, async () => {
     const entries = await session.services.broker.presence(channel)
-    return presenceResult(entries.map(({ connection, info }) => [connection, info.toString()]))
+    return { clients: entries.map(({ connection, info }) => [connection, info] as const) }
   })
 }
 
@@ -68,7 +67,7 @@ export async function presenceStats(session: Session, command: CommandOf<'presen
   const { channel } = command.request
   await allowPresence(session, channel, findPresent(session, channel))
   const { connections, users } = await session.services.broker.presenceStats(channel)
-  session.reply(command, presenceStatsResult(connections, users))
+  session.reply(command, { clients: connections, users })
 }
 
 function findPresent(session: Session, channel: string): DeclaredChannel {

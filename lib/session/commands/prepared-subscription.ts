@@ -5,15 +5,17 @@ import type { SubscribeGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
-import { subscribeResult } from '../../protocol/replies.ts'
+import type { SubscribeReply } from '../../protocol/results.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
-import { channelFormat, channelFormatWithJoins } from '../channel-format.ts'
 import { describeClient } from '../client-info.ts'
 import { findDeclared } from '../declared-channel.ts'
 import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
 import { mayReceiveJoins, mayRecover, requireActive } from './permission.ts'
+
+// What a publication takes in a reply, besides its data and info.
+const PUBLICATION_BYTES = 24
 
 /** Adds a new subscription to the session, so that there is no second one. Throws 102, 105, 106 and 107. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
@@ -48,7 +50,8 @@ export async function prepareSubscription(
   const { since, joinLeave = false } = options
   try {
     const recoverable = await mayRecover(session, subscription, since)
-    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? channelFormatWithJoins : channelFormat
+    const { publications, publicationsWithJoins } = session.format
+    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? publicationsWithJoins : publications
     requireActive(subscription)
     await enterPresence(session, subscription, options.info)
     requireActive(subscription)
@@ -94,20 +97,19 @@ export class PreparedSubscription {
   }
 
   /**
-   * The result to send, as JSON text, with what the client missed. Throws 103 if the subscription has ended meanwhile,
+   * The result to send, with what the client missed. Throws 103 if the subscription has ended meanwhile,
    * and 112 if the client requires the missed publications and they are no longer available.
    */
-  result(): string {
+  result(): SubscribeReply {
     const { missed, recovered } = this.#stream
     requireActive(this.#subscription)
     if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
     this.#sent = fitting(this.#session, missed)
     // Publications that exclude this connection are left out. They still count as sent.
     const publications = missed.slice(0, this.#sent).filter(({ except }) => except !== this.#session.connection.id)
-    const text = this.#textWith(publications)
     // Without publications the result is not larger than the command, and does not count.
-    if (publications.length > 0) this.#session.spend(text.length)
-    return text
+    if (publications.length > 0) this.#session.spend(sizeOf(publications))
+    return this.#resultWith(publications)
   }
 
   /** The result is sent: starts sending publications to the client, and sends its join to the other subscribers. */
@@ -118,19 +120,19 @@ export class PreparedSubscription {
     if (this.#subscription.isActive) this.#subscription.presence?.announce()
   }
 
-  #textWith(publications: readonly Publication[]): string {
+  #resultWith(publications: readonly Publication[]): SubscribeReply {
     const { recovered, offset, epoch } = this.#stream
     const { since, data, expiresAt } = this.#options
     const { definition } = this.#subscription
     // If the client has recovered, it counts the missed publications from its own position.
     const position = { offset: recovered ? (since as Position).offset : offset, epoch }
-    return subscribeResult({
+    return {
       ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
       position: this.#recoverable ? definition.history && position : undefined,
       recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
       publications,
       data: data === undefined ? undefined : stringify(data)
-    })
+    }
   }
 }
 
@@ -149,6 +151,13 @@ async function enterPresence(session: Session, subscription: Subscription, info:
 /** A client that has received nothing yet knows no epoch. It asks for all publications that are kept. */
 function startOf(since: Position): StartingPoint {
   return since.epoch === '' && since.offset === 0 ? 'start' : since
+}
+
+function sizeOf(publications: readonly Publication[]): number {
+  return publications.reduce(
+    (bytes, { data, info }) => bytes + PUBLICATION_BYTES + data.length + (info?.length ?? 0),
+    0
+  )
 }
 
 /** How many publications go into one reply. The rest is sent as pushes, as fast as the client reads. */

@@ -4,7 +4,7 @@ import { userKey } from '../../input/user-key.ts'
 import { runValidator } from '../../input/validator.ts'
 import type { PublishGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
-import { rawMember } from '../../protocol/raw-json.ts'
+import type { Message } from '../../protocol/framing.ts'
 import { findDeclared } from '../declared-channel.ts'
 import type { LaneSlot } from '../lanes.ts'
 import type { Session } from '../session.ts'
@@ -16,7 +16,7 @@ import { hookResult, publishHook, refuseSpecial, requireStillAllowed, requireSub
 export async function publish(
   session: Session,
   command: CommandOf<'publish'>,
-  text: string,
+  source: Message,
   slot: LaneSlot
 ): Promise<void> {
   const { channel } = command.request
@@ -27,7 +27,7 @@ export async function publish(
   await session.runGuard(definition)
   if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
   const validator = definition.validators.publication
-  if (validator !== undefined) refuseUnsafeIntegers(text, 'publish')
+  if (validator !== undefined) refuseUnsafeIntegers(session, source, 'publish')
   const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const data = validation === undefined ? command.request.data : validation.value
@@ -41,7 +41,8 @@ export async function publish(
   let published: string
   if (grant.data !== undefined) published = stringify(grant.data)
   // A schema may have changed the data. Without a schema, the client's text is published unchanged.
-  else published = validation === undefined ? (rawMember(text, ['publish', 'data']) as string) : stringify(data)
+  else if (validation !== undefined) published = stringify(data)
+  else published = session.format.encoding.payloadOf(source, 'publish') as string
   const info = session.subscriptions.get(channel)?.info ?? session.description
   const key = checkIdempotencyKey(grant.idempotencyKey)
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
@@ -52,5 +53,5 @@ export async function publish(
   // The broker adds publications in the order of the calls, so the next `publish` does not have to wait for the answer.
   slot.release()
   await publishing
-  session.reply(command, '{}')
+  session.reply(command, {})
 }

@@ -2,7 +2,6 @@ import { loggable } from '../../input/loggable.ts'
 import { ChannelError } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
-import { subscribePush } from '../../protocol/replies.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import { openSubscription, type PreparedSubscription, prepareSubscription } from './prepared-subscription.ts'
@@ -49,7 +48,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
 export async function subscribeByServer(session: Session, channel: string): Promise<void> {
   if (session.subscriptions.get(channel) !== undefined) return
   const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
-  session.push(subscribePush(channel, prepared.result()))
+  session.push(session.format.encoding.subscribePush(channel, prepared.result()))
   prepared.begin()
 }
 

@@ -2,7 +2,7 @@ import type { SubscribeGrant } from '../../options/hooks.ts'
 import type { Claims } from '../../options/options.ts'
 import { ChannelError, ERROR, type ErrorReply } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
-import { subRefreshResult } from '../../protocol/replies.ts'
+import type { Message } from '../../protocol/framing.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
@@ -19,10 +19,10 @@ const TEMPORARY = { temporary: true }
 type Expired = typeof FINAL
 
 /** `subscribe`: asks the application, and makes the subscription. */
-export async function subscribe(session: Session, command: CommandOf<'subscribe'>, text: string): Promise<void> {
+export async function subscribe(session: Session, command: CommandOf<'subscribe'>, source: Message): Promise<void> {
   const { channel, token, data, since, rejectUnrecovered, joinLeave } = command.request
   refuseSpecial(command.request)
-  refuseUnsafeIntegers(text, 'subscribe')
+  refuseUnsafeIntegers(session, source, 'subscribe')
   const subscription = openSubscription(session, channel, false)
   const { definition } = subscription
   try {
@@ -59,7 +59,7 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
 /** `unsubscribe`: it also succeeds if the client is not subscribed to the channel. */
 export async function unsubscribe(session: Session, command: CommandOf<'unsubscribe'>): Promise<void> {
   session.subscriptions.get(command.request.channel)?.drop(UNSUBSCRIBE.byClient)
-  session.reply(command, '{}')
+  session.reply(command, {})
 }
 
 /** `sub_refresh`: the client sends a new token before its subscription expires. */
@@ -74,7 +74,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   if (!definition.token && onRefresh === undefined) {
     // Neither a token nor a hook can change when the subscription expires.
     if (subscription.expiresAt === undefined) throw new ChannelError(ERROR.notAvailable.code)
-    session.reply(command, subRefreshResult(timeToLive(subscription.expiresAt)))
+    session.reply(command, { ttl: timeToLive(subscription.expiresAt) })
     return
   }
   if (definition.token && token === '') throw new ChannelError(ERROR.badRequest.code)
@@ -86,7 +86,7 @@ export async function subRefresh(session: Session, command: CommandOf<'sub_refre
   checkExpiry(expiresAt, grant.expiresAt === undefined ? ERROR.tokenExpired : ERROR.expired, TEMPORARY)
   requireActive(subscription)
   expireAt(session, subscription, expiresAt)
-  session.reply(command, subRefreshResult(timeToLive(expiresAt)))
+  session.reply(command, { ttl: timeToLive(expiresAt) })
 }
 
 /** Verifies a token for one channel: its claims `sub` and `channel` must be those of the user and the channel. */

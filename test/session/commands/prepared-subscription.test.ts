@@ -8,7 +8,7 @@ import {
 } from '../../../lib/session/commands/prepared-subscription.ts'
 import type { Subscription } from '../../../lib/session/subscription.ts'
 import { pending } from '../../support/pending.ts'
-import { type Client, quiet, sessionRig } from '../session-rig.ts'
+import { asJson, type Client, quiet, sessionRig } from '../session-rig.ts'
 
 const prepare = ({ session }: Client, channel: string, options: PreparationOptions = {}) =>
   prepareSubscription(session, openSubscription(session, channel, false), options)
@@ -16,7 +16,7 @@ const prepare = ({ session }: Client, channel: string, options: PreparationOptio
 /** Subscribes a client to a channel, and gives the result that it is answered with. */
 async function subscribed(client: Client, channel: string, options?: PreparationOptions) {
   const prepared = await prepare(client, channel, options)
-  const result = JSON.parse(prepared.result()) as Record<string, unknown>
+  const result = asJson(prepared.result())
   prepared.begin()
   return result
 }

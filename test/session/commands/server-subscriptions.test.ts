@@ -4,14 +4,14 @@ import { DISCONNECT } from '../../../lib/protocol/disconnect-codes.ts'
 import type { Position } from '../../../lib/protocol/position.ts'
 import { prepareAtConnect, subscribeByServer } from '../../../lib/session/commands/server-subscriptions.ts'
 import { pending } from '../../support/pending.ts'
-import { type Client, quiet, sessionRig } from '../session-rig.ts'
+import { asJson, type Client, quiet, sessionRig } from '../session-rig.ts'
 
 type Positions = ReadonlyMap<string, Position | undefined>
 
 /** Subscribes a client to channels, as its `connect` does, and gives the results by channel. */
 async function atConnect({ session }: Client, channels: string[], positions: Positions = new Map()) {
   const prepared = await prepareAtConnect(session, channels, positions)
-  const results = prepared.map((one) => [one.channel, JSON.parse(one.result())])
+  const results = prepared.map((one) => [one.channel, asJson(one.result())])
   for (const one of prepared) one.begin()
   return Object.fromEntries(results) as Record<string, unknown>
 }

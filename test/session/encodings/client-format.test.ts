@@ -1,11 +1,12 @@
 import t from 'tap'
-import { framePayloads } from '../../lib/protocol/frame.ts'
-import { channelFormat, channelFormatWithJoins } from '../../lib/session/channel-format.ts'
+import { framePayloads } from '../../../lib/protocol/frame.ts'
+import { jsonOverWebSocket } from '../../../lib/session/encodings/client-format.ts'
 
+const { publications, publicationsWithJoins, droppedNotice } = jsonOverWebSocket
 const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
 
 t.test('publications as clients of the channel protocol get them, with the payload as it came', async (t) => {
-  const { head, encode } = channelFormat
+  const { head, encode } = publications
   const data = Buffer.from('{"z": 1.0}')
   t.same(texts(encode(head('rooms/"1"'), { offset: 3, epoch: 'e', data, info: Buffer.from('{"user":"u"}') })), [
     '{"push":{"channel":"rooms/\\"1\\"","pub":{"data":{"z": 1.0},"offset":3,"info":{"user":"u"}}}}'
@@ -18,8 +19,13 @@ t.test('publications as clients of the channel protocol get them, with the paylo
 t.test('who came and who went', async (t) => {
   const info = Buffer.from('{"user":"u","client":"c"}')
   for (const kind of ['join', 'leave'] as const) {
-    t.same(texts(channelFormatWithJoins.presence?.('room', kind, info)), [
+    t.same(texts(publicationsWithJoins.presence?.('room', kind, info)), [
       `{"push":{"channel":"room","${kind}":{"info":{"user":"u","client":"c"}}}}`
     ])
   }
+  t.equal(publications.presence, undefined)
+})
+
+t.test('a slow reader is told how many publications it lost', async (t) => {
+  t.same(texts(droppedNotice(3)), ['{"push":{"message":{"data":{"notice":{"code":"lagging","dropped":3}}}}}'])
 })
