@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import type { ResultsByCommand } from '../../protocol/results.ts'
 import { findDeclared } from '../declared-channel.ts'
@@ -11,6 +11,11 @@ import { allowHistory, allowPresence } from './permission.ts'
 const PAGE = 1_000
 // Bytes or characters. A larger answer takes so long to write that other connections must run in between.
 const LARGE = 16_384
+// After a large answer the client's next one waits so many times as long as the last one took: one client that asks all
+// the time gets a fifth of the node's time at most.
+const REST = 4
+// Milliseconds. If an answer took long because the broker was slow, the client does not pay for that.
+const MAX_REST = 100
 
 /** `history`: a page of the publications that are kept, or only the newest position. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
@@ -45,10 +50,10 @@ function answer<Name extends 'history' | 'presence'>(
 ): Promise<void> {
   return session.lookups.run(async () => {
     if (session.connection.intake.indebted) throw new ChannelError(ERROR.tooManyRequests.code)
+    const start = performance.now()
     const length = session.reply(command, await ask())
     session.spend(length)
-    // The memory broker answers at once. Without this, a client with many such commands would keep all others waiting.
-    if (length > LARGE) await nextTurn()
+    if (length > LARGE) await delay(Math.min(REST * (performance.now() - start), MAX_REST))
   })
 }
 

@@ -19,6 +19,8 @@ t.test('history, a page at a time', async (t) => {
   const { epoch } = await rig.publish('rooms/1', ...numbers(1_200))
   const client = await subscribed(await rig.client(), 'rooms/1')
   const page = async (query: object) => {
+    // The rest after a large answer is over.
+    await client.session.lookups.run(async () => undefined)
     const { history } = (await client.call({ history: { channel: 'rooms/1', ...query } })) as HistoryAnswer
     t.match(history, { offset: 1_200, epoch })
     const offsets = history?.publications.map(({ offset }) => offset) ?? []
@@ -192,6 +194,29 @@ t.test('case 140: others have their turn between two large answers', async (t) =
     return reply(command, result)
   }
   client.say(...numbers(5).map((n) => ({ id: n, history: { channel: `rooms/${n}`, limit: 1 } })))
-  for (; turns < 20; turns++) await new Promise(setImmediate)
+  for (; answered.length < 5; turns++) await new Promise(setImmediate)
   t.equal(new Set(answered).size, 5, 'each in a turn of its own')
+})
+
+t.test('case 140: after a large answer the client rests for longer than that answer took', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('rooms/:room', { history: true, onHistory: () => undefined })
+  await rig.publish('rooms/1', 'x'.repeat(20_000))
+  const client = await rig.client()
+  const { history } = rig.broker
+  const times: number[] = []
+  rig.broker.history = async (...query) => {
+    times.push(performance.now())
+    const page = await history.apply(rig.broker, query)
+    const busyUntil = performance.now() + 5
+    while (performance.now() < busyUntil);
+    times.push(performance.now())
+    return page
+  }
+  const command = { history: { channel: 'rooms/1', limit: 1 } }
+  client.say({ id: 1, ...command }, { id: 2, ...command })
+  while (times.length < 4) await new Promise(setImmediate)
+  const [began = 0, ended = 0, next = 0] = times
+  // A timer may end a millisecond early.
+  t.ok(next - ended > 3.5 * (ended - began) - 2, `${ended - began} ms, then a rest of ${next - ended} ms`)
 })
