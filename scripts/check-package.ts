@@ -53,7 +53,7 @@ try {
   const manifest = { name: 'check', private: true, type: 'commonjs' }
   write('package.json', JSON.stringify(manifest))
   const compilers = VERSIONS.map((version) => `typescript-${version}@npm:typescript@${version}`)
-  const packages = [`./${tarball}`, 'fastify', '@fastify/jwt', '@types/node@20', ...compilers]
+  const packages = [`./${tarball}`, 'fastify', '@fastify/jwt', '@types/node@20', '@types/ws', ...compilers]
   run('npm', ['install', '--no-audit', '--no-fund', ...packages])
   write('app.mjs', MODULE)
   write('app.cjs', COMMONJS)

@@ -251,7 +251,7 @@ async function install(tarball: string): Promise<void> {
   await run('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
   for (const name of Object.keys(manifest.dependencies)) link(name)
   // Of the peers only the one that is not optional; and what every TypeScript application on Node has.
-  for (const name of ['fastify', '@types/node']) link(name)
+  for (const name of ['fastify', '@types/node', '@types/ws']) link(name)
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }')
 }
 
