@@ -1,4 +1,5 @@
 import type { Position } from '../protocol/position.ts'
+import type { Tags } from '../protocol/tags.ts'
 
 /**
  * The broker contract. A broker carries publications from the node that publishes to every node with a subscriber.
@@ -51,6 +52,8 @@ export interface Publication extends Position {
   readonly info?: Buffer
   /** The id of the connection that does not receive the publication. The offset counts for that connection too. */
   readonly except?: string
+  /** Texts that filters of subscribers compare. */
+  readonly tags?: Tags
   /** Time of the publish, in milliseconds since 1970 by the publisher's clock. Not set if it was read from history. */
   readonly time?: number
   /** Milliseconds since it was added, by the broker's own clock. Only set by `history` with the option `ages`. */
@@ -71,6 +74,8 @@ export interface BrokerPublishOptions {
   readonly info?: Buffer
   /** The id of a connection that does not receive the publication: 1 to 64 letters, digits, `_` and `-`. */
   readonly except?: string
+  /** Within the bounds `MAX_TAGS`. They do not count as `data`: not for an idempotency key, and not for `maxBytes`. */
+  readonly tags?: Tags
 }
 
 export interface Published extends Position {

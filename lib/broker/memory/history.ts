@@ -1,5 +1,8 @@
+import type { Tags } from '../../protocol/tags.ts'
 import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../broker.ts'
 import { isOffset } from '../offset.ts'
+import { unpooled } from '../unpooled.ts'
+import { withRest } from '../with-rest.ts'
 
 interface Entry {
   readonly publication: Publication
@@ -22,6 +25,8 @@ const UNUSED_TTL = 600_000
 // Bytes that Node takes for a publication and for a counter in addition to their texts, as measured on Node 20.
 const PUBLICATION_COST = 512
 const COUNTER_COST = 384
+const TAGS_COST = 256
+const TAG_COST = 96
 
 /**
  * The histories of a `MemoryBroker`: per channel, the newest publications and the counter that numbers them.
@@ -63,13 +68,13 @@ export class MemoryHistory {
   append(
     channel: string,
     data: Buffer,
-    { info, except }: Pick<Publication, 'info' | 'except'>,
+    { info, except, tags }: Pick<Publication, 'info' | 'except' | 'tags'>,
     policy: HistoryPolicy,
     now: number
   ): Publication {
     const stream = this.#use(channel, now)
     const kept = { offset: ++stream.offset, epoch: stream.epoch, data: unpooled(data), info: info && unpooled(info) }
-    const publication = except === undefined ? kept : { ...kept, except }
+    const publication = withRest(kept, except, tags)
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
     stream.dataBytes += data.length
@@ -202,16 +207,15 @@ export class MemoryHistory {
   }
 }
 
-/** A buffer with its own memory. A small buffer is a slice of Node's pool, and would keep the whole pool in memory. */
-function unpooled(data: Buffer): Buffer {
-  if (data.length === data.buffer.byteLength) return data
-  const copy = Buffer.allocUnsafeSlow(data.length)
-  data.copy(copy)
-  return copy
+function costOf({ data, info, except = '', tags }: Publication): number {
+  const infoCost = info === undefined ? 0 : PUBLICATION_COST / 2 + info.length
+  return PUBLICATION_COST + data.length + except.length + infoCost + (tags === undefined ? 0 : costOfTags(tags))
 }
 
-function costOf({ data, info, except = '' }: Publication): number {
-  return PUBLICATION_COST + data.length + except.length + (info === undefined ? 0 : PUBLICATION_COST / 2 + info.length)
+function costOfTags(tags: Tags): number {
+  let cost = TAGS_COST
+  for (const [key, value] of tags) cost += TAG_COST + 2 * (key.length + value.length)
+  return cost
 }
 
 function counterCost(channel: string): number {

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import { readTags, type Tags, writeTags } from '../../protocol/tags.ts'
 import type { PresenceEventKind, Publication } from '../broker.ts'
+import { withRest } from '../with-rest.ts'
 import type { StreamLink } from './witness.ts'
 
 /*
@@ -15,10 +17,11 @@ import type { StreamLink } from './witness.ts'
  * line. If the offset is 0, the epoch is empty, and the publication has no position. A publication with a position has
  * the time at which Redis added it (`at`, milliseconds by Redis's clock) and the time at which Redis added the
  * publication before it (`previous`, 0 if there was none): see witness.ts. A publication may have the fields `i`, the
- * publisher's info (JSON), and `x`, the id of the connection that does not receive the publication.
+ * publisher's info (JSON), `x`, the id of the connection that does not receive the publication, and `t`, its tags (a
+ * JSON object of strings).
  *
  * How to extend the format: a reader skips fields that it does not know. So a new part that an older node may ignore
- * (tags) becomes a field. A new part that an older node would misread (binary data, a delta) needs a new version. A
+ * (as tags are) becomes a field. A new part that an older node would misread (binary data, a delta) needs a new version. A
  * message has the lowest version that its reader must know, so during a deploy older nodes drop only messages that they
  * could not deliver correctly.
  *
@@ -49,9 +52,20 @@ const HEADERS: Record<PresenceEventKind, Buffer> = {
 }
 
 /** Writes a publication that has no position, because it is not kept in history. */
-export function writePublication(data: Buffer, time: number, info: Buffer = NONE, except = ''): Buffer {
-  const fields = `${info.length > 0 ? `,i${info.length}` : ''}${except === '' ? '' : `,x${except.length}`}`
-  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}${fields}:`), info, Buffer.from(except), data])
+export function writePublication(
+  data: Buffer,
+  time: number,
+  info: Buffer = NONE,
+  except = '',
+  tags: Tags | undefined = undefined
+): Buffer {
+  const tagged = tags === undefined ? NONE : Buffer.from(writeTags(tags))
+  const fields = `${lengthOf('i', info)}${lengthOf('x', except)}${lengthOf('t', tagged)}`
+  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}${fields}:`), info, Buffer.from(except), tagged, data])
+}
+
+function lengthOf(letter: string, { length }: { readonly length: number }): string {
+  return length === 0 ? '' : `,${letter}${length}`
 }
 
 export function writePresence(kind: PresenceEventKind, info: Buffer): Buffer {
@@ -94,9 +108,11 @@ function readPublication(message: Buffer, header: RegExpExecArray): Envelope | u
   const except = values?.found.get('x')
   if (!isJsonLine(data) || !(info === undefined || isJsonLine(info))) return undefined
   const publication = { offset, epoch, time, data, info }
-  if (except === undefined) return { kind: 'publication', publication, link }
-  if (except.length > MAX_ID) return undefined
-  return { kind: 'publication', publication: { ...publication, except: except.toString('latin1') }, link }
+  const tagged = values?.found.get('t')
+  if (except === undefined && tagged === undefined) return { kind: 'publication', publication, link }
+  const tags = tagged && readTags(tagged.toString())
+  if ((except !== undefined && except.length > MAX_ID) || (tagged !== undefined && tags === undefined)) return undefined
+  return { kind: 'publication', publication: withRest(publication, except?.toString('latin1'), tags), link }
 }
 
 function readEvent(message: Buffer, header: RegExpExecArray): Envelope | undefined {

@@ -1,4 +1,5 @@
 import { ConflictError, UnavailableError, UnknownOutcomeError } from '../../errors.ts'
+import type { Tags } from '../../protocol/tags.ts'
 import type { HistoryPolicy, Published } from '../broker.ts'
 import type { PublishReply } from './scripts.ts'
 
@@ -8,6 +9,7 @@ export interface QueuedCall {
   readonly info?: Buffer
   /** The id of a connection that does not receive the message. */
   readonly except?: string
+  readonly tags?: Tags
   readonly history?: HistoryPolicy
   readonly idempotencyKey?: string
   /** Milliseconds that the key is remembered. -1: `data` is a complete message that is not stored. */

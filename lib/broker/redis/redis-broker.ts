@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { assertPrefix } from '../../input/key-prefix.ts'
+import { writeTags } from '../../protocol/tags.ts'
 import type {
   Broker,
   BrokerListener,
@@ -8,7 +9,6 @@ import type {
   HistoryQuery,
   PresenceEntry,
   PresenceEventKind,
-  Publication,
   Published
 } from '../broker.ts'
 import { isOffset } from '../offset.ts'
@@ -29,6 +29,7 @@ import {
 } from './options.ts'
 import { checkPermissions, reachableName } from './permissions.ts'
 import { type PublishReply, type RedisEntry, runPublish, type ScriptedClient } from './scripts.ts'
+import { publicationOf, timeOf } from './stream-entry.ts'
 import { NOTHING, RedisWitness, type StreamMark } from './witness.ts'
 
 export type { RedisBrokerOptions, RedisBrokerTimes } from './options.ts'
@@ -128,11 +129,11 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, data: Buffer, options: BrokerPublishOptions = {}): Promise<Published> {
-    const { history, info, except, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    const { history, info, except, tags, idempotencyKey, idempotencyTtl: keyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
     if (history || idempotencyKey !== undefined) {
-      return this.#lanes.publish(channel, { data, info, except, history, idempotencyKey, keyTtl: idempotencyTtl })
+      return this.#lanes.publish(channel, { data, info, except, tags, history, idempotencyKey, keyTtl })
     }
-    return this.#send(channel, writePublication(data, Date.now(), info, except))
+    return this.#send(channel, writePublication(data, Date.now(), info, except, tags))
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
@@ -296,8 +297,8 @@ export class RedisBroker implements Broker {
       at,
       Date.now()
     ]
-    for (const { data, info = '', except = '', idempotencyKey = '', keyTtl } of messages) {
-      args.push(data, info, except, idempotencyKey, keyTtl)
+    for (const { data, info = '', except = '', tags, idempotencyKey = '', keyTtl } of messages) {
+      args.push(data, info, except, tags === undefined ? '' : writeTags(tags), idempotencyKey, keyTtl)
     }
     return runPublish(client, args)
   }
@@ -359,18 +360,6 @@ export class RedisBroker implements Broker {
 
 function markArguments({ epoch, offset, at }: StreamMark): [string, number, number] {
   return [epoch, offset, at]
-}
-
-function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
-  // The id is <offset>-0. The fields are d, data, a, milliseconds, and optionally i, info, x, the id of a connection.
-  const info = fields[5]?.length ? fields[5] : undefined
-  const publication = { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info }
-  return fields[7] === undefined ? publication : { ...publication, except: fields[7].toString('latin1') }
-}
-
-/** The time at which Redis added a publication, by Redis's clock. */
-function timeOf([, fields]: RedisEntry): number {
-  return Number(fields[3])
 }
 
 function pairs(flat: readonly Buffer[]): Array<[name: Buffer, value: Buffer]> {
