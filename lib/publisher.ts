@@ -4,7 +4,7 @@ import { completeHistory, historyFault } from './broker/history-policy.ts'
 import { loadRedisBroker } from './broker/redis/load-redis-broker.ts'
 import { InvalidChannelError, InvalidOptionError } from './errors.ts'
 import type { PublishOptions, PublishResult } from './hub/publish-options.ts'
-import { checkPublishOptions, exceptedId } from './hub/publish-options.ts'
+import { checkedTags, checkPublishOptions, exceptedId } from './hub/publish-options.ts'
 import { boundsFault } from './input/bounds.ts'
 import { checkIdempotencyKey } from './input/idempotency-key.ts'
 import { publicationData } from './input/publication-data.ts'
@@ -87,7 +87,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       const { offset, epoch } = await broker.publish(channel, publicationData(stringify(data), maxBytes), {
         history: policyOf(channel, history),
         idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
-        except: exceptedId(options?.except)
+        except: exceptedId(options?.except),
+        tags: checkedTags(options?.tags)
       })
       return { offset, epoch }
     },

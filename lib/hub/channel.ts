@@ -2,6 +2,7 @@ import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../b
 import type { Outbox } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
 import type { Position } from '../protocol/position.ts'
+import type { TagsFilter } from '../protocol/tags-filter.ts'
 import type { Limiter } from '../timing/limiter.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
 import { StreamCursor, type Subscriber } from './cursor.ts'
@@ -24,6 +25,8 @@ export interface ChannelServices {
   repaired(complete: boolean): void
   /** Publications are handed out, so many milliseconds after the oldest was published. */
   delivered(lag: number): void
+  /** Deltas were handed out. They are so many bytes smaller than the publications. */
+  deltasSaved?(bytes: number): void
   /** A publication without a position came, but the channel has a history on this node. */
   unpositioned(channel: string): void
   /** The channel has had no subscriber for a while. */
@@ -42,6 +45,8 @@ export class Channel implements Timed {
   readonly name: string
   /** Undefined if the channel has no history. Then publications have no position, and cannot be recovered. */
   readonly history: HistoryPolicy | undefined
+  /** Only the newest publication counts. A subscriber that missed some receives that one, and has no gap. */
+  readonly isLatestOnly: boolean
   readonly services: ChannelServices
   /** One for each format in use. */
   #feeds: readonly Feed[] = []
@@ -62,9 +67,10 @@ export class Channel implements Timed {
   #closed = false
   wheelTick = -1
 
-  constructor(name: string, history: HistoryPolicy | undefined, services: ChannelServices) {
+  constructor(name: string, history: HistoryPolicy | undefined, services: ChannelServices, isLatestOnly = false) {
     this.name = name
     this.history = history
+    this.isLatestOnly = isLatestOnly
     this.services = services
   }
 
@@ -78,9 +84,9 @@ export class Channel implements Timed {
   }
 
   /** Makes a subscriber's cursor. `subscribe` or `prepare` starts it. */
-  add(subscriber: Subscriber, format: Format): StreamCursor {
+  add(subscriber: Subscriber, format: Format, filter?: TagsFilter): StreamCursor {
     this.#size++
-    return new StreamCursor(subscriber, this.#feed(format))
+    return new StreamCursor(subscriber, this.#feed(format), filter)
   }
 
   /**
@@ -151,7 +157,7 @@ export class Channel implements Timed {
   announce(kind: PresenceEventKind, info: Buffer): void {
     for (const feed of this.#feeds) {
       const { format, size } = feed
-      if (format.presence !== undefined && size > 0) feed.add(format.presence(this.name, kind, info), 0)
+      if (format.presence !== undefined && size > 0) feed.announce(format.presence(this.name, kind, info))
     }
   }
 
@@ -291,7 +297,7 @@ export class Channel implements Timed {
         this.#pending = []
         const since = this.position
         const page = await recovery.read(this.name, since)
-        const continuity = continuityOf(since, page)
+        const continuity = continuityOf(since, page, this.isLatestOnly)
         if (continuity === 'gap') this.#declareGap(page.position)
         else for (const publication of page.publications) this.#advance(publication)
         if (continuity === 'partial') continue
@@ -343,10 +349,11 @@ export class Channel implements Timed {
         continue
       }
       const frame = feed.encode(publication)
-      feed.add(frame, offset, publication.time, excepted)
+      feed.add(frame, publication, excepted)
       for (const cursor of this.#notLive ?? []) {
         if (cursor.feed !== feed) continue
-        cursor.receive({ offset, frame: cursor.subscriber.outbox === excepted ? undefined : frame })
+        const isExcluded = cursor.subscriber.outbox === excepted || !cursor.accepts(publication)
+        cursor.receive({ offset, frame: isExcluded ? undefined : frame })
       }
     }
     this.promote()

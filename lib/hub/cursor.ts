@@ -2,6 +2,7 @@ import type { Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Batch } from '../connection/turn.ts'
 import type { Position } from '../protocol/position.ts'
+import type { TagsFilter } from '../protocol/tags-filter.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
 /** A connection that can be subscribed to a channel, or the session on it. */
@@ -16,7 +17,7 @@ export interface Subscriber {
   insufficientState(channel: string, position: Position): void
 }
 
-/** One encoded publication. It has no frame if the subscriber is excepted from it: then only the offset advances. */
+/** One encoded publication. It has no frame if the subscriber does not receive it: then only the offset advances. */
 export interface Encoded {
   readonly offset: number
   readonly frame: Buffer | undefined
@@ -58,6 +59,8 @@ const ENDED = -2
 export class StreamCursor {
   readonly subscriber: Subscriber
   readonly feed: CursorFeed
+  /** The subscriber receives only what passes. */
+  readonly filter: TagsFilter | undefined
   /** Settles once the subscription is made. Undefined afterwards. */
   joined: Promise<SubscribeResult> | undefined
   /** The cursor's index among the feed's live cursors, or NOT_LIVE or ENDED. */
@@ -72,10 +75,18 @@ export class StreamCursor {
   behind = false
   /** Publications were lost while the cursor was joining. It continues after this position. */
   gap: Position | undefined
+  /** The subscriber has the publication that the feed's next delta refers to. Only if the cursor is live. */
+  hasBase = false
 
-  constructor(subscriber: Subscriber, feed: CursorFeed) {
+  constructor(subscriber: Subscriber, feed: CursorFeed, filter?: TagsFilter) {
     this.subscriber = subscriber
     this.feed = feed
+    this.filter = filter
+  }
+
+  /** Whether the filter lets a publication pass. */
+  accepts({ tags }: Publication): boolean {
+    return this.filter === undefined || this.filter(tags)
   }
 
   get live(): boolean {
@@ -96,6 +107,7 @@ export class StreamCursor {
   /** The feed has removed the cursor from the live ones. */
   dropped(): void {
     this.place = NOT_LIVE
+    this.hasBase = false
   }
 
   /** A publication came while the cursor is not live. */

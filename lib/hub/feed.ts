@@ -4,12 +4,19 @@ import type { Moment, Turn } from '../connection/turn.ts'
 import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { CursorFeed, StreamCursor } from './cursor.ts'
+import { DeltaChain } from './delta-chain.ts'
+import { PlainRound, type Round } from './round.ts'
 
 /** How publications are encoded. A publication is encoded once for all subscribers with the same format. */
 export interface Format {
   /** The text with which all publications of a channel begin. */
   head(channel: string): string
   encode(head: string, publication: Publication): Buffer
+  /**
+   * For clients that take deltas: encodes a publication as a Fossil delta to the one before it. `encode` gives the form
+   * in which these clients take whole publications.
+   */
+  encodeDelta?(head: string, publication: Publication, delta: Buffer): Buffer
   /** A join or a leave, for formats that have a message for it. */
   presence?(channel: string, kind: PresenceEventKind, info: Buffer): Buffer
 }
@@ -30,21 +37,11 @@ export interface FeedChannel {
     readonly turn: Turn
     /** A batch is handed out, so many milliseconds after its oldest publication was published. */
     delivered(lag: number): void
+    /** Deltas were handed out. They are so many bytes smaller than the publications. */
+    deltasSaved?(bytes: number): void
   }
   /** A reader is slow. It has received everything up to `offset`. History will be read for it later. */
   fallBehind(cursor: StreamCursor, offset: number): void
-}
-
-/** The frames that are handed out together. */
-interface Round {
-  readonly frames: readonly Buffer[]
-  /** All frames in one buffer. */
-  readonly chunk: Buffer
-  /** The frames that an outbox does not receive, by their indexes. */
-  readonly exceptions: ReadonlyMap<Outbox, ReadonlySet<number>> | undefined
-  /** The last offset that was handed out before. */
-  readonly before: number
-  readonly moment: Moment
 }
 
 // Most feeds are empty most of the time, and share these arrays: there may be 100,000 feeds.
@@ -60,6 +57,12 @@ export class Feed implements CursorFeed {
   /** The array of live cursors that is being iterated to hand out frames. It must not change meanwhile. */
   #iterated: StreamCursor[] | undefined
   #frames = NO_FRAMES
+  /** How many live cursors have a filter. */
+  #filters = 0
+  /** The publications of this turn's frames, if a live cursor has a filter. */
+  #publications: (Publication | undefined)[] | undefined
+  /** Undefined if the format has no deltas. */
+  readonly #deltas: DeltaChain | undefined
   /** Which of this turn's frames an outbox does not receive, by their indexes. */
   #exceptions: Map<Outbox, Set<number>> | undefined
   /** The offset of the latest publication that was added. */
@@ -73,6 +76,10 @@ export class Feed implements CursorFeed {
     this.format = format
     this.#channel = channel
     this.#head = format.head(channel.name)
+    const { encodeDelta } = format
+    if (encodeDelta !== undefined) {
+      this.#deltas = new DeltaChain((publication, delta) => encodeDelta(this.#head, publication, delta))
+    }
   }
 
   get channel(): string {
@@ -94,6 +101,7 @@ export class Feed implements CursorFeed {
   /** The cursor becomes live. It receives the frames that are added from now on, and none that were added before. */
   join(cursor: StreamCursor): void {
     this.handOut('during')
+    if (cursor.filter !== undefined) this.#filters++
     cursor.place = this.#live.length
     // A literal array takes only the memory that it needs; `push` would reserve memory for more elements.
     if (cursor.place === 0) this.#live = [cursor]
@@ -121,15 +129,36 @@ export class Feed implements CursorFeed {
       last.place = cursor.place
     }
     cursor.dropped()
-    if (live.length === 0) this.#live = NO_CURSORS
+    if (cursor.filter !== undefined) this.#filters--
+    if (live.length > 0) return
+    this.#live = NO_CURSORS
+    this.#deltas?.forget()
   }
 
-  /** Queues a frame for all live subscribers, except the one with the outbox `except`. */
-  add(frame: Buffer, offset: number, time?: number, except?: Outbox): void {
-    this.#added = Math.max(this.#added, offset)
+  /**
+   * Queues a publication for all live subscribers, except the one with the outbox `except`.
+   * @param frame The publication, as `encode` gives it.
+   */
+  add(frame: Buffer, publication: Publication, except?: Outbox): void {
+    this.#added = Math.max(this.#added, publication.offset)
     if (this.#live.length === 0) return
-    this.#oldest ??= time
-    if (except !== undefined) this.#addException(except, this.#frames.length)
+    const index = this.#frames.length
+    this.#oldest ??= publication.time
+    if (except !== undefined) this.#addException(except, index)
+    this.#deltas?.add(index, frame, publication)
+    if (this.#filters > 0) {
+      this.#publications ??= []
+      this.#publications[index] = publication
+    }
+    this.#push(frame)
+  }
+
+  /** Queues the frame of a join or a leave. */
+  announce(frame: Buffer): void {
+    if (this.#live.length > 0) this.#push(frame)
+  }
+
+  #push(frame: Buffer): void {
     if (this.#frames === NO_FRAMES) {
       this.#frames = [frame]
       this.#channel.services.turn.addBatch(this)
@@ -144,26 +173,28 @@ export class Feed implements CursorFeed {
     this.#frames = NO_FRAMES
     if (this.#oldest !== undefined) this.#channel.services.delivered(Math.max(0, Date.now() - this.#oldest))
     this.#oldest = undefined
-    const chunk = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames)
-    const round = { frames, chunk, exceptions: this.#exceptions, before, moment }
+    const exceptions = this.#exceptions
+    const round = this.#deltas?.take(frames, exceptions) ?? new PlainRound(frames, exceptions, this.#publications)
     this.#exceptions = undefined
+    this.#publications = undefined
     const outer = this.#iterated
     this.#iterated = this.#live
     // A cursor that is dropped meanwhile receives nothing more.
-    for (const cursor of this.#iterated) if (cursor.live) this.#deliver(cursor, round)
+    for (const cursor of this.#iterated) if (cursor.live) this.#deliver(cursor, round, before, moment)
     this.#iterated = outer
+    if (round.saved > 0) this.#channel.services.deltasSaved?.(round.saved)
   }
 
-  #deliver(cursor: StreamCursor, { frames, chunk, exceptions, before, moment }: Round): void {
+  /** @param before The last offset that was handed out before this round. */
+  #deliver(cursor: StreamCursor, round: Round, before: number, moment: Moment): void {
     const { outbox } = cursor.subscriber
     try {
-      const excepted = exceptions?.get(outbox)
-      if (outbox.lagging && this.#channel.history !== undefined) this.#channel.fallBehind(cursor, before)
-      else if (excepted === undefined) outbox.deliver(chunk, frames.length, this, moment)
-      else if (excepted.size < frames.length) {
-        const rest = frames.filter((_, index) => !excepted.has(index))
-        outbox.deliver(Buffer.concat(rest), rest.length, this, moment)
+      if (outbox.lagging && this.#channel.history !== undefined) {
+        this.#channel.fallBehind(cursor, before)
+        return
       }
+      const part = round.partFor(cursor)
+      if (part !== undefined) outbox.deliver(part.chunk, part.count, this, moment)
     } catch (error) {
       this.#channel.services.turn.report(error)
       outbox.fail()
@@ -174,6 +205,7 @@ export class Feed implements CursorFeed {
   skipTo(offset: number): void {
     this.#added = offset
     this.#handedOut = offset
+    this.#deltas?.forget()
   }
 
   /** The array of live cursors, to change it. It is copied first if it is being iterated. */

@@ -7,6 +7,7 @@ import { publicationData } from '../input/publication-data.ts'
 import { stringify } from '../input/stringify.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { Position } from '../protocol/position.ts'
+import type { TagsFilter } from '../protocol/tags-filter.ts'
 import type { Limiter } from '../timing/limiter.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { Channel, type ChannelServices } from './channel.ts'
@@ -14,7 +15,7 @@ import type { StreamCursor, Subscriber } from './cursor.ts'
 import { Cursors } from './cursors.ts'
 import type { Format } from './feed.ts'
 import type { PublishOptions, PublishResult } from './publish-options.ts'
-import { checkPublishOptions, exceptedId } from './publish-options.ts'
+import { checkedTags, checkPublishOptions, exceptedId } from './publish-options.ts'
 import { type PreparedStream, Recovery, type StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
@@ -29,12 +30,16 @@ export interface HubOptions {
   outboxOf(connection: string): Outbox | undefined
   /** The history policy of a channel, by its name. */
   historyOf(channel: string): HistoryPolicy | undefined
+  /** Whether only the newest publication of a channel counts, by the channel's name. */
+  isLatestOnly?(channel: string): boolean
   /** A channel without history is published to, and no connection of this node is subscribed to it. */
   noSubscriber?(channel: string): void
   /** A call to the broker failed, and no caller waits for it. */
   failed(stage: string, error: unknown): void
   repaired(complete: boolean): void
   delivered(lag: number): void
+  /** Deltas were handed out. They are so many bytes smaller than the publications. */
+  deltasSaved?(bytes: number): void
   recovered(complete: boolean): void
   /** A publication without a position came, but the channel has a history here: another node has a different policy. */
   unpositioned(channel: string): void
@@ -96,15 +101,17 @@ export class Hub {
   /**
    * Like `subscribe`, but nothing is sent yet. The caller first answers the client, with the publications that it
    * missed, and then calls `begin`. The subscriber must not be on the channel already.
+   * @param filter The subscriber receives only what passes.
    */
   async prepare(
     subscriber: Subscriber,
     name: string,
     format: Format,
-    since: StartingPoint | undefined
+    since: StartingPoint | undefined,
+    filter?: TagsFilter
   ): Promise<PreparedStream> {
     const channel = this.#findOrMake(subscriber, name)
-    return this.#add(subscriber, channel, format, (added) => channel.prepare(added, since))
+    return this.#add(subscriber, channel, format, (added) => channel.prepare(added, since), filter)
   }
 
   /** Adds a cursor and starts it. If it cannot be started, it is removed again. */
@@ -112,9 +119,10 @@ export class Hub {
     subscriber: Subscriber,
     channel: Channel,
     format: Format,
-    start: (cursor: StreamCursor) => Promise<Result>
+    start: (cursor: StreamCursor) => Promise<Result>,
+    filter?: TagsFilter
   ): Promise<Result> {
-    const cursor = channel.add(subscriber, format)
+    const cursor = channel.add(subscriber, format, filter)
     const cursors = this.#subscribers.get(subscriber) ?? new Cursors()
     cursors.add(cursor)
     this.#subscribers.set(subscriber, cursors)
@@ -168,6 +176,7 @@ export class Hub {
       history,
       idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
       except: exceptedId(options?.except),
+      tags: checkedTags(options?.tags),
       info
     })
     return { offset, epoch }
@@ -222,7 +231,8 @@ export class Hub {
     if (count >= subscriber.maxSubscriptions && !this.isOn(subscriber, name)) throw new SubscriptionLimitError()
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      channel = new Channel(name, this.#options.historyOf(name), this.#services)
+      const { historyOf, isLatestOnly } = this.#options
+      channel = new Channel(name, historyOf(name), this.#services, isLatestOnly?.(name))
       this.#channels.set(name, channel)
     }
     this.#options.wheel.delete(channel)

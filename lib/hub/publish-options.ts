@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts'
 import type { Position } from '../protocol/position.ts'
+import { MAX_TAGS, type Tags, tagsOf } from '../protocol/tags.ts'
 
 export interface PublishResult extends Position {}
 
@@ -16,10 +17,16 @@ export interface PublishOptions {
    * @default all subscribers receive it
    */
   except?: ExceptedConnection | undefined
+  /**
+   * Texts that describe the publication: at most 16, with names of 1 to 64 bytes and values of at most 256 bytes. Clients
+   * of the channel protocol receive them, and can filter by them if the channel has the option `filters`.
+   * @default none
+   */
+  tags?: Readonly<Record<string, string>> | undefined
 }
 
 const CONNECTION_ID = /^[\w-]{1,64}$/
-const NAMES = new Set(['idempotencyKey', 'except'])
+const NAMES = new Set(['idempotencyKey', 'except', 'tags'])
 
 /**
  * Throws `FST_RT_INVALID_ARGUMENT` for an option that does not exist: with `exept` a publication would reach the
@@ -43,4 +50,14 @@ export function exceptedId(except: ExceptedConnection | undefined): string | und
     throw new InvalidArgumentError('except', "give a socket, or a connection's id")
   }
   return id
+}
+
+/** Checks the tags of a publication. Undefined if there are none. Throws `FST_RT_INVALID_ARGUMENT`. */
+export function checkedTags(tags: PublishOptions['tags']): Tags | undefined {
+  if (tags === undefined) return undefined
+  const checked = tagsOf(tags)
+  if (checked !== undefined) return checked.size === 0 ? undefined : checked
+  const { count, keyBytes, valueBytes } = MAX_TAGS
+  const fix = `give an object of at most ${count} texts of at most ${valueBytes} bytes, with names of 1 to ${keyBytes} bytes`
+  throw new InvalidArgumentError('tags', fix)
 }

@@ -27,18 +27,27 @@ export interface PreparedStream extends SubscribeResult {
  * - `complete`: up to the newest publication.
  * - `partial`: part of the way. The next page continues there.
  * - `gap`: not at all. Publications in between were deleted, or it is another history.
+ * @param isLatestOnly Publications that were deleted do not count, because only the newest one does.
  */
 export type Continuity = 'complete' | 'partial' | 'gap'
 
-export function continuityOf(since: Position, { publications, position }: HistoryPage): Continuity {
+export function continuityOf(
+  since: Position,
+  { publications, position }: HistoryPage,
+  isLatestOnly = false
+): Continuity {
+  if (since.epoch !== position.epoch || since.offset > position.offset) return 'gap'
+  if (isLatestOnly) return (publications.at(-1)?.offset ?? position.offset) === position.offset ? 'complete' : 'partial'
   const isContiguous = publications.every(({ offset }, index) => offset === since.offset + index + 1)
-  if (since.epoch !== position.epoch || since.offset > position.offset || !isContiguous) return 'gap'
+  if (!isContiguous) return 'gap'
   if (since.offset + publications.length === position.offset) return 'complete'
   return publications.length > 0 ? 'partial' : 'gap'
 }
 
 /** The position of a new subscriber, and what it missed. */
 interface Located extends Omit<PreparedStream, 'begin'> {
+  /** The offset that the subscriber has reached once all of `missed` is sent. */
+  readonly reached: number
   /** Undefined if the subscriber does not continue after a position. */
   readonly continuity?: Continuity
 }
@@ -57,6 +66,8 @@ export interface RecoveryOptions {
 /** What a recovery needs of its channel. */
 export interface RecoveringChannel {
   readonly name: string
+  /** Only the newest publication counts. */
+  readonly isLatestOnly: boolean
   /** The position of this node in the channel. */
   readonly position: Position
   /** Reads from history what this node has missed, and detects another epoch. */
@@ -104,10 +115,10 @@ export class Recovery {
     cursor: StreamCursor,
     since: StartingPoint | undefined
   ): Promise<SubscribeResult> {
-    const { missed, continuity, ...first } = await this.#locate(channel, cursor, since)
+    const { missed, continuity, reached, ...first } = await this.#locate(channel, cursor, since)
     if (cursor.ended) return { ...first, recovered: false }
     let result: SubscribeResult = first
-    this.#send(cursor, missed)
+    this.#send(cursor, missed, reached)
     if (continuity === 'partial' && !cursor.behind) {
       const rest = await this.#sendRest(channel, cursor)
       result = { recovered: rest.continuity !== 'gap', ...rest.position }
@@ -124,11 +135,12 @@ export class Recovery {
     cursor: StreamCursor,
     since: StartingPoint | undefined
   ): Promise<PreparedStream> {
-    const { missed, continuity, ...result } = await this.#locate(channel, cursor, since)
+    const { missed, continuity, reached, ...result } = await this.#locate(channel, cursor, since)
     if (continuity !== undefined && !cursor.ended) this.#options.recovered(result.recovered)
     const begin = (sent: number) => {
-      cursor.offset += sent
-      cursor.behind = continuity === 'partial' || sent < missed.length
+      const isAll = sent === missed.length
+      cursor.offset = isAll ? reached : cursor.offset + sent
+      cursor.behind = continuity === 'partial' || !isAll
       this.#finishJoining(channel, cursor)
     }
     return { ...result, missed, begin }
@@ -156,17 +168,42 @@ export class Recovery {
     const { position } = channel
     const from = since === 'start' ? { ...position, offset: 0 } : since
     // The subscriber may have left while the channel was being opened.
-    if (!isPosition(from) || cursor.ended) {
-      cursor.moveTo(position)
-      cursor.buffer = []
-      return { recovered: false, ...position, missed: [] }
-    }
+    if (from === undefined || from === null || cursor.ended) return this.#locateNewest(cursor, position)
+    if (channel.isLatestOnly) return this.#locateLatest(channel, cursor, from)
+    if (!isPosition(from)) return this.#locateNewest(cursor, position)
     const page = await this.#readFor(channel, cursor, from)
     const continuity = continuityOf(from, page)
     const recovered = continuity !== 'gap'
     const result = { recovered, ...positionOf(page) }
     cursor.moveTo(recovered ? from : result)
-    return { ...result, missed: recovered ? page.publications : [], continuity }
+    const missed = recovered ? page.publications : []
+    return { ...result, missed, reached: cursor.offset + missed.length, continuity }
+  }
+
+  /** A subscriber that missed nothing, or does not ask for it, continues at the position of this node. */
+  #locateNewest(cursor: StreamCursor, position: Position): Located {
+    cursor.moveTo(position)
+    cursor.buffer = []
+    return { recovered: false, ...position, missed: [], reached: position.offset }
+  }
+
+  /**
+   * A subscriber of a channel in which only the newest publication counts misses that one, whatever its position is. It
+   * misses nothing if it has received that publication already. With a filter, the newest one counts that passes.
+   */
+  async #locateLatest(channel: RecoveringChannel, cursor: StreamCursor, from: Position): Promise<Located> {
+    const { broker, limiter } = this.#options
+    const query = cursor.filter === undefined ? { limit: 1, reverse: true } : { ...PAGE, reverse: true }
+    const page = await this.#readSteadily(channel, cursor, () => limiter.run(() => broker.history(channel.name, query)))
+    const { offset, epoch } = page.position
+    const isUpToDate = from.epoch === epoch && from.offset === offset
+    const newest = page.publications.find((publication) => cursor.accepts(publication))
+    const isKnown =
+      newest === undefined || (from.epoch === epoch && newest.offset <= from.offset && from.offset <= offset)
+    const recovered = isUpToDate || page.publications.length > 0
+    cursor.moveTo(isKnown ? { offset, epoch } : { offset: newest.offset - 1, epoch })
+    const missed = isKnown ? [] : [newest]
+    return { recovered, offset, epoch, missed, reached: offset, continuity: recovered ? 'complete' : 'gap' }
   }
 
   /** Sends page after page, until all is sent (`complete`), the reader is slow (`partial`), or there is a `gap`. */
@@ -179,10 +216,10 @@ export class Recovery {
       const since = { offset: cursor.offset, epoch: cursor.epoch }
       cursor.behind = false
       const page = await this.#readFor(channel, cursor, since)
-      const continuity = continuityOf(since, page)
+      const continuity = continuityOf(since, page, channel.isLatestOnly)
       position = positionOf(page)
       if (cursor.ended || continuity === 'gap') return { continuity, position }
-      this.#send(cursor, page.publications)
+      this.#send(cursor, page.publications, page.publications.at(-1)?.offset ?? position.offset)
       if (continuity === 'complete' && !cursor.behind) return { continuity, position }
     }
     return { continuity: 'partial', position }
@@ -192,14 +229,25 @@ export class Recovery {
    * Reads history for a cursor, and buffers new publications meanwhile. The page that it returns has the epoch of the
    * channel: a page of a newer or an older epoch cannot be joined with the publications that the node receives.
    */
-  async #readFor(channel: RecoveringChannel, cursor: StreamCursor, since: Position): Promise<HistoryPage> {
-    for (let reads = 0; reads < MAX_READS; reads++) {
+  #readFor(channel: RecoveringChannel, cursor: StreamCursor, since: Position): Promise<HistoryPage> {
+    return this.#readSteadily(channel, cursor, (attempt) => {
+      // Clients that reconnect together have missed the same, and share one read.
+      const shared = attempt === 0 ? this.#reads.get(keyOf(channel.name, since)) : undefined
+      return shared ?? this.read(channel.name, since)
+    })
+  }
+
+  /** Reads until the page belongs to the channel as this node knows it. */
+  async #readSteadily(
+    channel: RecoveringChannel,
+    cursor: StreamCursor,
+    read: (attempt: number) => Promise<HistoryPage>
+  ): Promise<HistoryPage> {
+    for (let attempt = 0; attempt < MAX_READS; attempt++) {
       cursor.buffer = []
       cursor.gap = undefined
       const { offset } = channel.position
-      // Clients that reconnect together have missed the same, and share one read.
-      const shared = reads === 0 ? this.#reads.get(keyOf(channel.name, since)) : undefined
-      const page = await (shared ?? this.read(channel.name, since))
+      const page = await read(attempt)
       if (page.position.epoch !== channel.position.epoch) await channel.repair()
       // A read that began earlier may end before the position that this node has reached since.
       else if (cursor.gap === undefined && page.position.offset >= offset) return page
@@ -207,8 +255,11 @@ export class Recovery {
     throw new UnavailableError()
   }
 
-  /** Sends publications until the reader is slow. The rest is read from history later. */
-  #send(cursor: StreamCursor, publications: readonly Publication[]): void {
+  /**
+   * Sends publications until the reader is slow. The rest is read from history later.
+   * @param reached The offset that the subscriber has reached once all are sent.
+   */
+  #send(cursor: StreamCursor, publications: readonly Publication[], reached: number): void {
     const { feed, subscriber } = cursor
     for (const publication of publications) {
       if (subscriber.outbox.lagging) {
@@ -216,7 +267,8 @@ export class Recovery {
         return
       }
       const { offset, except } = publication
-      if (except !== undefined && this.#options.outboxOf(except) === subscriber.outbox) {
+      const isExcepted = except !== undefined && this.#options.outboxOf(except) === subscriber.outbox
+      if (isExcepted || !cursor.accepts(publication)) {
         cursor.send({ offset, frame: undefined })
         continue
       }
@@ -224,6 +276,7 @@ export class Recovery {
       subscriber.spend?.(frame.length)
       cursor.send({ offset, frame })
     }
+    cursor.offset = reached
   }
 
   /** Newer publications are sent once the caller has run: it may have to send the subscriber's position before them. */

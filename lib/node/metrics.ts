@@ -43,6 +43,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   #messagesOut = 0
   #bytesOut = 0
   #dropped = 0
+  #deltaSaved = 0
   #lifetime: Histogram | undefined
   #roundTrip: Histogram | undefined
   #lag: Histogram | undefined
@@ -96,6 +97,10 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   /** Counts a message on a channel of Redis, or a request of another node, that could not be read. */
   unreadable(kind: 'message' | 'request'): void {
     add(this.#unreadable, kind)
+  }
+
+  deltasSaved(bytes: number): void {
+    this.#deltaSaved += bytes
   }
 
   /** @param lag Milliseconds from a publication to its delivery. */
@@ -152,6 +157,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     counter('publications_dropped', 'Publications dropped for slow readers', undefined, () => [
       ['', this.#sum('dropped', this.#dropped)]
     ])
+    counter('delta_saved_bytes', 'Bytes of frames that deltas have saved', undefined, () => [['', this.#deltaSaved]])
     counter('messages_rejected', 'Messages refused', 'reason', () => this.#rejected)
     counter('heartbeat_timeouts', 'Connections that no longer answered pings', undefined, () => [
       ['', this.#heartbeatTimeouts]

@@ -43,6 +43,7 @@ export interface DeclaredChannels {
   readonly patterns: readonly string[]
   find(channel: string): DeclaredChannel | undefined
   historyOf(channel: string): HistoryPolicy | undefined
+  isLatestOnly(channel: string): boolean
 }
 
 /** The parts of a node that it does not make by itself. */
@@ -116,12 +117,14 @@ export class Node implements ConnectionObserver {
       maxPublication: limits.publication,
       outboxOf: (connection) => registry.get(connection)?.outbox,
       historyOf,
+      isLatestOnly: (channel) => channels.isLatestOnly(channel),
       noSubscriber: (channel) => {
         if (channels.find(channel) === undefined) stray.note(channel)
       },
       failed,
       repaired: metrics.repaired.bind(metrics),
       delivered: metrics.delivered.bind(metrics),
+      deltasSaved: metrics.deltasSaved.bind(metrics),
       recovered: metrics.recovered.bind(metrics),
       unpositioned: (channel) => this.#unpositioned(channel)
     })

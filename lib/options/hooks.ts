@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import type { Claims } from './claims.ts'
 
 /** The client for which a hook or handler is called. */
@@ -38,6 +39,18 @@ export interface SubscribeGrant {
    * expiry and send `sub_refresh` before it. Otherwise they subscribe again after it.
    */
   expiresAt?: number | undefined
+  /**
+   * The client receives only publications whose tags pass this filter, in pushes, recoveries and `history`. If the
+   * client has a filter too, a publication must pass both. Its form is that of `tagsFilter` in `centrifuge`. An invalid
+   * filter fails the subscription (100). With a filter the client receives no deltas.
+   * @default the client may receive all publications
+   */
+  filter?: FilterNode | undefined
+}
+
+/** A subscription that the server makes when a client connects. */
+export interface ServerSubscription extends Pick<SubscribeGrant, 'filter'> {
+  readonly channel: string
 }
 
 export interface PublishContext<Params = Readonly<Record<string, string>>, Data = unknown>
@@ -57,6 +70,11 @@ export interface PublishGrant {
    * @default the channel's option `echo`
    */
   echo?: boolean | undefined
+  /**
+   * The tags of the publication, as for `app.realtime.publish`.
+   * @default none
+   */
+  tags?: Readonly<Record<string, string>> | undefined
 }
 
 export interface HistoryContext<Params = Readonly<Record<string, string>>> extends ChannelContext<Params> {
@@ -93,8 +111,11 @@ export interface ConnectGrant {
   info?: unknown
   /** Sent to the client; a JSON value. */
   data?: unknown
-  /** Channels to which the server subscribes the client. `onSubscribe` is not needed for them, and is not called. */
-  subscriptions?: readonly string[] | undefined
+  /**
+   * Channels to which the server subscribes the client. `onSubscribe` is not needed for them, and is not called: give the
+   * `filter` here that it would return.
+   */
+  subscriptions?: readonly (string | ServerSubscription)[] | undefined
 }
 
 export interface MessageContext extends ClientContext {

@@ -9,8 +9,8 @@ import type { Position } from './position.ts'
 /** A request that may require a form of subscription that not every server supports. */
 export interface FormRequest {
   /**
-   * True if the request requires a filter by tags, a map or a shared poll. With the plain form the client would get
-   * publications that it did not ask for, or wait for ones that never come.
+   * True if the request requires a map, a shared poll, or a filter by tags where only `subscribe` may have one. With the
+   * plain form the client would get publications that it did not ask for, or wait for ones that never come.
    */
   readonly isSpecial: boolean
 }
@@ -34,6 +34,10 @@ export interface SubscribeRequest extends FormRequest {
   readonly rejectUnrecovered: boolean
   /** The client requests `join` and `leave` pushes. */
   readonly joinLeave: boolean
+  /** The kind of deltas that the client takes. Empty for none. */
+  readonly delta: string
+  /** The client's filter by tags. It is not checked yet. Undefined for none. */
+  readonly filter: unknown
 }
 
 export interface ChannelRequest {
@@ -152,7 +156,9 @@ const READERS: { readonly [Name in CommandName]: (fields: Fields) => RequestsByC
     since: recovery(fields),
     rejectUnrecovered: (wholeNumber(fields.flag) & REJECT_UNRECOVERED) !== 0,
     joinLeave: flag(fields.join_leave),
-    isSpecial: isSpecial(fields)
+    delta: text(fields.delta),
+    filter: fields.tf ?? undefined,
+    isSpecial: wholeNumber(fields.type) !== 0
   }),
   unsubscribe: (fields) => ({ channel: channelOf(fields) }),
   publish: (fields) => ({ channel: channelOf(fields), data: fields.data, isSpecial: isSpecial(fields) }),
@@ -210,7 +216,7 @@ function wholeNumber(value: unknown): number {
 
 /**
  * `tf` is a filter by tags. The type 0 is the plain form of each request. A request for deltas needs no check: they are
- * only used if the reply offers them, and this server never does.
+ * only used if the reply offers them.
  */
 function isSpecial({ tf, type }: Fields): boolean {
   return (tf !== undefined && tf !== null) || wholeNumber(type) !== 0

@@ -15,6 +15,7 @@ import type {
   RpcResult,
   SubscribeReply
 } from './results.ts'
+import { writeTags } from './tags.ts'
 
 /**
  * The messages that a server of the channel protocol sends, as JSON: replies to commands, with the command's id, and
@@ -65,7 +66,7 @@ function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult
 }
 
 function subscribeResult(result: SubscribeReply): string {
-  const { position, recovery, publications, data, ttl } = result
+  const { position, recovery, publications, delta, data, ttl } = result
   return members(
     expiry(ttl),
     position !== undefined &&
@@ -73,6 +74,7 @@ function subscribeResult(result: SubscribeReply): string {
     publications.length > 0 && `"publications":${publicationList(publications)}`,
     recovery !== 'none' && '"was_recovering":true',
     recovery === 'done' && '"recovered":true',
+    delta === true && '"delta":true',
     data !== undefined && `"data":${data}`
   )
 }
@@ -149,23 +151,29 @@ export function publicationHead(channel: string): string {
 }
 
 /** One publication on a stream. */
-export function publicationPush(
-  head: string,
-  { data, offset, info }: ReplyPublication,
-  framing: Pick<Framing, 'wrap'>
-): Buffer {
-  return framing.wrap(head, data, `${publicationTail(offset, info)}}}`)
+export function publicationPush(head: string, publication: ReplyPublication, framing: Pick<Framing, 'wrap'>): Buffer {
+  return framing.wrap(head, payloadOf(publication), `${publicationTail(publication)}}}`)
 }
 
 function publicationList(publications: readonly ReplyPublication[]): string {
   const texts = publications.map(
-    ({ data, offset, info }) => `{"data":${data.toString()}${publicationTail(offset, info)}`
+    (publication) => `{"data":${payloadOf(publication).toString()}${publicationTail(publication)}`
   )
   return `[${texts.join(',')}]`
 }
 
-function publicationTail(offset: number, info: Buffer | undefined): string {
-  return `${offset === 0 ? '' : `,"offset":${offset}`}${info === undefined ? '' : `,"info":${info.toString()}`}}`
+/** A client that takes deltas needs the bytes of each publication, so it gets the JSON text as a string. */
+function payloadOf({ data, delta }: ReplyPublication): Buffer {
+  if (delta === undefined) return data
+  return Buffer.from(JSON.stringify((delta === 'whole' ? data : delta).toString()))
+}
+
+function publicationTail({ offset, info, tags, delta }: ReplyPublication): string {
+  const position = offset === 0 ? '' : `,"offset":${offset}`
+  const described = info === undefined ? '' : `,"info":${info.toString()}`
+  if (tags === undefined && delta === undefined) return `${position}${described}}`
+  const tagged = tags === undefined ? '' : `,"tags":${writeTags(tags)}`
+  return `${position}${described}${tagged}${delta === undefined || delta === 'whole' ? '' : ',"delta":true'}}`
 }
 
 function expiry(ttl: number | undefined): string | false {

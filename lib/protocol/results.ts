@@ -1,4 +1,5 @@
 import type { Position } from './position.ts'
+import type { Tags } from './tags.ts'
 
 /**
  * The results of the commands of the channel protocol, independent of their encoding. Payloads (`data`, and the
@@ -20,6 +21,12 @@ export interface ReplyPublication {
   readonly data: Buffer
   readonly offset: number
   readonly info?: Buffer
+  readonly tags?: Tags
+  /**
+   * Set for a client that takes deltas on the channel: a Fossil delta to the publication before, which is sent instead of
+   * `data`, or `whole`. Over JSON, such a client receives both as a string.
+   */
+  readonly delta?: Buffer | 'whole'
 }
 
 export interface Expiry {
@@ -33,6 +40,8 @@ export interface SubscribeReply extends Expiry {
   /** `none` if the client did not request the publications that it missed, `done` if it gets all of them. */
   readonly recovery: 'none' | 'failed' | 'done'
   readonly publications: readonly ReplyPublication[]
+  /** The client receives deltas. */
+  readonly delta?: boolean
   /** JSON text. */
   readonly data: string | undefined
 }

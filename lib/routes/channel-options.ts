@@ -61,6 +61,25 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    */
   echo?: boolean | undefined
   /**
+   * Whether clients may ask for deltas (`delta: 'fossil'`): instead of each whole publication they receive what has
+   * changed since the one before it. Use it if publications are large and resemble each other.
+   * @default false
+   */
+  delta?: boolean | undefined
+  /**
+   * Whether clients may filter by the tags of publications (`tf`, in `centrifuge` the option `tagsFilter`). If not, a
+   * client with a filter is refused (107). A filter that `onSubscribe` returns does not need this option.
+   * @default false
+   */
+  filters?: boolean | undefined
+  /**
+   * What a client receives that asks for the publications that it missed. `'missed'`: all of them, or none if some are
+   * no longer kept. `'latest'`: only the newest one, whatever the client has missed; for channels whose publications
+   * each have the whole state. `'latest'` requires `history`, usually with the `size` 1.
+   * @default 'missed'
+   */
+  recover?: 'missed' | 'latest' | undefined
+  /**
    * Whether the channels' names begin with the prefix of the scope.
    * @default true
    */
@@ -80,6 +99,9 @@ const OPTIONS = new Set<string>([
   'token',
   'publishers',
   'echo',
+  'delta',
+  'filters',
+  'recover',
   'prefix',
   ...HOOKS
 ])
@@ -90,6 +112,9 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   token: [true, false],
   publishers: ['subscribers', 'clients'],
   echo: [true, false],
+  delta: [true, false],
+  filters: [true, false],
+  recover: ['missed', 'latest'],
   prefix: [true, false]
 }
 
@@ -121,6 +146,7 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
   }
   const fault = history === undefined ? undefined : historyFault(history)
   if (fault !== undefined) fail('history', fault)
+  if (options.recover === 'latest' && history === undefined) fail('recover', "'latest' requires the option history")
   if (presence === undefined || typeof presence === 'boolean') return
   if (typeof presence !== 'object' || presence === null) fail('presence', 'give true, false or an object')
   const { ttl = PRESENCE_TTL } = presence
@@ -136,7 +162,10 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     joinLeave = false,
     token = false,
     publishers = 'subscribers',
-    echo = true
+    echo = true,
+    delta = false,
+    filters = false,
+    recover = 'missed'
   } = options
   const hooks: Record<string, unknown> = {}
   for (const name of HOOKS) {
@@ -152,6 +181,9 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     token,
     publishers,
     echo,
+    delta,
+    filters,
+    recover,
     hooks: hooks as ChannelHooks,
     reported: new Set(),
     validators: {}

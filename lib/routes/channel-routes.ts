@@ -92,6 +92,10 @@ export class ChannelRoutes {
   historyOf(channel: string): HistoryPolicy | undefined {
     return this.find(channel)?.definition.history
   }
+
+  isLatestOnly(channel: string): boolean {
+    return this.find(channel)?.definition.recover === 'latest'
+  }
 }
 
 function isSame(found: Params, given: Params): boolean {

@@ -23,6 +23,12 @@ export interface ChannelDefinition {
   readonly publishers: 'subscribers' | 'clients'
   /** Whether clients receive their own publications. */
   readonly echo: boolean
+  /** Whether clients may ask for deltas. */
+  readonly delta: boolean
+  /** Whether clients may filter by tags. */
+  readonly filters: boolean
+  /** What a client that asks for the publications that it missed receives: all of them, or the newest one. */
+  readonly recover: 'missed' | 'latest'
   readonly hooks: ChannelHooks
   /** The missing hooks for which clients were refused. Each is logged once. */
   readonly reported: Set<string>

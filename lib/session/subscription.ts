@@ -5,6 +5,7 @@ import { loggable } from '../input/loggable.ts'
 import type { ClientContext, UnsubscribeContext } from '../options/hooks.ts'
 import { type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import type { Message } from '../protocol/framing.ts'
+import type { TagsFilter } from '../protocol/tags-filter.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { findDeclared } from './declared-channel.ts'
 import type { ChannelDefinition, DeclaredChannel } from './definition.ts'
@@ -42,6 +43,8 @@ export class Subscription implements Announcer, Timed {
   /** The description of the client on this channel, as JSON text, if it differs from the one for all channels. */
   info: Buffer | undefined
   presence: KeptEntry | undefined
+  /** The filter that the application set. The client may not receive what does not pass. */
+  filter: TagsFilter | undefined
   /** When the subscription expires, in seconds since 1970. */
   expiresAt: number | undefined
   /** True once the client was sent the start of the subscription. */

@@ -32,7 +32,7 @@ function rig({ fallBehind, report }: RigOptions = {}) {
     return { one, subscription: new StreamCursor(one, feed) }
   }
   const add = (...offsets: number[]) => {
-    for (const offset of offsets) feed.add(feed.encode(publication(offset)), offset)
+    for (const offset of offsets) feed.add(feed.encode(publication(offset)), publication(offset))
   }
   return { feed, turn, lags, reader, add }
 }
@@ -97,7 +97,8 @@ t.test('what a slow reader was kept waiting for is withdrawn when it leaves', as
   const { one, subscription } = reader()
   feed.join(subscription)
   one.slow = true
-  feed.add(Buffer.concat([feed.encode({ offset: 1, epoch: 'e', data: Buffer.from(`"${'x'.repeat(2_000)}"`) })]), 1)
+  const large = { ...publication(1), data: Buffer.from(`"${'x'.repeat(2_000)}"`) }
+  feed.add(feed.encode(large), large)
   await idle()
   add(2)
   await idle()
@@ -194,14 +195,14 @@ t.test('how late a batch is, is told by its oldest publication', async (t) => {
     Date.now = now
   })
   Date.now = () => 10_000
-  feed.add(Buffer.alloc(0), 1, 1_000)
+  feed.add(Buffer.alloc(0), { ...publication(1), time: 1_000 })
   feed.join(subscription)
   t.same(lags, [], 'one that reached nobody was not late')
-  for (const time of [9_000, 9_500]) feed.add(feed.encode(publication(2)), 2, time)
+  for (const time of [9_000, 9_500]) feed.add(feed.encode(publication(2)), { ...publication(2), time })
   feed.handOut('during')
-  feed.add(feed.encode(publication(3)), 3, 10_500)
+  feed.add(feed.encode(publication(3)), { ...publication(3), time: 10_500 })
   feed.handOut('during')
-  feed.add(feed.encode(publication(4)), 4)
+  feed.add(feed.encode(publication(4)), publication(4))
   feed.handOut('during')
   t.same(lags, [1_000, 0], 'by two clocks it may seem early; and what came from history is no delivery')
 })

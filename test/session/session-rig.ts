@@ -145,6 +145,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     maxPublication: 1_048_576,
     outboxOf: (connection) => clients.get(connection)?.connection.outbox,
     historyOf: (channel) => patterns.find(channel)?.definition.history,
+    isLatestOnly: (channel) => patterns.find(channel)?.definition.recover === 'latest',
     failed,
     repaired() {},
     delivered() {},
@@ -208,11 +209,13 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
      */
     channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
       const { presenceTtl, joinLeave = false, token = false, validators = {}, ...more } = definition
-      const { publishers = 'clients', echo = true, guard, ...declared } = more
+      const { publishers = 'clients', echo = true, delta = false, filters = false, recover = 'missed', ...rest } = more
+      const { guard, ...declared } = rest
       const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
       const hooks = { onSubscribe: true, ...declared } as const
       const reported = new Set<string>()
-      const rights = { token, publishers, echo, hooks, reported, ...(guard && { guard }) }
+      const forms = { echo, delta, filters, recover }
+      const rights = { token, publishers, ...forms, hooks, reported, ...(guard && { guard }) }
       patterns.add(pattern, { pattern, history: policy, presenceTtl, joinLeave, validators, ...rights })
     },
     /** A client, connected unless told otherwise. */

@@ -15,7 +15,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'dependencies.ts': ['errors.ts'],
   input: ['protocol', 'errors.ts'],
-  options: ['errors.ts', 'input'],
+  options: ['protocol', 'errors.ts', 'input'],
   timing: ['errors.ts', 'input', 'options'],
   broker: ['protocol', 'errors.ts', 'dependencies.ts', 'input'],
   connection: ['protocol', 'input', 'options', 'timing'],

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { HistoryPage, HistoryQuery, Publication } from '../../broker/broker.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import type { ResultsByCommand } from '../../protocol/results.ts'
+import type { TagsFilter } from '../../protocol/tags-filter.ts'
 import { findDeclared } from '../declared-channel.ts'
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
@@ -16,6 +18,8 @@ const LARGE = 16_384
 const REST = 4
 // Milliseconds. If an answer took long because the broker was slow, the client does not pay for that.
 const MAX_REST = 100
+// How many pages are read for one answer, if the client may not see all publications.
+const MAX_READS = 10
 
 /** `history`: a page of the publications that are kept, or only the newest position. */
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
@@ -30,13 +34,44 @@ export async function history(session: Session, command: CommandOf<'history'>): 
     reverse,
     ...(since && { since })
   }
+  const filter = session.subscriptions.get(channel)?.filter
   await answer(session, command, async () => {
-    const { publications, position } = await session.services.broker.history(channel, query)
+    const { publications, position } = await readVisible(session, channel, query, filter)
     if (since !== undefined && since.epoch !== '' && since.epoch !== position.epoch) {
       throw new ChannelError(ERROR.unrecoverablePosition.code)
     }
     return { publications, position }
   })
+}
+
+/**
+ * Reads a page of history. If the application set a filter for the client, publications that do not pass are left out,
+ * and the page is filled from the following ones. The bytes that are left out count against the client's rate too.
+ */
+async function readVisible(
+  session: Session,
+  channel: string,
+  query: HistoryQuery,
+  filter: TagsFilter | undefined
+): Promise<HistoryPage> {
+  const { broker } = session.services
+  const first = await broker.history(channel, query)
+  if (filter === undefined) return first
+  const visible: Publication[] = []
+  let excluded = 0
+  let page = first
+  for (let reads = 1; page.position.epoch === first.position.epoch; reads++) {
+    for (const publication of page.publications) {
+      if (visible.length === query.limit) break
+      if (filter(publication.tags)) visible.push(publication)
+      else excluded += publication.data.length
+    }
+    const last = page.publications.at(-1)
+    if (last === undefined || visible.length === query.limit || reads === MAX_READS) break
+    page = await broker.history(channel, { ...query, since: { offset: last.offset, epoch: last.epoch } })
+  }
+  session.spend(excluded)
+  return { publications: visible, position: first.position }
 }
 
 /**

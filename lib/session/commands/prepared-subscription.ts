@@ -5,7 +5,8 @@ import type { SubscribeGrant } from '../../options/hooks.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
-import type { SubscribeReply } from '../../protocol/results.ts'
+import type { ReplyPublication, SubscribeReply } from '../../protocol/results.ts'
+import { bothFilters, compileFilter, type TagsFilter } from '../../protocol/tags-filter.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
 import { describeClient } from '../client-info.ts'
 import { findDeclared } from '../declared-channel.ts'
@@ -33,6 +34,10 @@ export interface PreparationOptions extends SubscribeGrant {
   readonly since?: Position | undefined
   /** Refuse (112) if the missed publications are no longer available. */
   readonly rejectUnrecovered?: boolean
+  /** The client's own filter. */
+  readonly clientFilter?: TagsFilter | undefined
+  /** The client takes deltas. */
+  readonly takesDeltas?: boolean
   /** Send the client joins and leaves. Each is one message for each receiver, so only clients that ask receive them. */
   readonly joinLeave?: boolean
 }
@@ -47,21 +52,37 @@ export async function prepareSubscription(
   subscription: Subscription,
   options: PreparationOptions
 ): Promise<PreparedSubscription> {
-  const { since, joinLeave = false } = options
+  const { since, joinLeave = false, takesDeltas = false, clientFilter } = options
   try {
+    subscription.filter = options.filter === undefined ? undefined : compileFilter(options.filter)
+    const filter = bothFilters(subscription.filter, clientFilter)
+    // A delta would refer to a publication that a filter may have excluded.
+    const hasDeltas = takesDeltas && subscription.definition.delta && filter === undefined
     const recoverable = await mayRecover(session, subscription, since)
-    const { publications, publicationsWithJoins } = session.format
-    const format = (await mayReceiveJoins(session, subscription, joinLeave)) ? publicationsWithJoins : publications
+    const { format } = session
+    const plain = hasDeltas ? format.deltas : format.publications
+    const withJoins = hasDeltas ? format.deltasWithJoins : format.publicationsWithJoins
+    const hubFormat = (await mayReceiveJoins(session, subscription, joinLeave)) ? withJoins : plain
     requireActive(subscription)
     await enterPresence(session, subscription, options.info)
     requireActive(subscription)
     const start = since !== undefined && recoverable ? startOf(since) : undefined
-    const stream = await session.services.hub.prepare(session, subscription.channel, format, start)
-    return new PreparedSubscription(session, subscription, stream, recoverable, options)
+    const stream = await session.services.hub.prepare(session, subscription.channel, hubFormat, start, filter)
+    return new PreparedSubscription(session, subscription, { stream, recoverable, filter, hasDeltas }, options)
   } catch (error) {
     subscription.drop(UNSUBSCRIBE.byServer)
     throw error
   }
+}
+
+/** The state of a subscription that is made. */
+interface Preparation {
+  readonly stream: PreparedStream
+  /** False if the client may not receive what it missed. */
+  readonly recoverable: boolean
+  /** The client receives only what passes. */
+  readonly filter: TagsFilter | undefined
+  readonly hasDeltas: boolean
 }
 
 /**
@@ -71,24 +92,15 @@ export async function prepareSubscription(
 export class PreparedSubscription {
   readonly #session: Session
   readonly #subscription: Subscription
-  readonly #stream: PreparedStream
-  /** False if the client may not receive what it missed. */
-  readonly #recoverable: boolean
+  readonly #preparation: Preparation
   readonly #options: PreparationOptions
   /** How many of the missed publications are in the result. */
   #sent = 0
 
-  constructor(
-    session: Session,
-    subscription: Subscription,
-    stream: PreparedStream,
-    recoverable: boolean,
-    options: PreparationOptions
-  ) {
+  constructor(session: Session, subscription: Subscription, preparation: Preparation, options: PreparationOptions) {
     this.#session = session
     this.#subscription = subscription
-    this.#stream = stream
-    this.#recoverable = recoverable
+    this.#preparation = preparation
     this.#options = options
   }
 
@@ -101,38 +113,61 @@ export class PreparedSubscription {
    * and 112 if the client requires the missed publications and they are no longer available.
    */
   result(): SubscribeReply {
-    const { missed, recovered } = this.#stream
+    const { stream, filter, hasDeltas } = this.#preparation
+    const { missed, recovered } = stream
     requireActive(this.#subscription)
-    if (this.#options.rejectUnrecovered && !recovered) throw new ChannelError(ERROR.unrecoverablePosition.code)
+    // If only the newest publication counts, a client that is refused could do nothing but ask for it again.
+    const isRefused = this.#options.rejectUnrecovered && !recovered && !this.#isLatestOnly
+    if (isRefused) throw new ChannelError(ERROR.unrecoverablePosition.code)
     this.#sent = fitting(this.#session, missed)
-    // Publications that exclude this connection are left out. They still count as sent.
-    const publications = missed.slice(0, this.#sent).filter(({ except }) => except !== this.#session.connection.id)
+    // Publications that the client does not receive are left out. They still count as sent.
+    const { id } = this.#session.connection
+    const publications = missed
+      .slice(0, this.#sent)
+      .filter(({ except, tags }) => except !== id && (filter === undefined || filter(tags)))
     // Without publications the result is not larger than the command, and does not count.
     if (publications.length > 0) this.#session.spend(sizeOf(publications))
-    return this.#resultWith(publications)
+    return this.#resultWith(
+      hasDeltas ? publications.map((publication) => ({ ...publication, delta: 'whole' })) : publications
+    )
   }
 
   /** The result is sent: starts sending publications to the client, and sends its join to the other subscribers. */
   begin(): void {
     this.#subscription.live = true
-    this.#stream.begin(this.#sent)
+    this.#preparation.stream.begin(this.#sent)
     // If publications were lost meanwhile, the subscription has ended.
     if (this.#subscription.isActive) this.#subscription.presence?.announce()
   }
 
-  #resultWith(publications: readonly Publication[]): SubscribeReply {
-    const { recovered, offset, epoch } = this.#stream
+  get #isLatestOnly(): boolean {
+    return this.#subscription.definition.recover === 'latest'
+  }
+
+  #resultWith(publications: readonly ReplyPublication[]): SubscribeReply {
+    const { stream, recoverable, hasDeltas } = this.#preparation
+    const { recovered, offset, epoch } = stream
     const { since, data, expiresAt } = this.#options
     const { definition } = this.#subscription
     // If the client has recovered, it counts the missed publications from its own position.
-    const position = { offset: recovered ? (since as Position).offset : offset, epoch }
+    const isCounting = recovered && !this.#isLatestOnly
+    const position = { offset: isCounting ? this.#countedFrom(publications) : offset, epoch }
     return {
       ttl: isRefreshable(definition) ? timeToLive(expiresAt) : undefined,
-      position: this.#recoverable ? definition.history && position : undefined,
+      position: recoverable ? definition.history && position : undefined,
       recovery: since === undefined ? 'none' : recovered ? 'done' : 'failed',
       publications,
+      delta: hasDeltas,
       data: data === undefined ? undefined : stringify(data)
     }
+  }
+
+  /**
+   * The position from which the client counts. If it receives none of what it missed, it need not ask for that again.
+   */
+  #countedFrom({ length }: readonly ReplyPublication[]): number {
+    const { offset } = this.#options.since as Position
+    return length === 0 ? offset + this.#sent : offset
   }
 }
 

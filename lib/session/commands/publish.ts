@@ -48,7 +48,7 @@ export async function publish(
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
-  const options = { idempotencyKey, except: echo ? undefined : session.connection.id }
+  const options = { idempotencyKey, except: echo ? undefined : session.connection.id, tags: grant.tags }
   const publishing = hub.publishText(channel, published, options, info)
   // The broker adds publications in the order of the calls, so the next `publish` does not have to wait for the answer.
   slot.release()

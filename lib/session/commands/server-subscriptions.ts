@@ -1,4 +1,5 @@
 import { loggable } from '../../input/loggable.ts'
+import type { ServerSubscription } from '../../options/hooks.ts'
 import { ChannelError } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
@@ -12,16 +13,22 @@ const OPTIONS = { joinLeave: true }
 /** Makes the subscriptions that a client has from its `connect` on. If one cannot be made, none is made. */
 export async function prepareAtConnect(
   session: Session,
-  channels: readonly string[],
+  channels: readonly (string | ServerSubscription)[],
   positions: ReadonlyMap<string, Position | undefined>
 ): Promise<PreparedSubscription[]> {
-  const names = new Set(channels)
-  if (names.size > session.maxSubscriptions) {
+  const grants = new Map(
+    channels.map((one) => (typeof one === 'string' ? [one, undefined] : ([one.channel, one.filter] as const)))
+  )
+  if (grants.size > session.maxSubscriptions) {
     throw new ChannelError(DISCONNECT.channelLimit.code, DISCONNECT.channelLimit.reason)
   }
-  const subscriptions = openAll(session, names)
+  const subscriptions = openAll(session, grants.keys())
   const prepare = (subscription: Subscription) =>
-    prepareSubscription(session, subscription, { ...OPTIONS, since: positions.get(subscription.channel) })
+    prepareSubscription(session, subscription, {
+      ...OPTIONS,
+      since: positions.get(subscription.channel),
+      filter: grants.get(subscription.channel)
+    })
   try {
     return await Promise.all(subscriptions.map(prepare))
   } catch (error) {

@@ -3,7 +3,9 @@ import type { Claims } from '../../options/options.ts'
 import { ChannelError, ERROR, type ErrorReply } from '../../protocol/channel-errors.ts'
 import { UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Message } from '../../protocol/framing.ts'
+import { compileFilter, type TagsFilter } from '../../protocol/tags-filter.ts'
 import { timeToLive } from '../../timing/time-to-live.ts'
+import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import type { CommandOf } from './command.ts'
@@ -20,12 +22,13 @@ type Expired = typeof FINAL
 
 /** `subscribe`: asks the application, and makes the subscription. */
 export async function subscribe(session: Session, command: CommandOf<'subscribe'>, source: Message): Promise<void> {
-  const { channel, token, data, since, rejectUnrecovered, joinLeave } = command.request
+  const { channel, token, data, since, rejectUnrecovered, joinLeave, delta } = command.request
   refuseSpecial(command.request)
   refuseUnsafeIntegers(session, source, 'subscribe')
   const subscription = openSubscription(session, channel, false)
   const { definition } = subscription
   try {
+    const clientFilter = filterOf(command, definition)
     const onSubscribe = subscribeHook(session, definition)
     await session.runGuard(definition)
     const claims = definition.token ? await verifySubscription(session, subscription, token, FINAL) : undefined
@@ -43,7 +46,10 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
       expiresAt,
       since,
       rejectUnrecovered: rejectUnrecovered && since !== undefined,
-      joinLeave
+      joinLeave,
+      filter: grant.filter,
+      clientFilter,
+      takesDeltas: delta !== ''
     }
     const prepared = await prepareSubscription(session, subscription, options)
     session.reply(command, prepared.result())
@@ -53,6 +59,21 @@ export async function subscribe(session: Session, command: CommandOf<'subscribe'
   } catch (error) {
     subscription.drop(UNSUBSCRIBE.byServer)
     throw error
+  }
+}
+
+/**
+ * The client's filter. Throws 107 if the channel takes no filters, if the filter is not valid, or if the client asks for
+ * deltas too: those of a filtered channel would refer to publications that the client does not have.
+ */
+function filterOf({ request }: CommandOf<'subscribe'>, { filters }: ChannelDefinition): TagsFilter | undefined {
+  const { filter, delta } = request
+  if (filter === undefined) return undefined
+  if (!filters || delta !== '') throw new ChannelError(ERROR.badRequest.code)
+  try {
+    return compileFilter(filter)
+  } catch {
+    throw new ChannelError(ERROR.badRequest.code) // compileFilter throws nothing but FilterFault
   }
 }
 

@@ -11,6 +11,9 @@ export class ClientFormat {
   readonly publications: Format
   /** The same, for clients that also receive joins and leaves. */
   readonly publicationsWithJoins: Format
+  /** The publications of a channel, for clients that take deltas. */
+  readonly deltas: Format
+  readonly deltasWithJoins: Format
   /** The bytes of the notice that publications were dropped. */
   readonly droppedNotice: (dropped: number) => Buffer
 
@@ -21,10 +24,15 @@ export class ClientFormat {
       head: encoding.publicationHead,
       encode: (head, publication) => encoding.publicationPush(head, publication, framing)
     }
-    this.publicationsWithJoins = {
-      ...this.publications,
-      presence: (channel, kind, info) => framing.frame(encoding.presencePush(channel, kind, info))
+    this.deltas = {
+      head: encoding.publicationHead,
+      encode: (head, publication) => encoding.publicationPush(head, { ...publication, delta: 'whole' }, framing),
+      encodeDelta: (head, publication, delta) => encoding.publicationPush(head, { ...publication, delta }, framing)
     }
+    const presence: Format['presence'] = (channel, kind, info) =>
+      framing.frame(encoding.presencePush(channel, kind, info))
+    this.publicationsWithJoins = { ...this.publications, presence }
+    this.deltasWithJoins = { ...this.deltas, presence }
     this.droppedNotice = (dropped) => framing.frame(encoding.laggingPush(dropped))
   }
 
