@@ -32,10 +32,10 @@ export type TagsFilter = (tags: Tags | undefined) => boolean
 /** Bounds of one filter. `bytes` counts the UTF-8 of all its keys and values. */
 export const MAX_FILTER = { depth: 8, nodes: 64, bytes: 4_096 } as const
 
-/** A filter cannot be used. The message says why. It contains nothing of the filter. */
-export class FilterFault extends Error {}
-
-/** Compiles a filter of any origin. Throws a `FilterFault` if it is not valid, or exceeds the bounds. */
+/**
+ * Compiles a filter of any origin. Throws a `TypeError` if it is not valid, or exceeds the bounds. The message contains
+ * nothing of the filter.
+ */
 export function compileFilter(value: unknown): TagsFilter {
   return compileNode(value, { nodes: MAX_FILTER.nodes, bytes: MAX_FILTER.bytes }, MAX_FILTER.depth)
 }
@@ -46,6 +46,10 @@ export function bothFilters(first: TagsFilter | undefined, second: TagsFilter | 
   return (tags) => first(tags) && second(tags)
 }
 
+function fault(why: string): TypeError {
+  return new TypeError(`The filter is not valid: ${why}`)
+}
+
 /** What the rest of a filter may still have. */
 interface Budget {
   nodes: number
@@ -53,18 +57,18 @@ interface Budget {
 }
 
 function compileNode(value: unknown, budget: Budget, depth: number): TagsFilter {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new FilterFault('a node is no object')
-  if (depth === 0 || --budget.nodes < 0) throw new FilterFault('it has too many nodes')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw fault('a node is no object')
+  if (depth === 0 || --budget.nodes < 0) throw fault('it has too many nodes')
   const fields = value as Readonly<Record<string, unknown>>
   const op = text(fields.op, budget)
   if (op === '') return compileLeaf(fields, budget)
   const nodes = list(fields.nodes, budget.nodes).map((node) => compileNode(node, budget, depth - 1))
   const [first] = nodes
-  if (first === undefined) throw new FilterFault('a node with an op has no nodes')
+  if (first === undefined) throw fault('a node with an op has no nodes')
   if (op === 'and') return nodes.length === 1 ? first : (tags) => passesAll(nodes, tags)
   if (op === 'or') return nodes.length === 1 ? first : (tags) => passesOne(nodes, tags)
-  if (op !== 'not') throw new FilterFault('op is not and, or, not')
-  if (nodes.length > 1) throw new FilterFault('not has more than one node')
+  if (op !== 'not') throw fault('op is not and, or, not')
+  if (nodes.length > 1) throw fault('not has more than one node')
   return (tags) => !first(tags)
 }
 
@@ -117,18 +121,18 @@ function compileLeaf(fields: Readonly<Record<string, unknown>>, budget: Budget):
   const vals = list(fields.vals, budget.bytes).map((one) => text(one, budget))
   const existence = own(EXISTENCE, cmp)
   if (existence !== undefined) {
-    if (val !== '' || vals.length > 0) throw new FilterFault('ex and nex take no val')
+    if (val !== '' || vals.length > 0) throw fault('ex and nex take no val')
     return existence(key)
   }
-  if (key === '') throw new FilterFault('a leaf has no key')
+  if (key === '') throw fault('a leaf has no key')
   const withValues = own(WITH_VALUES, cmp)
   if (withValues !== undefined) {
-    if (val !== '' || vals.length === 0) throw new FilterFault('in and nin take vals')
+    if (val !== '' || vals.length === 0) throw fault('in and nin take vals')
     return withValues(key, new Set(vals))
   }
   const withValue = own(WITH_VALUE, cmp)
-  if (withValue === undefined) throw new FilterFault('cmp is no comparison')
-  if (val === '' || vals.length > 0) throw new FilterFault('the comparison takes val')
+  if (withValue === undefined) throw fault('cmp is no comparison')
+  if (val === '' || vals.length > 0) throw fault('the comparison takes val')
   return withValue(key, val)
 }
 
@@ -138,16 +142,16 @@ function own<Value>(table: Readonly<Record<string, Value>>, name: string): Value
 
 function text(value: unknown, budget: Budget): string {
   if (value === undefined || value === null) return ''
-  if (typeof value !== 'string') throw new FilterFault('op, key, cmp, val and vals are texts')
+  if (typeof value !== 'string') throw fault('op, key, cmp, val and vals are texts')
   budget.bytes -= value.length > budget.bytes ? value.length : Buffer.byteLength(value)
-  if (budget.bytes < 0) throw new FilterFault('its texts are too long')
+  if (budget.bytes < 0) throw fault('its texts are too long')
   return value
 }
 
 /** A list of at most so many elements. */
 function list(value: unknown, most: number): readonly unknown[] {
   if (value === undefined || value === null) return []
-  if (!Array.isArray(value)) throw new FilterFault('nodes and vals are lists')
-  if (value.length > most) throw new FilterFault('it has too many nodes')
+  if (!Array.isArray(value)) throw fault('nodes and vals are lists')
+  if (value.length > most) throw fault('it has too many nodes')
   return value
 }

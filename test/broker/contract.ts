@@ -121,6 +121,36 @@ async function delivery(t: Test, open: OpenBenches): Promise<void> {
     )
   })
 
+  await t.test('tags, live and in history, with and without the other parts', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const tags = new Map([
+      ['ticker', 'BTC'],
+      ['__proto__', '"ä\n😀']
+    ])
+    const info = Buffer.from('{"user":"u"}')
+    const all = [{ tags }, { tags, info }, { tags, except: 'c1' }, { tags, info, except: 'c1' }, { info }]
+    for (const options of all) await other.broker.publish('room', Buffer.from('1'), options)
+    for (const options of all) await other.broker.publish('room', Buffer.from('2'), { ...options, history: KEEP })
+    const once = { tags, history: KEEP, idempotencyKey: 'k' }
+    for (let n = 0; n < 2; n++) await other.broker.publish('room', Buffer.from('3'), once)
+    await bench.heard.until(() => bench.heard.publications.length === 11)
+    const expected = [tags, tags, tags, tags, undefined]
+    t.strictSame(
+      bench.heard.publications.map(({ tags }) => tags && new Map(Object.entries(tags))),
+      [...expected, ...expected, tags]
+    )
+    const { publications } = await bench.broker.history('room', { limit: 10 })
+    t.strictSame(
+      publications.map(({ tags, info, except }) => [tags, info?.toString(), except]),
+      [...all, once].map(({ tags, info, except }: { tags?: object; info?: Buffer; except?: string }) => [
+        tags,
+        info?.toString(),
+        except
+      ])
+    )
+  })
+
   await t.test('with the time of publishing', async (t) => {
     const { bench, other } = await open(t)
     await bench.broker.subscribe('room')

@@ -29,6 +29,8 @@ t.test('absent and null fields have their defaults', async (t) => {
       since: undefined,
       rejectUnrecovered: false,
       joinLeave: false,
+      delta: '',
+      filter: undefined,
       isSpecial: false
     }
   })
@@ -51,15 +53,19 @@ t.test('case 177: forms of a subscription that not every server has', async (t) 
   const channel = 'a'
   const forms = [{ tf: { key: 't', cmp: 'eq', val: 'x' } }, { type: 1 }, { type: '4' }, { tf: null, type: 2 }]
   for (const form of forms) {
-    for (const name of ['subscribe', 'publish', 'sub_refresh']) {
+    for (const name of ['publish', 'sub_refresh']) {
       t.match(special({ [name]: { channel, ...form } }), { isSpecial: true }, name)
     }
+    t.match(special({ subscribe: { channel, ...form } }), { isSpecial: 'type' in form })
     t.match(special({ connect: { subs: { a: {}, b: form } } }), { isSpecial: true })
   }
   for (const form of [{}, { tf: null }, { type: 0 }, { type: null }, { delta: 'fossil' }]) {
     t.match(special({ subscribe: { channel, ...form } }), { isSpecial: false })
   }
   t.equal(parseCommand({ id: 1, subscribe: { channel, type: 'map' } }), 'malformed')
+  t.equal(parseCommand({ id: 1, subscribe: { channel, delta: 1 } }), 'malformed')
+  const [{ tf } = {}] = forms
+  t.match(special({ subscribe: { channel, tf, delta: 'fossil' } }), { filter: tf, delta: 'fossil' })
 })
 
 t.test('where a client was in streams that the server subscribed it to', async (t) => {

@@ -54,6 +54,7 @@ t.test('options that are right', async (t) => {
 
 t.test('case 173: an option that is undefined is one that is not given', async (t) => {
   const names = ['schema', 'history', 'presence', 'joinLeave', 'token', 'publishers', 'prefix']
+  names.push('delta', 'filters', 'recover')
   const hooks = ['onSubscribe', 'onPublish', 'onUnsubscribe', 'onPresence', 'onHistory', 'onRefresh']
   const nothing = Object.fromEntries([...names, ...hooks].map((name) => [name, undefined]))
   checkChannelOptions('a', nothing)
@@ -71,6 +72,9 @@ t.test('a definition has every default, and its hooks have the scope', async (t)
     token: false,
     publishers: 'subscribers',
     echo: true,
+    delta: false,
+    filters: false,
+    recover: 'missed',
     hooks: {},
     reported: new Set(),
     validators: {}

@@ -73,7 +73,7 @@ function filterOf({ request }: CommandOf<'subscribe'>, { filters }: ChannelDefin
   try {
     return compileFilter(filter)
   } catch {
-    throw new ChannelError(ERROR.badRequest.code) // compileFilter throws nothing but FilterFault
+    throw new ChannelError(ERROR.badRequest.code) // the filter is not valid
   }
 }
 

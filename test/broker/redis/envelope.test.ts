@@ -98,14 +98,32 @@ t.test('what is written is read', async () => {
 
 t.test('a field that a newer node may add is skipped', async (t) => {
   const publication = { offset: 7, epoch: 'e', time: 1, data: bytes('[1]'), info: bytes('{"u":1}') }
-  t.strictSame(readEnvelope(bytes('1p7-1700-1600,e,1,t4,i7,z0:tags{"u":1}[1]')), read(publication))
-  t.strictSame(readEnvelope(bytes('1r,t4:tags')), { kind: 'removal' })
-  t.strictSame(readEnvelope(bytes('1j,t4:tags{}')), { kind: 'join', info: bytes('{}') })
+  t.strictSame(readEnvelope(bytes('1p7-1700-1600,e,1,y4,i7,z0:more{"u":1}[1]')), read(publication))
+  t.strictSame(readEnvelope(bytes('1r,y4:more')), { kind: 'removal' })
+  t.strictSame(readEnvelope(bytes('1j,y4:more{}')), { kind: 'join', info: bytes('{}') })
+})
+
+t.test('tags are a field, beside the others', async (t) => {
+  const data = bytes('[1]')
+  const tags = new Map([
+    ['ticker', 'BTC'],
+    ['ä"\n', '']
+  ])
+  const publication = { offset: 0, epoch: '', time: 1, data }
+  t.strictSame(
+    readEnvelope(writePublication(data, 1, undefined, '', tags)),
+    read({ ...publication, info: undefined, tags })
+  )
+  const info = bytes('{}')
+  const all = { ...publication, info, except: 'c1', tags }
+  t.strictSame(readEnvelope(writePublication(data, 1, info, 'c1', tags)), read(all))
+  for (const text of ['', '1', '[]', '{"a":1}', '{"":"x"}', '{', `{"a":"${'x'.repeat(257)}"}`]) {
+    t.equal(readEnvelope(bytes(`1p0,,1,t${text.length}:${text}[1]`)), undefined, text)
+  }
 })
 
 t.test('case 128: what is malformed, or of another version or kind, is nothing', async (t) => {
-  const fields = (count: number) =>
-    Array.from({ length: count }, (_, n) => `,${String.fromCharCode(106 + n)}0`).join('')
+  const fields = (count: number) => Array.from('abcdefghjklmnopqrs'.slice(0, count), (letter) => `,${letter}0`).join('')
   t.ok(readEnvelope(bytes(`1p1,e,1${fields(16)}:1`)))
   for (const message of [
     '',
@@ -192,7 +210,7 @@ t.test('case 128: any bytes are read or dropped, and what is read can be passed 
     .tuple(
       fc.oneof(
         json,
-        fc.constant(bytes('1p7-1700-1600,e,1700000000000,t4,i7:tags{"u":1}[1]')),
+        fc.constant(bytes('1p7-1700-1600,e,1700000000000,y4,i7:more{"u":1}[1]')),
         fc.constant(bytes('1j:{}'))
       ),
       fc.array(fc.tuple(fc.nat(60), fc.nat(255)), { maxLength: 4 }),
