@@ -7,12 +7,24 @@ import type { Hub } from '../../lib/hub/hub.ts'
 import type { SubscribeResult } from '../../lib/hub/subscribe-options.ts'
 import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
 import type { Position } from '../../lib/protocol/position.ts'
+import type { TagsFilter } from '../../lib/protocol/tags-filter.ts'
 import type { ClientEvent, ClientLog } from '../checker/history.ts'
 import { hashOf } from '../checker/subscriber.ts'
+import { applyFossil } from '../support/fossil.ts'
 
 // Small: a handful of publications makes a reader slow, and some dozens too slow.
 const LIMITS = { soft: 400, hard: 6_000 }
-const wrapping: Format = { ...socketFormat }
+/** A session takes deltas. */
+const deltas: Format = {
+  head: (channel) => channel,
+  encode: (channel, { data, ...publication }) => frameOf(channel, publication, { whole: data.toString() }),
+  encodeDelta: (channel, publication, delta) => frameOf(channel, publication, { delta: delta.toString() })
+}
+const plain: Format = { ...socketFormat }
+
+function frameOf(channel: string, { offset, epoch }: Position, payload: object): Buffer {
+  return textFrame(JSON.stringify({ channel, ...payload, ...(offset > 0 && { offset, epoch }) }))
+}
 
 /** As a socket's handler would answer, or as a session does: with what was missed, before anything newer. */
 export type Style = 'socket' | 'session'
@@ -23,6 +35,9 @@ interface Told {
   readonly hole?: { readonly channel: string } & Position
   readonly channel: string
   readonly data: { readonly id: number }
+  /** The text of `data`, or a delta to the one before. */
+  readonly whole?: string
+  readonly delta?: string
   readonly offset: number
   readonly epoch: string
 }
@@ -102,8 +117,13 @@ export class ScheduleClient implements ClientLog {
   readonly style: Style
   /** What it did that no client may see. */
   readonly faults: string[] = []
+  /** Publications that it received as deltas. */
+  deltas = 0
+  readonly filter: TagsFilter | undefined
   readonly #turn: Turn
   readonly #hub: Hub
+  /** The text to which the next delta of a channel refers. */
+  readonly #texts = new Map<string, string>()
   readonly #positions = new Map<string, Position>()
   /** Channels that it has asked for on this connection, and what it knows of them. */
   readonly #wanted = new Map<string, 'asked' | 'in' | 'leaving'>()
@@ -111,9 +131,10 @@ export class ScheduleClient implements ClientLog {
   readonly #asks = new Map<string, object>()
   #connection: Connection | undefined
 
-  constructor(name: string, style: Style, turn: Turn, hub: Hub) {
+  constructor(name: string, style: Style, turn: Turn, hub: Hub, filter?: TagsFilter) {
     this.name = name
     this.style = style
+    this.filter = filter
     this.#turn = turn
     this.#hub = hub
   }
@@ -136,6 +157,7 @@ export class ScheduleClient implements ClientLog {
     if (this.isConnected) return
     this.#wanted.clear()
     this.#asks.clear()
+    this.#texts.clear()
     const connection = new Connection(this.#turn, this.#hub, this.style, (told) => {
       if (this.#connection === connection) this.#read(told)
     })
@@ -169,15 +191,18 @@ export class ScheduleClient implements ClientLog {
     // Whoever has unsubscribed meanwhile, or asked again, has no use for the answer.
     const isWanted = () => this.#asks.get(channel) === ask && this.#wanted.get(channel) === 'asked'
     const tell = (result: SubscribeResult) => isWanted() && connection.send({ subscribed: { channel, ...result } })
+    const { filter } = this
+    const format = filter === undefined ? deltas : plain
     const subscribing =
       this.style === 'socket'
         ? this.#hub.subscribe(connection, channel, socketFormat, options).then(tell)
-        : this.#hub.prepare(connection, channel, wrapping, since).then(({ missed, begin, ...result }) => {
+        : this.#hub.prepare(connection, channel, format, since, filter).then(({ missed, begin, ...result }) => {
             // As a session does: one that was ended meanwhile is not answered.
             if (!this.#hub.isOn(connection, channel)) return
             tell(result)
             const inAnswer = missed.slice(0, takes ?? missed.length)
             for (const publication of inAnswer) {
+              if (filter !== undefined && !filter(publication.tags)) continue
               connection.send({
                 channel,
                 data: JSON.parse(publication.data.toString()),
@@ -199,8 +224,15 @@ export class ScheduleClient implements ClientLog {
     return true
   }
 
-  #read({ subscribed, ended, hole, channel, data, offset, epoch }: Told): void {
-    if (subscribed) {
+  #read(told: Told): void {
+    const { subscribed, ended, hole, channel, data, whole, delta, offset, epoch } = told
+    if (whole !== undefined || delta !== undefined) {
+      const text = whole ?? this.#restore(channel, delta as string)
+      if (text === undefined) return
+      this.#texts.set(channel, text)
+      this.#publication(channel, JSON.parse(text), offset, epoch)
+    } else if (subscribed) {
+      this.#texts.delete(subscribed.channel)
       const { channel, recovered, offset, epoch } = subscribed
       if (this.#wanted.get(channel) === 'asked') this.#wanted.set(channel, 'in')
       if (epoch === '') return
@@ -212,6 +244,17 @@ export class ScheduleClient implements ClientLog {
       this.#positions.set(hole.channel, position)
       this.events.push({ type: 'hole', channel: hole.channel, ...position })
     } else if (data !== undefined) this.#publication(channel, data, offset, epoch)
+  }
+
+  /** Makes a text from the one before and a delta, as a client does. */
+  #restore(channel: string, delta: string): string | undefined {
+    this.deltas++
+    try {
+      return applyFossil(Buffer.from(this.#texts.get(channel) ?? ''), Buffer.from(delta)).toString()
+    } catch (error) {
+      this.faults.push(`${channel}, a delta: ${(error as Error).message}`)
+      return undefined
+    }
   }
 
   #publication(channel: string, data: Told['data'], offset: number | undefined, epoch: string): void {

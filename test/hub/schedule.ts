@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { Turn } from '../../lib/connection/turn.ts'
 import { Hub } from '../../lib/hub/hub.ts'
+import { compileFilter } from '../../lib/protocol/tags-filter.ts'
 import { Limiter } from '../../lib/timing/limiter.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { check } from '../checker/check.ts'
@@ -31,7 +32,9 @@ export type Step =
 
 const only = <Name extends string>(...names: Name[]) => fc.constantFrom(...names)
 const channel = fc.nat(CHANNELS.length - 1)
-const client = fc.nat(CLIENTS - 1)
+// The last one has a filter.
+const client = fc.nat(CLIENTS)
+const FILTER = compileFilter({ key: 'third', cmp: 'eq', val: 'true' })
 const count = fc.integer({ min: 1, max: 5 })
 const fate = fc.constantFrom<Fate>('kept', 'kept', 'kept', 'kept', 'lost', 'twice')
 const afresh = fc.constantFrom(false, false, false, true)
@@ -65,6 +68,9 @@ export interface Outcome {
   readonly delivered: number
   readonly recovered: number
   readonly gapsDeclared: number
+  /** Publications that were received as deltas, and by the client with the filter. */
+  readonly deltas: number
+  readonly filtered: number
 }
 
 /** Plays a schedule, lets all come to rest and all leave, and judges what clients saw and what is left. */
@@ -97,6 +103,7 @@ class World {
   readonly #clock = new FakeClock()
   readonly #wheel = new TimerWheel(this.#clock, 50)
   readonly #clients: ScheduleClient[]
+  readonly #filtered: ScheduleClient
   readonly #publishes: Publish[] = []
   #id = 0
   /** Redis has lost something: gaps may be declared. */
@@ -128,8 +135,9 @@ class World {
       const style = n % 2 === 0 ? 'socket' : 'session'
       return new ScheduleClient(`${style}-${n}`, style, this.#turn, this.hub)
     })
-    // Two are there from the beginning.
-    for (const client of this.#clients.slice(0, 2)) {
+    this.#filtered = new ScheduleClient('filtered', 'session', this.#turn, this.hub, FILTER)
+    // Three are there from the beginning.
+    for (const client of [...this.#clients.slice(0, 2), this.#filtered]) {
       client.connect()
       for (const name of CHANNELS) client.subscribe(name, false, undefined)
     }
@@ -141,7 +149,7 @@ class World {
     // Promises settle between two steps, and then a tick comes; immediates wait for a turn.
     await new Promise<void>(process.nextTick)
     if (step[0] === 'turn' || step[0] === 'flow') await new Promise(setImmediate)
-    for (const { name, drainListeners } of this.#clients) {
+    for (const { name, drainListeners } of this.#everybody) {
       if (drainListeners > 1) this.faults.push(`listeners: ${name} has ${drainListeners} for drain`)
     }
   }
@@ -155,12 +163,12 @@ class World {
       for (let again = true; again; ) {
         this.#broker.arrive(Number.POSITIVE_INFINITY)
         this.#broker.answer(Number.POSITIVE_INFINITY)
-        for (const client of this.#clients) client.reads()
+        for (const client of this.#everybody) client.reads()
         await idle()
         this.hub.audit(CHANNELS)
         await idle()
         again = false
-        for (const client of this.#clients) {
+        for (const client of this.#everybody) {
           client.connect()
           for (const name of CHANNELS) if (client.subscribe(name, false, undefined)) again = true
         }
@@ -190,13 +198,44 @@ class World {
         if (ids.at(-1) !== this.#id) faults.push(`tail: ${name}, ${channel} ended at ${ids.at(-1)}, not ${this.#id}`)
       }
     }
+    faults.push(...this.#judgeFiltered())
     if (!this.#lossy && figures.gapsDeclared > 0) faults.push(`gap: ${figures.gapsDeclared}, and nothing was lost`)
-    return { violations: faults, figures }
+    const deltas = this.#clients.reduce((sum, client) => sum + client.deltas, 0)
+    const filtered = this.#filtered.events.filter(({ type }) => type === 'publication').length
+    return { violations: faults, figures: { ...figures, deltas, filtered } }
+  }
+
+  /** The client with the filter has what passes, in order, each once: all of it, if nothing was lost. */
+  #judgeFiltered(): string[] {
+    const { events, faults: own, unnumbered } = this.#filtered
+    const faults = own.map((fault) => `ended: filtered, ${fault}`)
+    for (const name of CHANNELS) {
+      const ids = name.startsWith('h')
+        ? events.flatMap((event) => (event.type === 'publication' && event.channel === name ? [event.id] : []))
+        : (unnumbered.get(name) ?? [])
+      if (ids.some((id) => id % 3 !== 0)) faults.push(`filter: ${name}: ${ids}`)
+      if (this.#lossy || !name.startsWith('h')) continue
+      const first = events.find((event) => event.type === 'subscribed' && event.channel === name)
+      const begin = first?.type === 'subscribed' ? first.offset : 0
+      const passing = this.#publishes
+        .filter(({ channel, id, position }) => channel === name && id % 3 === 0 && (position?.offset ?? 0) > begin)
+        .map(({ id }) => id)
+      if (ids.join() !== passing.join()) faults.push(`filtered: ${name}: ${ids}, not ${passing}`)
+    }
+    return faults
+  }
+
+  get #everybody(): ScheduleClient[] {
+    return [...this.#clients, this.#filtered]
+  }
+
+  #clientAt(index: number): ScheduleClient {
+    return this.#clients[index] ?? this.#filtered
   }
 
   /** Everybody goes; nothing may be left of them. */
   async leave(): Promise<void> {
-    for (const client of this.#clients) this.#disconnect(client)
+    for (const client of this.#everybody) this.#disconnect(client)
     await idle()
     this.#clock.advance(2_000)
     await idle()
@@ -215,14 +254,15 @@ class World {
         return this.#publish(CHANNELS[step[1]] as string, step[2], step[3])
       case 'subscribe': {
         const [, who, what, afresh, takes] = step
-        const client = this.#clients[who] as ScheduleClient
+        const client = this.#clientAt(who)
         const name = CHANNELS[what] as string
+        const isAfresh = afresh && client !== this.#filtered
         // A session's answer to a client that is away for the first time has everything in it.
-        if (!client.subscribe(name, afresh, client.style === 'session' ? takes : undefined)) return undefined
-        return `${client.name} subscribes to ${name}${afresh ? ' afresh' : ''}`
+        if (!client.subscribe(name, isAfresh, client.style === 'session' ? takes : undefined)) return undefined
+        return `${client.name} subscribes to ${name}${isAfresh ? ' afresh' : ''}`
       }
       case 'unsubscribe': {
-        const client = this.#clients[step[1]] as ScheduleClient
+        const client = this.#clientAt(step[1])
         const name = CHANNELS[step[2]] as string
         return client.unsubscribe(name) ? `${client.name} unsubscribes from ${name}` : undefined
       }
@@ -230,7 +270,7 @@ class World {
       case 'disconnect':
       case 'stall':
       case 'read':
-        return this.#move(step[0], this.#clients[step[1]] as ScheduleClient)
+        return this.#move(step[0], this.#clientAt(step[1]))
       case 'reset':
       case 'trim':
         return this.#lose(step[0], CHANNELS[step[1]] as string, step[2])

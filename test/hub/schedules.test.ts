@@ -36,7 +36,7 @@ t.test('schedules that failed once', async (t) => {
 })
 
 t.test(`${RUNS} schedules lose nothing, double nothing and leave nothing behind`, { timeout: 3_600_000 }, async (t) => {
-  const figures = { delivered: 0, recovered: 0, gapsDeclared: 0 }
+  const figures = { delivered: 0, recovered: 0, gapsDeclared: 0, deltas: 0, filtered: 0 }
   // Hubs live on, so that what they hold of those who have left shows.
   const hubs: object[] = []
   const gone: WeakRef<object>[] = []
@@ -45,6 +45,8 @@ t.test(`${RUNS} schedules lose nothing, double nothing and leave nothing behind`
     figures.delivered += outcome.delivered
     figures.recovered += outcome.recovered
     figures.gapsDeclared += outcome.gapsDeclared
+    figures.deltas += outcome.deltas
+    figures.filtered += outcome.filtered
     hubs.push(outcome.hub)
     gone.push(...outcome.gone)
     return outcome.faults.length === 0
@@ -64,6 +66,8 @@ t.test(`${RUNS} schedules lose nothing, double nothing and leave nothing behind`
   t.ok(figures.delivered > 10 * RUNS, `${figures.delivered} delivered`)
   t.ok(figures.recovered > RUNS / 2, `${figures.recovered} recovered`)
   t.ok(figures.gapsDeclared > RUNS / 10, `${figures.gapsDeclared} gaps declared`)
+  t.ok(figures.deltas > RUNS, `${figures.deltas} deltas`)
+  t.ok(figures.filtered > RUNS, `${figures.filtered} filtered`)
   collect()
   t.equal(gone.filter((connection) => connection.deref() !== undefined).length, 0, `of ${gone.length} who have left`)
   t.equal(hubs.length, RUNS)

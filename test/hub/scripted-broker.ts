@@ -73,10 +73,11 @@ export class ScriptedBroker extends MemoryBroker {
   /** Somebody publishes: with history where the channel's name begins with `h`. */
   append(channel: string, id: number, fate: Fate): Publication {
     const data = Buffer.from(JSON.stringify({ id, padding: '.'.repeat((id * 37) % 90) }))
-    let publication: Publication = { offset: 0, epoch: '', data }
+    const tags = new Map([['third', `${id % 3 === 0}`]])
+    let publication: Publication = { offset: 0, epoch: '', data, tags }
     if (channel.startsWith('h')) {
       const stored = this.stored(channel)
-      publication = { offset: ++stored.offset, epoch: stored.epoch, data }
+      publication = { offset: ++stored.offset, epoch: stored.epoch, data, tags }
       stored.kept.push(publication)
     }
     if (!this.#subscribed.has(channel) || fate === 'lost') return publication

@@ -26,6 +26,16 @@ app.channel('rooms/:room', {
   onPublish: () => undefined
 })
 app.channel('short/:room', { onSubscribe: true, history: { size: 5, ttl: 60_000 } })
+app.channel('texts/:room', { onSubscribe: true, history: { size: 1_000, ttl: 60_000 }, delta: true })
+app.channel('prices/:room', {
+  onSubscribe: ({ data }) => {
+    const region = (data as { region?: string } | undefined)?.region
+    return region === undefined ? {} : { filter: { key: 'region', cmp: 'eq', val: region } }
+  },
+  history: { size: 1_000, ttl: 60_000 },
+  filters: true
+})
+app.channel('states/:room', { onSubscribe: true, history: { size: 1, ttl: 60_000 }, recover: 'latest' })
 app.rpc('whoami', ({ user, connection }) => ({ user: user?.sub, connection, pid: process.pid }))
 app.ws('/rooms/:room', async (socket, request) => {
   const room = `rooms/${(request.params as { room: string }).room}`
