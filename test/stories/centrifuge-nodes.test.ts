@@ -13,6 +13,9 @@ import { RedisServer, until } from '../support/redis-server.ts'
 const redis = await RedisServer.start(t)
 let prefixes = 0
 
+// How many publications the channels keep, by the beginning of their names, as channel-node.ts declares them.
+const SIZES: Readonly<Record<string, number>> = { short: 5, states: 1 }
+
 interface ChannelNode {
   readonly process: ChildProcess
   readonly url: string
@@ -42,7 +45,7 @@ async function cluster(t: Test) {
   const publisher = await createPublisher({
     redis: redis.url,
     prefix,
-    history: (channel) => ({ size: channel.startsWith('short/') ? 5 : 1_000, ttl: 60_000 })
+    history: (channel) => ({ size: SIZES[channel.split('/')[0] as string] ?? 1_000, ttl: 60_000 })
   })
   t.teardown(() => publisher.close())
   return {
@@ -177,4 +180,54 @@ t.test('recovered: false where history was trimmed while the client was away', a
   t.match(await again, { wasRecovering: true, recovered: false, streamPosition: { offset: 10 } })
   await publisher.publish('short/1', 11)
   t.same(await heard.upTo(2), [1, 11])
+})
+
+t.test('deltas, filters and newest states, while nodes are killed', async (t) => {
+  const { client, publisher, nodes, end } = await cluster(t)
+  const long = Array.from({ length: 60 }, (_, n) => `${n * 7919}`).join(' ')
+  const tagsFilter = { key: 'parity', cmp: 'eq', val: 'even' } as const
+  const deltas: Subscription[] = []
+  const all: { subscription: Subscription; heard: ReturnType<typeof record>; expects: (n: number) => boolean }[] = []
+  for (let n = 0; n < 3; n++) {
+    const one = client(`user-${n}`)
+    one.connect()
+    const text = one.newSubscription('texts/1', { delta: 'fossil' })
+    const filtered = one.newSubscription('prices/1', { tagsFilter })
+    const limited = one.newSubscription('prices/2', { data: { region: 'eu' } })
+    const state = one.newSubscription('states/1')
+    deltas.push(text)
+    const rows = [
+      [text, () => true],
+      [filtered, (i: number) => i % 2 === 0],
+      [limited, (i: number) => i % 3 === 0],
+      [state, (i: number) => i === 89]
+    ] as const
+    for (const [subscription, expects] of rows) {
+      all.push({ subscription, heard: record(subscription), expects })
+      subscription.subscribe()
+      await subscription.ready()
+    }
+  }
+  const value = (i: number) => `${long.slice(i)} ${i}`
+  for (let i = 0; i < 90; i++) {
+    const tags = { parity: i % 2 === 0 ? 'even' : 'odd', region: i % 3 === 0 ? 'eu' : 'us' }
+    for (const channel of ['texts/1', 'prices/1', 'prices/2', 'states/1'])
+      await publisher.publish(channel, value(i), { tags })
+    if (i === 30) void end(nodes[0] as ChannelNode, 'SIGKILL')
+    if (i === 60) void end(nodes[0] as ChannelNode, 'SIGTERM')
+  }
+  for (const { subscription, heard, expects } of all) {
+    const expected = Array.from({ length: 90 }, (_, i) => i).flatMap((i) => (expects(i) ? [value(i)] : []))
+    const name = subscription.channel
+    if (name !== 'states/1') t.same(await heard.upTo(expected.length), expected, name)
+    else {
+      await until(async () => heard.data.at(-1) === value(89))
+      t.equal(new Set(heard.data).size, heard.data.length, `${name}: none twice`)
+    }
+  }
+  for (const subscription of deltas) {
+    const { numFullPayloads, numDeltaPayloads } = subscription.deltaStats()
+    t.equal(numFullPayloads + numDeltaPayloads, 90)
+    t.ok(numDeltaPayloads > 30, `${numDeltaPayloads} deltas`)
+  }
 })
