@@ -62,3 +62,19 @@ t.test('one that is behind is served from history later, and takes nothing until
   t.same(cursor.buffer, [])
   t.same(news(), [])
 })
+
+t.test('without a filter it accepts everything', async (t) => {
+  const publication = { offset: 1, epoch: 'e', data: Buffer.from('1'), tags: new Map([['k', 'a']]) }
+  const subscriber = { outbox: {} as never, closed: false, maxSubscriptions: 1, insufficientState() {} }
+  t.equal(new StreamCursor(subscriber, {} as CursorFeed).accepts(publication), true)
+  const filtered = new StreamCursor(subscriber, {} as CursorFeed, (tags) => tags?.get('k') === 'b')
+  t.equal(filtered.accepts(publication), false)
+  t.equal(filtered.accepts({ ...publication, tags: new Map([['k', 'b']]) }), true)
+})
+
+t.test('one that is dropped from its feed has no base for a delta any more', async (t) => {
+  const { cursor } = rig()
+  Object.assign(cursor, { place: 0, hasBase: true })
+  cursor.dropped()
+  t.match(cursor, { live: false, hasBase: false })
+})

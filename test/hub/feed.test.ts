@@ -4,7 +4,7 @@ import { Turn } from '../../lib/connection/turn.ts'
 import { StreamCursor } from '../../lib/hub/cursor.ts'
 import { Feed, type FeedChannel, socketFormat } from '../../lib/hub/feed.ts'
 import type { Hub } from '../../lib/hub/hub.ts'
-import { framePayloads } from '../../lib/protocol/frame.ts'
+import { framePayloads, textFrame } from '../../lib/protocol/frame.ts'
 import { idle } from '../support/idle.ts'
 import { Reader } from './rig.ts'
 
@@ -260,4 +260,77 @@ t.test('case 129: one subscriber who can’t be given a batch is ended, the othe
   for (const { one } of [first, last]) t.same(one.offsets, [1, 2])
   t.same(failures, [error, error])
   t.equal(ended, 2)
+})
+
+t.test('cursors with filters come and go: each receives what passes while it is there', async (t) => {
+  const { reader, feed } = rig()
+  const tagged = (offset: number, k: string) => ({ ...publication(offset), tags: new Map([['k', k]]) })
+  const add = (offset: number, k: string) => feed.add(feed.encode(publication(offset)), tagged(offset, k))
+  const [all, one, other] = [reader(), reader(), reader()]
+  const filtered = new StreamCursor(one.one, feed, (tags) => tags?.get('k') === 'a')
+  const late = new StreamCursor(other.one, feed, (tags) => tags?.get('k') === 'b')
+  feed.join(all.subscription)
+  add(1, 'a')
+  feed.join(filtered)
+  add(2, 'a')
+  add(3, 'b')
+  feed.join(late)
+  add(4, 'b')
+  feed.announce(feed.encode(publication(5)))
+  await idle()
+  add(6, 'a')
+  await idle()
+  feed.leave(filtered)
+  feed.leave(late)
+  add(7, 'a')
+  await idle()
+  t.same(all.one.offsets, [1, 2, 3, 4, 5, 6, 7])
+  t.same(one.one.offsets, [2, 5, 6])
+  t.same(other.one.offsets, [4, 5])
+})
+
+t.test('with deltas: whole after a join, after nobody was there, and behind a gap', async (t) => {
+  const turn = new Turn()
+  const saved: number[] = []
+  const feed = new Feed(
+    {
+      head: () => '',
+      encode: (_head, { data }) => textFrame(JSON.stringify({ data: data.toString() })),
+      encodeDelta: (_head, _publication, delta) => textFrame(JSON.stringify({ delta: delta.length }))
+    },
+    {
+      name: 'room',
+      history: undefined,
+      services: { turn, delivered: () => undefined, deltasSaved: (bytes) => saved.push(bytes) },
+      fallBehind: () => undefined
+    }
+  )
+  const [one, other] = [0, 1].map(() => {
+    const reader = new Reader(turn, { caughtUp() {} } as unknown as Hub)
+    return { reader, cursor: new StreamCursor(reader, feed) }
+  }) as [{ reader: Reader; cursor: StreamCursor }, { reader: Reader; cursor: StreamCursor }]
+  const add = async (n: number) => {
+    const publication = { offset: n, epoch: 'e', data: Buffer.from(`${'0123456789'.repeat(20)} ${n}`) }
+    feed.add(feed.encode(publication), publication)
+    await idle()
+  }
+  const kinds = ({ reader }: typeof one) => reader.messages.map((message) => Object.keys(message)[0])
+  feed.join(one.cursor)
+  feed.announce(textFrame('{"join":1}'))
+  await add(1)
+  await add(2)
+  feed.join(other.cursor)
+  await add(3)
+  feed.skipTo(10)
+  await add(11)
+  await add(12)
+  t.same(kinds(one), ['join', 'data', 'delta', 'delta', 'data', 'delta'])
+  t.same(kinds(other), ['data', 'data', 'delta'])
+  feed.leave(one.cursor)
+  feed.leave(other.cursor)
+  const again = new StreamCursor(one.reader, feed)
+  feed.join(again)
+  await add(13)
+  t.same(kinds(one).slice(6), ['data'])
+  t.equal(saved.length, 3)
 })

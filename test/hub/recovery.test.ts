@@ -212,3 +212,106 @@ t.test('from the start of a history whose beginning is gone there is no recovery
   await rig.written()
   t.same(reader.data, [])
 })
+
+t.test('if only the newest counts, what was deleted is no gap', async (t) => {
+  const page = (top: number, ...offsets: number[]) => ({
+    position: { offset: top, epoch: 'e' },
+    publications: offsets.map((offset) => ({ offset, epoch: 'e', data: Buffer.from('0') }))
+  })
+  const since = { offset: 3, epoch: 'e' }
+  t.equal(continuityOf(since, page(3), true), 'complete')
+  t.equal(continuityOf(since, page(9, 9), true), 'complete')
+  t.equal(continuityOf(since, page(9), true), 'complete', 'the newest has expired')
+  t.equal(continuityOf(since, page(9, 7, 8), true), 'partial')
+  t.equal(continuityOf(since, page(2), true), 'gap')
+  t.equal(continuityOf({ offset: 3, epoch: 'f' }, page(9, 9), true), 'gap')
+})
+
+const LATEST = { size: 1, ttl: 60_000 }
+
+t.test('where only the newest counts, a socket gets that one, and what comes later', async (t) => {
+  const rig = await makeRig(t, LATEST, { isLatestOnly: true })
+  await rig.publish('h', 1, 2, 3)
+  const { epoch } = (await rig.broker.history('h', { limit: 0 })).position
+  const positions = [
+    { offset: 0, epoch },
+    { offset: 2, epoch: 'another' },
+    { offset: -1, epoch },
+    { offset: 99, epoch }
+  ]
+  for (const since of positions) {
+    const reader = rig.reader()
+    t.same(await rig.subscribe(reader, 'h', since), { recovered: true, offset: 3, epoch })
+    await rig.written()
+    t.same(reader.data, [3], JSON.stringify(since))
+  }
+  const known = rig.reader()
+  t.same(await rig.subscribe(known, 'h', { offset: 3, epoch }), { recovered: true, offset: 3, epoch })
+  await rig.publish('h', 4)
+  await rig.written()
+  t.same(known.data, [4])
+  t.same(rig.recoveries, [true, true, true, true, true])
+})
+
+t.test('where only the newest counts, and there is none', async (t) => {
+  const rig = await makeRig(t, LATEST, { isLatestOnly: true })
+  const reader = rig.reader()
+  t.match(await rig.subscribe(reader, 'h', { offset: 5, epoch: 'e' }), { recovered: false, offset: 0 })
+  await rig.publish('h', 1)
+  await rig.written()
+  t.same(reader.data, [1])
+  t.same(rig.recoveries, [false])
+})
+
+t.test('where only the newest counts, a slow reader and a node that missed some go on without a gap', async (t) => {
+  const rig = await makeRig(t, LATEST, { isLatestOnly: true })
+  const [quick, slow] = [rig.reader(), rig.reader()]
+  for (const reader of [quick, slow]) await rig.subscribe(reader, 'h')
+  await rig.publish('h', 1)
+  await rig.written()
+  slow.slow = true
+  slow.outbox.send(Buffer.alloc(2_000))
+  await rig.written()
+  await rig.publish('h', 2, 3)
+  await rig.written()
+  // The node does not receive them, and finds that out with the next one.
+  rig.broker.lost = ({ offset }) => offset === 4 || offset === 5
+  await rig.publish('h', 4, 5, 6)
+  await rig.written()
+  t.same(quick.data, [1, 2, 3, 6])
+  slow.read()
+  await rig.written()
+  await rig.publish('h', 7)
+  await rig.written()
+  for (const reader of [quick, slow]) t.same(reader.holes, [])
+  t.match(
+    slow.texts.slice(-2).map((text) => JSON.parse(text).data),
+    [6, 7]
+  )
+  t.same(rig.repairs, [true])
+})
+
+t.test('one that is slow when it subscribes gets the newest once it reads', async (t) => {
+  const rig = await makeRig(t, LATEST, { isLatestOnly: true })
+  await rig.publish('h', 1, 2)
+  const { epoch } = (await rig.broker.history('h', { limit: 0 })).position
+  const reader = rig.reader()
+  reader.slow = true
+  reader.outbox.send(Buffer.alloc(2_000))
+  await rig.written()
+  const { missed, begin } = await rig.hub.prepare(reader, 'h', socketFormat, { offset: 1, epoch })
+  t.equal(missed.length, 1)
+  begin(0)
+  await rig.written()
+  await rig.publish('h', 3)
+  await rig.written()
+  reader.read()
+  await rig.written()
+  await rig.publish('h', 4)
+  await rig.written()
+  t.same(
+    reader.texts.slice(-2).map((text) => JSON.parse(text).data),
+    [3, 4]
+  )
+  t.same(reader.holes, [])
+})

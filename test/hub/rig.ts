@@ -143,7 +143,8 @@ export interface Rig {
 /** A hub on a faulty broker. Channels whose name begins with `h` have history. */
 export async function makeRig(
   t: { teardown(fn: () => unknown): void },
-  history: HistoryPolicy = { size: 100, ttl: 60_000 }
+  history: HistoryPolicy = { size: 100, ttl: 60_000 },
+  { isLatestOnly = false } = {}
 ): Promise<Rig> {
   const broker = new FaultyBroker()
   const turn = new Turn()
@@ -162,6 +163,7 @@ export async function makeRig(
     maxPublication: 1_048_576,
     outboxOf: (connection) => connections.get(connection)?.outbox,
     historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
+    isLatestOnly: () => isLatestOnly,
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),
     delivered: (lag) => lags.push(lag),

@@ -50,6 +50,7 @@ t.test('every figure is exported, from zero on', async (t) => {
     'realtime_messages_sent_total 0',
     'realtime_sent_bytes_total 0',
     'realtime_publications_dropped_total 0',
+    'realtime_delta_saved_bytes_total 0',
     'realtime_heartbeat_timeouts_total 0',
     'realtime_drain_connections_total{how="closed"} 0',
     'realtime_drain_connections_total{how="terminated"} 0',
@@ -126,6 +127,7 @@ t.test('what happens on sockets and handshakes', async (t) => {
   metrics.refused('unauthorized')
   metrics.heartbeatTimeout()
   metrics.roundTrip(20)
+  for (const bytes of [3, 4]) metrics.deltasSaved(bytes)
   metrics.repaired(true)
   metrics.repaired(false)
   metrics.recovered(true)
@@ -142,6 +144,7 @@ t.test('what happens on sockets and handshakes', async (t) => {
     'realtime_handshakes_refused_total{reason="unauthorized"} 1',
     'realtime_heartbeat_timeouts_total 1',
     'realtime_round_trip_seconds_sum 0.02',
+    'realtime_delta_saved_bytes_total 7',
     'realtime_position_repairs_total{outcome="complete"} 1',
     'realtime_position_repairs_total{outcome="hole"} 1',
     'realtime_recoveries_total{outcome="recovered"} 1',

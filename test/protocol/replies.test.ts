@@ -112,6 +112,28 @@ t.test('publications are frames, their data as it is', async (t) => {
   t.same(text({ data, offset: 0, info: Buffer.from(info) }), [
     `{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"info":${info}}}}`
   ])
+  const tags = new Map([['k', '"v"']])
+  t.same(text({ data, offset: 7, info: Buffer.from(info), tags }), [
+    `{"push":{"channel":"a\\"","pub":{"data":{"n":1.0},"offset":7,"info":${info},"tags":{"k":"\\"v\\""}}}}`
+  ])
+  t.same(text({ data, offset: 7, tags, delta: Buffer.from('d') }), [
+    '{"push":{"channel":"a\\"","pub":{"data":"d","offset":7,"tags":{"k":"\\"v\\""},"delta":true}}}'
+  ])
+})
+
+t.test('a subscription with deltas gets what it missed as strings', async (t) => {
+  const data = Buffer.from('{"n":1.0}')
+  t.equal(
+    result('subscribe', {
+      ttl: undefined,
+      position: undefined,
+      recovery: 'done',
+      publications: [{ data, offset: 3, delta: 'whole' }],
+      delta: true,
+      data: undefined
+    }),
+    '{"publications":[{"data":"{\\"n\\":1.0}","offset":3}],"was_recovering":true,"recovered":true,"delta":true}'
+  )
 })
 
 t.test('a command that only confirms has an empty result', async (t) => {

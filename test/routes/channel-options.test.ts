@@ -52,6 +52,16 @@ t.test('options that are right', async (t) => {
   for (const options of right) t.doesNotThrow(() => checkChannelOptions('a', options as never))
 })
 
+t.test('only a channel with history has a newest publication', async (t) => {
+  const history = { size: 1, ttl: 60_000 }
+  checkChannelOptions('a', { history, recover: 'latest' })
+  checkChannelOptions('a', { recover: 'missed' })
+  t.throws(() => checkChannelOptions('a', { recover: 'latest' }), {
+    code: 'FST_RT_INVALID_OPTION',
+    message: /^Option recover: 'latest' requires the option history/
+  })
+})
+
 t.test('case 173: an option that is undefined is one that is not given', async (t) => {
   const names = ['schema', 'history', 'presence', 'joinLeave', 'token', 'publishers', 'prefix']
   names.push('delta', 'filters', 'recover')

@@ -220,3 +220,29 @@ t.test('case 140: after a large answer the client rests for longer than that ans
   // A timer may end a millisecond early.
   t.ok(next - ended > 3.5 * (ended - began) - 2, `${ended - began} ms, then a rest of ${next - ended} ms`)
 })
+
+t.test("the application's filter holds for history too, and pages are filled", async (t) => {
+  const rig = await sessionRig(t)
+  const filter = { key: 'k', cmp: 'eq', val: 'a' } as const
+  rig.channel('room', { history: { size: 20_000, ttl: 60_000 }, onSubscribe: () => ({ filter }) })
+  const client = await subscribed(await rig.client(), 'room')
+  for (const n of numbers(12)) await rig.hub.publish('room', n, { tags: { k: n % 4 === 0 ? 'a' : 'b' } })
+  const page = async (query: object) => {
+    const { history } = (await client.call({ history: { channel: 'room', ...query } })) as HistoryAnswer
+    t.equal(history?.offset, 12)
+    return history?.publications.map(({ data }) => data)
+  }
+  t.same(await page({ limit: 2 }), [4, 8])
+  t.same(await page({ limit: 5 }), [4, 8, 12])
+  t.same(await page({ limit: 2, reverse: true }), [12, 8])
+  t.same(await page({ limit: -1 }), [4, 8, 12])
+  t.same(await page({ limit: 0 }), [])
+  const { calls } = rig.broker
+  for (const _ of numbers(3_000)) await rig.hub.publish('room', 0, { tags: { k: 'b' } })
+  calls.length = 0
+  const spent: number[] = []
+  client.connection.intake.spend = (bytes) => void spent.push(bytes)
+  await client.call({ history: { channel: 'room', limit: 100, since: { offset: 12 } } })
+  t.equal(calls.length, 10, 'so many pages at most')
+  t.equal(spent[0], 1_000, 'what it may not see counts against its rate')
+})

@@ -281,3 +281,62 @@ t.test('case 180: a join and a leave cost as much as is sent to all receivers', 
   await loud.call({ subscribe: { channel: 'room' } })
   t.ok((loud.connection.spent[0] ?? 0) > 5 * 3_000, 'by its size, where that is more')
 })
+
+t.test('deltas only if the channel has them, the client takes them, and nothing is filtered', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('deltas', { delta: true })
+  rig.channel('plain')
+  const filter = { key: 'k', cmp: 'ex' } as const
+  const rows: [channel: string, options: PreparationOptions, hasDeltas: boolean][] = [
+    ['deltas', { takesDeltas: true }, true],
+    ['deltas', {}, false],
+    ['deltas', { takesDeltas: true, filter }, false],
+    ['deltas', { takesDeltas: true, clientFilter: () => true }, false],
+    ['plain', { takesDeltas: true }, false]
+  ]
+  for (const [channel, options, hasDeltas] of rows) {
+    const result = await subscribed(await rig.client(), channel, options)
+    t.equal(result.delta, hasDeltas ? true : undefined, `${channel} ${Object.keys(options)}`)
+  }
+  const client = await rig.client()
+  await subscribed(client, 'deltas', { takesDeltas: true, joinLeave: true })
+  await rig.publish('deltas', { n: 1 })
+  t.same(await client.heard(), [{ push: { channel: 'deltas', pub: { data: '{"n":1}' } } }])
+})
+
+t.test('what was missed passes the filters; a client that gets nothing of it goes on behind it', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { history: true })
+  const tags = (n: number): Record<string, string> => ({ parity: n % 2 === 0 ? 'even' : 'odd' })
+  const { epoch } = await rig.hub.publish('room', 1, { tags: tags(1) })
+  for (const n of [2, 3]) await rig.hub.publish('room', n, { tags: tags(n) })
+  const since = { offset: 0, epoch }
+  const even = { key: 'parity', cmp: 'eq', val: 'even' } as const
+  const client = await rig.client()
+  t.match(await subscribed(client, 'room', { since, filter: even }), {
+    recovered: true,
+    offset: 0,
+    publications: [{ data: 2, offset: 2, tags: { parity: 'even' } }]
+  })
+  const none = { key: 'parity', cmp: 'eq', val: 'none' } as const
+  const result = await subscribed(await rig.client(), 'room', { since, filter: none })
+  t.match(result, { recovered: true, offset: 3 })
+  t.equal(result.publications, undefined)
+  await t.rejects(subscribed(await rig.client(), 'room', { filter: { key: 'k' } }), TypeError)
+})
+
+t.test('where only the newest counts, a client is not refused', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('state', { history: { size: 1, ttl: 60_000 }, recover: 'latest' })
+  const since = { offset: 7, epoch: 'e' }
+  const result = await subscribed(await rig.client(), 'state', { since, rejectUnrecovered: true })
+  t.match(result, { was_recovering: true, offset: 0 })
+  t.equal(result.recovered, undefined)
+  const { epoch } = await rig.publish('state', 1, 2, 3)
+  t.match(await subscribed(await rig.client(), 'state', { since, rejectUnrecovered: true }), {
+    recovered: true,
+    offset: 3,
+    epoch,
+    publications: [{ data: 3, offset: 3 }]
+  })
+})

@@ -9,7 +9,9 @@ import { asJson, type Client, quiet, sessionRig } from '../session-rig.ts'
 type Positions = ReadonlyMap<string, Position | undefined>
 
 /** Subscribes a client to channels, as its `connect` does, and gives the results by channel. */
-async function atConnect({ session }: Client, channels: string[], positions: Positions = new Map()) {
+type Channels = Parameters<typeof prepareAtConnect>[1]
+
+async function atConnect({ session }: Client, channels: Channels, positions: Positions = new Map()) {
   const prepared = await prepareAtConnect(session, channels, positions)
   const results = prepared.map((one) => [one.channel, asJson(one.result())])
   for (const one of prepared) one.begin()
@@ -131,4 +133,18 @@ t.test('the application subscribes a client that is connected', async (t) => {
   t.same(await client.heard(), [], 'once')
   t.match(client.session.subscriptions.get('news'), { byServer: true, live: true })
   await t.rejects(subscribeByServer(client.session, 'nowhere'), { code: ERROR.unknownChannel.code })
+})
+
+t.test('a subscription may have a filter', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel(':id')
+  const client = await rig.client()
+  const filter = { key: 'k', cmp: 'eq', val: 'a' } as const
+  await atConnect(client, [{ channel: 'a', filter }, { channel: 'b' }, 'c'])
+  for (const channel of ['a', 'b', 'c']) {
+    for (const k of ['a', 'b']) await rig.hub.publish(channel, k, { tags: { k } })
+  }
+  const heard = (await client.heard()) as { push: { channel: string; pub: { data: string } } }[]
+  const of = (name: string) => heard.flatMap(({ push }) => (push.channel === name ? [push.pub.data] : []))
+  t.same([of('a'), of('b'), of('c')], [['a'], ['a', 'b'], ['a', 'b']])
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { framePayloads } from '../../../lib/protocol/frame.ts'
 import { jsonOverWebSocket } from '../../../lib/session/encodings/client-format.ts'
 
-const { publications, publicationsWithJoins, droppedNotice } = jsonOverWebSocket
+const { publications, publicationsWithJoins, deltas, deltasWithJoins, droppedNotice } = jsonOverWebSocket
 const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
 
 t.test('publications as clients of the channel protocol get them, with the payload as it came', async (t) => {
@@ -28,4 +28,18 @@ t.test('who came and who went', async (t) => {
 
 t.test('a slow reader is told how many publications it lost', async (t) => {
   t.same(texts(droppedNotice(3)), ['{"push":{"message":{"data":{"notice":{"code":"lagging","dropped":3}}}}}'])
+})
+
+t.test('for clients that take deltas, the data is a string, whole or a delta', async (t) => {
+  const publication = { offset: 3, epoch: 'e', data: Buffer.from('{"z": 1.0}') }
+  for (const { head, encode, encodeDelta } of [deltas, deltasWithJoins]) {
+    t.same(texts(encode(head('room'), publication)), [
+      '{"push":{"channel":"room","pub":{"data":"{\\"z\\": 1.0}","offset":3}}}'
+    ])
+    t.same(texts(encodeDelta?.(head('room'), publication, Buffer.from('a"\n'))), [
+      '{"push":{"channel":"room","pub":{"data":"a\\"\\n","offset":3,"delta":true}}}'
+    ])
+  }
+  t.ok(deltasWithJoins.presence)
+  t.equal(deltas.presence, undefined)
 })
