@@ -24,6 +24,7 @@ export type {
   PublishContext,
   PublishGrant,
   RefreshContext,
+  ServerSubscription,
   SubscribeContext,
   SubscribeGrant,
   UnsubscribeContext
@@ -41,6 +42,7 @@ export type {
   TokenSource
 } from './options/options.ts'
 export type { Position } from './protocol/position.ts'
+export type { FilterNode } from './protocol/tags-filter.ts'
 export type { ChannelOptions, ChannelSchema } from './routes/channel-options.ts'
 export type { PatternParams } from './routes/pattern-params.ts'
 export type { MethodOptions, MethodSchema } from './routes/rpc-routes.ts'

@@ -24,7 +24,7 @@ export interface FilterNode {
  * A tag that does not exist is equal to no value: `neq`, `nin` and `nex` are true. Only `in` and `nin` take it for an
  * empty text.
  */
-export type Comparison = 'eq' | 'neq' | 'in' | 'nin' | 'ex' | 'nex' | 'sw' | 'ew' | 'ct' | 'gt' | 'gte' | 'lt' | 'lte'
+type Comparison = 'eq' | 'neq' | 'in' | 'nin' | 'ex' | 'nex' | 'sw' | 'ew' | 'ct' | 'gt' | 'gte' | 'lt' | 'lte'
 
 /** Whether a publication with these tags passes. A call allocates nothing. */
 export type TagsFilter = (tags: Tags | undefined) => boolean

@@ -3,6 +3,7 @@ import { channels } from './channels.ts'
 import { drain } from './drain.ts'
 import { echo } from './echo.ts'
 import { burst, bursts, single, sustained } from './fan-out.ts'
+import { changingState, filterCost, growingText } from './forms.ts'
 import { handshakes } from './handshakes.ts'
 import { heartbeat } from './heartbeat.ts'
 import { heap, memory } from './memory.ts'
@@ -23,6 +24,9 @@ export const rows: readonly Row[] = [
   single,
   sustained,
   channels,
+  growingText,
+  changingState,
+  filterCost,
   echo,
   heartbeat,
   drain,

@@ -253,3 +253,15 @@ t.test('what no channel offers is refused', async (t) => {
   })
   t.same(client.session.channels, [])
 })
+
+t.test('a filter is refused if it is not valid, or beside deltas', async (t) => {
+  const rig = await sessionRig(t)
+  rig.channel('room', { filters: true, delta: true })
+  const client = await rig.client()
+  const tf = { key: 'a', cmp: 'ex' }
+  for (const form of [{ tf: { key: 'a' } }, { tf: 1 }, { tf, delta: 'fossil' }, { tf, type: 1 }]) {
+    const answer = await client.call({ subscribe: { channel: 'room', ...form } })
+    t.same(answer, { error: ERROR.badRequest }, JSON.stringify(form))
+  }
+  t.match(await client.call({ subscribe: { channel: 'room', tf } }), { subscribe: {} })
+})
