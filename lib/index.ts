@@ -4,7 +4,13 @@ import { ChannelError, forbidden } from './protocol/channel-errors.ts'
 export type { ConnectionStats } from './connection/statistics.ts'
 export type { ExceptedConnection, PublishOptions, PublishResult } from './hub/publish-options.ts'
 export type { PresenceOptions, SubscribeOptions, SubscribeResult } from './hub/subscribe-options.ts'
-export type { ConnectionsOptions, DisconnectOptions, HistoryOptions, Target } from './node/call-arguments.ts'
+export type {
+  ConnectionsOptions,
+  DisconnectOptions,
+  HistoryOptions,
+  SubscriptionOptions,
+  Target
+} from './node/call-arguments.ts'
 export type { ConnectionInfo } from './node/connection-info.ts'
 export type { DrainSummary } from './node/drain.ts'
 export type { History, PresentClient, Realtime } from './node/realtime.ts'

@@ -3,6 +3,7 @@ import type { CompiledValidator } from '../input/validator.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
 import type { CloseCode } from '../protocol/close-codes.ts'
 import type { Position } from '../protocol/position.ts'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import type { Outbox } from './outbox.ts'
 import type { ConnectionStats } from './statistics.ts'
 
@@ -50,8 +51,11 @@ export interface ConnectionSession {
   readonly channels: readonly string[]
   /** Whether the client is subscribed to a channel, or the application has asked for that subscription. */
   isOn(channel: string): boolean
-  /** The application subscribes the client to a channel, or ends a subscription. */
-  subscribe(channel: string): void
+  /**
+   * The application subscribes the client to a channel, or ends a subscription. The client receives only what passes the
+   * filter.
+   */
+  subscribe(channel: string, filter?: FilterNode): void
   unsubscribe(channel: string): void
   /** The application changed when the connection expires, to a time in seconds since 1970. */
   extended(expiresAt: number): void

@@ -2,6 +2,7 @@ import { InvalidArgumentError, InvalidChannelError } from '../errors.ts'
 import { type Bounds, boundsFault } from '../input/bounds.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { Position } from '../protocol/position.ts'
+import { type FilterNode, isFilter } from '../protocol/tags-filter.ts'
 import { isCursor } from './roster.ts'
 import { MAX_CONNECTIONS } from './roster-message.ts'
 
@@ -13,6 +14,14 @@ export interface Target {
   user?: string
   connection?: string
   channel?: string
+}
+
+export interface SubscriptionOptions {
+  /**
+   * The clients receive only publications whose tags pass this filter, at most 8,192 bytes as JSON.
+   * @default the clients receive all publications
+   */
+  filter?: FilterNode | undefined
 }
 
 export interface DisconnectOptions {
@@ -60,6 +69,8 @@ export interface HistoryOptions {
  * node, where no caller waits for the error, or each broker would handle it differently.
  */
 
+// Half of what a request between nodes may have.
+const MAX_FILTER_BYTES = 8_192
 // A channel's history has at most so many publications.
 const LIMIT: Bounds = [0, 100_000]
 const OFFSET: Bounds = [0, Number.MAX_SAFE_INTEGER]
@@ -78,6 +89,17 @@ export function checkTarget(target: Target): void {
     throw new InvalidArgumentError('target', 'give user, connection, channel or several of them, as strings')
   }
   if (target.channel !== undefined) checkChannel(target.channel)
+}
+
+/** The check of `subscribe`'s options. */
+export function checkSubscribe(options: SubscriptionOptions): void {
+  checkNames('options', options, ['filter'])
+  const { filter } = options
+  if (filter === undefined) return
+  // A larger request would not be read by the nodes.
+  if (!isFilter(filter) || Buffer.byteLength(JSON.stringify(filter)) > MAX_FILTER_BYTES) {
+    throw new InvalidArgumentError('filter', `give a filter by tags, of at most ${MAX_FILTER_BYTES} bytes as JSON`)
+  }
 }
 
 export function checkDisconnect(options: DisconnectOptions): void {

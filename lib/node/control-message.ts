@@ -1,5 +1,6 @@
 import { isChannelName } from '../protocol/channel-name.ts'
 import { truncateReason } from '../protocol/close-codes.ts'
+import { type FilterNode, isFilter } from '../protocol/tags-filter.ts'
 
 /*
  * Requests of one node to all nodes, in the form in which they are sent on the control channel: one JSON object each.
@@ -8,6 +9,7 @@ import { truncateReason } from '../protocol/close-codes.ts'
  *   { "v": 2, …, "target": { …, "channel": … }, … }                 of these connections, the subscribers of a channel
  *   { …, "do": "disconnect", "code": …, "reason": … }
  *   { …, "do": "subscribe" | "unsubscribe", "channel": … }
+ *   { "v": 3, …, "do": "subscribe", "channel": …, "filter": … }     the subscription has a filter by tags
  *   { …, "do": "refresh", "expiresAt": … }
  *
  * A node ignores members that it does not know, and drops messages of a version that it does not know. So a request
@@ -17,6 +19,8 @@ import { truncateReason } from '../protocol/close-codes.ts'
 const VERSION = 1
 /** The version of a request whose target has a channel. */
 const CHANNEL_VERSION = 2
+/** The version of a subscription with a filter: without it, clients would receive what they may not see. */
+const FILTER_VERSION = 3
 const MAX_BYTES = 16_384
 const MAX_USER = 1_024
 const MAX_REASON_BYTES = 123
@@ -34,7 +38,8 @@ export interface ControlTarget {
 
 export type ControlRequest = { readonly target: ControlTarget } & (
   | { readonly do: 'disconnect'; readonly code: number; readonly reason: string }
-  | { readonly do: 'subscribe' | 'unsubscribe'; readonly channel: string }
+  | { readonly do: 'subscribe'; readonly channel: string; readonly filter?: FilterNode }
+  | { readonly do: 'unsubscribe'; readonly channel: string }
   | { readonly do: 'refresh'; readonly expiresAt: number }
 )
 
@@ -47,7 +52,7 @@ export interface ControlMessage {
 
 export function writeControlMessage({ node, id, request }: ControlMessage): Buffer {
   const cut = request.do === 'disconnect' ? { ...request, reason: truncateReason(request.reason) } : request
-  return Buffer.from(JSON.stringify({ v: versionOf(request.target), node, id, ...cut }))
+  return Buffer.from(JSON.stringify({ v: versionOf(request), node, id, ...cut }))
 }
 
 /** Reads a message. Returns `undefined` if it is malformed, too large, of another version, or an unknown request. */
@@ -56,17 +61,20 @@ export function readControlMessage(data: Buffer): ControlMessage | undefined {
   const fields = parseObject(data.toString())
   const { v, node, id } = fields
   const target = readTarget(fields.target)
-  if (!isId(node) || !isId(id) || target === undefined || v !== versionOf(target)) return undefined
+  if (!isId(node) || !isId(id) || target === undefined) return undefined
   const request = readRequest(target, fields)
-  return request && { node, id, request }
+  return request === undefined || v !== versionOf(request) ? undefined : { node, id, request }
 }
 
 function readRequest(target: ControlTarget, fields: Record<string, unknown>): ControlRequest | undefined {
-  const { do: name, code, reason, channel, expiresAt } = fields
+  const { do: name, code, reason, channel, expiresAt, filter } = fields
   switch (name) {
     case 'disconnect':
       return isCloseCode(code) && isReason(reason) ? { target, do: name, code, reason } : undefined
     case 'subscribe':
+      if (!isChannelName(channel)) return undefined
+      if (filter === undefined) return { target, do: name, channel }
+      return isFilter(filter) ? { target, do: name, channel, filter } : undefined
     case 'unsubscribe':
       return isChannelName(channel) ? { target, do: name, channel } : undefined
     case 'refresh':
@@ -88,8 +96,9 @@ function readTarget(value: unknown): ControlTarget | undefined {
   }
 }
 
-function versionOf({ channel }: ControlTarget): number {
-  return channel === undefined ? VERSION : CHANNEL_VERSION
+function versionOf(request: ControlRequest): number {
+  if (request.do === 'subscribe' && request.filter !== undefined) return FILTER_VERSION
+  return request.target.channel === undefined ? VERSION : CHANNEL_VERSION
 }
 
 function parseObject(text: string): Record<string, unknown> {

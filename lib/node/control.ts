@@ -7,6 +7,7 @@ import { continuityOf } from '../hub/recovery.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { Disconnect } from '../protocol/disconnect-codes.ts'
 import type { Position } from '../protocol/position.ts'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import {
   type ControlMessage,
@@ -99,8 +100,8 @@ export class Control implements Timed {
     return this.#send({ target, do: 'disconnect', code, reason })
   }
 
-  subscribe(target: ControlTarget, channel: string): Promise<void> {
-    return this.#send({ target, do: 'subscribe', channel })
+  subscribe(target: ControlTarget, channel: string, filter?: FilterNode): Promise<void> {
+    return this.#send({ target, do: 'subscribe', channel, ...(filter && { filter }) })
   }
 
   unsubscribe(target: ControlTarget, channel: string): Promise<void> {
@@ -305,7 +306,7 @@ export class Control implements Timed {
         socket.closeWith(request)
         break
       case 'subscribe':
-        session?.subscribe(request.channel)
+        session?.subscribe(request.channel, request.filter)
         break
       case 'unsubscribe':
         if (session === undefined) socket.unsubscribe(request.channel)

@@ -10,9 +10,11 @@ import {
   checkDisconnect,
   checkExpiry,
   checkHistory,
+  checkSubscribe,
   checkTarget,
   type DisconnectOptions,
   type HistoryOptions,
+  type SubscriptionOptions,
   type Target
 } from './call-arguments.ts'
 import { type ConnectionInfo, connectionInfo } from './connection-info.ts'
@@ -106,14 +108,15 @@ export class Realtime {
   }
 
   /**
-   * Subscribes clients of the channel protocol on all nodes to a declared channel, without calling its hooks. If an
-   * argument is wrong, `subscribe`, `disconnect`, `unsubscribe` and `refresh` reject with `FST_RT_INVALID_CHANNEL` or
+   * Subscribes clients of the channel protocol on all nodes to a declared channel, without calling its hooks. With
+   * `filter` they receive only what passes it, like with the filter that `onSubscribe` returns. If an argument is wrong, `subscribe`, `disconnect`, `unsubscribe` and `refresh` reject with `FST_RT_INVALID_CHANNEL` or
    * `FST_RT_INVALID_ARGUMENT`, and no node gets the request.
    */
-  async subscribe(target: Target, channel: string): Promise<void> {
+  async subscribe(target: Target, channel: string, options: SubscriptionOptions = {}): Promise<void> {
     checkTarget(target)
     checkChannel(channel)
-    await this.#parts.control.subscribe(target, channel)
+    checkSubscribe(options)
+    await this.#parts.control.subscribe(target, channel, options.filter)
   }
 
   /** Closes connections on all nodes, within a second. */

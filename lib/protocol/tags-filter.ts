@@ -40,6 +40,16 @@ export function compileFilter(value: unknown): TagsFilter {
   return compileNode(value, { nodes: MAX_FILTER.nodes, bytes: MAX_FILTER.bytes }, MAX_FILTER.depth)
 }
 
+/** Whether `compileFilter` accepts a filter. */
+export function isFilter(value: unknown): value is FilterNode {
+  try {
+    compileFilter(value)
+    return true
+  } catch {
+    return false // it is not valid
+  }
+}
+
 /** What passes both filters. */
 export function bothFilters(first: TagsFilter | undefined, second: TagsFilter | undefined): TagsFilter | undefined {
   if (first === undefined || second === undefined) return first ?? second

@@ -1,5 +1,6 @@
 import { UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import type { Message } from '../protocol/framing.ts'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import { timeToLive } from '../timing/time-to-live.ts'
 import type { ClientFormat } from './encodings/client-format.ts'
 import type { LaneRules } from './lanes.ts'
@@ -20,7 +21,7 @@ export interface RequestedSession {
   /** Runs a job in order with the client's commands in the same lane. */
   runInLane(rules: LaneRules, work: () => Promise<void>): void
   /** Subscribes the client to a channel. Never rejects. */
-  subscribeNow(channel: string): Promise<void>
+  subscribeNow(channel: string, filter: FilterNode | undefined): Promise<void>
   push(message: Message): void
 }
 
@@ -38,8 +39,8 @@ export class ApplicationRequests {
     this.#session = session
   }
 
-  subscribe(channel: string): void {
-    if (this.#defer(() => this.subscribe(channel)) || this.#session.readiness === 'over') return
+  subscribe(channel: string, filter?: FilterNode): void {
+    if (this.#defer(() => this.subscribe(channel, filter)) || this.#session.readiness === 'over') return
     const request = Symbol()
     this.#subscribing.set(channel, request)
     this.#session.runInLane({ name: channel, concurrency: 1 }, async () => {
@@ -47,7 +48,7 @@ export class ApplicationRequests {
       // counts.
       if (this.#subscribing.get(channel) !== request) return
       this.#subscribing.delete(channel)
-      await this.#session.subscribeNow(channel)
+      await this.#session.subscribeNow(channel, filter)
     })
   }
 

@@ -1,5 +1,6 @@
 import type { Command } from '../protocol/commands.ts'
 import type { Message } from '../protocol/framing.ts'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import type { LaneRules, LaneSlot } from './lanes.ts'
 import type { SessionServices } from './services.ts'
 
@@ -14,5 +15,5 @@ export interface SessionCommands<Client> {
   /** The lane of a command, and when the command may begin. */
   laneOf(command: Command, services: SessionServices): LaneRules
   /** Subscribes the client to a channel for the application. Never rejects. */
-  subscribe(session: Client, channel: string): Promise<void>
+  subscribe(session: Client, channel: string, filter: FilterNode | undefined): Promise<void>
 }

@@ -11,6 +11,7 @@ import type { Command, CommandName } from '../protocol/commands.ts'
 import { DISCONNECT, type Disconnect, UNSUBSCRIBE } from '../protocol/disconnect-codes.ts'
 import type { Message } from '../protocol/framing.ts'
 import type { ResultsByCommand } from '../protocol/results.ts'
+import type { FilterNode } from '../protocol/tags-filter.ts'
 import { Limiter } from '../timing/limiter.ts'
 import { ApplicationRequests, type Readiness } from './application-requests.ts'
 import { describeClient } from './client-info.ts'
@@ -350,8 +351,8 @@ export class Session implements Subscriber, ConnectionSession {
     return this.#requests
   }
 
-  subscribe(channel: string): void {
-    this.#applicationRequests.subscribe(channel)
+  subscribe(channel: string, filter?: FilterNode): void {
+    this.#applicationRequests.subscribe(channel, filter)
   }
 
   unsubscribe(channel: string): void {
@@ -363,8 +364,8 @@ export class Session implements Subscriber, ConnectionSession {
   }
 
   /** @internal */
-  subscribeNow(channel: string): Promise<void> {
-    return this.#commands.subscribe(this, channel)
+  subscribeNow(channel: string, filter: FilterNode | undefined): Promise<void> {
+    return this.#commands.subscribe(this, channel, filter)
   }
 
   /** Runs the hooks of the scope in which a channel or method was declared. Rejects if they refuse the command. */

@@ -5,6 +5,7 @@ import {
   checkDisconnect,
   checkExpiry,
   checkHistory,
+  checkSubscribe,
   checkTarget
 } from '../../lib/node/call-arguments.ts'
 
@@ -133,3 +134,13 @@ t.test(
     ]
   )
 )
+
+t.test('the options of `subscribe`', async (t) => {
+  const filter = { key: 'k', cmp: 'ex' } as const
+  for (const options of [{}, { filter: undefined }, { filter }]) t.doesNotThrow(() => checkSubscribe(options))
+  const large = { op: 'and', nodes: [{ ...filter, more: 'x'.repeat(8_192) }] }
+  for (const wrong of [{ filter: { key: 'k' } }, { filter: null }, { filter: large }]) {
+    t.throws(() => checkSubscribe(wrong as never), { code, message: /^Argument filter: give a filter by tags/ })
+  }
+  t.throws(() => checkSubscribe({ filters: filter } as never), { code, message: /^Argument options: / })
+})

@@ -153,3 +153,25 @@ function asText(value: unknown): string {
     return ''
   }
 }
+
+t.test('a subscription with a filter has a version of its own, and the filter is checked', async (t) => {
+  const filter = { key: 'k', cmp: 'eq', val: 'a' } as const
+  for (const target of [{ user: 'u' }, { channel: 'c' }]) {
+    const request = { target, do: 'subscribe', channel: 'room', filter } as const
+    const written = writeControlMessage({ node: 'n', id: 'i', request })
+    t.equal(JSON.parse(written.toString()).v, 3)
+    t.strictSame(readControlMessage(written), { node: 'n', id: 'i', request })
+  }
+  const subscribe = { ...envelope, v: 3, do: 'subscribe', channel: 'room', filter }
+  t.ok(read(subscribe))
+  for (const wrong of [
+    { v: 1 },
+    { v: 2 },
+    { filter: undefined },
+    { filter: { key: 'k' } },
+    { filter: 1 },
+    { channel: '' }
+  ]) {
+    t.equal(read({ ...subscribe, ...wrong }), undefined, JSON.stringify(wrong))
+  }
+})

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { bothFilters, compileFilter, MAX_FILTER, type TagsFilter } from '../../lib/protocol/tags-filter.ts'
+import { bothFilters, compileFilter, isFilter, MAX_FILTER, type TagsFilter } from '../../lib/protocol/tags-filter.ts'
 
 const FAULT = { name: 'TypeError', message: /^The filter is not valid: / }
 const tags = (object: Record<string, string>) => new Map(Object.entries(object))
@@ -101,6 +101,8 @@ t.test('what is not valid, or too large, is refused', async (t) => {
     { key: 'k', cmp: 'in', vals: Array.from({ length: 5 }, () => 'x'.repeat(1_000)) },
     { key: 'k', cmp: 'in', vals: Array.from({ length: 100_000 }, () => '') }
   ]
+  t.equal(isFilter(leaf), true)
+  t.equal(isFilter({ key: 'k' }), false)
   for (const filter of wrong) t.throws(() => compileFilter(filter), FAULT, JSON.stringify(filter)?.slice(0, 80))
 })
 

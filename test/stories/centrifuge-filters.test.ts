@@ -131,6 +131,25 @@ t.test("the application's filter cannot be widened, nor passed by a recovery, hi
   t.same(of('limited/all'), [1, 2, 3, 4, 10])
 })
 
+t.test('a subscription that the server makes for a connected client may have a filter', async (t) => {
+  const { app, client } = await stage(t)
+  const ada = client('ada')
+  await next(ada, 'connected')
+  const made = next<{ channel: string }>(ada, 'subscribed')
+  await app.realtime.subscribe({ user: 'ada' }, 'limited/2', { filter: EUROPE })
+  t.equal((await made).channel, 'limited/2')
+  const data: unknown[] = []
+  ada.on('publication', ({ data: one }) => data.push(one))
+  for (const [n, region] of ['us', 'eu', 'us', 'eu'].entries()) {
+    const publication = next(ada, 'publication')
+    await app.realtime.publish('limited/2', n, { tags: { region } })
+    if (region === 'eu') await publication
+  }
+  t.same(data, [1, 3])
+  const filter = { key: 'region', cmp: 'is' } as never
+  await t.rejects(app.realtime.subscribe({ user: 'ada' }, 'limited/3', { filter }), { code: 'FST_RT_INVALID_ARGUMENT' })
+})
+
 t.test('case 177: a filter that the channel does not take, or that is none, is refused', async (t) => {
   const { client, logs } = await stage(t)
   const ada = client('ada')

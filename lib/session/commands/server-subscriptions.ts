@@ -3,6 +3,7 @@ import type { ServerSubscription } from '../../options/hooks.ts'
 import { ChannelError } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
+import type { FilterNode } from '../../protocol/tags-filter.ts'
 import type { Session } from '../session.ts'
 import type { Subscription } from '../subscription.ts'
 import { openSubscription, type PreparedSubscription, prepareSubscription } from './prepared-subscription.ts'
@@ -52,17 +53,17 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
 }
 
 /** Subscribes a connected client on behalf of the application. */
-export async function subscribeByServer(session: Session, channel: string): Promise<void> {
+export async function subscribeByServer(session: Session, channel: string, filter?: FilterNode): Promise<void> {
   if (session.subscriptions.get(channel) !== undefined) return
-  const prepared = await prepareSubscription(session, openSubscription(session, channel, true), OPTIONS)
+  const prepared = await prepareSubscription(session, openSubscription(session, channel, true), { ...OPTIONS, filter })
   session.push(session.format.encoding.subscribePush(channel, prepared.result()))
   prepared.begin()
 }
 
 /** Like `subscribeByServer`, but no caller waits for the result: an error is logged. */
-export async function subscribeByRequest(session: Session, channel: string): Promise<void> {
+export async function subscribeByRequest(session: Session, channel: string, filter?: FilterNode): Promise<void> {
   try {
-    if (!session.closed) await subscribeByServer(session, channel)
+    if (!session.closed) await subscribeByServer(session, channel, filter)
   } catch (error) {
     session.log.failed({ err: loggable(error) }, 'subscription by the server failed')
   }
