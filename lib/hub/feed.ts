@@ -5,7 +5,7 @@ import { wrappedTextFrame } from '../protocol/frame.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { CursorFeed, StreamCursor } from './cursor.ts'
 import { DeltaChain } from './delta-chain.ts'
-import { PlainRound, type Round } from './round.ts'
+import { type Part, PlainRound, partOf, type Round } from './round.ts'
 
 /** How publications are encoded. A publication is encoded once for all subscribers with the same format. */
 export interface Format {
@@ -173,27 +173,45 @@ export class Feed implements CursorFeed {
     this.#frames = NO_FRAMES
     if (this.#oldest !== undefined) this.#channel.services.delivered(Math.max(0, Date.now() - this.#oldest))
     this.#oldest = undefined
-    const exceptions = this.#exceptions
-    const round = this.#deltas?.take(frames, exceptions) ?? new PlainRound(frames, exceptions, this.#publications)
-    this.#exceptions = undefined
-    this.#publications = undefined
+    const round = this.#takeRound(frames)
+    const whole = round === undefined ? partOf(frames) : undefined
     const outer = this.#iterated
     this.#iterated = this.#live
     // A cursor that is dropped meanwhile receives nothing more.
-    for (const cursor of this.#iterated) if (cursor.live) this.#deliver(cursor, round, before, moment)
+    for (const cursor of this.#iterated) if (cursor.live) this.#deliver(cursor, whole, round, before, moment)
     this.#iterated = outer
-    if (round.saved > 0) this.#channel.services.deltasSaved?.(round.saved)
+    if (round !== undefined && round.saved > 0) this.#channel.services.deltasSaved?.(round.saved)
   }
 
-  /** @param before The last offset that was handed out before this round. */
-  #deliver(cursor: StreamCursor, round: Round, before: number, moment: Moment): void {
+  /** The round of this turn. Undefined if all cursors receive all frames. */
+  #takeRound(frames: readonly Buffer[]): Round | undefined {
+    const exceptions = this.#exceptions
+    const publications = this.#publications
+    this.#exceptions = undefined
+    this.#publications = undefined
+    if (this.#deltas !== undefined) return this.#deltas.take(frames, exceptions)
+    if (exceptions === undefined && publications === undefined) return undefined
+    return new PlainRound(frames, exceptions, publications)
+  }
+
+  /**
+   * @param whole What all cursors receive. Undefined if the round chooses for each.
+   * @param before The last offset that was handed out before this round.
+   */
+  #deliver(
+    cursor: StreamCursor,
+    whole: Part | undefined,
+    round: Round | undefined,
+    before: number,
+    moment: Moment
+  ): void {
     const { outbox } = cursor.subscriber
     try {
       if (outbox.lagging && this.#channel.history !== undefined) {
         this.#channel.fallBehind(cursor, before)
         return
       }
-      const part = round.partFor(cursor)
+      const part = whole ?? round?.partFor(cursor)
       if (part !== undefined) outbox.deliver(part.chunk, part.count, this, moment)
     } catch (error) {
       this.#channel.services.turn.report(error)

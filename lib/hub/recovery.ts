@@ -219,8 +219,10 @@ export class Recovery {
       const continuity = continuityOf(since, page, channel.isLatestOnly)
       position = positionOf(page)
       if (cursor.ended || continuity === 'gap') return { continuity, position }
-      this.#send(cursor, page.publications, page.publications.at(-1)?.offset ?? position.offset)
-      if (continuity === 'complete' && !cursor.behind) return { continuity, position }
+      const isComplete = continuity === 'complete'
+      const reached = isComplete ? position.offset : (page.publications.at(-1) as Publication).offset
+      this.#send(cursor, page.publications, reached)
+      if (isComplete && !cursor.behind) return { continuity, position }
     }
     return { continuity: 'partial', position }
   }
@@ -307,7 +309,6 @@ function positionOf({ position: { offset, epoch } }: HistoryPage): Position {
 }
 
 /** Checks a position that a client has sent. */
-function isPosition(since: Position | null | undefined): since is Position {
-  if (since === undefined || since === null) return false
+function isPosition(since: Position): boolean {
   return Number.isSafeInteger(since.offset) && since.offset >= 0 && typeof since.epoch === 'string'
 }
