@@ -2,6 +2,7 @@ import type { ErrorReply } from './channel-errors.ts'
 import type { CommandName } from './commands.ts'
 import type { Disconnect } from './disconnect-codes.ts'
 import type { Framing } from './framing.ts'
+import { jsonData } from './json-data.ts'
 import type {
   ClientInfo,
   ConnectResult,
@@ -149,17 +150,14 @@ export function publicationHead(channel: string): string {
 }
 
 /** One publication on a stream. */
-export function publicationPush(
-  head: string,
-  { data, offset, info }: ReplyPublication,
-  framing: Pick<Framing, 'wrap'>
-): Buffer {
-  return framing.wrap(head, data, `${publicationTail(offset, info)}}}`)
+export function publicationPush(head: string, publication: ReplyPublication, framing: Pick<Framing, 'wrap'>): Buffer {
+  const { offset, info } = publication
+  return framing.wrap(head, jsonData(publication), `${publicationTail(offset, info)}}}`)
 }
 
 function publicationList(publications: readonly ReplyPublication[]): string {
   const texts = publications.map(
-    ({ data, offset, info }) => `{"data":${data.toString()}${publicationTail(offset, info)}`
+    (publication) => `{"data":${jsonData(publication)}${publicationTail(publication.offset, publication.info)}`
   )
   return `[${texts.join(',')}]`
 }

@@ -61,6 +61,13 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    */
   echo?: boolean | undefined
   /**
+   * Whether publications are bytes, and not JSON values. Then `publish` takes a `Uint8Array`, and only clients that use
+   * Protobuf can subscribe and publish. JSON clients get the error 108. Sockets of `app.ws` routes get
+   * `FST_RT_INVALID_CHANNEL`. Such a channel has no `schema.publication`.
+   * @default false
+   */
+  binary?: boolean | undefined
+  /**
    * Whether the channels' names begin with the prefix of the scope.
    * @default true
    */
@@ -80,6 +87,7 @@ const OPTIONS = new Set<string>([
   'token',
   'publishers',
   'echo',
+  'binary',
   'prefix',
   ...HOOKS
 ])
@@ -90,6 +98,7 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   token: [true, false],
   publishers: ['subscribers', 'clients'],
   echo: [true, false],
+  binary: [true, false],
   prefix: [true, false]
 }
 
@@ -119,6 +128,9 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
     if (!SCHEMAS.includes(name as 'params'))
       fail(`schema.${name}`, `there is no such schema; ${SCHEMAS.join(' and ')} exist`)
   }
+  if (options.binary && schema?.publication !== undefined) {
+    fail('schema.publication', 'leave it out: with binary, publications are bytes')
+  }
   const fault = history === undefined ? undefined : historyFault(history)
   if (fault !== undefined) fail('history', fault)
   if (presence === undefined || typeof presence === 'boolean') return
@@ -136,7 +148,8 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     joinLeave = false,
     token = false,
     publishers = 'subscribers',
-    echo = true
+    echo = true,
+    binary = false
   } = options
   const hooks: Record<string, unknown> = {}
   for (const name of HOOKS) {
@@ -152,6 +165,7 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     token,
     publishers,
     echo,
+    binary,
     hooks: hooks as ChannelHooks,
     reported: new Set(),
     validators: {}

@@ -23,6 +23,8 @@ export interface ChannelDefinition {
   readonly publishers: 'subscribers' | 'clients'
   /** Whether clients receive their own publications. */
   readonly echo: boolean
+  /** Whether publications are bytes, and not JSON. */
+  readonly binary: boolean
   readonly hooks: ChannelHooks
   /** The missing hooks for which clients were refused. Each is logged once. */
   readonly reported: Set<string>

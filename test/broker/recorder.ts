@@ -10,6 +10,7 @@ export class Recorder implements BrokerListener {
     data: string
     info?: string
     except?: string
+    binary?: true
   }> = []
   /** When the publications were published. */
   readonly times: number[] = []
@@ -22,10 +23,11 @@ export class Recorder implements BrokerListener {
   readonly audits: string[][] = []
   readonly #told = new EventEmitter().setMaxListeners(100)
 
-  publication(channel: string, { offset, epoch, data, info, except, time = 0 }: Publication): void {
+  publication(channel: string, { offset, epoch, data, info, except, binary, time = 0 }: Publication): void {
     this.times.push(time)
     const more = { ...(info && { info: info.toString() }), ...(except !== undefined && { except }) }
-    this.publications.push({ channel, offset, epoch, data: data.toString(), ...more })
+    const text = binary ? { data: data.toString('latin1'), binary } : { data: data.toString() }
+    this.publications.push({ channel, offset, epoch, ...text, ...more })
     this.#told.emit('told')
   }
 

@@ -20,6 +20,8 @@ t.test('options that are wrong say how to fix them', async (t) => {
     [{ token: 'x' }, /token/],
     [{ publishers: 'everybody' }, /^Option publishers: give 'subscribers' or 'clients'/],
     [{ prefix: '/v1' }, /prefix/],
+    [{ binary: 'yes' }, /^Option binary: give true or false/],
+    [{ binary: true, schema: { publication: {} } }, /^Option schema\.publication: leave it out: with binary/],
     [{ schema: 5 }, /schema/],
     [{ schema: null }, /schema/],
     [{ schema: { data: {} } }, /schema\.data/]
@@ -71,6 +73,7 @@ t.test('a definition has every default, and its hooks have the scope', async (t)
     token: false,
     publishers: 'subscribers',
     echo: true,
+    binary: false,
     hooks: {},
     reported: new Set(),
     validators: {}

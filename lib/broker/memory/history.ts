@@ -1,5 +1,6 @@
-import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../broker.ts'
+import type { BrokerPublishOptions, HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../broker.ts'
 import { isOffset } from '../offset.ts'
+import { withFlags } from '../with-flags.ts'
 
 interface Entry {
   readonly publication: Publication
@@ -63,13 +64,13 @@ export class MemoryHistory {
   append(
     channel: string,
     data: Buffer,
-    { info, except }: Pick<Publication, 'info' | 'except'>,
+    { info, except, binary }: Pick<BrokerPublishOptions, 'info' | 'except' | 'binary'>,
     policy: HistoryPolicy,
     now: number
   ): Publication {
     const stream = this.#use(channel, now)
     const kept = { offset: ++stream.offset, epoch: stream.epoch, data: unpooled(data), info: info && unpooled(info) }
-    const publication = except === undefined ? kept : { ...kept, except }
+    const publication = withFlags(kept, except, binary)
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
     stream.dataBytes += data.length

@@ -11,6 +11,7 @@ import type {
   PresenceEventKind,
   Published
 } from '../broker.ts'
+import { withFlags } from '../with-flags.ts'
 import { MemoryBuckets } from './buckets.ts'
 import { MemoryHistory } from './history.ts'
 import { MemoryIdempotency } from './idempotency.ts'
@@ -231,8 +232,7 @@ export class MemoryBroker implements Broker {
   ): void {
     if (!this.#subscriptions.has(channel)) return
     const publication = { offset, epoch, data, info: options?.info, time: Date.now() }
-    const except = options?.except
-    listener.publication(channel, except === undefined ? publication : { ...publication, except })
+    listener.publication(channel, withFlags(publication, options?.except, options?.binary))
   }
 
   #trim(): void {

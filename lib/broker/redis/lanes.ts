@@ -8,6 +8,8 @@ export interface QueuedCall {
   readonly info?: Buffer
   /** The id of a connection that does not receive the message. */
   readonly except?: string
+  /** The data is bytes, and not a JSON text. */
+  readonly binary?: boolean
   readonly history?: HistoryPolicy
   readonly idempotencyKey?: string
   /** Milliseconds that the key is remembered. -1: `data` is a complete message that is not stored. */

@@ -12,6 +12,7 @@ import type {
   Published
 } from '../broker.ts'
 import { isOffset } from '../offset.ts'
+import { withFlags } from '../with-flags.ts'
 import { RedisAudits } from './audits.ts'
 import { type RedisDriver, redisClients } from './clients.ts'
 import type { RedisCommands } from './commands.ts'
@@ -128,11 +129,11 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, data: Buffer, options: BrokerPublishOptions = {}): Promise<Published> {
-    const { history, info, except, idempotencyKey, idempotencyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    const { history, info, except, binary, idempotencyKey, idempotencyTtl: keyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
     if (history || idempotencyKey !== undefined) {
-      return this.#lanes.publish(channel, { data, info, except, history, idempotencyKey, keyTtl: idempotencyTtl })
+      return this.#lanes.publish(channel, { data, info, except, binary, history, idempotencyKey, keyTtl })
     }
-    return this.#send(channel, writePublication(data, Date.now(), info, except))
+    return this.#send(channel, writePublication(data, Date.now(), options))
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
@@ -296,8 +297,8 @@ export class RedisBroker implements Broker {
       at,
       Date.now()
     ]
-    for (const { data, info = '', except = '', idempotencyKey = '', keyTtl } of messages) {
-      args.push(data, info, except, idempotencyKey, keyTtl)
+    for (const { data, info = '', except = '', binary, idempotencyKey = '', keyTtl } of messages) {
+      args.push(data, info, except, binary ? 1 : '', idempotencyKey, keyTtl)
     }
     return runPublish(client, args)
   }
@@ -362,10 +363,10 @@ function markArguments({ epoch, offset, at }: StreamMark): [string, number, numb
 }
 
 function publicationOf([id, fields]: RedisEntry, epoch: string): Publication {
-  // The id is <offset>-0. The fields are d, data, a, milliseconds, and optionally i, info, x, the id of a connection.
+  // The id is <offset>-0. The fields are d, data, a, milliseconds, and optionally i, info, x, the id of a connection, b, 1.
   const info = fields[5]?.length ? fields[5] : undefined
   const publication = { offset: Number.parseInt(id.toString('latin1'), 10), epoch, data: fields[1] as Buffer, info }
-  return fields[7] === undefined ? publication : { ...publication, except: fields[7].toString('latin1') }
+  return withFlags(publication, fields[7]?.length ? fields[7].toString('latin1') : undefined, fields[9] !== undefined)
 }
 
 /** The time at which Redis added a publication, by Redis's clock. */
