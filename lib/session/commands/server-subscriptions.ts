@@ -1,5 +1,5 @@
 import { loggable } from '../../input/loggable.ts'
-import { ChannelError } from '../../protocol/channel-errors.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
 import type { Session } from '../session.ts'
@@ -31,7 +31,8 @@ export async function prepareAtConnect(
 }
 
 /**
- * Throws if a channel is not declared. That is a fault of the application, so the client receives an internal error.
+ * Throws 108 if a channel carries bytes, and the client's encoding cannot. Throws if a channel is not declared. That is a
+ * fault of the application, so the client receives an internal error.
  */
 function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   const opened: Subscription[] = []
@@ -40,6 +41,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
     return opened
   } catch (cause) {
     for (const subscription of opened) subscription.drop(UNSUBSCRIBE.byServer)
+    if (cause instanceof ChannelError && cause.code === ERROR.notAvailable.code) throw cause
     throw new Error('onConnect names a channel that is not declared', { cause })
   }
 }
