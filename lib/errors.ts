@@ -49,7 +49,18 @@ export const InvalidArgumentError = createError<[argument: string, mend: string]
   'Argument %s: %s',
   400
 )
-export const InvalidDataError = createError('FST_RT_INVALID_DATA', 'The data cannot be written as JSON', 500, TypeError)
+export const InvalidDataError = createError(
+  'FST_RT_INVALID_DATA',
+  'The data cannot be written as JSON. Bytes are for channels that are declared with binary: true',
+  500,
+  TypeError
+)
+export const InvalidBytesError = createError(
+  'FST_RT_INVALID_BYTES',
+  'The channel is declared with binary: true, so its publications are bytes: give a Uint8Array',
+  500,
+  TypeError
+)
 /** The data is larger than `limits.publication`. Nothing was published. */
 export const PublicationTooLargeError = createError(
   'FST_RT_PUBLICATION_TOO_LARGE',

@@ -7,12 +7,11 @@ import type { PublishOptions, PublishResult } from './hub/publish-options.ts'
 import { checkedTags, checkPublishOptions, exceptedId } from './hub/publish-options.ts'
 import { boundsFault } from './input/bounds.ts'
 import { checkIdempotencyKey } from './input/idempotency-key.ts'
-import { publicationData } from './input/publication-data.ts'
-import { stringify } from './input/stringify.ts'
+import { givenData } from './input/publication-data.ts'
 import { BOUNDS, DEFAULTS } from './options/options.ts'
 import { isChannelName } from './protocol/channel-name.ts'
 
-const OPTIONS = ['redis', 'prefix', 'history', 'limits', 'timeout']
+const OPTIONS = ['redis', 'prefix', 'history', 'binary', 'limits', 'timeout']
 const REDIS_FIX = 'give a URL, ioredis options or an ioredis client'
 // In milliseconds, like the bounds.
 const DEFAULT_TIMEOUT = 10_000
@@ -33,6 +32,12 @@ export interface PublisherOptions {
    * @default none
    */
   history?: ((channel: string) => HistoryPolicy | undefined) | undefined
+  /**
+   * Returns whether the publications of a channel are bytes, by the channel's name. Return the same as the option
+   * `binary` of the servers' `app.channel`. Then `publish` takes a `Uint8Array` for that channel.
+   * @default No channel carries bytes.
+   */
+  binary?: ((channel: string) => boolean) | undefined
   limits?:
     | {
         /**
@@ -67,7 +72,7 @@ export interface Publisher {
  * of this error is an `FST_RT_BROKER` with the reason.
  */
 export async function createPublisher(options: PublisherOptions): Promise<Publisher> {
-  const { redis, prefix, history, limits, timeout = DEFAULT_TIMEOUT } = checked(options)
+  const { redis, prefix, history, binary, limits, timeout = DEFAULT_TIMEOUT } = checked(options)
   const { publication: maxBytes = DEFAULTS.limits.publication } = limits ?? {}
   const broker = await loadRedisBroker({ redis, prefix })
   // If the broker is closed during the start, the start rejects with FST_RT_UNAVAILABLE.
@@ -84,8 +89,10 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     async publish(channel, data, options) {
       if (!isChannelName(channel)) throw new InvalidChannelError()
       if (options !== undefined) checkPublishOptions(options)
-      const { offset, epoch } = await broker.publish(channel, publicationData(stringify(data), maxBytes), {
+      const isBinary = binary?.(channel) === true
+      const { offset, epoch } = await broker.publish(channel, givenData(data, isBinary, maxBytes), {
         history: policyOf(channel, history),
+        binary: isBinary,
         idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
         except: exceptedId(options?.except),
         tags: checkedTags(options?.tags)
@@ -102,10 +109,13 @@ function checked(options: PublisherOptions): PublisherOptions {
     if (OPTIONS.includes(name)) continue
     throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
   }
-  const { redis, history, limits = {}, timeout } = options
+  const { redis, history, binary, limits = {}, timeout } = options
   if (redis === undefined) throw new InvalidOptionError('redis', REDIS_FIX)
   if (history !== undefined && typeof history !== 'function') {
     throw new InvalidOptionError('history', "give a function that returns the history policy for a channel's name")
+  }
+  if (binary !== undefined && typeof binary !== 'function') {
+    throw new InvalidOptionError('binary', "give a function that returns true or false for a channel's name")
   }
   checkLimits(limits)
   const fault = timeout === undefined ? undefined : boundsFault('it', timeout, TIMEOUT_BOUNDS)

@@ -29,6 +29,6 @@ function hasCode(file: string): boolean {
 
 function libraryFiles(): string[] {
   return readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
     .map((name) => join('lib', name))
 }

@@ -75,13 +75,17 @@ t.test('options that are none', async (t) => {
   const wrong: [unknown, RegExp][] = [
     [undefined, /redis/],
     [null, /redis/],
-    [{ redis, prefx: 'app' }, /Option prefx: there is no such option; redis, prefix, history, limits, timeout are/],
+    [
+      { redis, prefx: 'app' },
+      /Option prefx: there is no such option; redis, prefix, history, binary, limits, timeout are/
+    ],
     [{ redis, history: { size: 10, ttl: 60_000 } }, /Option history: give a function/],
     [{ redis, prefix: '' }, /Option prefix/],
     [{ redis, timeout: 99 }, /Option timeout: make it a whole number from 100 to 600000 \(ms\)/],
     [{ redis, timeout: Number.POSITIVE_INFINITY }, /Option timeout/],
     [{ redis, limits: null }, /Option limits: give an object/],
     [{ redis, limits: 5 }, /Option limits: give an object/],
+    [{ redis, binary: true }, /Option binary: give a function that returns true or false/],
     [{ redis, limits: { size: 5 } }, /Option limits.size: there is no such option; publication is/],
     [
       { redis, limits: { publication: 0 } },
@@ -158,4 +162,25 @@ t.test('a process whose publisher finds no Redis ends by itself', async (t) => {
   const output = text(child.stdout)
   t.strictSame(await once(child, 'exit'), [0, null])
   t.equal((await output).trim(), 'FST_RT_UNAVAILABLE')
+})
+
+t.test('a worker publishes bytes', async (t) => {
+  const redis = await RedisServer.start(t)
+  const { app } = await buildApp(t, { redis: redis.url, auth: false })
+  const history = { size: 10, ttl: 60_000 }
+  app.channel('files/:file', { binary: true, history })
+  await app.ready()
+  const publisher = await createPublisher({
+    redis: redis.url,
+    history: () => history,
+    binary: (channel) => channel.startsWith('files/')
+  })
+  t.teardown(() => publisher.close())
+  const data = Uint8Array.from([0xff, 0x0a])
+  t.match(await publisher.publish('files/a', data), { offset: 1 })
+  t.match(await app.realtime.publish('files/a', data), { offset: 2 })
+  await t.rejects(publisher.publish('files/a', 'text'), { code: 'FST_RT_INVALID_BYTES' })
+  await t.rejects(publisher.publish('other', data), { code: 'FST_RT_INVALID_DATA' })
+  const bytes = Buffer.from(data)
+  t.match(await app.realtime.history('files/a'), { publications: [{ data: bytes }, { data: bytes }], offset: 2 })
 })

@@ -23,7 +23,8 @@ import type { Tags } from '../protocol/tags.ts'
  *   expire, a retry adds a second publication, but never to the same epoch: the new epoch begins with no history.
  *
  * The caller promises three things. It subscribes a channel once (it counts its own local subscribers). It passes names
- * that `assertChannelName` accepted. Its `data` is one valid JSON text in UTF-8 without a line feed.
+ * that `assertChannelName` accepted. Its `data` is one valid JSON text in UTF-8 without a line feed, or any bytes with
+ * the option `binary`.
  *
  * Every method rejects with a coded error and never throws synchronously: `FST_RT_UNAVAILABLE` if the broker can't be
  * reached, `FST_RT_UNKNOWN_OUTCOME` if a publish may or may not have happened.
@@ -46,8 +47,10 @@ export interface HistoryPolicy {
 
 /** One message of a channel, as a broker carries it. */
 export interface Publication extends Position {
-  /** The payload: one JSON text in UTF-8, passed through byte for byte. */
+  /** The payload: one JSON text in UTF-8, or any bytes if `binary` is true. Passed through byte for byte. */
   readonly data: Buffer
+  /** True if the payload was published as bytes. Otherwise not set. */
+  readonly binary?: true
   /** Describes the publisher (JSON text), for publications of a channel client. */
   readonly info?: Buffer
   /** The id of the connection that does not receive the publication. The offset counts for that connection too. */
@@ -70,6 +73,8 @@ export interface BrokerPublishOptions {
   readonly idempotencyKey?: string
   /** Milliseconds. @default 300_000 */
   readonly idempotencyTtl?: number
+  /** The data is bytes, and not a JSON text. @default false */
+  readonly binary?: boolean
   /** JSON text that describes the publisher. */
   readonly info?: Buffer
   /** The id of a connection that does not receive the publication: 1 to 64 letters, digits, `_` and `-`. */

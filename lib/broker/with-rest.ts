@@ -1,8 +1,18 @@
-import type { Tags } from '../protocol/tags.ts'
-import type { Publication } from './broker.ts'
+import type { BrokerPublishOptions, Publication } from './broker.ts'
 
-/** Adds to a publication what most publications do not have. */
-export function withRest(publication: Publication, except: string | undefined, tags: Tags | undefined): Publication {
-  if (except === undefined && tags === undefined) return publication
-  return { ...publication, ...(except !== undefined && { except }), ...(tags && { tags }) }
+/**
+ * The publication with the properties that few publications have. The others do not get them: all their objects have one
+ * shape, which the engine handles faster.
+ */
+export function withRest(
+  publication: Publication,
+  { except, tags, binary }: Pick<BrokerPublishOptions, 'except' | 'tags' | 'binary'> = {}
+): Publication {
+  if (except === undefined && tags === undefined && !binary) return publication
+  return {
+    ...publication,
+    ...(except !== undefined && { except }),
+    ...(tags && { tags }),
+    ...(binary && { binary: true })
+  }
 }

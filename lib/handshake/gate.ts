@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../connection/connection.ts'
 import { isInjected } from '../dependencies.ts'
 import { DrainingError, HandshakeTimeoutError, NotWebSocketRouteError } from '../errors.ts'
 import type { Log } from '../input/guarded-log.ts'
+import { PROTOBUF_PROTOCOL } from '../protocol/subprotocol.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import type { DismissalMark } from './dismissals.ts'
 import { Handshake, handshakeOf } from './handshake.ts'
@@ -75,13 +76,14 @@ export class Gate {
   }
 
   /**
-   * The protocol to answer with: the first of the offered protocols. On routes with `{ websocket: true }`, the
-   * application's `handleProtocols` may choose another one.
+   * The protocol to answer with: the first of the offered protocols. At the endpoint of the channel protocol, Protobuf
+   * comes first. On routes with `{ websocket: true }`, the application's `handleProtocols` may choose another one.
    * @param offered The offered protocols that are not credentials.
    */
   protocolOf(offered: Set<string>, request: IncomingMessage, choose: unknown): string | false {
     const { settings } = handshakeOf(request) as Handshake
     const [first] = [...offered] as [string]
+    if (settings?.kind === 'channels' && offered.has(PROTOBUF_PROTOCOL)) return PROTOBUF_PROTOCOL
     if (settings?.kind !== 'raw' || typeof choose !== 'function') return first
     try {
       const chosen: unknown = choose(offered, request)

@@ -2,6 +2,7 @@ import type { HistoryPolicy, PresenceEventKind, Publication } from '../broker/br
 import type { Outbox } from '../connection/outbox.ts'
 import type { Moment, Turn } from '../connection/turn.ts'
 import { wrappedTextFrame } from '../protocol/frame.ts'
+import { jsonData } from '../protocol/json-data.ts'
 import { publicationPrefix, publicationSuffix } from '../protocol/messages.ts'
 import type { CursorFeed, StreamCursor } from './cursor.ts'
 import { DeltaChain } from './delta-chain.ts'
@@ -24,8 +25,10 @@ export interface Format {
 /** `{"channel":…,"data":…}`, for clients of `app.ws` routes. */
 export const socketFormat: Format = {
   head: publicationPrefix,
-  encode: (head, { data, offset, epoch }) =>
-    wrappedTextFrame(head, data, offset === 0 ? '}' : publicationSuffix(offset, epoch))
+  encode(head, publication) {
+    const { offset, epoch } = publication
+    return wrappedTextFrame(head, jsonData(publication), offset === 0 ? '}' : publicationSuffix(offset, epoch))
+  }
 }
 
 /** The channel that a feed belongs to. */

@@ -1,10 +1,9 @@
-import type { Broker, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
+import type { Broker, BrokerPublishOptions, HistoryPolicy, PresenceEventKind, Publication } from '../broker/broker.ts'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Turn } from '../connection/turn.ts'
 import { InvalidChannelError, SocketClosedError, SubscriptionLimitError } from '../errors.ts'
 import { checkIdempotencyKey } from '../input/idempotency-key.ts'
-import { publicationData } from '../input/publication-data.ts'
-import { stringify } from '../input/stringify.ts'
+import { givenData, publicationData } from '../input/publication-data.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
 import type { Position } from '../protocol/position.ts'
 import type { TagsFilter } from '../protocol/tags-filter.ts'
@@ -19,6 +18,15 @@ import { checkedTags, checkPublishOptions, exceptedId } from './publish-options.
 import { type PreparedStream, Recovery, type StartingPoint } from './recovery.ts'
 import type { SubscribeResult } from './subscribe-options.ts'
 
+/** What the hub needs of a channel's declaration. */
+export interface ChannelTraits {
+  readonly history: HistoryPolicy | undefined
+  /** Whether publications are bytes, and not JSON. */
+  readonly binary: boolean
+  /** `latest`: only the newest publication counts. */
+  readonly recover: 'missed' | 'latest'
+}
+
 export interface HubOptions {
   readonly broker: Broker
   readonly turn: Turn
@@ -28,10 +36,8 @@ export interface HubOptions {
   readonly maxPublication: number
   /** The outbox of a connection of this node. */
   outboxOf(connection: string): Outbox | undefined
-  /** The history policy of a channel, by its name. */
-  historyOf(channel: string): HistoryPolicy | undefined
-  /** Whether only the newest publication of a channel counts, by the channel's name. */
-  isLatestOnly?(channel: string): boolean
+  /** The declaration of a channel, by its name. Undefined if the channel is not declared. */
+  traitsOf(channel: string): ChannelTraits | undefined
   /** A channel without history is published to, and no connection of this node is subscribed to it. */
   noSubscriber?(channel: string): void
   /** A call to the broker failed, and no caller waits for it. */
@@ -45,6 +51,7 @@ export interface HubOptions {
   unpositioned(channel: string): void
 }
 
+const UNDECLARED: ChannelTraits = { history: undefined, binary: false, recover: 'missed' }
 // Milliseconds for which a channel without subscribers stays subscribed. A new subscriber may come soon.
 const GRACE = 1_000
 
@@ -155,31 +162,55 @@ export class Hub {
     for (const name of this.channelsOf(subscriber)) this.unsubscribe(subscriber, name)
   }
 
-  async publish(name: string, data: unknown, options: PublishOptions | undefined): Promise<PublishResult> {
+  /**
+   * Publishes a value as JSON, or bytes, as the channel is declared.
+   * @param info A JSON text that describes the publisher.
+   */
+  async publish(
+    name: string,
+    data: unknown,
+    options: PublishOptions | undefined,
+    info?: Buffer
+  ): Promise<PublishResult> {
     if (options !== undefined) checkPublishOptions(options)
-    return this.publishText(name, stringify(data), options)
+    const traits = this.#traitsOf(name)
+    const bytes = givenData(data, (traits ?? UNDECLARED).binary, this.#options.maxPublication)
+    const settings = this.#settingsOf(name, traits, options, info)
+    const { offset, epoch } = await this.#options.broker.publish(name, bytes, settings)
+    return { offset, epoch }
   }
 
-  /** Publishes a JSON text unchanged. `info` is a JSON text that describes the publisher. */
+  /** Publishes a JSON text unchanged to a channel that takes JSON. */
   async publishText(
     name: string,
     text: string,
     options: PublishOptions | undefined,
     info?: Buffer
   ): Promise<PublishResult> {
-    if (!isChannelName(name)) throw new InvalidChannelError()
-    const { broker, maxPublication, historyOf, noSubscriber } = this.#options
-    const data = publicationData(text, maxPublication)
-    const history = historyOf(name)
-    if (history === undefined && !this.#channels.get(name)?.size) noSubscriber?.(name)
-    const { offset, epoch } = await broker.publish(name, data, {
-      history,
-      idempotencyKey: checkIdempotencyKey(options?.idempotencyKey),
-      except: exceptedId(options?.except),
-      tags: checkedTags(options?.tags),
-      info
-    })
+    const traits = this.#traitsOf(name)
+    const bytes = publicationData(text, this.#options.maxPublication)
+    const settings = this.#settingsOf(name, traits, options, info)
+    const { offset, epoch } = await this.#options.broker.publish(name, bytes, settings)
     return { offset, epoch }
+  }
+
+  #traitsOf(name: string): ChannelTraits | undefined {
+    if (!isChannelName(name)) throw new InvalidChannelError()
+    return this.#options.traitsOf(name)
+  }
+
+  #settingsOf(
+    name: string,
+    traits: ChannelTraits | undefined,
+    options: PublishOptions | undefined,
+    info: Buffer | undefined
+  ): BrokerPublishOptions {
+    const { noSubscriber } = this.#options
+    const { history, binary } = traits ?? UNDECLARED
+    if (history === undefined && !this.#channels.get(name)?.size) noSubscriber?.(name)
+    const idempotencyKey = checkIdempotencyKey(options?.idempotencyKey)
+    const [except, tags] = [exceptedId(options?.except), checkedTags(options?.tags)]
+    return { history, binary, idempotencyKey, except, tags, info }
   }
 
   /** A publication came from the broker. */
@@ -231,8 +262,8 @@ export class Hub {
     if (count >= subscriber.maxSubscriptions && !this.isOn(subscriber, name)) throw new SubscriptionLimitError()
     let channel = this.#channels.get(name)
     if (channel === undefined) {
-      const { historyOf, isLatestOnly } = this.#options
-      channel = new Channel(name, historyOf(name), this.#services, isLatestOnly?.(name))
+      const { history, recover } = this.#options.traitsOf(name) ?? UNDECLARED
+      channel = new Channel(name, history, this.#services, recover === 'latest')
       this.#channels.set(name, channel)
     }
     this.#options.wheel.delete(channel)

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Broker, BrokerListener, HistoryPolicy } from '../broker/broker.ts'
+import type { Broker, BrokerListener } from '../broker/broker.ts'
 import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
 import { Registry } from '../connection/registry.ts'
 import { Turn } from '../connection/turn.ts'
@@ -42,8 +42,6 @@ const { random } = Math
 export interface DeclaredChannels {
   readonly patterns: readonly string[]
   find(channel: string): DeclaredChannel | undefined
-  historyOf(channel: string): HistoryPolicy | undefined
-  isLatestOnly(channel: string): boolean
 }
 
 /** The parts of a node that it does not make by itself. */
@@ -94,7 +92,6 @@ export class Node implements ConnectionObserver {
     this.#firstFailure = new Promise((resolve) => {
       this.#failedFirst = resolve
     })
-    const historyOf = (channel: string) => channels.historyOf(channel)
     const metrics = new Metrics({
       registry,
       channels: () => hub.channels,
@@ -116,8 +113,7 @@ export class Node implements ConnectionObserver {
       limiter,
       maxPublication: limits.publication,
       outboxOf: (connection) => registry.get(connection)?.outbox,
-      historyOf,
-      isLatestOnly: (channel) => channels.isLatestOnly(channel),
+      traitsOf: (channel) => channels.find(channel)?.definition,
       noSubscriber: (channel) => {
         if (channels.find(channel) === undefined) stray.note(channel)
       },

@@ -23,6 +23,7 @@ import type { Drainer, DrainSummary } from './drain.ts'
 import type { ConnectionPage, Roster } from './roster.ts'
 
 export interface History extends Position {
+  /** The data is a Buffer if it was published as bytes. */
   readonly publications: readonly { readonly data: unknown; readonly offset: number }[]
 }
 
@@ -55,9 +56,9 @@ export class Realtime {
   }
 
   /**
-   * Publishes a value, as JSON, to all subscribers of a channel on all nodes. Rejects with `FST_RT_INVALID_CHANNEL`,
-   * `FST_RT_INVALID_ARGUMENT`, `FST_RT_INVALID_DATA`, `FST_RT_PUBLICATION_TOO_LARGE`,
-   * `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (the value was not published) or `FST_RT_UNKNOWN_OUTCOME`
+   * Publishes a value to all subscribers of a channel on all nodes: as JSON, or a `Uint8Array` if the channel is declared
+   * with `binary`. Rejects with `FST_RT_INVALID_CHANNEL`, `FST_RT_INVALID_ARGUMENT`, `FST_RT_INVALID_DATA`,
+   * `FST_RT_INVALID_BYTES`, `FST_RT_PUBLICATION_TOO_LARGE`, `FST_RT_INVALID_IDEMPOTENCY_KEY`, `FST_RT_UNAVAILABLE` (the value was not published) or `FST_RT_UNKNOWN_OUTCOME`
    * (the value may have been published: retry with the same `idempotencyKey`, which adds it at most once).
    */
   publish(channel: string, data: unknown, options?: PublishOptions): Promise<PublishResult> {
@@ -75,7 +76,10 @@ export class Realtime {
     const query = { limit, reverse, ...(since && { since }) }
     const { publications, position } = await this.#parts.broker.history(channel, query)
     return {
-      publications: publications.map(({ data, offset }) => ({ data: JSON.parse(data.toString()), offset })),
+      publications: publications.map(({ data, binary, offset }) => ({
+        data: binary ? data : JSON.parse(data.toString()),
+        offset
+      })),
       offset: position.offset,
       epoch: position.epoch
     }

@@ -55,13 +55,13 @@ export interface ServerSubscription extends Pick<SubscribeGrant, 'filter'> {
 
 export interface PublishContext<Params = Readonly<Record<string, string>>, Data = unknown>
   extends ChannelContext<Params> {
-  /** The data that the client publishes, after validation by `schema.publication`. */
+  /** The data that the client publishes, after validation by `schema.publication`. With `binary`, a Buffer. */
   readonly data: Data
 }
 
 /** Changes to a publication that `onPublish` allows. */
 export interface PublishGrant {
-  /** Published instead of the client's data; a JSON value. */
+  /** Published instead of the client's data; a JSON value. With `binary`, a `Uint8Array`. */
   data?: unknown
   /** Two publishes of one user with the same key on one channel add one publication. */
   idempotencyKey?: string | undefined

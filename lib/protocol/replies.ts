@@ -2,6 +2,7 @@ import type { ErrorReply } from './channel-errors.ts'
 import type { CommandName } from './commands.ts'
 import type { Disconnect } from './disconnect-codes.ts'
 import type { Framing } from './framing.ts'
+import { jsonData } from './json-data.ts'
 import type {
   ClientInfo,
   ConnectResult,
@@ -163,8 +164,9 @@ function publicationList(publications: readonly ReplyPublication[]): string {
 }
 
 /** A client that takes deltas needs the bytes of each publication, so it gets the JSON text as a string. */
-function payloadOf({ data, delta }: ReplyPublication): Buffer {
-  if (delta === undefined) return data
+function payloadOf(publication: ReplyPublication): Buffer {
+  const { data, delta } = publication
+  if (delta === undefined) return jsonData(publication)
   return Buffer.from(JSON.stringify((delta === 'whole' ? data : delta).toString()))
 }
 

@@ -18,7 +18,10 @@ export interface ClientInfo {
 
 /** A publication in a reply or a push. */
 export interface ReplyPublication {
+  /** A JSON text, or bytes. */
   readonly data: Buffer
+  /** True if the data is bytes. */
+  readonly binary?: true
   readonly offset: number
   readonly info?: Buffer
   readonly tags?: Tags

@@ -8,6 +8,9 @@ import { holdsJwt } from './json-web-token.ts'
 /** The protocol that this package's clients offer. */
 export const REALTIME_PROTOCOL = 'realtime.v1'
 
+/** What clients of the channel protocol offer if they use Protobuf. */
+export const PROTOBUF_PROTOCOL = 'centrifuge-protobuf'
+
 const BEARER = 'bearer'
 const BEARER_PREFIX = 'bearer.'
 // The form that Kubernetes uses: base64url.bearer.<name>.<base64url of the token>. Only the name may contain dots.

@@ -7,8 +7,9 @@ import { loggedReason } from '../handshake/refusal-reason.ts'
 import { GuardedLog } from '../input/guarded-log.ts'
 import type { Node } from '../node/node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from '../options/options.ts'
+import { PROTOBUF_PROTOCOL } from '../protocol/subprotocol.ts'
 import { COMMANDS } from '../session/commands/index.ts'
-import { jsonOverWebSocket } from '../session/encodings/client-format.ts'
+import { type ClientFormat, jsonOverWebSocket, protobufOverWebSocket } from '../session/encodings/client-format.ts'
 import type { SessionServices, Verdict } from '../session/services.ts'
 import { Session } from '../session/session.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
@@ -75,10 +76,17 @@ export class ChannelEndpoint {
       handler: upgradeRequired,
       wsHandler: (socket: unknown, request: FastifyRequest) => {
         const realtimeSocket = socket as RealtimeSocket
-        realtimeSocket.session = new Session(realtimeSocket, request, this.#services, COMMANDS, jsonOverWebSocket)
+        const format = formatOf(realtimeSocket, request)
+        realtimeSocket.session = new Session(realtimeSocket, request, this.#services, COMMANDS, format)
       }
     } as never)
   }
+}
+
+/** Protobuf, if the client has offered its subprotocol, or asks for it in the URL as older clients do. Otherwise JSON. */
+function formatOf({ protocol }: RealtimeSocket, { query }: FastifyRequest): ClientFormat {
+  const isProtobuf = protocol === PROTOBUF_PROTOCOL || (query as { format?: unknown }).format === 'protobuf'
+  return isProtobuf ? protobufOverWebSocket : jsonOverWebSocket
 }
 
 async function verdictOn(

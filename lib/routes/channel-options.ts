@@ -80,6 +80,13 @@ export interface ChannelOptions<Params = Readonly<Record<string, string>>, Data 
    */
   recover?: 'missed' | 'latest' | undefined
   /**
+   * Whether publications are bytes, and not JSON values. Then `publish` takes a `Uint8Array`, and only clients that use
+   * Protobuf can subscribe and publish. JSON clients get the error 108. Sockets of `app.ws` routes get
+   * `FST_RT_INVALID_CHANNEL`. Such a channel has no `schema.publication`.
+   * @default false
+   */
+  binary?: boolean | undefined
+  /**
    * Whether the channels' names begin with the prefix of the scope.
    * @default true
    */
@@ -102,6 +109,7 @@ const OPTIONS = new Set<string>([
   'delta',
   'filters',
   'recover',
+  'binary',
   'prefix',
   ...HOOKS
 ])
@@ -115,6 +123,7 @@ const VALUES: Readonly<Record<string, readonly unknown[]>> = {
   delta: [true, false],
   filters: [true, false],
   recover: ['missed', 'latest'],
+  binary: [true, false],
   prefix: [true, false]
 }
 
@@ -144,6 +153,9 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
     if (!SCHEMAS.includes(name as 'params'))
       fail(`schema.${name}`, `there is no such schema; ${SCHEMAS.join(' and ')} exist`)
   }
+  if (options.binary && schema?.publication !== undefined) {
+    fail('schema.publication', 'leave it out: with binary, publications are bytes')
+  }
   const fault = history === undefined ? undefined : historyFault(history)
   if (fault !== undefined) fail('history', fault)
   if (options.recover === 'latest' && history === undefined) fail('recover', "'latest' requires the option history")
@@ -165,7 +177,8 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     echo = true,
     delta = false,
     filters = false,
-    recover = 'missed'
+    recover = 'missed',
+    binary = false
   } = options
   const hooks: Record<string, unknown> = {}
   for (const name of HOOKS) {
@@ -184,6 +197,7 @@ export function defineChannel(pattern: string, options: ChannelOptions, scope: u
     delta,
     filters,
     recover,
+    binary,
     hooks: hooks as ChannelHooks,
     reported: new Set(),
     validators: {}

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import type { HistoryPolicy } from '../broker/broker.ts'
 import { InvalidChannelError, InvalidChannelPatternError, InvalidOptionError } from '../errors.ts'
 import { runValidator } from '../input/validator.ts'
 import { isChannelName } from '../protocol/channel-name.ts'
@@ -87,14 +86,6 @@ export class ChannelRoutes {
   /** True if exactly this pattern was declared. */
   has(pattern: string): boolean {
     return this.#declared.has(pattern)
-  }
-
-  historyOf(channel: string): HistoryPolicy | undefined {
-    return this.find(channel)?.definition.history
-  }
-
-  isLatestOnly(channel: string): boolean {
-    return this.find(channel)?.definition.recover === 'latest'
   }
 }
 

@@ -257,11 +257,15 @@ declare module 'fastify' {
       >
     ): this
     /** Declares the options of the channels of a pattern (`boards/:board`). See `docs/channels.md`. */
-    channel<const Schema extends ChannelSchema = Record<never, never>>(
+    channel<const Schema extends ChannelSchema = Record<never, never>, const Binary extends boolean = false>(
       pattern: string,
-      options?: Omit<ChannelOptions<ParamsOf<TypeProvider, Schema>, PublicationOf<TypeProvider, Schema>>, 'schema'> & {
-        schema?: Schema | undefined
-      }
+      options?: Omit<
+        ChannelOptions<
+          ParamsOf<TypeProvider, Schema>,
+          Binary extends true ? Buffer : PublicationOf<TypeProvider, Schema>
+        >,
+        'schema' | 'binary'
+      > & { schema?: Schema | undefined; binary?: Binary | undefined }
     ): this
     /**
      * Returns the channel name of a declared pattern with these parameters. Throws `FST_RT_INVALID_CHANNEL` if it would

@@ -29,6 +29,8 @@ export interface ChannelDefinition {
   readonly filters: boolean
   /** What a client that asks for the publications that it missed receives: all of them, or the newest one. */
   readonly recover: 'missed' | 'latest'
+  /** Whether publications are bytes, and not JSON. */
+  readonly binary: boolean
   readonly hooks: ChannelHooks
   /** The missing hooks for which clients were refused. Each is logged once. */
   readonly reported: Set<string>

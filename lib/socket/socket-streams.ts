@@ -10,8 +10,9 @@ import { isChannelName } from '../protocol/channel-name.ts'
 import { clientInfo } from '../protocol/replies.ts'
 import type { Streams } from './context.ts'
 
-/** The part of a channel's declaration that is about presence. */
-export interface PresenceRules {
+/** The part of a channel's declaration that concerns sockets. */
+export interface SocketRules {
+  readonly binary: boolean
   readonly presenceTtl: number | undefined
   readonly joinLeave: boolean | 'always'
 }
@@ -20,7 +21,7 @@ export interface SocketStreamsOptions {
   readonly hub: Hub
   readonly presence: PresenceKeeper
   /** The channel's declaration. Undefined if the channel is not declared. */
-  findChannel(name: string): PresenceRules | undefined
+  findChannel(name: string): SocketRules | undefined
 }
 
 /** A socket's presence on one channel. */
@@ -45,6 +46,7 @@ export class SocketStreams implements Streams {
     options: SubscribeOptions | undefined
   ): Promise<SubscribeResult> {
     const { hub } = this.#options
+    this.#refuseBytes(channel)
     const description = descriptionIn(options?.presence)
     if (description === undefined) return hub.subscribe(socket, channel, socketFormat, options)
     if (!isChannelName(channel)) throw new InvalidChannelError()
@@ -81,6 +83,12 @@ export class SocketStreams implements Streams {
 
   caughtUp(socket: Connection): void {
     this.#options.hub.caughtUp(socket)
+  }
+
+  /** Throws `FST_RT_INVALID_CHANNEL` if the channel carries bytes: sockets get publications within JSON. */
+  #refuseBytes(channel: string): void {
+    if (!isChannelName(channel) || !this.#options.findChannel(channel)?.binary) return
+    throw Object.assign(new InvalidChannelError(), { cause: new Error('The channel is declared with binary: true') })
   }
 
   /** Adds the socket to the channel's presence, unless it is there already. */

@@ -151,6 +151,36 @@ async function delivery(t: Test, open: OpenBenches): Promise<void> {
     )
   })
 
+  await t.test('bytes, live and in history, beside JSON', async (t) => {
+    const { bench, other } = await open(t)
+    await bench.broker.subscribe('room')
+    const data = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+    const [info, history, binary] = [Buffer.from('{"user":"u"}'), KEEP, true]
+    const all = [{ binary }, { binary, info }, { binary, except: 'c' }, { binary, info, except: 'c' }]
+    for (const options of all) await other.broker.publish('room', data, options)
+    for (const options of all) await other.broker.publish('room', data, { ...options, history })
+    await other.broker.publish('room', Buffer.alloc(0), { binary, history })
+    await other.broker.publish('room', Buffer.from('"json"'), { history, except: 'c' })
+    await other.broker.publish('room', data, { binary, idempotencyKey: 'k' })
+    const again = await other.broker.publish('room', data, { binary, idempotencyKey: 'k' })
+    t.equal(again.duplicate, true)
+    await bench.heard.until(() => bench.heard.publications.length === 11)
+    const kept = [...all, { binary, empty: true }, { except: 'c' }]
+    const expected = kept.map((options) => {
+      const { binary, info, except, empty } = options as { binary?: true; info?: Buffer; except?: string; empty?: true }
+      return [binary ? (empty ? '' : data.toString('latin1')) : '"json"', binary, info?.toString(), except]
+    })
+    t.strictSame(
+      bench.heard.publications.map(({ data, binary, info, except }) => [data, binary, info, except]),
+      [...expected.slice(0, 4), ...expected, [data.toString('latin1'), true, undefined, undefined]]
+    )
+    const { publications } = await bench.broker.history('room', { limit: 10 })
+    t.strictSame(
+      publications.map(({ data, binary, info, except }) => [data.toString('latin1'), binary, info?.toString(), except]),
+      expected
+    )
+  })
+
   await t.test('with the time of publishing', async (t) => {
     const { bench, other } = await open(t)
     await bench.broker.subscribe('room')

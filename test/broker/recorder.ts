@@ -11,6 +11,7 @@ export class Recorder implements BrokerListener {
     info?: string
     except?: string
     tags?: Record<string, string>
+    binary?: true
   }> = []
   /** When the publications were published. */
   readonly times: number[] = []
@@ -23,11 +24,12 @@ export class Recorder implements BrokerListener {
   readonly audits: string[][] = []
   readonly #told = new EventEmitter().setMaxListeners(100)
 
-  publication(channel: string, { offset, epoch, data, info, except, tags, time = 0 }: Publication): void {
+  publication(channel: string, { offset, epoch, data, info, except, tags, binary, time = 0 }: Publication): void {
     this.times.push(time)
     const more = { ...(info && { info: info.toString() }), ...(except !== undefined && { except }) }
     const tagged = tags && { tags: Object.fromEntries(tags) }
-    this.publications.push({ channel, offset, epoch, data: data.toString(), ...more, ...tagged })
+    const text = binary ? { data: data.toString('latin1'), binary } : { data: data.toString() }
+    this.publications.push({ channel, offset, epoch, ...text, ...more, ...tagged })
     this.#told.emit('told')
   }
 

@@ -16,7 +16,7 @@ const MALFORMED = [
   '1p0,,x:{}',
   '1pNaN,e,1:{}',
   '1p1,e,1,i99999:{}',
-  '2p0,,1:{"of":"a version to come"}',
+  '3p0,,1:{"of":"a version to come"}',
   '1x:{}',
   '1p0,,1:{"not":"finished"',
   '1p0,,1:1}}\n{"push":{}}',

@@ -349,3 +349,15 @@ t.test('case 159: a subscription that was ended before it failed is not ended tw
   await rig.subscribe(reader, 'a')
   t.strictSame(rig.hub.channelsOf(reader), ['a'])
 })
+
+t.test('bytes are for channels that are declared for them, and nothing else is', async (t) => {
+  const rig = await makeRig(t)
+  const reader = rig.reader()
+  await rig.subscribe(reader, 'bytes')
+  const data = Uint8Array.from([0xff, 0])
+  t.same(await rig.hub.publish('bytes', data, undefined), { offset: 0, epoch: '' })
+  await rig.written()
+  t.strictSame(reader.data, [null], 'a subscriber that receives JSON')
+  await t.rejects(rig.hub.publish('bytes', { a: 1 }, undefined), { code: 'FST_RT_INVALID_BYTES' })
+  await t.rejects(rig.hub.publish('other', data, undefined), { code: 'FST_RT_INVALID_DATA' })
+})

@@ -162,8 +162,11 @@ export async function makeRig(
     limiter: new Limiter(8),
     maxPublication: 1_048_576,
     outboxOf: (connection) => connections.get(connection)?.outbox,
-    historyOf: (channel) => (channel.startsWith('h') ? history : undefined),
-    isLatestOnly: () => isLatestOnly,
+    traitsOf: (channel) => ({
+      history: channel.startsWith('h') ? history : undefined,
+      binary: channel.startsWith('bytes'),
+      recover: isLatestOnly ? 'latest' : 'missed'
+    }),
     failed: (stage) => failures.push(stage),
     repaired: (complete) => repairs.push(complete),
     delivered: (lag) => lags.push(lag),

@@ -117,7 +117,11 @@ class World {
       limiter: new Limiter(3),
       maxPublication: 1_048_576,
       outboxOf: () => undefined,
-      historyOf: (name) => (name.startsWith('h') ? { size: 1_000, ttl: 600_000 } : undefined),
+      traitsOf: (name) => ({
+        history: name.startsWith('h') ? { size: 1_000, ttl: 600_000 } : undefined,
+        binary: false,
+        recover: 'missed'
+      }),
       failed: () => undefined,
       repaired: () => undefined,
       delivered: () => undefined,

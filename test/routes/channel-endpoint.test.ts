@@ -4,6 +4,7 @@ import { ERROR } from '../../lib/protocol/channel-errors.ts'
 import { DISCONNECT } from '../../lib/protocol/disconnect-codes.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { buildApp, holdsNoToken } from '../support/app.ts'
+import { commandBytes, repliesIn } from '../support/protobuf.ts'
 import { Speaker } from '../support/speaker.ts'
 
 /*
@@ -185,4 +186,36 @@ t.test('the hooks of the endpoint are the application’s', async (t) => {
     ['ada', 'yes', 1],
     ['ada', 2]
   ])
+})
+
+t.test('Protobuf: by its subprotocol, which the answer selects, or by the URL', async (t) => {
+  const { app } = await build(t, { auth: false })
+  const ping = commandBytes({ id: 1, connect: {} })
+  const offers = [['centrifuge-protobuf'], ['realtime.v1', 'centrifuge-protobuf'], ['centrifuge-protobuf', 'bearer.x']]
+  for (const protocols of offers) {
+    const socket = await connect(app, '/connection/websocket', { memory, protocols })
+    t.equal(socket.protocol, 'centrifuge-protobuf')
+    socket.sendRaw(ping)
+    const { data } = await socket.nextRaw()
+    t.match(repliesIn(data as Buffer), [{ id: 1, connect: { version: 'fastify-realtime' } }])
+  }
+  const byUrl = await connect(app, '/connection/websocket?format=protobuf', { memory })
+  byUrl.sendRaw(ping)
+  t.match(repliesIn((await byUrl.nextRaw()).data as Buffer), [{ id: 1 }])
+  byUrl.sendRaw('{"id":2,"ping":{}}')
+  t.same(await byUrl.closed(), { code: 3506, reason: 'inappropriate protocol' })
+  for (const query of ['?format=json', '?format=protobuf&format=x', '?format=']) {
+    const json = await connect(app, `/connection/websocket${query}`, { memory })
+    json.sendRaw('{"id":1,"connect":{}}')
+    t.match(JSON.parse(`${(await json.nextRaw()).data}`), { id: 1, connect: {} })
+    json.sendRaw(ping)
+    t.same(await json.closed(), { code: 3506, reason: 'inappropriate protocol' })
+  }
+})
+
+t.test('Protobuf is for the endpoint of the channel protocol only', async (t) => {
+  const { app } = await build(t, { auth: false })
+  app.ws('/', (socket) => socket.sendJson('hi'))
+  const socket = await connect(app, '/', { memory, protocols: ['realtime.v1', 'centrifuge-protobuf'] })
+  t.equal(socket.protocol, 'realtime.v1')
 })

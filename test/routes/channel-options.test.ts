@@ -20,6 +20,8 @@ t.test('options that are wrong say how to fix them', async (t) => {
     [{ token: 'x' }, /token/],
     [{ publishers: 'everybody' }, /^Option publishers: give 'subscribers' or 'clients'/],
     [{ prefix: '/v1' }, /prefix/],
+    [{ binary: 'yes' }, /^Option binary: give true or false/],
+    [{ binary: true, schema: { publication: {} } }, /^Option schema\.publication: leave it out: with binary/],
     [{ schema: 5 }, /schema/],
     [{ schema: null }, /schema/],
     [{ schema: { data: {} } }, /schema\.data/]
@@ -85,6 +87,7 @@ t.test('a definition has every default, and its hooks have the scope', async (t)
     delta: false,
     filters: false,
     recover: 'missed',
+    binary: false,
     hooks: {},
     reported: new Set(),
     validators: {}

@@ -10,7 +10,7 @@ import type { SubscribeReply } from '../../lib/protocol/results.ts'
 import { ChannelPatterns } from '../../lib/routes/patterns.ts'
 import { COMMANDS } from '../../lib/session/commands/index.ts'
 import type { ChannelDefinition, MethodDefinition } from '../../lib/session/definition.ts'
-import { jsonOverWebSocket } from '../../lib/session/encodings/client-format.ts'
+import { type ClientFormat, jsonOverWebSocket } from '../../lib/session/encodings/client-format.ts'
 import type { SessionServices, Verdict, Verified } from '../../lib/session/services.ts'
 import { Session } from '../../lib/session/session.ts'
 import { HookDeadline } from '../../lib/timing/hook-deadline.ts'
@@ -19,6 +19,7 @@ import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock, FaultyBroker } from '../hub/rig.ts'
 import { FakeConnection } from '../support/fake-connection.ts'
 import { idle } from '../support/idle.ts'
+import { commandBytes, type Fields, repliesIn } from '../support/protobuf.ts'
 
 export { idle as quiet }
 
@@ -52,6 +53,8 @@ export interface ClientOptions {
   user?: Claims | null
   /** What it says to connect; false: nothing. @default {} */
   connect?: object | false
+  /** @default jsonOverWebSocket */
+  format?: ClientFormat
 }
 
 type Definition = Partial<Omit<ChannelDefinition, 'hooks'>> & ChannelDefinition['hooks']
@@ -67,10 +70,10 @@ export class Client {
   readonly #lines: Line[] = []
   #id = 100
 
-  constructor(connection: FakeConnection, services: SessionServices) {
+  constructor(connection: FakeConnection, services: SessionServices, format: ClientFormat) {
     const request = { id: 'request', headers: {} } as unknown as FastifyRequest
     this.connection = connection
-    this.session = new Session(connection, request, services, COMMANDS, jsonOverWebSocket)
+    this.session = new Session(connection, request, services, COMMANDS, format)
     connection.session = this.session
   }
 
@@ -84,13 +87,18 @@ export class Client {
     for (const { payload } of framePayloads(Buffer.concat(this.connection.chunks.splice(0)))) {
       const text = payload.toString()
       this.#frames.push(text)
-      this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
+      if (this.session.format.encoding.isBinary) this.#lines.push(...repliesIn(payload))
+      else this.#lines.push(...text.split('\n').map((line) => JSON.parse(line) as Line))
     }
     return this.#frames
   }
 
-  /** Says commands, in one frame; a string goes out as it is. */
+  /** Says commands, in one frame; a string goes out as it is, to a session that speaks JSON. */
   say(...commands: (object | string)[]): void {
+    if (this.session.format.encoding.isBinary) {
+      this.session.receive(commandBytes(...(commands as Fields[])), true)
+      return
+    }
     const lines = commands.map((command) => (typeof command === 'string' ? command : JSON.stringify(command)))
     this.session.receive(Buffer.from(lines.join('\n')), false)
   }
@@ -144,8 +152,7 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     limiter,
     maxPublication: 1_048_576,
     outboxOf: (connection) => clients.get(connection)?.connection.outbox,
-    historyOf: (channel) => patterns.find(channel)?.definition.history,
-    isLatestOnly: (channel) => patterns.find(channel)?.definition.recover === 'latest',
+    traitsOf: (channel) => patterns.find(channel)?.definition,
     failed,
     repaired() {},
     delivered() {},
@@ -210,22 +217,22 @@ export async function sessionRig(t: { teardown(fn: () => unknown): void }, optio
     channel(pattern: string, { history, ...definition }: Omit<Definition, 'history'> & { history?: unknown } = {}) {
       const { presenceTtl, joinLeave = false, token = false, validators = {}, ...more } = definition
       const { publishers = 'clients', echo = true, delta = false, filters = false, recover = 'missed', ...rest } = more
-      const { guard, ...declared } = rest
+      const { binary = false, guard, ...declared } = rest
       const policy = (history === true ? HISTORY : history) as ChannelDefinition['history']
       const hooks = { onSubscribe: true, ...declared } as const
       const reported = new Set<string>()
-      const forms = { echo, delta, filters, recover }
+      const forms = { echo, delta, filters, recover, binary }
       const rights = { token, publishers, ...forms, hooks, reported, ...(guard && { guard }) }
       patterns.add(pattern, { pattern, history: policy, presenceTtl, joinLeave, validators, ...rights })
     },
     /** A client, connected unless told otherwise. */
-    async client({ user = ADA, connect = {} }: ClientOptions = {}): Promise<Client> {
+    async client({ user = ADA, connect = {}, format = jsonOverWebSocket }: ClientOptions = {}): Promise<Client> {
       const id = `c${++connections}`
       const limits = { ...DEFAULTS.limits, ...options.limits }
       const heartbeat = { ...DEFAULTS.heartbeat, ...options.heartbeat }
       const connection = new FakeConnection({ id, user, turn, log, limits, heartbeat })
       if (options.maxSubscriptions !== undefined) connection.maxSubscriptions = options.maxSubscriptions
-      const client = new Client(connection, services)
+      const client = new Client(connection, services, format)
       clients.set(id, client)
       if (connect !== false) await client.call({ connect })
       return client

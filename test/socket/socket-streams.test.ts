@@ -23,7 +23,8 @@ async function rig(t: Test) {
     p: { presenceTtl: 30_000, joinLeave: false },
     j: { joinLeave: true },
     b: { presenceTtl: 30_000, joinLeave: 'always' },
-    n: { joinLeave: false }
+    n: { joinLeave: false },
+    B: { joinLeave: true, binary: true }
   }
   const findChannel = (name: string) => definitions[name[0] as string] as never
   const streams = new SocketStreams({ hub, presence, findChannel })
@@ -167,4 +168,13 @@ t.test('a slow reader of an app.ws route is given what it missed once it reads a
   const large = 'x'.repeat(60_000)
   for (let n = 1; n <= 40; n++) await app.realtime.publish('room', large)
   for (let n = 1; n <= 40; n++) t.equal(((await socket.next()) as { offset: number }).offset, n)
+})
+
+t.test('a channel that carries bytes takes no socket', async (t) => {
+  const { streams, socket, present } = await rig(t)
+  const refused = { code: 'FST_RT_INVALID_CHANNEL', cause: { message: 'The channel is declared with binary: true' } }
+  for (const options of [undefined, { presence: true }]) {
+    await t.rejects(streams.subscribe(socket(), 'B1', options), refused)
+  }
+  t.same(await present('B1'), [])
 })

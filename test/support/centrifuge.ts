@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Centrifuge, type Options, type Subscription } from 'centrifuge'
+import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf'
 import type { FastifyInstance } from 'fastify'
 import { WebSocket } from 'ws'
 import { subprotocols } from '../../lib/client/index.ts'
@@ -33,6 +34,27 @@ export function centrifuge(
   t.teardown(() => client.disconnect())
   return client
 }
+
+/** The same client in its Protobuf build. Its payloads are bytes. */
+export function protobufCentrifuge(
+  t: { teardown(fn: () => unknown): void },
+  endpoint: string,
+  options: Partial<Options> = {}
+): Centrifuge {
+  const client = new ProtobufCentrifuge(endpoint, {
+    websocket: WebSocket,
+    minReconnectDelay: 20,
+    maxReconnectDelay: 300,
+    ...options
+  })
+  t.teardown(() => client.disconnect())
+  // The two builds declare the same class twice.
+  return client as unknown as Centrifuge
+}
+
+/** A value as the payload of a client that speaks Protobuf, and back. */
+export const asBytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value))
+export const fromBytes = (bytes: unknown): unknown => JSON.parse(new TextDecoder().decode(bytes as Uint8Array))
 
 /** A WebSocket that brings a token in its subprotocol, as a page does it: `websocket: withToken(() => token)`. */
 export function withToken(token: () => string): typeof WebSocket {

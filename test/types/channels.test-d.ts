@@ -31,3 +31,8 @@ export function permissions(app: FastifyInstance) {
   // @ts-expect-error: a hook that only refuses
   app.channel('rooms/:room', { onHistory: true })
 }
+
+export function bytes(app: FastifyInstance) {
+  app.channel('files/:file', { binary: true, onPublish: ({ data }) => void expect<Equal<typeof data, Buffer>>() })
+  app.channel('texts/:text', { binary: false, onPublish: ({ data }) => void expect<Equal<typeof data, unknown>>() })
+}

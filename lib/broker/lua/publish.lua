@@ -4,7 +4,8 @@
 -- KEYS[1]  the channel's hash (position.lua)
 -- KEYS[2]  the channel's stream. Entry ids are <offset>-0, so that Redis refuses an offset that is used twice. Fields:
 --          d (data), a (ms when it was added), i (info), x (the connection that does not receive it), t (tags, JSON),
---          each '' for none; of the last three, those at the end are left out if there are none
+--          b (1 if the data is bytes, and not JSON), each '' for none; of the last four, those at the end are left out
+--          if there are none
 -- KEYS[3]  hash: idempotency key to <expiry, ms>,<digest of the data>,<offset>,<epoch>
 -- KEYS[4]  sorted set: idempotency keys, scored by their expiry, ms
 -- ARGV[1]  pub/sub channel
@@ -18,7 +19,7 @@
 -- ARGV[11] the time by the publisher's clock, ms; subscribers can measure the delivery time with it
 -- and for each message, from ARGV[12] on
 --          data; info, '' for none; the id of the connection that does not receive it, '' for none;
---          tags as JSON, '' for none; idempotency key, '' for none;
+--          tags as JSON, '' for none; 1 if the data is bytes, '' if it is JSON; idempotency key, '' for none;
 --          ttl of the key, ms, or -1 if `data` is a complete message that is not stored
 --
 -- Reply: for each message { 0 added | 1 duplicate | 2 conflict | 3 outcome unknown, offset, epoch }
@@ -80,11 +81,13 @@ local function remember(key, keyTtl, digest, offset, epoch)
 end
 
 -- `call` is redis.call or redis.pcall. If bytes are counted, only `trim` drops publications.
-local function append(call, data, info, except, tags)
+local function append(call, data, info, except, tags, binary)
   local id = whole(state.offset + 1) .. '-0'
   local limit = state.bytes and UNLIMITED or size
   local more = {}
-  if tags ~= '' then
+  if binary ~= '' then
+    more = { 'i', info, 'x', except, 't', tags, 'b', binary }
+  elseif tags ~= '' then
     more = { 'i', info, 'x', except, 't', tags }
   elseif except ~= '' then
     more = { 'i', info, 'x', except }
@@ -96,8 +99,8 @@ end
 
 -- Adds a publication, or ends the script with Redis's error. If the stream is ahead of the counter, the counter was
 -- set back: it continues after the stream's newest entry, under a new epoch.
-local function add(data, info, except, tags)
-  local result = append(redis.pcall, data, info, except, tags)
+local function add(data, info, except, tags, binary)
+  local result = append(redis.pcall, data, info, except, tags, binary)
   if type(result) == 'table' and result.err then
     local isBehind = string.find(result.err, 'equal or smaller')
     local newest = isBehind and redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
@@ -105,7 +108,7 @@ local function add(data, info, except, tags)
       state.offset = tonumber(string.match(newest[1], '^%d+'))
       if state.epoch ~= ARGV[7] then renewEpoch(KEYS[1], state, ARGV[7]) end
     end
-    append(redis.call, data, info, except, tags)
+    append(redis.call, data, info, except, tags, binary)
   end
   state.offset = state.offset + 1
   state.largest = math.max(state.largest or 0, #data)
@@ -154,17 +157,18 @@ local function save()
 end
 
 -- envelope.ts describes the format.
-local function message(data, info, except, tags, previous)
+local function message(data, info, except, tags, binary, previous)
   local offset = state and whole(state.offset) .. '-' .. whole(now) .. '-' .. whole(previous) or '0'
   local epoch = state and state.epoch or ''
   local fields = info == '' and '' or ',i' .. #info
   if except ~= '' then fields = fields .. ',x' .. #except end
   if tags ~= '' then fields = fields .. ',t' .. #tags end
-  return '1p' .. offset .. ',' .. epoch .. ',' .. ARGV[11] .. fields .. ':' .. info .. except .. tags .. data
+  local version = binary == '' and '1p' or '2p'
+  return version .. offset .. ',' .. epoch .. ',' .. ARGV[11] .. fields .. ':' .. info .. except .. tags .. data
 end
 
 local isOnce = false
-for first = 12, #ARGV, 6 do isOnce = isOnce or ARGV[first + 4] ~= '' end
+for first = 12, #ARGV, 7 do isOnce = isOnce or ARGV[first + 4] ~= '' end
 if isOnce then checkKeys() end
 -- In an empty stream, sizes are counted from zero.
 if state and state.isEmpty then
@@ -174,8 +178,8 @@ end
 
 local replies, messages, added = {}, {}, {}
 local isOk = true
-for first = 12, #ARGV, 6 do
-  local data, info, except, tags, key, keyTtl = unpack(ARGV, first, first + 5)
+for first = 12, #ARGV, 7 do
+  local data, info, except, tags, binary, key, keyTtl = unpack(ARGV, first, first + 6)
   keyTtl = tonumber(keyTtl)
   local digest = key ~= '' and redis.sha1hex(data)
   local stored = digest and recall(key)
@@ -188,11 +192,11 @@ for first = 12, #ARGV, 6 do
       messages[#messages + 1] = data
     elseif state then
       local previous = isFirst and state.at or now
-      add(data, info, except, tags)
+      add(data, info, except, tags, binary)
       reply = { 0, state.offset, state.epoch }
-      messages[#messages + 1] = message(data, info, except, tags, previous)
+      messages[#messages + 1] = message(data, info, except, tags, binary, previous)
     else
-      messages[#messages + 1] = message(data, info, except, tags)
+      messages[#messages + 1] = message(data, info, except, tags, binary)
     end
     added[#added + 1] = reply
     if digest and isFirst and not state then

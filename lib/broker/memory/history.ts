@@ -1,5 +1,5 @@
 import type { Tags } from '../../protocol/tags.ts'
-import type { HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../broker.ts'
+import type { BrokerPublishOptions, HistoryPage, HistoryPolicy, HistoryQuery, Publication } from '../broker.ts'
 import { isOffset } from '../offset.ts'
 import { unpooled } from '../unpooled.ts'
 import { withRest } from '../with-rest.ts'
@@ -68,13 +68,13 @@ export class MemoryHistory {
   append(
     channel: string,
     data: Buffer,
-    { info, except, tags }: Pick<Publication, 'info' | 'except' | 'tags'>,
+    { info, ...rest }: Pick<BrokerPublishOptions, 'info' | 'except' | 'tags' | 'binary'>,
     policy: HistoryPolicy,
     now: number
   ): Publication {
     const stream = this.#use(channel, now)
     const kept = { offset: ++stream.offset, epoch: stream.epoch, data: unpooled(data), info: info && unpooled(info) }
-    const publication = withRest(kept, except, tags)
+    const publication = withRest(kept, rest)
     stream.ttl = policy.ttl
     stream.entries.push({ publication, at: now })
     stream.dataBytes += data.length

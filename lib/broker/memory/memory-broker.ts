@@ -232,7 +232,7 @@ export class MemoryBroker implements Broker {
   ): void {
     if (!this.#subscriptions.has(channel)) return
     const publication = { offset, epoch, data, info: options?.info, time: Date.now() }
-    listener.publication(channel, withRest(publication, options?.except, options?.tags))
+    listener.publication(channel, withRest(publication, options))
   }
 
   #trim(): void {

@@ -1,27 +1,27 @@
 import { isUtf8 } from 'node:buffer'
-import { readTags, type Tags, writeTags } from '../../protocol/tags.ts'
-import type { PresenceEventKind, Publication } from '../broker.ts'
+import { readTags, writeTags } from '../../protocol/tags.ts'
+import type { BrokerPublishOptions, PresenceEventKind, Publication } from '../broker.ts'
 import { withRest } from '../with-rest.ts'
 import type { StreamLink } from './witness.ts'
 
 /*
  * The format of the messages that nodes send to each other over pub/sub. publish.lua writes the same format.
  *
- *   publication = "1p" offset [ "-" at "-" previous ] "," epoch "," time *field ":" *value data
+ *   publication = ( "1" / "2" ) "p" offset [ "-" at "-" previous ] "," epoch "," time *field ":" *value data
  *   presence    = "1" ( "j" / "l" ) *field ":" *value info          j: join, l: leave
  *   removal     = "1r" *field ":" *value                            the channel's history was deleted
  *   field       = "," letter length
  *
  * The first byte is the version, the second is the kind. Each field gives the length of a value in bytes. The values
  * follow the colon in the order of their fields. The rest of the message is `data` or `info`: one JSON text in one
- * line. If the offset is 0, the epoch is empty, and the publication has no position. A publication with a position has
+ * line. In a publication of version 2, `data` is any bytes. If the offset is 0, the epoch is empty, and the publication has no position. A publication with a position has
  * the time at which Redis added it (`at`, milliseconds by Redis's clock) and the time at which Redis added the
  * publication before it (`previous`, 0 if there was none): see witness.ts. A publication may have the fields `i`, the
  * publisher's info (JSON), `x`, the id of the connection that does not receive the publication, and `t`, its tags (a
  * JSON object of strings).
  *
  * How to extend the format: a reader skips fields that it does not know. So a new part that an older node may ignore
- * (as tags are) becomes a field. A new part that an older node would misread (binary data, a delta) needs a new version. A
+ * (as tags are) becomes a field. A new part that an older node would misread (bytes, a delta) needs a new version. A
  * message has the lowest version that its reader must know, so during a deploy older nodes drop only messages that they
  * could not deliver correctly.
  *
@@ -30,6 +30,7 @@ import type { StreamLink } from './witness.ts'
  */
 
 const VERSION = '1'
+const BYTES_VERSION = '2'
 
 /** Larger messages are dropped. A publication of this size would exceed the bytes that may wait for a slow reader. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
@@ -38,7 +39,7 @@ export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 const MAX_FIELDS = 16
 const FIELDS = `((?:,[a-z](?:0|[1-9]\\d{0,7})){0,${MAX_FIELDS}}):`
 const NUMBER = '(0|[1-9]\\d{0,15})'
-const PUBLICATION = new RegExp(`^${VERSION}p${NUMBER}(?:-${NUMBER}-${NUMBER})?,([\\w.-]{0,64}),${NUMBER}${FIELDS}`)
+const PUBLICATION = new RegExp(`^([12])p${NUMBER}(?:-${NUMBER}-${NUMBER})?,([\\w.-]{0,64}),${NUMBER}${FIELDS}`)
 const EVENT = new RegExp(`^${VERSION}([jlr])${FIELDS}`)
 const FIELD = /,([a-z])(\d+)/g
 const MAX_HEADER = 2 + 3 * 17 + 64 + 1 + 16 + MAX_FIELDS * 10 + 1
@@ -55,13 +56,13 @@ const HEADERS: Record<PresenceEventKind, Buffer> = {
 export function writePublication(
   data: Buffer,
   time: number,
-  info: Buffer = NONE,
-  except = '',
-  tags: Tags | undefined = undefined
+  options: Pick<BrokerPublishOptions, 'info' | 'except' | 'tags' | 'binary'> = {}
 ): Buffer {
+  const { info = NONE, except = '', tags, binary = false } = options
   const tagged = tags === undefined ? NONE : Buffer.from(writeTags(tags))
   const fields = `${lengthOf('i', info)}${lengthOf('x', except)}${lengthOf('t', tagged)}`
-  return Buffer.concat([Buffer.from(`${VERSION}p0,,${time}${fields}:`), info, Buffer.from(except), tagged, data])
+  const header = `${binary ? BYTES_VERSION : VERSION}p0,,${time}${fields}:`
+  return Buffer.concat([Buffer.from(header), info, Buffer.from(except), tagged, data])
 }
 
 function lengthOf(letter: string, { length }: { readonly length: number }): string {
@@ -94,7 +95,7 @@ export function readEnvelope(message: Buffer): Envelope | undefined {
 }
 
 function readPublication(message: Buffer, header: RegExpExecArray): Envelope | undefined {
-  const [{ length }, offsetText, atText, previousText, epoch = '', timeText, fields = ''] = header
+  const [{ length }, version, offsetText, atText, previousText, epoch = '', timeText, fields = ''] = header
   const offset = Number(offsetText)
   const time = Number(timeText)
   const hasPosition = offset > 0
@@ -106,13 +107,14 @@ function readPublication(message: Buffer, header: RegExpExecArray): Envelope | u
   const data = values?.rest ?? message.subarray(length)
   const info = values?.found.get('i')
   const except = values?.found.get('x')
-  if (!isJsonLine(data) || !(info === undefined || isJsonLine(info))) return undefined
+  const binary = version === BYTES_VERSION
+  if (!(binary || isJsonLine(data)) || !(info === undefined || isJsonLine(info))) return undefined
   const publication = { offset, epoch, time, data, info }
   const tagged = values?.found.get('t')
-  if (except === undefined && tagged === undefined) return { kind: 'publication', publication, link }
   const tags = tagged && readTags(tagged.toString())
   if ((except !== undefined && except.length > MAX_ID) || (tagged !== undefined && tags === undefined)) return undefined
-  return { kind: 'publication', publication: withRest(publication, except?.toString('latin1'), tags), link }
+  const rest = { except: except?.toString('latin1'), tags, binary }
+  return { kind: 'publication', publication: withRest(publication, rest), link }
 }
 
 function readEvent(message: Buffer, header: RegExpExecArray): Envelope | undefined {

@@ -10,6 +10,8 @@ export interface QueuedCall {
   /** The id of a connection that does not receive the message. */
   readonly except?: string
   readonly tags?: Tags
+  /** The data is bytes, and not a JSON text. */
+  readonly binary?: boolean
   readonly history?: HistoryPolicy
   readonly idempotencyKey?: string
   /** Milliseconds that the key is remembered. -1: `data` is a complete message that is not stored. */

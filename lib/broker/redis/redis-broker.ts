@@ -129,11 +129,9 @@ export class RedisBroker implements Broker {
   }
 
   publish(channel: string, data: Buffer, options: BrokerPublishOptions = {}): Promise<Published> {
-    const { history, info, except, tags, idempotencyKey, idempotencyTtl: keyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
-    if (history || idempotencyKey !== undefined) {
-      return this.#lanes.publish(channel, { data, info, except, tags, history, idempotencyKey, keyTtl })
-    }
-    return this.#send(channel, writePublication(data, Date.now(), info, except, tags))
+    const { history, idempotencyKey, idempotencyTtl: keyTtl = DEFAULT_IDEMPOTENCY_TTL } = options
+    if (history || idempotencyKey !== undefined) return this.#lanes.publish(channel, { ...options, data, keyTtl })
+    return this.#send(channel, writePublication(data, Date.now(), options))
   }
 
   async history(channel: string, query: HistoryQuery): Promise<HistoryPage> {
@@ -297,8 +295,9 @@ export class RedisBroker implements Broker {
       at,
       Date.now()
     ]
-    for (const { data, info = '', except = '', tags, idempotencyKey = '', keyTtl } of messages) {
-      args.push(data, info, except, tags === undefined ? '' : writeTags(tags), idempotencyKey, keyTtl)
+    for (const { data, info = '', except = '', tags, binary, idempotencyKey = '', keyTtl } of messages) {
+      const tagged = tags === undefined ? '' : writeTags(tags)
+      args.push(data, info, except, tagged, binary ? 1 : '', idempotencyKey, keyTtl)
     }
     return runPublish(client, args)
   }

@@ -3,6 +3,7 @@ import { runValidator } from '../../input/validator.ts'
 import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { DISCONNECT } from '../../protocol/disconnect-codes.ts'
 import type { Message } from '../../protocol/framing.ts'
+import { onOneLine } from '../encodings/json-payload.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
@@ -20,15 +21,6 @@ export async function rpc(session: Session, command: CommandOf<'rpc'>, source: M
   if ('issues' in validation) throw new ChannelError(ERROR.badRequest.code)
   const result = await deadline.wait(definition.handler({ ...session.client(), data: validation.value }))
   session.reply(command, { data: result === undefined ? 'null' : onOneLine(serializer(result)) })
-}
-
-/**
- * Puts a JSON text on one line, because a line break would end the reply, and clients disconnect if a reply is
- * incomplete. In JSON a line break is never part of a string, so a space can replace it. The text is not parsed and
- * written again: that would change large numbers.
- */
-function onOneLine(text: string): string {
-  return text.replace(/[\n\r]+/g, ' ')
 }
 
 /** `send`: a message without an answer. */

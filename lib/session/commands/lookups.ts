@@ -7,7 +7,7 @@ import { findDeclared } from '../declared-channel.ts'
 import type { DeclaredChannel } from '../definition.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
-import { allowHistory, allowPresence } from './permission.ts'
+import { allowHistory, allowPresence, refuseWithoutBytes } from './permission.ts'
 
 // How many publications one reply holds at most.
 const PAGE = 1_000
@@ -25,6 +25,7 @@ const MAX_READS = 10
 export async function history(session: Session, command: CommandOf<'history'>): Promise<void> {
   const { channel, limit, since, reverse } = command.request
   const declared = findDeclared(session.services, channel)
+  refuseWithoutBytes(session, declared.definition)
   if (declared.definition.history === undefined) throw new ChannelError(ERROR.notAvailable.code)
   await allowHistory(session, channel, declared, { limit, since, reverse })
   if (since?.offset === -1) throw new ChannelError(ERROR.unrecoverablePosition.code)

@@ -84,6 +84,11 @@ export function refuseSpecial({ isSpecial }: FormRequest): void {
   if (isSpecial) throw new ChannelError(ERROR.badRequest.code)
 }
 
+/** Throws 108 if the channel carries bytes, and the client's encoding cannot. */
+export function refuseWithoutBytes({ format }: Session, { binary }: ChannelDefinition): void {
+  if (binary && !format.encoding.isBinary) throw new ChannelError(ERROR.notAvailable.code)
+}
+
 interface HistoryAccess {
   readonly limit: number
   readonly since: Position | undefined

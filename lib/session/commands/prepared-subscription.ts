@@ -13,14 +13,15 @@ import { findDeclared } from '../declared-channel.ts'
 import type { ChannelDefinition } from '../definition.ts'
 import type { Session } from '../session.ts'
 import { Subscription } from '../subscription.ts'
-import { mayReceiveJoins, mayRecover, requireActive } from './permission.ts'
+import { mayReceiveJoins, mayRecover, refuseWithoutBytes, requireActive } from './permission.ts'
 
 // What a publication takes in a reply, besides its data and info.
 const PUBLICATION_BYTES = 24
 
-/** Adds a new subscription to the session, so that there is no second one. Throws 102, 105, 106 and 107. */
+/** Adds a new subscription to the session, so that there is no second one. Throws 102, 105, 106, 107 and 108. */
 export function openSubscription(session: Session, channel: string, byServer: boolean): Subscription {
   const { definition } = findDeclared(session.services, channel)
+  refuseWithoutBytes(session, definition)
   const { subscriptions } = session
   if (subscriptions.get(channel) !== undefined) throw new ChannelError(ERROR.alreadySubscribed.code)
   if (subscriptions.size >= session.maxSubscriptions) throw new ChannelError(ERROR.limitExceeded.code)

@@ -1,5 +1,4 @@
 import { checkIdempotencyKey } from '../../input/idempotency-key.ts'
-import { stringify } from '../../input/stringify.ts'
 import { userKey } from '../../input/user-key.ts'
 import { runValidator } from '../../input/validator.ts'
 import type { PublishGrant } from '../../options/hooks.ts'
@@ -10,7 +9,14 @@ import type { LaneSlot } from '../lanes.ts'
 import type { Session } from '../session.ts'
 import type { CommandOf } from './command.ts'
 import { refuseUnsafeIntegers } from './payload.ts'
-import { hookResult, publishHook, refuseSpecial, requireStillAllowed, requireSubscription } from './permission.ts'
+import {
+  hookResult,
+  publishHook,
+  refuseSpecial,
+  refuseWithoutBytes,
+  requireStillAllowed,
+  requireSubscription
+} from './permission.ts'
 
 /** `publish`: validates the data, asks the application, and publishes. */
 export async function publish(
@@ -22,15 +28,20 @@ export async function publish(
   const { channel } = command.request
   refuseSpecial(command.request)
   const { definition, params } = findDeclared(session.services, channel)
+  refuseWithoutBytes(session, definition)
   const onPublish = publishHook(session, definition)
   if (definition.publishers === 'subscribers') requireSubscription(session, channel)
   await session.runGuard(definition)
-  if (command.request.data === undefined) throw new ChannelError(ERROR.badRequest.code)
+  const { encoding } = session.format
+  const { data: sent } = command.request
+  if (sent === undefined) throw new ChannelError(ERROR.badRequest.code)
+  const { binary } = definition
+  const value = binary ? sent : encoding.publishedValue(sent, session.connection.settings.limits.maxDepth)
   const validator = definition.validators.publication
   if (validator !== undefined) refuseUnsafeIntegers(session, source, 'publish')
-  const validation = validator === undefined ? undefined : runValidator(validator, command.request.data)
+  const validation = validator === undefined ? undefined : runValidator(validator, value)
   if (validation !== undefined && 'issues' in validation) throw new ChannelError(ERROR.badRequest.code)
-  const data = validation === undefined ? command.request.data : validation.value
+  const data = validation === undefined ? value : validation.value
   const { deadline, hub } = session.services
   let grant: PublishGrant = {}
   if (onPublish !== true) {
@@ -38,18 +49,17 @@ export async function publish(
     grant = hookResult(await deadline.wait(onPublish(context))) ?? {}
   }
   requireStillAllowed(session, channel, definition)
-  let published: string
-  if (grant.data !== undefined) published = stringify(grant.data)
-  // A schema may have changed the data. Without a schema, the client's text is published unchanged.
-  else if (validation !== undefined) published = stringify(data)
-  else published = session.format.encoding.payloadOf(source, 'publish') as string
   const info = session.subscriptions.get(channel)?.info ?? session.description
   const key = checkIdempotencyKey(grant.idempotencyKey)
   const idempotencyKey = key === undefined ? undefined : userKey(session.user?.sub, key)
   const echo: unknown = grant.echo ?? definition.echo
   if (typeof echo !== 'boolean') throw new TypeError('echo, as onPublish gives it, is not true or false')
   const options = { idempotencyKey, except: echo ? undefined : session.connection.id, tags: grant.tags }
-  const publishing = hub.publishText(channel, published, options, info)
+  // A schema may have changed the data. Otherwise the client's text is published unchanged.
+  const isUnchanged = grant.data === undefined && validation === undefined && !binary
+  const publishing = isUnchanged
+    ? hub.publishText(channel, encoding.payloadOf(source, 'publish') as string, options, info)
+    : hub.publish(channel, grant.data === undefined ? data : grant.data, options, info)
   // The broker adds publications in the order of the calls, so the next `publish` does not have to wait for the answer.
   slot.release()
   await publishing

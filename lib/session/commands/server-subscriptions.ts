@@ -1,6 +1,6 @@
 import { loggable } from '../../input/loggable.ts'
 import type { ServerSubscription } from '../../options/hooks.ts'
-import { ChannelError } from '../../protocol/channel-errors.ts'
+import { ChannelError, ERROR } from '../../protocol/channel-errors.ts'
 import { DISCONNECT, UNSUBSCRIBE } from '../../protocol/disconnect-codes.ts'
 import type { Position } from '../../protocol/position.ts'
 import type { FilterNode } from '../../protocol/tags-filter.ts'
@@ -39,7 +39,8 @@ export async function prepareAtConnect(
 }
 
 /**
- * Throws if a channel is not declared. That is a fault of the application, so the client receives an internal error.
+ * Throws 108 if a channel carries bytes, and the client's encoding cannot. Throws if a channel is not declared. That is a
+ * fault of the application, so the client receives an internal error.
  */
 function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   const opened: Subscription[] = []
@@ -48,6 +49,7 @@ function openAll(session: Session, channels: Iterable<string>): Subscription[] {
     return opened
   } catch (cause) {
     for (const subscription of opened) subscription.drop(UNSUBSCRIBE.byServer)
+    if (cause instanceof ChannelError && cause.code === ERROR.notAvailable.code) throw cause
     throw new Error('onConnect names a channel that is not declared', { cause })
   }
 }

@@ -2,6 +2,7 @@ import type { Format } from '../../hub/feed.ts'
 import { type Framing, type Message, webSocketFraming } from '../../protocol/framing.ts'
 import type { Encoding } from './encoding.ts'
 import { jsonEncoding } from './json-encoding.ts'
+import { protobufEncoding } from './protobuf-encoding.ts'
 
 /** An encoding in a framing: how a client of the channel protocol receives its messages. */
 export class ClientFormat {
@@ -43,3 +44,6 @@ export class ClientFormat {
 
 /** JSON in text frames of a WebSocket. */
 export const jsonOverWebSocket = new ClientFormat(jsonEncoding, webSocketFraming)
+
+/** Protobuf in binary frames of a WebSocket. */
+export const protobufOverWebSocket = new ClientFormat(protobufEncoding, webSocketFraming)

@@ -30,10 +30,15 @@ export interface Encoding {
   split(data: Buffer, most: number): Message[] | undefined
   /** The id of a command that is not going to be read. 0 if it cannot be found easily. */
   idOf(command: Message): number
-  /** Reads one command. */
+  /**
+   * Reads one command. Payloads are read as JSON, except those of `publish` if messages are bytes: `request.data` then
+   * is a Buffer.
+   */
   read(command: Message, maxDepth: number): ReadCommand
   /** The payload of a command, unchanged, as JSON text. Undefined if the command has none. */
   payloadOf(command: Message, name: CommandName): string | undefined
+  /** The value of the payload of `publish`, as `read` left it. Throws 107 if it is not JSON that may be used. */
+  publishedValue(data: unknown, maxDepth: number): unknown
   reply<Name extends CommandName>(id: number, name: Name, result: ResultsByCommand[Name]): Message
   error(id: number, error: ErrorReply): Message
   /** Several replies as one message. */

@@ -1,8 +1,7 @@
-import secureJson from 'secure-json-parse'
 import { ERROR } from '../../protocol/channel-errors.ts'
 import { isChannelName } from '../../protocol/channel-name.ts'
 import { type Command, idOf, parseCommand, splitFrame } from '../../protocol/commands.ts'
-import { isDeeperThan, isUnportable } from '../../protocol/json.ts'
+import { isDeeperThan } from '../../protocol/json.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import {
   errorReply,
@@ -17,6 +16,7 @@ import {
   unsubscribePush
 } from '../../protocol/replies.ts'
 import type { Encoding, ReadCommand } from './encoding.ts'
+import { isSafeJson } from './json-payload.ts'
 
 /** JSON: one command or message per line. */
 export const jsonEncoding: Encoding = {
@@ -27,6 +27,7 @@ export const jsonEncoding: Encoding = {
   idOf: (line) => idOf(line as string),
   read: (line, maxDepth) => readLine(line as string, maxDepth),
   payloadOf: (line, name) => rawMember(line as string, [name, 'data']),
+  publishedValue: (data) => data,
   reply,
   error: errorReply,
   join: (replies) => replies.join('\n'),
@@ -61,13 +62,5 @@ function readLine(text: string, maxDepth: number): ReadCommand {
  */
 function isUsable({ request }: Command, text: string, value: unknown): boolean {
   if ('channel' in request && !isChannelName(request.channel)) return false
-  return !hasPrototypeKey(text, value) && !isUnportable(text, value)
-}
-
-// A text without any of these has no such key. JSON may write a key with escapes.
-const SUSPECT = /__proto__|constructor|\\u/
-
-/** True if the value has a key that could change an object's prototype when the value is copied or merged. */
-function hasPrototypeKey(text: string, value: unknown): boolean {
-  return SUSPECT.test(text) && secureJson.scan(value as object, { safe: true }) === null
+  return isSafeJson(text, value)
 }

@@ -10,7 +10,7 @@ const MAX_BYTES = 8_388_608
 const POSITION_TTL = 86_400_000
 const KEY_TTL = 300_000
 const NO_POSITION = ['', 0, 0]
-const NO_INFO_NO_CONNECTION_NO_KEY = ['', '', '']
+const NO_INFO_NO_CONNECTION_JSON_NO_KEY = ['', '', '', '']
 
 const redis = new Redis(process.env.REDIS_URL as string)
 redis.defineCommand('benchPublish', { numberOfKeys: 4, lua: luaSource('position') + luaSource('publish') })
@@ -21,7 +21,7 @@ function command(channel: string, data: unknown): (string | number)[] {
     'benchPublish',
     ...[`${name}:meta`, `${name}:stream`, `${name}:keys`, `${name}:expiries`],
     ...[name, 'PUBLISH', HISTORY.size, HISTORY.ttl, MAX_BYTES, POSITION_TTL, 'epoch', ...NO_POSITION, Date.now()],
-    ...[JSON.stringify(data), ...NO_INFO_NO_CONNECTION_NO_KEY, KEY_TTL]
+    ...[JSON.stringify(data), ...NO_INFO_NO_CONNECTION_JSON_NO_KEY, KEY_TTL]
   ]
 }
 

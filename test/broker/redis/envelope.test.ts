@@ -32,7 +32,7 @@ t.test('a publication', async (t) => {
   const none = { offset: 0, epoch: '', time: 1700, data: bytes('{"a":[",:"]}'), info: undefined }
   t.strictSame(readEnvelope(writePublication(none.data, 1700)), read(none))
   const some = { ...none, info: bytes('{",:":0}') }
-  t.strictSame(readEnvelope(writePublication(some.data, 1700, some.info)), read(some))
+  t.strictSame(readEnvelope(writePublication(some.data, 1700, some)), read(some))
   const last = {
     offset: Number.MAX_SAFE_INTEGER,
     epoch: 'x'.repeat(64),
@@ -46,16 +46,33 @@ t.test('a publication', async (t) => {
 t.test('a publication that is not for one connection', async (t) => {
   const publication = { offset: 0, epoch: '', time: 1700, data: bytes('[",x1:"]'), info: undefined }
   const except = 'c-1_Z'
-  t.strictSame(
-    readEnvelope(writePublication(publication.data, 1700, undefined, except)),
-    read({ ...publication, except })
-  )
+  t.strictSame(readEnvelope(writePublication(publication.data, 1700, { except })), read({ ...publication, except }))
   const info = bytes('{}')
   t.strictSame(
-    readEnvelope(writePublication(publication.data, 1700, info, except)),
+    readEnvelope(writePublication(publication.data, 1700, { info, except })),
     read({ ...publication, info, except })
   )
-  t.equal(readEnvelope(writePublication(publication.data, 1700, info, 'x'.repeat(65))), undefined, 'no such connection')
+  t.equal(
+    readEnvelope(writePublication(publication.data, 1700, { info, except: 'x'.repeat(65) })),
+    undefined,
+    'no such connection'
+  )
+})
+
+t.test('bytes have a version of their own', async (t) => {
+  const data = Buffer.from([0xff, 0x0a, 0])
+  const publication = { offset: 0, epoch: '', time: 1700, data, info: undefined }
+  const message = writePublication(data, 1700, { binary: true })
+  t.equal(message.toString('latin1', 0, 2), '2p')
+  t.strictSame(readEnvelope(message), read({ ...publication, binary: true }))
+  t.equal(readEnvelope(writePublication(data, 1700)), undefined, 'they are no JSON')
+  t.strictSame(readEnvelope(bytes('2p7,e,1,i2:{}')), {
+    kind: 'publication',
+    publication: { offset: 7, epoch: 'e', time: 1, data: bytes(''), info: bytes('{}'), binary: true },
+    link: undefined
+  })
+  t.equal(readEnvelope(bytes('2p7,e,1,i1:xdata')), undefined, 'the info is JSON')
+  for (const other of ['3p0,,1:1', '2j:{}', '2l:{}', '2r:']) t.equal(readEnvelope(bytes(other)), undefined, other)
 })
 
 t.test('presence', async (t) => {
@@ -86,7 +103,7 @@ t.test('what is written is read', async () => {
       const publication = { offset, epoch, time, data, info }
       const expected = read(publication)
       t.strictSame(readEnvelope(positioned(publication)), expected)
-      if (offset === 0) t.strictSame(readEnvelope(writePublication(data, time, info)), expected)
+      if (offset === 0) t.strictSame(readEnvelope(writePublication(data, time, { info })), expected)
     })
   )
   fc.assert(
@@ -110,13 +127,10 @@ t.test('tags are a field, beside the others', async (t) => {
     ['ä"\n', '']
   ])
   const publication = { offset: 0, epoch: '', time: 1, data }
-  t.strictSame(
-    readEnvelope(writePublication(data, 1, undefined, '', tags)),
-    read({ ...publication, info: undefined, tags })
-  )
+  t.strictSame(readEnvelope(writePublication(data, 1, { tags })), read({ ...publication, info: undefined, tags }))
   const info = bytes('{}')
   const all = { ...publication, info, except: 'c1', tags }
-  t.strictSame(readEnvelope(writePublication(data, 1, info, 'c1', tags)), read(all))
+  t.strictSame(readEnvelope(writePublication(data, 1, { info, except: 'c1', tags })), read(all))
   for (const text of ['', '1', '[]', '{"a":1}', '{"":"x"}', '{', `{"a":"${'x'.repeat(257)}"}`]) {
     t.equal(readEnvelope(bytes(`1p0,,1,t${text.length}:${text}[1]`)), undefined, text)
   }
@@ -139,7 +153,7 @@ t.test('case 128: what is malformed, or of another version or kind, is nothing',
     '1p:1',
     '1p,,:1',
     '1x:{}',
-    '2p1,e,1:1',
+    '3p1,e,1:1',
     '11p1,e,1:1',
     // Numbers that are none.
     '1px,e,1:1',

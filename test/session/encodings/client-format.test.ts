@@ -1,6 +1,7 @@
 import t from 'tap'
 import { framePayloads } from '../../../lib/protocol/frame.ts'
-import { jsonOverWebSocket } from '../../../lib/session/encodings/client-format.ts'
+import { jsonOverWebSocket, protobufOverWebSocket } from '../../../lib/session/encodings/client-format.ts'
+import { repliesIn } from '../../support/protobuf.ts'
 
 const { publications, publicationsWithJoins, deltas, deltasWithJoins, droppedNotice } = jsonOverWebSocket
 const texts = (frame: Buffer | undefined) => [...framePayloads(frame as Buffer)].map(({ payload }) => `${payload}`)
@@ -42,4 +43,28 @@ t.test('for clients that take deltas, the data is a string, whole or a delta', a
   }
   t.ok(deltasWithJoins.presence)
   t.equal(deltas.presence, undefined)
+})
+
+t.test('Protobuf in binary frames', async (t) => {
+  const { publications, publicationsWithJoins, droppedNotice } = protobufOverWebSocket
+  const { head, encode } = publications
+  const info = Buffer.from('{"user":"u"}')
+  const frames = [
+    encode(head('a'), { offset: 3, epoch: 'e', data: Buffer.from('1'), info }),
+    publicationsWithJoins.presence?.('a', 'join', info) as Buffer,
+    droppedNotice(3)
+  ]
+  const found = [...framePayloads(Buffer.concat(frames))]
+  t.same(
+    found.map(({ binary }) => binary),
+    [true, true, true]
+  )
+  t.match(
+    found.flatMap(({ payload }) => repliesIn(payload)),
+    [
+      { push: { channel: 'a', pub: { data: '1', offset: 3, info: { user: 'u' } } } },
+      { push: { channel: 'a', join: { info: { user: 'u' } } } },
+      { push: { message: { data: '{"notice":{"code":"lagging","dropped":3}}' } } }
+    ]
+  )
 })
