@@ -13,7 +13,6 @@ async function stage(t: { teardown(fn: () => unknown): void }) {
   app.channel('states/:id', { onSubscribe: true, ...state })
   app.channel('tagged/:id', { onSubscribe: true, ...state, history: { size: 10, ttl: 60_000 }, filters: true })
   app.channel('deltas/:id', { onSubscribe: true, ...state, delta: true })
-  app.channel('streams/:id', { onSubscribe: true, history: { size: 10, ttl: 60_000 } })
   const url = await endpointOf(app)
   const client = (sub: string) => {
     const made = centrifuge(t, url, { token: testToken({ sub }) })
@@ -90,40 +89,73 @@ t.test('nothing is kept yet: not recovered, and no refusal', async (t) => {
   t.same(await heard.upTo(1), [1])
 })
 
-t.test('getState: what is published between loading the state and subscribing is not missed', async (t) => {
-  const { app, client } = await stage(t)
-  // A counter in a database, and a publication for each change.
-  let counter = 0
-  const add = async () => app.realtime.publish('streams/1', { counter: ++counter })
-  await add()
-  const shown: number[] = []
+t.test('getState, as docs/channels.md has it: a change between loading and subscribing is not missed', async (t) => {
+  interface Task {
+    readonly id: number
+    readonly text: string
+  }
+  const { app } = await buildApp(t)
+  const table = new Map<number, Task>()
+  app.channel('tasks/:list', { onSubscribe: true, history: { size: 1000, ttl: 600_000 } })
+  app.get('/lists/:list', async (request) => {
+    const channel = app.channelName('tasks/:list', request.params as { list: string })
+    const { offset, epoch } = await app.realtime.history(channel, { limit: 0 })
+    return { tasks: [...table.values()], offset, epoch }
+  })
+  app.post('/lists/:list', async (request) => {
+    const channel = app.channelName('tasks/:list', request.params as { list: string })
+    const task = request.body as Task
+    table.set(task.id, task)
+    return app.realtime.publish(channel, task)
+  })
+  const url = await endpointOf(app)
+  const list = new URL('/lists/1', url.replace('ws', 'http'))
+  const change = async (id: number, text: string) => {
+    const headers = { 'content-type': 'application/json' }
+    await (await fetch(list, { method: 'POST', headers, body: JSON.stringify({ id, text }) })).json()
+  }
+  const client = centrifuge(t, url, { token: testToken({ sub: 'ada' }) })
+  client.connect()
+  await change(1, 'loaded')
+
+  const tasks = new Map<number, Task>()
   let loads = 0
-  const show = ({ data }: PublicationContext) => shown.push((data as { counter: number }).counter)
-  const subscription = client('ada').newSubscription('streams/1', {
+  const subscription = client.newSubscription('tasks/1', {
     getState: async () => {
+      const state = (await (await fetch(list)).json()) as { tasks: Task[]; offset: number; epoch: string }
       loads++
-      const { offset, epoch } = await app.realtime.history('streams/1', { limit: 0 })
-      shown.push(counter)
-      // Both happen before the client is subscribed.
-      await add()
-      await add()
-      return { offset, epoch }
+      tasks.clear()
+      for (const task of state.tasks) tasks.set(task.id, task)
+      // The race: these changes are in no state that was loaded, and the client is not subscribed yet.
+      await change(1, `changed ${loads}`)
+      await change(10 + loads, 'added')
+      return { offset: state.offset, epoch: state.epoch }
     }
   })
-  subscription.on('publication', show)
+  const heard = record(subscription)
+  subscription.on('publication', ({ data }: PublicationContext) => tasks.set((data as Task).id, data as Task))
   subscription.subscribe()
   await subscription.ready()
-  const heard = record(subscription)
-  await add()
-  await heard.upTo(1)
-  t.same(shown, [1, 2, 3, 4])
+  await change(2, 'live')
+  await heard.upTo(3)
+  t.strictSame(tasks, table)
+  t.equal(loads, 1)
+
+  // A reconnect recovers, and loads nothing.
+  let again = next(subscription, 'subscribed')
+  await app.realtime.disconnect({ user: 'ada' }, { code: 3000, reason: 'again' })
+  await change(3, 'while it was away')
+  t.match(await again, { recovered: true })
+  await heard.upTo(4)
+  t.strictSame(tasks, table)
   t.equal(loads, 1)
 
   // The position is lost: the state is loaded again.
-  const again = next(subscription, 'subscribed')
+  again = next(subscription, 'subscribed')
   await app.realtime.disconnect({ user: 'ada' }, { code: 3000, reason: 'again' })
-  await app.realtime.removeHistory('streams/1')
+  await app.realtime.removeHistory('tasks/1')
   await again
+  await heard.upTo(6)
+  t.strictSame(tasks, table)
   t.equal(loads, 2)
-  t.same(shown.slice(4), [4, 5, 6])
 })
