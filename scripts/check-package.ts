@@ -6,11 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { SUPPORTED_NODES } from './publication.ts'
 import { root } from './run.ts'
 
 const COMPILERS = ['5.6', '5.8', '5.9', '6', '7']
-// The oldest that is supported, and the newest of each line. The npm package `node` has the programs.
-const NODES = ['20.19.0', '22', '24', '26']
 // Tools that only this script needs are fetched when it runs: attw alone is 38 MB.
 const TOOLS: readonly (readonly string[])[] = [
   ['publint@0.3', '--strict'],
@@ -66,7 +65,7 @@ try {
   for (const [tool = '', ...options] of TOOLS) {
     check(tool, () => run('npx', ['--yes', tool, tarball, ...options]))
   }
-  for (const version of NODES) check(`Node ${version}`, () => installNode(version))
+  for (const version of SUPPORTED_NODES) check(`Node ${version}`, () => installNode(version))
   for (const [version, node] of nodes) check(`Node ${version}, npm ci without a warning`, () => installsQuietly(node))
 
   write('package.json', JSON.stringify({ name: 'check', private: true, type: 'commonjs' }))
@@ -84,6 +83,7 @@ try {
 console.log(failures === 0 ? 'The package works in all of them.' : `${failures} failed.`)
 process.exitCode = failures === 0 ? 0 : 1
 
+/** The npm package `node` has the programs. */
 function installNode(version: string): void {
   const at = join('node', version)
   mkdirSync(join(folder, at), { recursive: true })

@@ -3,6 +3,9 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { root } from './run.ts'
 
+/** The oldest version of Node that is supported, and the newest of each line. */
+export const SUPPORTED_NODES: readonly string[] = ['20.19.0', '22', '24', '26']
+
 export interface Manifest {
   readonly name: string
   readonly version: string
