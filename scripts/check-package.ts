@@ -1,12 +1,12 @@
 // Checks the packed package as applications get it: publint and attw read it, and new projects install it and use it in
 // JavaScript and with several versions of TypeScript, on each supported version of Node. It also checks that `npm ci`
 // warns of nothing. It needs the npm registry and some minutes, so `npm test` does not run it.
-// `check-package.ts [folder]`: a folder that is ready to be published; by default, the repository is built and packed.
+// `check-package.ts [folder]`: a folder that is ready to be published; by default, one is prepared.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { SUPPORTED_NODES } from './publication.ts'
+import { copyPackage, readManifest, SUPPORTED_NODES } from './publication.ts'
 import { root } from './run.ts'
 
 const COMPILERS = ['5.6', '5.8', '5.9', '6', '7']
@@ -58,10 +58,8 @@ const folder = mkdtempSync(join(tmpdir(), 'fastify-realtime-'))
 const nodes = new Map<string, string>()
 let failures = 0
 try {
-  const prepared = process.argv[2]
-  // The build that comes before prints too; npm prints the name of the tarball last.
-  const pack = ['pack', '--pack-destination', folder, ...(prepared ? ['--ignore-scripts', prepared] : [])]
-  const tarball = `./${run('npm', pack, root).trim().split('\n').at(-1)}`
+  const prepared = process.argv[2] ?? prepare()
+  const tarball = `./${run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder, prepared]).trim()}`
   for (const [tool = '', ...options] of TOOLS) {
     check(tool, () => run('npx', ['--yes', tool, tarball, ...options]))
   }
@@ -104,6 +102,13 @@ function installsQuietly(node: string): void {
   const printed = run('sh', ['-c', 'npm ci --dry-run --no-audit 2>&1'], copy, { ...process.env, PATH: path })
   const warnings = printed.split('\n').filter((line) => line.startsWith('npm warn'))
   if (warnings.length > 0) throw new Error(warnings.join('\n'))
+}
+
+function prepare(): string {
+  const at = join(folder, 'package')
+  copyPackage(at, readManifest())
+  run(process.execPath, ['--import=./scripts/typescript.js', 'scripts/build.ts', join(at, 'dist')], root)
+  return at
 }
 
 function tryCompiler(version: string): void {

@@ -53,10 +53,13 @@ export function obstacles({ version, address, tag, changelog }: ReleaseState): s
   return found
 }
 
-/** Copies what npm packs into a folder, except `dist`, which is built there. */
+/**
+ * Copies what npm packs into a folder, except `dist`, which is built there. With a README in another language beside it,
+ * npm would show one of them on the package's page, whichever the file system names first.
+ */
 export function copyPackage(folder: string, manifest: Manifest): void {
   mkdirSync(folder, { recursive: true })
-  for (const name of ['README.md', 'README.zh-CN.md', 'LICENSE', ...manifest.files]) {
+  for (const name of ['README.md', 'LICENSE', ...manifest.files]) {
     if (name !== 'dist' && existsSync(join(root, name))) {
       cpSync(join(root, name), join(folder, name), { recursive: true })
     }

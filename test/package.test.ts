@@ -144,8 +144,12 @@ test('the packed package', async (t) => {
     )
   })
 
-  await t.test('is under 400 KB, without pictures', async (t) => {
+  await t.test('is under 400 KB, without pictures, and with one README', async (t) => {
     t.ok(packed.bytes < 400_000, `${packed.bytes} bytes`)
+    t.same(
+      packed.files.filter((name) => /^README/i.test(name)),
+      ['README.md']
+    )
     t.same(
       packed.files.filter((name) => /\.(png|jpe?g|gif|webp|svg|mp4)$/.test(name)),
       []

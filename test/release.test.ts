@@ -51,6 +51,14 @@ t.test('everything that needs an address comes from one setting', async (t) => {
   t.equal(homepage, 'https://github.com/owner/name#readme')
 })
 
+t.test('npm publish by hand is refused', async (t) => {
+  const { prepublishOnly } = readManifest().scripts as Record<string, string>
+  const child = spawn('sh', ['-c', prepublishOnly as string], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const [errors, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')])
+  t.equal(code, 1)
+  t.match(errors, 'npm run release')
+})
+
 t.test('without an address the script starts nothing', async (t) => {
   const folder = t.testdir({})
   const started = join(folder, 'started')
