@@ -1,12 +1,21 @@
-// Installs the packed package into a new project, as an application gets it, and uses it there in JavaScript and with
-// several versions of TypeScript. It needs the npm registry and some minutes, so `npm test` does not run it.
+// Checks the packed package as applications get it: publint and attw read it, and new projects install it and use it in
+// JavaScript and with several versions of TypeScript, on each supported version of Node. It also checks that `npm ci`
+// warns of nothing. It needs the npm registry and some minutes, so `npm test` does not run it.
+// `check-package.ts [folder]`: a folder that is ready to be published; by default, one is prepared.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
+import { copyPackage, readManifest, SUPPORTED_NODES } from './publication.ts'
 import { root } from './run.ts'
 
-const VERSIONS = ['5.6', '5.8', '5.9', '6', '7']
+const COMPILERS = ['5.6', '5.8', '5.9', '6', '7']
+// Tools that only this script needs are fetched when it runs: attw alone is 38 MB.
+const TOOLS: readonly (readonly string[])[] = [
+  ['publint@0.3', '--strict'],
+  // `require` loads the ES module in every supported version of Node. attw does not know the version.
+  ['@arethetypeswrong/cli@0.18', '--ignore-rules', 'cjs-resolves-to-esm']
+]
 const STRICT = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false', '--types', 'node']
 
 const MAIN = `
@@ -46,25 +55,61 @@ ${MAIN}`
 const PRINTED = "{ message: 'hi', from: 'ada' } true true function\n"
 
 const folder = mkdtempSync(join(tmpdir(), 'fastify-realtime-'))
+const nodes = new Map<string, string>()
 let failures = 0
 try {
-  // The build that comes before prints too; npm prints the name of the tarball last.
-  const tarball = run('npm', ['pack', '--pack-destination', folder], root).trim().split('\n').at(-1)
-  const manifest = { name: 'check', private: true, type: 'commonjs' }
-  write('package.json', JSON.stringify(manifest))
-  const compilers = VERSIONS.map((version) => `typescript-${version}@npm:typescript@${version}`)
-  const packages = [`./${tarball}`, 'fastify', '@fastify/jwt', '@types/node@20', '@types/ws', ...compilers]
+  const prepared = process.argv[2] ?? prepare()
+  const tarball = `./${run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder, prepared]).trim()}`
+  for (const [tool = '', ...options] of TOOLS) {
+    check(tool, () => run('npx', ['--yes', tool, tarball, ...options]))
+  }
+  for (const version of SUPPORTED_NODES) check(`Node ${version}`, () => installNode(version))
+  for (const [version, node] of nodes) check(`Node ${version}, npm ci without a warning`, () => installsQuietly(node))
+
+  write('package.json', JSON.stringify({ name: 'check', private: true, type: 'commonjs' }))
+  const compilers = COMPILERS.map((version) => `typescript-${version}@npm:typescript@${version}`)
+  const packages = [tarball, 'fastify', '@fastify/jwt', '@types/node@20', '@types/ws', ...compilers]
   run('npm', ['install', '--no-audit', '--no-fund', ...packages])
   write('app.mjs', MODULE)
   write('app.cjs', COMMONJS)
   check('JavaScript, ES module', () => prints('app.mjs'))
   check('JavaScript, CommonJS', () => prints('app.cjs'))
-  for (const version of VERSIONS) tryCompiler(version)
+  for (const version of COMPILERS) tryCompiler(version)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 console.log(failures === 0 ? 'The package works in all of them.' : `${failures} failed.`)
 process.exitCode = failures === 0 ? 0 : 1
+
+/** The npm package `node` has the programs. */
+function installNode(version: string): void {
+  const at = join('node', version)
+  mkdirSync(join(folder, at), { recursive: true })
+  write(join(at, 'package.json'), '{ "private": true }')
+  run('npm', ['install', '--no-audit', '--no-fund', `node@${version}`], join(folder, at))
+  const node = join(folder, at, 'node_modules/node/bin/node')
+  const found = run(node, ['--version']).trim()
+  if (!`${found}.`.startsWith(`v${version}.`)) throw new Error(`It is ${found}`)
+  nodes.set(version, node)
+}
+
+/** npm reads the lock file as this version of Node, and names what it would warn of. */
+function installsQuietly(node: string): void {
+  const copy = join(folder, 'clone')
+  mkdirSync(copy, { recursive: true })
+  for (const name of ['package.json', 'package-lock.json', '.npmrc']) cpSync(join(root, name), join(copy, name))
+  const path = `${dirname(node)}${delimiter}${process.env.PATH}`
+  const printed = run('sh', ['-c', 'npm ci --dry-run --no-audit 2>&1'], copy, { ...process.env, PATH: path })
+  const warnings = printed.split('\n').filter((line) => line.startsWith('npm warn'))
+  if (warnings.length > 0) throw new Error(warnings.join('\n'))
+}
+
+function prepare(): string {
+  const at = join(folder, 'package')
+  copyPackage(at, readManifest())
+  run(process.execPath, ['--import=./scripts/typescript.js', 'scripts/build.ts', join(at, 'dist')], root)
+  return at
+}
 
 function tryCompiler(version: string): void {
   const at = `ts-${version}`
@@ -116,9 +161,12 @@ function check(what: string, attempt: () => void): void {
   }
 }
 
+/** The file works on every version of Node. */
 function prints(file: string): void {
-  const printed = run(process.execPath, [file])
-  if (printed !== PRINTED) throw new Error(`It printed ${printed}`)
+  for (const [version, node] of nodes) {
+    const printed = run(node, [file])
+    if (printed !== PRINTED) throw new Error(`Node ${version} printed ${printed}`)
+  }
 }
 
 function write(name: string, text: string): void {
@@ -126,9 +174,9 @@ function write(name: string, text: string): void {
 }
 
 /** What a command printed. Throws with all of it if the command failed. */
-function run(command: string, args: readonly string[], cwd = folder): string {
+function run(command: string, args: readonly string[], cwd = folder, env: NodeJS.ProcessEnv = process.env): string {
   try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+    return execFileSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
     throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`)

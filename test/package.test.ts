@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { test } from 'tap'
+import { copyPackage, readManifest } from '../scripts/publication.ts'
 import { examples } from './docs/pages.ts'
 import { Program } from './docs/programs.ts'
 import { launchBrowser } from './support/browser.ts'
@@ -16,7 +17,7 @@ import { RedisServer } from './support/redis-server.ts'
  * of the repository, where a forgotten one would be found), then compiled against and run.
  */
 const root = fileURLToPath(new URL('..', import.meta.url))
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const manifest = readManifest()
 const folder = mkdtempSync(join(tmpdir(), 'fastify-realtime-'))
 const app = join(folder, 'app')
 
@@ -126,7 +127,7 @@ test('the packed package', async (t) => {
   await t.test('holds what its manifest names, and no sources', async (t) => {
     const files = packed.files
     t.ok(files.includes('README.md') && files.includes('LICENSE'))
-    const targets = Object.values(manifest.exports as Record<string, string | Record<string, string>>)
+    const targets = Object.values(manifest.exports)
     for (const target of targets.flatMap((entry) => (typeof entry === 'string' ? [entry] : Object.values(entry)))) {
       t.ok(files.includes(target.slice(2)), target)
     }
@@ -134,11 +135,23 @@ test('the packed package', async (t) => {
     const entries = Object.entries(manifest.exports as Record<string, { types?: string }>)
     const subpaths = entries.filter(([path, { types }]) => path !== '.' && types !== undefined)
     t.same(
-      manifest.typesVersions['*'],
+      (manifest.typesVersions as Record<string, unknown>)['*'],
       Object.fromEntries(subpaths.map(([path, { types }]) => [path.slice(2), [types]]))
     )
     t.same(
       files.filter((name) => /^(lib|test|demo|scripts)\//.test(name)),
+      []
+    )
+  })
+
+  await t.test('is under 400 KB, without pictures, and with one README', async (t) => {
+    t.ok(packed.bytes < 400_000, `${packed.bytes} bytes`)
+    t.same(
+      packed.files.filter((name) => /^README/i.test(name)),
+      ['README.md']
+    )
+    t.same(
+      packed.files.filter((name) => /\.(png|jpe?g|gif|webp|svg|mp4)$/.test(name)),
       []
     )
   })
@@ -234,15 +247,13 @@ test('the packed package', async (t) => {
 })
 
 /** Builds and packs in a copy, so that tests which run meanwhile keep their `dist`. */
-async function pack(): Promise<{ tarball: string; files: string[] }> {
+async function pack(): Promise<{ tarball: string; files: string[]; bytes: number }> {
   const copy = join(folder, 'package')
-  for (const name of ['package.json', 'README.md', 'LICENSE', ...manifest.files]) {
-    if (name !== 'dist' && existsSync(join(root, name))) cpSync(join(root, name), join(copy, name), { recursive: true })
-  }
+  copyPackage(copy, manifest)
   await run(process.execPath, ['--import=./scripts/typescript.js', 'scripts/build.ts', join(copy, 'dist')], root)
   const answer = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], copy)
-  const [{ filename, files }] = JSON.parse(answer)
-  return { tarball: join(folder, filename), files: files.map(({ path }: { path: string }) => path) }
+  const [{ filename, files, size }] = JSON.parse(answer)
+  return { tarball: join(folder, filename), files: files.map(({ path }: { path: string }) => path), bytes: size }
 }
 
 async function install(tarball: string): Promise<void> {

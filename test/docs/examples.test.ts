@@ -8,7 +8,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { connect, disposeAll, testToken } from '../../lib/testing/index.ts'
 import { buildApp } from '../support/app.ts'
-import { anchors, type Example, examples, pages, read, root } from './pages.ts'
+import { anchors, type Example, examples, pages, read, root, translations } from './pages.ts'
 import { ENTRIES, localized, run } from './programs.ts'
 
 /*
@@ -272,7 +272,7 @@ t.test('the client of docs/sockets.md', async (t) => {
 })
 
 t.test('links lead somewhere', async (t) => {
-  for (const page of pages()) {
+  for (const page of [...pages(), ...translations]) {
     for (const [, target = ''] of read(page).matchAll(/\]\(([^)]+)\)/g)) {
       if (/^https?:/.test(target)) continue
       const [path = '', anchor] = target.split('#')

@@ -5,12 +5,15 @@ import { join } from 'node:path'
 
 export const root = join(import.meta.dirname, '..', '..')
 
-/** Every page that applications' authors read, by its path in the repository. */
+/** Every page in English, by its path in the repository. */
 export function pages(): string[] {
   const inDocs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
   const docs = inDocs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)
-  return ['README.md', 'SECURITY.md', 'CHANGELOG.md', ...docs.sort()]
+  return ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...docs.sort()]
 }
+
+/** Pages in other languages. Their examples are those of the page that they translate: see translations.test.ts. */
+export const translations = ['README.zh-CN.md']
 
 export function read(page: string): string {
   return readFileSync(join(root, page), 'utf8')
@@ -64,7 +67,7 @@ export function anchors(page: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
+      .replace(/[^\p{L}\p{N}_\- ]/gu, '')
       .replaceAll(' ', '-')
   )
 }
