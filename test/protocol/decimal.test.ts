@@ -18,6 +18,7 @@ t.test('numbers are compared by their values, exactly', async (t) => {
     '0',
     '0.001',
     '0.1',
+    '1',
     '1.1',
     '9',
     '10',
