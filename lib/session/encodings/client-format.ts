@@ -1,5 +1,5 @@
 import type { Format } from '../../hub/feed.ts'
-import { type Framing, type Message, webSocketFraming } from '../../protocol/framing.ts'
+import { eventFraming, type Framing, lineFraming, type Message, webSocketFraming } from '../../protocol/framing.ts'
 import type { Encoding } from './encoding.ts'
 import { jsonEncoding } from './json-encoding.ts'
 
@@ -35,3 +35,7 @@ export class ClientFormat {
 
 /** JSON in text frames of a WebSocket. */
 export const jsonOverWebSocket = new ClientFormat(jsonEncoding, webSocketFraming)
+/** JSON in lines of an HTTP response. */
+export const jsonOverLines = new ClientFormat(jsonEncoding, lineFraming)
+/** JSON in an event stream. */
+export const jsonOverEvents = new ClientFormat(jsonEncoding, eventFraming)
