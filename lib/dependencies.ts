@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { IncomingMessage, type ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Cluster, Command, Redis } from 'ioredis'
 import type { WebSocket, WebSocketServer } from 'ws'
@@ -54,6 +54,19 @@ export function replyClassOf(scope: FastifyInstance): ReplyClass {
   const consequence =
     'hooks of scopes cannot be run for channels with this version: use another, or scopes without hooks'
   return internal(scope, 'fastify.Reply', consequence)
+}
+
+/**
+ * A view of an instance whose routes use the content type parsers of a scope inside it. Otherwise only routes of that
+ * scope use them, and hooks for `onRoute` that are added to the instance later do not apply to those.
+ */
+export function withParsersOf(app: FastifyInstance, scope: FastifyInstance): FastifyInstance {
+  const consequence =
+    'the bodies of HTTP endpoints cannot be read with this version: use another, or channels.http: false'
+  const name = 'fastify.contentTypeParser'
+  const value = internal(scope, name, consequence)
+  const key = Object.getOwnPropertySymbols(scope).find(({ description }) => description === name) as symbol
+  return Object.create(app, { [key]: { value } })
 }
 
 /** The value under a symbol of an instance, or of an instance around it. */
@@ -229,6 +242,14 @@ export function dropListenerTable(emitter: EventEmitter): void {
 /** Makes Node read `headersDistinct` from the raw headers again at its next use. HTTP/2 has no such property. */
 export function remakeDistinctHeaders(request: IncomingMessage): void {
   if ('headersDistinct' in request) Reflect.set(request, 'headersDistinct', undefined)
+}
+
+/**
+ * The stream of a response. A response over HTTP/2 has another one inside, which alone shows how much waits in it. The
+ * types know only the response over HTTP/1.1.
+ */
+export function streamOf(response: ServerResponse): Writable {
+  return (response as { stream?: Writable }).stream ?? response
 }
 
 /** The response that Node is writing to a connection. */

@@ -38,6 +38,18 @@ export const NotWebSocketRouteError = createError('FST_RT_NOT_WEBSOCKET_ROUTE', 
 export const UpgradeRequiredError = createError('FST_RT_UPGRADE_REQUIRED', 'This route speaks WebSocket only', 426)
 export const HandshakeTimeoutError = createError('FST_RT_HANDSHAKE_TIMEOUT', 'The handshake took too long', 503)
 
+// Refused requests of clients that use channels over HTTP. The message is sent in the response.
+export const BadConnectError = createError<[what: string]>('FST_RT_BAD_CONNECT', 'Bad connect command: %s', 400)
+export const BadEmulationError = createError(
+  'FST_RT_BAD_EMULATION',
+  'The body is an object with node, session and data',
+  400
+)
+export const BodyTooLargeError = createError('FST_RT_BODY_TOO_LARGE', 'The body is larger than 64 KiB', 413)
+export const ContentTypeError = createError('FST_RT_CONTENT_TYPE', 'This content type is not supported', 415)
+export const UnknownSessionError = createError('FST_RT_UNKNOWN_SESSION', 'The session is unknown', 404)
+export const CommandsWaitError = createError('FST_RT_COMMANDS_WAIT', 'Too many commands wait', 429)
+
 // Calls that cannot be executed.
 export const InvalidChannelError = createError(
   'FST_RT_INVALID_CHANNEL',

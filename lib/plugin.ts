@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry as PromRegistry } from 'prom-client'
@@ -10,17 +11,20 @@ import { Gate } from './handshake/gate.ts'
 import { handshakeOf } from './handshake/handshake.ts'
 import { Places } from './handshake/places.ts'
 import { Refusals } from './handshake/refusal.ts'
+import { HttpSessions } from './http/http-sessions.ts'
 import { isPromise } from './input/eventual.ts'
 import { GuardedLog } from './input/guarded-log.ts'
 import type { Drainer } from './node/drain.ts'
 import { makeBroker } from './node/make-broker.ts'
 import { Node } from './node/node.ts'
+import type { Deliver } from './node/relay.ts'
 import type { RealtimeOptions, ResolvedOptions } from './options/options.ts'
 import { resolveOptions } from './options/resolve-options.ts'
 import { ChannelEndpoint } from './routes/channel-endpoint.ts'
 import { ChannelRoutes, channelDecorator, channelNameDecorator } from './routes/channel-routes.ts'
 import { watchOutside } from './routes/outside-routes.ts'
 import { watchOrder } from './routes/registration-order.ts'
+import { bodyScope } from './routes/request-body.ts'
 import { RpcRoutes, rpcDecorator } from './routes/rpc-routes.ts'
 import { prepareSocketRoutes, ws } from './routes/socket-routes.ts'
 import { UpgradeRoutes } from './routes/upgrade-routes.ts'
@@ -38,7 +42,10 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const channels = new ChannelRoutes()
   const methods = new RpcRoutes()
   const broker = await makeBroker(options, (cause) => node.refused(cause))
-  const node: Node = new Node(options, { broker, log, channels, settingsOf: (stream) => gate.settingsOf(stream) })
+  const sessions = new HttpSessions()
+  const deliver: Deliver = (session, letter) => sessions.deliver(session, letter)
+  const settingsOf = (stream: Duplex) => gate.settingsOf(stream)
+  const node: Node = new Node(options, { broker, log, channels, deliver, settingsOf })
   const { wheel, metrics, drainer, presence, dismissals } = node
   const removeMetrics = await exportMetrics(node, options)
   const handshakes = {
@@ -66,7 +73,9 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
 
   app.decorate('realtime', node.realtime)
   app.decorate('ws', ws as FastifyInstance['ws'])
-  const endpoint = new ChannelEndpoint(app, { node, admission, channels, methods }, options)
+  const { scope } = await bodyScope(app)
+  const parts = { node, admission, refusals, sessions, scope, channels, methods }
+  const endpoint = new ChannelEndpoint(app, parts, options)
   const declared = () => endpoint.declare()
   const tokenFault = subscriptionTokenFault(app, options.auth)
   app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])

@@ -313,6 +313,34 @@ t.test('node: remakeDistinctHeaders', async (t) => {
   t.same(without, {})
 })
 
+t.test('fastify: withParsersOf', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  let scope: FastifyInstance | undefined
+  await app.register(async (inner) => {
+    inner.removeAllContentTypeParsers()
+    inner.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, `own ${body}`))
+    scope = inner
+  })
+  const view = dependencies.withParsersOf(app, scope as unknown as FastifyInstance)
+  const urls: string[] = []
+  app.addHook('onRoute', ({ url }) => void urls.push(url))
+  view.post('/view', async ({ body }) => body)
+  app.post('/app', async ({ body }) => body)
+  t.same(urls, ['/view', '/app'], 'hooks of the instance apply')
+  const post = async (url: string) => (await app.inject({ method: 'POST', url, payload: { a: 1 } })).body
+  t.equal(await post('/view'), 'own {"a":1}')
+  t.equal(await post('/app'), '{"a":1}')
+  t.throws(() => dependencies.withParsersOf(app, {} as FastifyInstance), { code: 'FST_RT_DEPENDENCY' })
+})
+
+t.test('node: streamOf', async (t) => {
+  const response = new PassThrough() as never
+  t.equal(dependencies.streamOf(response), response)
+  const stream = new PassThrough()
+  t.equal(dependencies.streamOf({ stream } as never), stream)
+})
+
 t.test('node: responseOn', async (t) => {
   const server: Server = createServer((request, response) => {
     t.equal(dependencies.responseOn(request.socket), response)

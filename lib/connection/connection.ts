@@ -16,10 +16,14 @@ import type { ConnectionStats } from './statistics.ts'
  */
 export type ConnectionKind = 'raw' | 'messages' | 'channels' | 'refused'
 
+/** How the messages of a connection are carried. It is a label of metrics. */
+export type Transport = 'websocket' | 'http_stream' | 'sse'
+
 /** The settings of one connection, as its handshake determined them. */
 export interface ConnectionSettings {
   readonly id: string
   readonly kind: ConnectionKind
+  readonly transport: Transport
   readonly user: Claims | null
   /** When its handshake arrived, by the wheel's clock. */
   readonly begunAt: number
@@ -71,7 +75,8 @@ export interface Ending {
 
 /**
  * One client's connection, independent of its transport. The hub, the session, the drain, the registry and the metrics
- * know connections by this interface only. `RealtimeSocket` implements it over a WebSocket.
+ * know connections by this interface only. `RealtimeSocket` implements it over a WebSocket, `HttpConnection` over an HTTP
+ * response.
  */
 export interface Connection {
   /** Unique over all nodes. */

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { textFrame } from '../protocol/frame.ts'
 import { laggingNotice } from '../protocol/messages.ts'
 import type { Batch, Flushable, Moment, Turn } from './turn.ts'
@@ -6,7 +6,13 @@ import type { Batch, Flushable, Moment, Turn } from './turn.ts'
 // Bytes. More than this is written before the end of the turn: to join larger pieces saves nothing and costs memory.
 const JOIN_LIMIT = 65_536
 
-/** What the outbox needs of its socket. */
+/** What the outbox needs of the stream that it writes to: a socket, or an HTTP response. */
+export type OutboxStream = Pick<
+  Writable,
+  'write' | 'writable' | 'writableNeedDrain' | 'writableLength' | 'once' | 'destroy'
+>
+
+/** What the outbox needs of its connection. */
 export interface OutboxOwner {
   /** More bytes wait than the hard limit allows: the connection of this slow reader ends. */
   overflowed(): void
@@ -43,15 +49,15 @@ interface Delivery {
 }
 
 /**
- * Holds what waits to be written to one socket:
+ * Holds what waits to be written to one connection:
  * - Frames that were sent (`send`). They are written in order, and none is dropped.
  * - Publications (`deliver`). If the reader is slow, they are dropped, the oldest first.
  *
- * The outbox writes whole frames to the raw socket. `ws` writes to the same socket, so `flush()` has to be called
- * before each write of `ws`. Otherwise the order would change.
+ * The outbox writes whole frames to the raw stream. On a WebSocket, `ws` writes to the same stream, so `flush()` has to
+ * be called before each write of `ws`. Otherwise the order would change.
  */
 export class Outbox implements Flushable {
-  readonly #stream: Duplex
+  readonly #stream: OutboxStream
   readonly #turn: Turn
   readonly #owner: OutboxOwner
   readonly #limits: OutboxLimits
@@ -79,7 +85,7 @@ export class Outbox implements Flushable {
   /** Makes the notice that a slow reader receives when it reads again: so many publications were dropped. */
   droppedNotice: (dropped: number) => Buffer = socketNotice
 
-  constructor(stream: Duplex, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
+  constructor(stream: OutboxStream, turn: Turn, limits: OutboxLimits, owner: OutboxOwner) {
     this.#stream = stream
     this.#turn = turn
     this.#limits = limits

@@ -1,27 +1,31 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import type { ConnectionSettings } from '../connection/connection.ts'
-import {
-  BadHandshakeError,
-  DismissedError,
-  DrainingError,
-  ForbiddenOriginError,
-  NotWebSocketRouteError,
-  SubprotocolError
-} from '../errors.ts'
-import { andThen, type Eventual, isPromise } from '../input/eventual.ts'
+import { DismissedError, DrainingError } from '../errors.ts'
+import { type Eventual, isPromise } from '../input/eventual.ts'
 import type { Claims } from '../options/options.ts'
-import type { TimerWheel } from '../timing/timer-wheel.ts'
-import { authenticate } from './authentication.ts'
-import type { Dismissals } from './dismissals.ts'
+import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
+import {
+  allowOrigin,
+  type Check,
+  checkIdentity,
+  checkOrigin,
+  checkRate,
+  checkRoute,
+  checkSubprotocol,
+  checkUpgrade
+} from './checks.ts'
+import type { DismissalMark, Dismissals } from './dismissals.ts'
 import { type Attempt, type Handshake, handshakeOf } from './handshake.ts'
-import { originFault } from './origin.ts'
 import type { Places } from './places.ts'
 import { REDACTED } from './redaction.ts'
 import type { Refusals } from './refusal.ts'
-import { RefusalReason, withCause } from './refusal-reason.ts'
-import { NO_ROUTE, type Route, routeOf } from './route.ts'
-import { upgradeFault } from './upgrade-request.ts'
+import { type Route, routeOf } from './route.ts'
+import { arrivalOf } from './stream-arrival.ts'
+
+// A request with commands is authorised by its session.
+const EMULATION_CHECKS: readonly Check[] = [checkOrigin, allowOrigin, checkRate]
+const NO_MARK: DismissalMark = { count: 0, at: 0 }
 
 export interface AdmissionOptions {
   readonly server: WebSocketServer
@@ -32,32 +36,31 @@ export interface AdmissionOptions {
   isDraining(): boolean
 }
 
-/** Throws or rejects to refuse the handshake. */
-type Check = (attempt: Attempt) => Eventual<unknown>
-
-/** Decides whether to admit each upgrade request that is for Fastify. `Refusals` answers the refused requests. */
+/**
+ * Decides whether to admit each upgrade request that is for Fastify, and each request at the HTTP endpoints of the
+ * channel protocol. `Refusals` answers the refused requests.
+ */
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #checks: readonly Check[]
+  readonly #streamChecks: readonly Check[]
 
   constructor(options: AdmissionOptions) {
     this.#options = options
     // Each socket has its own limit for messages. But ws inflates up to the limit of its server, by default 100 MiB.
     options.server.options.maxPayload = 1
-    // The cheapest check comes first.
+    const { places } = options
+    const draining: Check = () => this.#checkDraining()
+    const place: Check = ({ handshake, request }) => places.take(handshake, request)
+    const userPlace: Check = ({ handshake, request, claims }) =>
+      claims?.sub && places.takeForUser(claims.sub, handshake, request)
+    // The cheapest check comes first. The last one is repeated, because the drain may have begun, and ended, while
+    // another check waited.
     this.#checks = [
-      () => this.#checkDraining(),
-      checkRoute,
-      checkUpgrade,
-      checkOrigin,
-      ({ handshake, request }) => options.places.take(handshake, request),
-      checkRate,
-      checkSubprotocol,
-      checkIdentity,
-      ({ handshake, request, claims }) => claims?.sub && options.places.takeForUser(claims.sub, handshake, request),
-      // Check again, because the drain may have begun, and ended, while another check waited.
-      () => this.#checkDraining()
+      ...[draining, checkRoute, checkUpgrade, checkOrigin, place, checkRate, checkSubprotocol],
+      ...[checkIdentity, userPlace, draining]
     ]
+    this.#streamChecks = [draining, checkOrigin, allowOrigin, place, checkRate, checkIdentity, userPlace, draining]
   }
 
   /** Called for each declared route: the limit of the server is the largest limit of a route. */
@@ -72,14 +75,56 @@ export class Admission {
    */
   admit(request: FastifyRequest, reply: FastifyReply): Eventual<boolean> {
     const route = routeOf(request)
+    if (route.transport !== undefined) return this.#admitHttp(request, reply, route)
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return limitPlain(request, reply, route)
+    return this.#check({ handshake, request, reply, route, claims: null }, this.#checks)
+  }
+
+  #admitHttp(request: FastifyRequest, reply: FastifyReply, route: Route): Eventual<boolean> {
+    const { dismissals } = this.#options
+    // A request with commands needs no mark, since it opens no connection.
+    const isEmulation = route.transport === 'emulation'
+    const handshake = arrivalOf(request, isEmulation ? () => NO_MARK : () => dismissals.mark()).begin(reply)
+    const attempt: Attempt = { handshake, request, reply, route, claims: null }
+    if (isEmulation) return this.#check(attempt, EMULATION_CHECKS)
+    handshake.attachTo(request.raw)
+    this.#watch(attempt)
+    return this.#check(attempt, this.#streamChecks)
+  }
+
+  /** Refuses a streaming request if it is not complete in time. The gate does this for upgrades. */
+  #watch(attempt: Attempt): void {
+    const { wheel, refusals } = this.#options
+    const { handshake, route } = attempt
+    const deadline: Timed = {
+      wheelTick: -1,
+      onDue() {
+        refusals.late(attempt)
+        return Number.POSITIVE_INFINITY
+      }
+    }
+    handshake.deadline = deadline
+    wheel.set(deadline, wheel.now() + route.settings.limits.upgradeTimeout)
+    handshake.stream.once('close', () => wheel.delete(deadline))
+  }
+
+  /** The response to a streaming request begins. Returns the settings of its connection. */
+  open(request: FastifyRequest): ConnectionSettings {
+    const handshake = handshakeOf(request.raw) as Handshake
+    handshake.complete()
+    this.#options.wheel.delete(handshake.deadline as Timed)
+    handshake.deadline = undefined
+    return handshake.settings as ConnectionSettings
+  }
+
+  #check(attempt: Attempt, checks: readonly Check[]): Eventual<boolean> {
+    const { handshake, reply } = attempt
     // It may have ended during an earlier hook. Then nothing would give its place back.
     if (handshake.stream.destroyed) return abandon(reply)
-    const attempt: Attempt = { handshake, request, reply, route, claims: null }
     let checked: Eventual<void>
     try {
-      checked = this.#runChecks(attempt, 0)
+      checked = runChecks(attempt, checks, 0)
     } catch (error) {
       return this.#refuse(attempt, error)
     }
@@ -88,15 +133,6 @@ export class Admission {
       () => (handshake.stream.destroyed ? abandon(reply) : this.#accept(attempt)),
       (error) => this.#refuse(attempt, error)
     )
-  }
-
-  /** Runs the checks, beginning at index `from`, until one refuses or the stream is destroyed. */
-  #runChecks(attempt: Attempt, from: number): Eventual<void> {
-    for (let at = from; at < this.#checks.length; at++) {
-      const pending = (this.#checks[at] as Check)(attempt)
-      if (!isPromise(pending)) continue
-      return pending.then(() => (attempt.handshake.stream.destroyed ? undefined : this.#runChecks(attempt, at + 1)))
-    }
   }
 
   #accept(attempt: Attempt): true {
@@ -120,6 +156,8 @@ export class Admission {
   complete(request: FastifyRequest, reply: FastifyReply): boolean {
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return true
+    // A streaming request was answered already, because its hooks took too long.
+    if (reply.sent) return false
     const { dismissals, refusals } = this.#options
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     // The drain may have begun while the hooks ran.
@@ -154,6 +192,15 @@ export class Admission {
   }
 }
 
+/** Runs the checks, beginning at index `from`, until one refuses or the stream is destroyed. */
+function runChecks(attempt: Attempt, checks: readonly Check[], from: number): Eventual<void> {
+  for (let at = from; at < checks.length; at++) {
+    const pending = (checks[at] as Check)(attempt)
+    if (!isPromise(pending)) continue
+    return pending.then(() => (attempt.handshake.stream.destroyed ? undefined : runChecks(attempt, checks, at + 1)))
+  }
+}
+
 /** A route may also answer plain requests. Its rate limit applies to them too. */
 function limitPlain(request: FastifyRequest, reply: FastifyReply, { limiter }: Route): Eventual<boolean> {
   if (limiter === undefined) return true
@@ -163,61 +210,6 @@ function limitPlain(request: FastifyRequest, reply: FastifyReply, { limiter }: R
   )
 }
 
-/** The peer disconnected, or the deadline passed: there is no one to send an answer to. */
-function abandon(reply: FastifyReply): false {
-  reply.hijack()
-  return false
-}
-
-/** An application may throw any value. If Fastify gets undefined as an error, it continues with the request. */
-function errorOf(thrown: unknown): unknown {
-  return thrown || new Error('refused without an error')
-}
-
-function checkRoute({ route }: Attempt): void {
-  if (route === NO_ROUTE) throw new NotWebSocketRouteError()
-}
-
-function checkUpgrade({ request }: Attempt): void {
-  const fault = upgradeFault(request.raw)
-  if (fault !== undefined) throw withCause(new BadHandshakeError(fault), new RefusalReason(fault))
-}
-
-function checkOrigin({ request, route }: Attempt): Eventual<void> {
-  const { origin } = request.headers
-  if (origin === undefined) return
-  return andThen(originFault(origin, request, route.settings.origins), (fault) => {
-    if (fault !== undefined) throw withCause(new ForbiddenOriginError(), fault)
-  })
-}
-
-function checkRate({ request, reply, route }: Attempt): Promise<unknown> | undefined {
-  return route.limiter?.call(request.server, request, reply)
-}
-
-function checkSubprotocol({ handshake }: Attempt): void {
-  const { offered, fault, protocols } = handshake.offer
-  const reason = fault ?? (offered && protocols.length === 0 ? 'protocol' : undefined)
-  if (reason !== undefined) throw withCause(new SubprotocolError(), new RefusalReason(OFFER_FAULTS[reason]))
-}
-
-const OFFER_FAULTS = {
-  malformed: 'the subprotocol offer is malformed, or repeats an entry',
-  credential: 'the subprotocol offer holds no token or several where one belongs: offer realtime.v1, bearer.<token>',
-  protocol: 'the subprotocol offer is a token alone: offer realtime.v1 too, for the server to select'
-}
-
-function checkIdentity(attempt: Attempt): Eventual<void> {
-  const { handshake, request, route } = attempt
-  const { auth } = route.settings
-  if (auth === false) return
-  return andThen(authenticate(handshake, request, auth, route.kind === 'channels'), (identity) => {
-    if (identity === undefined) return
-    identity.adopt()
-    attempt.claims = identity.claims
-  })
-}
-
 /**
  * An application that verifies its clients by itself may read their tokens. Restores them in the query only, since log
  * serializers read the URL.
@@ -225,4 +217,15 @@ function checkIdentity(attempt: Attempt): Eventual<void> {
 function restoreUrlTokens({ urlTokens }: Handshake, request: FastifyRequest): void {
   const query = request.query as Record<string, unknown>
   for (const { name, value } of urlTokens) if (query[name] === REDACTED) query[name] = value
+}
+
+/** An application may throw any value. If Fastify gets undefined as an error, it continues with the request. */
+function errorOf(thrown: unknown): unknown {
+  return thrown || new Error('refused without an error')
+}
+
+/** The peer disconnected, or the deadline passed: there is no one to send an answer to. */
+function abandon(reply: FastifyReply): false {
+  reply.hijack()
+  return false
 }

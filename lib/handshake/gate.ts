@@ -13,16 +13,19 @@ import { OtherListeners, type UpgradeListener } from './other-listeners.ts'
 import { afterAnswers, detachResponse, passAsPlain } from './plain-request.ts'
 import { takeOffer, takeUrlTokens } from './redaction.ts'
 import type { Refusals } from './refusal.ts'
+import { StreamArrival } from './stream-arrival.ts'
 import { asksForWebSocket } from './upgrade-request.ts'
 
 /**
- * The owner of a path: a WebSocket route of ours, another route in our scope, a route that this package does not know,
+ * The owner of a path: a WebSocket route of ours, an HTTP endpoint of the channel protocol, another route in our scope, a route that this package does not know,
  * or no route.
  */
-export type PathOwner = 'ours' | 'plain' | 'unknown route' | 'nobody'
+export type PathOwner = 'ours' | 'stream' | 'plain' | 'unknown route' | 'nobody'
 
 export interface UpgradePaths {
   find(request: IncomingMessage, done: (owner: PathOwner) => void): void
+  /** True if the request may be for an HTTP endpoint of the channel protocol, whatever its method. */
+  isStream(request: IncomingMessage): boolean
 }
 
 export interface GateOptions {
@@ -107,7 +110,11 @@ export class Gate {
         this.#onUpgrade(request, stream, head)
         return true
       }
-      if (event === 'request') removeCredentials(args[0] as IncomingMessage)
+      if (event === 'request') {
+        const request = args[0] as IncomingMessage
+        removeCredentials(request)
+        if (this.#options.paths.isStream(request)) new StreamArrival(request, this.#options.mark())
+      }
     }
     return Reflect.apply(this.#emit, this.#server, [event, ...args])
   }
@@ -152,18 +159,17 @@ export class Gate {
     // ws does not accept a list of protocols in this header.
     request.headers.upgrade = 'websocket'
     handshake.attachTo(request)
-    this.#watch(handshake, request)
+    this.#watch(handshake, request, stream)
     stream.off('error', destroy)
     if (isInjected(request)) closeWhenEnded(stream)
     this.#options.listener.call(this.#server, request, stream, handshake.head)
   }
 
-  #watch(handshake: Handshake, request: IncomingMessage): void {
+  #watch(handshake: Handshake, request: IncomingMessage, stream: Duplex): void {
     const { wheel, refusals, upgradeTimeout } = this.#options
     handshake.deadline = {
       wheelTick: -1,
       onDue() {
-        const { stream } = handshake
         if (!stream.destroyed) refusals.write(request, stream, new HandshakeTimeoutError())
         return Number.POSITIVE_INFINITY
       }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ConnectionKind, ConnectionSettings } from '../connection/connection.ts'
+import type { ConnectionKind, ConnectionSettings, Transport } from '../connection/connection.ts'
 import { GuardedLog } from '../input/guarded-log.ts'
 import type { Claims } from '../options/options.ts'
 import type { SubprotocolOffer } from '../protocol/subprotocol.ts'
@@ -11,7 +11,7 @@ import type { UrlToken } from './redaction.ts'
 import type { Route } from './route.ts'
 
 const kHandshake = Symbol('fastify-realtime.handshake')
-type Carrier = (IncomingMessage | Duplex) & { [kHandshake]?: Handshake | undefined }
+type Carrier = (IncomingMessage | Writable) & { [kHandshake]?: Handshake | undefined }
 
 const NO_BYTES = Buffer.alloc(0)
 const NO_OFFER: SubprotocolOffer = { protocols: [], offered: false }
@@ -21,7 +21,8 @@ const NO_TOKENS: readonly UrlToken[] = []
 export interface Arrival {
   /** The connection's id, unique over all nodes. */
   readonly id: string
-  readonly stream: Duplex
+  /** The socket of an upgrade. For a streaming request, the response. */
+  readonly stream: Writable
   /** Bytes that arrived after the request. */
   readonly head: Buffer
   /** When the request arrived, by the clock of `performance`. */
@@ -42,10 +43,10 @@ export interface Attempt {
   claims: Claims | null
 }
 
-/** One request for an upgrade, from its arrival to the 101. */
+/** One request that opens a connection, from its arrival to the 101, or to the 200 of a stream. */
 export class Handshake {
   readonly id: string
-  readonly stream: Duplex
+  readonly stream: Writable
   readonly begunAt: number
   readonly mark: DismissalMark
   // These are private, so that the output of console.log(request) contains no token.
@@ -95,6 +96,7 @@ export class Handshake {
     this.settings = {
       id: this.id,
       kind,
+      transport: (route.transport ?? 'websocket') as Transport,
       user,
       // Uses the monotonic clock from here on, so that connections do not expire if the server's clock is changed.
       // A whole number: V8 keeps a fraction in memory of its own.
@@ -119,6 +121,6 @@ export class Handshake {
 }
 
 /** The handshake of a request, or of a stream until the 101. Undefined for a plain request. */
-export function handshakeOf(carrier: IncomingMessage | Duplex): Handshake | undefined {
+export function handshakeOf(carrier: IncomingMessage | Writable): Handshake | undefined {
   return (carrier as Carrier)[kHandshake]
 }

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Broker } from '../broker/broker.ts'
 import { CapacityError, UserCapacityError } from '../errors.ts'
@@ -18,7 +18,7 @@ export interface PlacesOptions {
 /** The handshake that has a place, and later its connection. */
 export interface PlaceHolder {
   readonly id: string
-  readonly stream: Duplex
+  readonly stream: Writable
 }
 
 /** Counts the open connections of one remote address. */
@@ -40,7 +40,7 @@ class AddressCounter {
 
 const kCounter = Symbol('fastify-realtime.counter')
 /** A stream whose connection has a place. */
-type Placed = Duplex & { [kCounter]?: Places | AddressCounter }
+type Placed = Writable & { [kCounter]?: Places | AddressCounter }
 
 /** If a node dies, the places of its users expire after `ttl` milliseconds. Tests use a shorter time. */
 export const LEASE = { ttl: 30_000 }
@@ -106,7 +106,7 @@ export class Places {
 }
 
 /** Listens for `close` of all streams. A closure for each of them would stay in memory as long as the connection. */
-function releasePlace(this: Duplex): void {
+function releasePlace(this: Writable): void {
   const counter = (this as Placed)[kCounter] as Places | AddressCounter
   counter.release()
 }

@@ -14,6 +14,13 @@ export interface UrlToken {
 }
 
 const NO_TOKENS: readonly UrlToken[] = []
+const NO_CONNECTS: readonly string[] = []
+/** The parameter of the URL with the `connect` command of a client that uses server-sent events. */
+export const CONNECT_NAME = 'cf_connect'
+const MAY_HOLD_CONNECT = /%|cf_connect/i
+// What begins a query for Fastify's router. It takes `;` only with an option.
+const QUERY_START = /[?;#]/
+const PATH_HEADER = ':path'
 const PROTOCOL_HEADER = 'sec-websocket-protocol'
 const URL_TOKEN_NAME = 'access_token'
 // Python's `websockets` sends this for an empty list.
@@ -95,8 +102,37 @@ export function takeUrlTokens(request: IncomingMessage): readonly UrlToken[] {
     tokens.push({ name, value })
     return `${written}=${REDACTED}`
   })
-  request.url = `${path}?${redacted.join('&')}`
+  setUrl(request, `${path}?${redacted.join('&')}`)
   return tokens
+}
+
+/** Removes each parameter `cf_connect` from the query. Returns the values. */
+export function takeConnect(request: IncomingMessage): readonly string[] {
+  const url = request.url as string
+  const start = url.search(QUERY_START)
+  if (start === -1 || !MAY_HOLD_CONNECT.test(url.slice(start))) return NO_CONNECTS
+  const values: string[] = []
+  const redacted = url
+    .slice(start + 1)
+    .split('&')
+    .map((pair) => {
+      const equals = pair.indexOf('=')
+      const name = decode(equals === -1 ? pair : pair.slice(0, equals))
+      if (name.replace(/\[.*/, '') !== CONNECT_NAME) return pair
+      if (equals !== -1) values.push(decode(pair.slice(equals + 1)))
+      return `${CONNECT_NAME}=${REDACTED}`
+    })
+  setUrl(request, `${url.slice(0, start + 1)}${redacted.join('&')}`)
+  return values
+}
+
+/** Sets the URL of a request. Over HTTP/2 it is a header too. */
+function setUrl(request: IncomingMessage, url: string): void {
+  request.url = url
+  const { headers, rawHeaders, httpVersionMajor } = request
+  if (httpVersionMajor !== 2) return
+  headers[PATH_HEADER] = url
+  rawHeaders[rawHeaders.indexOf(PATH_HEADER) + 1] = url
 }
 
 function decode(text: string): string {

@@ -2,12 +2,13 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
+import { HandshakeTimeoutError } from '../errors.ts'
 import { GuardedLog, type Log } from '../input/guarded-log.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { DISCONNECT, type Disconnect, disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { isExpired } from './claim-rules.ts'
-import { type Attempt, handshakeOf } from './handshake.ts'
+import { type Attempt, type Handshake, handshakeOf } from './handshake.ts'
 import { loggedReason } from './refusal-reason.ts'
 import { routeOf } from './route.ts'
 import { BAD_VERSION } from './upgrade-request.ts'
@@ -62,13 +63,16 @@ export class Refusals {
     if (!isOurs(error)) throw error
     const log = new GuardedLog(request.log)
     log.info({ code: error.code, ...loggedReason(error) }, 'handshake refused')
-    const close = closeFor(attempt, error, dismissal)
+    const isHttp = attempt.route.transport !== undefined
+    const close = isHttp ? undefined : closeFor(attempt, error, dismissal)
     if (close !== undefined && refusesByClose(attempt)) return this.#acceptAndClose(attempt, close)
     for (const [name, value] of Object.entries(this.#headersFor(error))) {
+      // The connection of an HTTP request does not end with the answer. Over HTTP/2 this header is not allowed.
+      if (isHttp && name === 'connection') continue
       // A hook may have set Retry-After already.
       if (name !== 'retry-after' || !reply.hasHeader(name)) reply.header(name, value)
     }
-    return reply.code(error.statusCode as number).send(bodyOf(error))
+    return reply.code(error.statusCode as number).send(errorBody(error))
   }
 
   /** Answers without Fastify: before Fastify has the request, while it closes, or if its hooks take too long. */
@@ -76,7 +80,7 @@ export class Refusals {
     this.#options.refused(error, request)
     this.#options.log.info({ code: error.code, reason }, 'handshake refused')
     const statusCode = error.statusCode as number
-    const body = JSON.stringify(bodyOf(error))
+    const body = JSON.stringify(errorBody(error))
     const headers = {
       ...this.#headersFor(error),
       'content-type': 'application/json; charset=utf-8',
@@ -85,6 +89,26 @@ export class Refusals {
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
     stream.once('finish', () => stream.destroy())
     stream.end(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}\r\n${lines.join('')}\r\n${body}`)
+  }
+
+  /** Answers a streaming request that was admitted, and is refused by its route. */
+  refuse(request: FastifyRequest, reply: FastifyReply, error: FastifyError): FastifyReply {
+    const handshake = handshakeOf(request.raw) as Handshake
+    return this.answer({ handshake, request, reply, route: routeOf(request), claims: null }, error)
+  }
+
+  /** Answers a streaming request whose hooks take too long. Fastify does not answer it any more. */
+  late({ request, reply, handshake }: Attempt): void {
+    if (reply.sent || handshake.stream.destroyed) return
+    const error = new HandshakeTimeoutError()
+    this.#options.refused(error, request.raw)
+    new GuardedLog(request.log).info({ code: error.code, reason: error.message }, 'handshake refused')
+    reply.hijack()
+    const { connection, ...headers } = this.#headersFor(error)
+    // Its body may be missing, so the connection cannot be used again.
+    if (request.raw.httpVersionMajor < 2) Object.assign(headers, { connection })
+    reply.raw.writeHead(error.statusCode as number, { ...headers, 'content-type': 'application/json; charset=utf-8' })
+    reply.raw.end(JSON.stringify(errorBody(error)))
   }
 
   /** Called if a hook, a schema or a handler of the route failed, before the answer to the error is sent. */
@@ -135,14 +159,15 @@ export class Refusals {
     const { server, wheel } = this.#options
     reply.hijack()
     handshake.createSettings({ ...attempt, claims: null }, 'refused', wheel)
-    server.handleUpgrade(request.raw, handshake.stream, handshake.head, (socket) => {
+    server.handleUpgrade(request.raw, handshake.stream as Duplex, handshake.head, (socket) => {
       socket.close(code, reason)
     })
     return reply
   }
 }
 
-function bodyOf({ statusCode, code, message }: FastifyError): object {
+/** The body of the answer to an error of this package. */
+export function errorBody({ statusCode, code, message }: FastifyError): object {
   return { statusCode, code, error: STATUS_CODES[statusCode as number], message }
 }
 

@@ -1,14 +1,18 @@
 import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
-import type { ConnectionKind } from '../connection/connection.ts'
+import type { ConnectionKind, Transport } from '../connection/connection.ts'
 import type { CompiledValidator } from '../input/validator.ts'
 import { DEFAULTS, type RouteSettings } from '../options/options.ts'
 
 /** The key in a route's `config` under which this package stores its data about a WebSocket route. */
 export const kRoute = Symbol('fastify-realtime.route')
 
-/** The data about a WebSocket route that its handshakes need. */
+/** The data about a route that its handshakes need. */
 export interface Route {
   readonly kind: ConnectionKind
+  /**
+   * Set for the HTTP endpoints of the channel protocol. `emulation` takes the commands of clients of the other two.
+   */
+  readonly transport?: Exclude<Transport, 'websocket'> | 'emulation'
   readonly settings: RouteSettings
   /** The pattern of the route. */
   readonly url: string

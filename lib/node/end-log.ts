@@ -7,11 +7,11 @@ import { clipped } from '../input/clipped.ts'
  */
 export function logEnd(socket: Connection, code: number, level: 'debug' | 'info'): void {
   const { id, user, settings, endedBy, roundTripTime, stats } = socket
-  const { log, route, kind } = settings
+  const { log, route, kind, transport } = settings
   // How many messages waited for the handler is of no interest once the connection has ended.
   const { queued: _, ...counts } = stats
   const sub = user?.sub === undefined ? undefined : clipped(user.sub)
-  const line = { connection: id, user: sub, route, kind, code, by: endedBy, roundTripTime, ...counts }
+  const line = { connection: id, user: sub, route, kind, transport, code, by: endedBy, roundTripTime, ...counts }
   if (level === 'info') log.info(line, 'connection ended')
   else log.debug(line, 'connection ended')
 }

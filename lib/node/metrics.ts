@@ -19,6 +19,13 @@ export interface MetricSources {
   drain(): { readonly draining: boolean; readonly closed: number; readonly terminated: number }
 }
 
+/** What tells the endpoints of connections apart. */
+interface EndpointLabels extends Record<string, string> {
+  readonly route: string
+  readonly transport: string
+}
+
+const ENDPOINT_LABELS = ['route', 'transport']
 const KNOWN_CODES = new Set<number>([...Object.values(CLOSE), ...Object.values(DISCONNECT)].map(({ code }) => code))
 const LIFETIMES = [1, 10, 60, 300, 1_800, 7_200, 28_800, 86_400]
 const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -29,7 +36,7 @@ const ROUND_TRIPS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
  */
 export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   readonly #sources: MetricSources
-  readonly #opened = new Map<string, number>()
+  readonly #opened = new Map<string, { readonly labels: EndpointLabels; count: number }>()
   readonly #refused = new Map<string, number>()
   readonly #rejected = new Map<string, number>()
   readonly #closes = new Map<string, number>()
@@ -53,7 +60,11 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   }
 
   opened({ settings }: Connection): void {
-    add(this.#opened, settings.route)
+    const { route, transport } = settings
+    const key = `${transport} ${route}`
+    const opened = this.#opened.get(key) ?? { labels: { route, transport }, count: 0 }
+    opened.count++
+    this.#opened.set(key, opened)
   }
 
   closed(socket: Connection, code: number): void {
@@ -62,7 +73,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     this.#bytesOut += bytesOut
     this.#dropped += dropped
     add(this.#closes, codeLabel(code))
-    this.#guard(() => this.#lifetime?.observe({ route: socket.settings.route }, age / 1000))
+    this.#guard(() => this.#lifetime?.observe(labelsOf(socket), age / 1000))
   }
 
   received(bytes: number): void {
@@ -140,15 +151,27 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
       name: 'realtime_connections',
       help: 'Open connections',
       registers,
-      labelNames: ['route'],
+      labelNames: ENDPOINT_LABELS,
       collect(this: Gauge) {
         guard(() => {
           this.reset()
-          for (const { settings } of sockets) this.inc({ route: settings.route })
+          for (const socket of sockets) this.inc(labelsOf(socket))
         })
       }
     })
-    counter('connections_opened', 'Connections opened', 'route', () => this.#opened)
+    const allOpened = this.#opened
+    new prom.Counter({
+      name: 'realtime_connections_opened_total',
+      help: 'Connections opened',
+      registers,
+      labelNames: ENDPOINT_LABELS,
+      collect(this: Counter) {
+        guard(() => {
+          this.reset()
+          for (const { labels, count } of allOpened.values()) this.inc(labels, count)
+        })
+      }
+    })
     counter('handshakes_refused', 'Handshakes refused', 'reason', () => this.#refused)
     counter('messages_received', 'Messages received', undefined, () => [['', this.#messagesIn]])
     counter('received_bytes', 'Payload bytes received', undefined, () => [['', this.#bytesIn]])
@@ -194,7 +217,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
       name: 'realtime_connection_lifetime_seconds',
       help: 'From open to close',
       registers,
-      labelNames: ['route'],
+      labelNames: ENDPOINT_LABELS,
       buckets: LIFETIMES
     })
     this.#lag = new prom.Histogram({
@@ -228,6 +251,10 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
     for (const { stats } of this.#sources.registry) sum += stats[figure]
     return sum
   }
+}
+
+function labelsOf({ settings: { route, transport } }: Connection): EndpointLabels {
+  return { route, transport }
 }
 
 function add(counts: Map<string, number>, key: string): void {

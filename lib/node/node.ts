@@ -20,6 +20,8 @@ import { Drainer } from './drain.ts'
 import { logEnd } from './end-log.ts'
 import { Metrics } from './metrics.ts'
 import { Realtime } from './realtime.ts'
+import { type Deliver, Relay } from './relay.ts'
+import { isRelayMessage } from './relay-message.ts'
 import { isInbox, Roster } from './roster.ts'
 import { StrayNames } from './stray-names.ts'
 import { UserRates } from './user-rates.ts'
@@ -49,6 +51,8 @@ export interface NodeParts {
   readonly broker: Broker
   readonly log: Log
   readonly channels: DeclaredChannels
+  /** Hands commands of other nodes to a session of this node. */
+  readonly deliver: Deliver
   /** The settings of the connection on a stream, as its handshake left them. */
   settingsOf(stream: Duplex): ConnectionSettings
 }
@@ -65,6 +69,7 @@ export class Node implements ConnectionObserver {
   readonly hub: Hub
   readonly control: Control
   readonly roster: Roster
+  readonly relay: Relay
   readonly metrics: Metrics
   readonly drainer: Drainer
   readonly context: SocketContext
@@ -78,7 +83,7 @@ export class Node implements ConnectionObserver {
   #wasUnavailable = false
   #failedToReceive = false
 
-  constructor(options: ResolvedOptions, { broker, log, channels, settingsOf }: NodeParts) {
+  constructor(options: ResolvedOptions, { broker, log, channels, deliver, settingsOf }: NodeParts) {
     const { redis, drain, limits, logConnections } = options
     const { wheel, registry } = this
     const turn = new Turn((error) => this.#failed('end of turn', error))
@@ -166,6 +171,7 @@ export class Node implements ConnectionObserver {
     const alone = redis === undefined
     const roster = new Roster({ broker, hub, registry, presence, wheel, alone, failed, dropped })
     this.roster = roster
+    this.relay = new Relay({ broker, wheel, node: roster.node, alone, deliver, failed, dropped })
     this.realtime = new Realtime({ broker, hub, registry, drainer, control, roster })
   }
 
@@ -232,7 +238,7 @@ export class Node implements ConnectionObserver {
   }
 
   #listener(): BrokerListener {
-    const { control, hub, roster } = this
+    const { control, hub, relay, roster } = this
     // The broker calls these functions from its connection's callbacks, where an error would end the process.
     const guarded =
       <Args extends unknown[]>(listener: (...args: Args) => void) =>
@@ -246,7 +252,7 @@ export class Node implements ConnectionObserver {
     return {
       publication: guarded((channel, publication) => {
         if (channel === CONTROL_CHANNEL) control.receive(publication)
-        else if (isInbox(channel)) roster.receive(publication)
+        else if (isInbox(channel)) (isRelayMessage(publication.data) ? relay : roster).receive(publication)
         else hub.receive(channel, publication)
       }),
       presence: guarded((channel, kind, info) => hub.receivePresence(channel, kind, info)),

@@ -53,6 +53,11 @@ export function isCursor(cursor: string): boolean {
   return CURSOR.test(cursor)
 }
 
+/** The channel of a node. */
+export function inboxOf(node: string): string {
+  return `${INBOX}${node}`
+}
+
 /** True for a node's own channel. */
 export function isInbox(channel: string): boolean {
   return channel.startsWith(INBOX)
@@ -65,7 +70,8 @@ export function isInbox(channel: string): boolean {
  */
 export class Roster {
   readonly #options: RosterOptions
-  readonly #node = randomUUID()
+  /** The id of this node. */
+  readonly node = randomUUID()
   readonly #waiting = new Map<string, (answer: RosterAnswer | undefined) => void>()
   #joined: Promise<void> | undefined
   #entry: KeptEntry | undefined
@@ -119,8 +125,8 @@ export class Roster {
     const { alone, broker, presence } = this.#options
     if (alone || this.#left) return
     this.#joined ??= (async () => {
-      await broker.subscribe(`${INBOX}${this.#node}`)
-      const node = { connection: this.#node, user: '', info: Buffer.from('{}') }
+      await broker.subscribe(inboxOf(this.node))
+      const node = { connection: this.node, user: '', info: Buffer.from('{}') }
       const entry = presence.keep({ channel: ROSTER, entry: node, ttl: TTL, joinLeave: false })
       await entry.add()
       this.#entry = entry
@@ -136,16 +142,16 @@ export class Roster {
 
   async #nodes(): Promise<string[]> {
     const { alone, broker } = this.#options
-    if (alone) return [this.#node]
+    if (alone) return [this.node]
     await this.#join()
     const nodes = new Set((await broker.presence(ROSTER)).map(({ connection }) => connection).filter(isId))
     // Redis may have lost the entry of this node.
-    return [...nodes.add(this.#node)]
+    return [...nodes.add(this.node)]
   }
 
   /** Resolves with undefined if the node does not answer in time. */
   async #ask(node: string, after: string, limit: number): Promise<RosterAnswer | undefined> {
-    if (node === this.#node) return this.#localPage(after, limit)
+    if (node === this.node) return this.#localPage(after, limit)
     const { broker, wheel } = this.#options
     const id = randomUUID()
     const answered = new Promise<RosterAnswer | undefined>((resolve) => {
@@ -165,7 +171,7 @@ export class Roster {
       wheel.set(deadline, wheel.now() + ANSWER_TIMEOUT)
     })
     try {
-      await broker.publish(`${INBOX}${node}`, writeQuestion({ id, from: this.#node, after, limit }))
+      await broker.publish(inboxOf(node), writeQuestion({ id, from: this.node, after, limit }))
     } catch (error) {
       this.#waiting.get(id)?.(undefined)
       throw error
@@ -193,7 +199,7 @@ export class Roster {
     })
     const isCut = end >= 0
     const answer = writeAnswer(id, isCut ? texts.slice(0, end) : texts, more || isCut)
-    broker.publish(`${INBOX}${from}`, answer).catch((error) => failed('roster', error))
+    broker.publish(inboxOf(from), answer).catch((error) => failed('roster', error))
   }
 }
 

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Claims } from './claims.ts'
+import type { EndpointOptions, HttpEndpointOptions } from './endpoint-options.ts'
 import type { EndpointHooks } from './hooks.ts'
 
 export type { Claims } from './claims.ts'
@@ -230,30 +231,7 @@ export interface RealtimeOptions {
   heartbeat?: HeartbeatOptions | undefined
   limits?: LimitOptions | undefined
   drain?: DrainOptions | undefined
-  channels?:
-    | {
-        /**
-         * Path of the endpoint of the channel protocol.
-         * @default '/connection/websocket'
-         */
-        url?: string | undefined
-        /**
-         * Calls (`app.rpc`) of one connection that run at a time, 1 to 1,024; the others wait.
-         * @default 16
-         */
-        maxCalls?: number | undefined
-        /**
-         * Maximum milliseconds of a hook of a channel or a handler of a call, 100 to 600,000. After it, the client gets
-         * the error 100.
-         * @default 30000
-         */
-        hookTimeout?: number | undefined
-        /** Hook for an authenticated client. It describes the client, subscribes it, or throws to refuse it. */
-        onConnect?: EndpointHooks['onConnect'] | undefined
-        /** Handler of messages that clients `send` without waiting for an answer. Without it, they are disconnected. */
-        onMessage?: EndpointHooks['onMessage'] | undefined
-      }
-    | undefined
+  channels?: EndpointOptions | undefined
   /** The prom-client registry for the metrics. The global default registry is never used. */
   metrics?: MetricsRegistry | undefined
   /**
@@ -293,11 +271,18 @@ export interface RouteSettings {
   readonly origins: readonly OriginMatcher[] | undefined
 }
 
+export type ResolvedHttpEndpoints = Complete<HttpEndpointOptions>
+
 export interface ResolvedOptions extends RouteSettings {
   readonly redis: RealtimeOptions['redis']
   readonly prefix: string
   readonly drain: ResolvedDrain
-  readonly channels: { readonly url: string; readonly maxCalls: number; readonly hookTimeout: number } & EndpointHooks
+  readonly channels: {
+    readonly websocket: string | false
+    readonly http: ResolvedHttpEndpoints | false
+    readonly maxCalls: number
+    readonly hookTimeout: number
+  } & EndpointHooks
   readonly metrics: MetricsRegistry | undefined
   readonly logConnections: LogConnections
 }
@@ -333,7 +318,16 @@ export const DEFAULTS = {
     upgradeTimeout: 10_000
   } as ResolvedLimits,
   drain: { delay: 0, window: 15_000, timeout: 25_000 } as ResolvedDrain,
-  channels: { url: '/connection/websocket', maxCalls: 16, hookTimeout: 30_000 },
+  channels: {
+    websocket: '/connection/websocket' as string | false,
+    http: {
+      stream: '/connection/http_stream',
+      sse: '/connection/sse',
+      emulation: '/emulation'
+    } as ResolvedHttpEndpoints | false,
+    maxCalls: 16,
+    hookTimeout: 30_000
+  },
   logConnections: false as LogConnections
 }
 

@@ -14,6 +14,7 @@ import {
   type RouteOptions,
   type RouteSettings
 } from './options.ts'
+import { resolveEndpoints } from './resolve-endpoints.ts'
 
 /*
  * Resolves the options of an application: checks every name and number, and adds the defaults. A wrong option is an
@@ -23,12 +24,18 @@ import {
 // The only numbers that may be fractions.
 const FRACTIONS = new Set(['limits.messages.rate', 'limits.userMessages.rate'])
 // Options that are not in DEFAULTS.
-const OPTIONAL = new Set(['auth.verify', 'auth.authenticate', 'channels.onConnect', 'channels.onMessage'])
+const OPTIONAL = new Set([
+  'auth.verify',
+  'auth.authenticate',
+  'channels.url',
+  'channels.onConnect',
+  'channels.onMessage'
+])
 const SOURCES = new Set<unknown>(['subprotocol', 'authorization', 'query', 'cookie'])
 const LOG_CONNECTIONS = new Set<unknown>([false, 'debug', 'info'])
 const REFUSALS = new Set<unknown>(['auto', 'http', 'close'])
 // Options that `false` turns off.
-const SWITCHABLE = new Set(['auth', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
+const SWITCHABLE = new Set(['auth', 'channels.http', 'limits.messages', 'limits.bytes', 'limits.userMessages'])
 
 // Limits that a route can't set.
 const SERVER_LIMITS = ['connections', 'upgradeTimeout', 'publication', 'memoryHistory'] as const
@@ -40,8 +47,8 @@ export function resolveOptions(options: RealtimeOptions): ResolvedOptions {
     Record<string, unknown>
   for (const own of ['logLevel', 'logSerializers', 'name']) delete rest[own]
   const defaults = { channels: DEFAULTS.channels, drain: DEFAULTS.drain, ...routeDefaults() }
-  const { channels, ...others } = merge('', defaults, rest)
-  if (typeof channels.url !== 'string' || !channels.url.startsWith('/')) fail('channels.url', 'give a path like /live')
+  const { channels: given, ...others } = merge('', defaults, rest)
+  const channels = resolveEndpoints(given)
   for (const hook of ['onConnect', 'onMessage'] as const) {
     const given = (channels as EndpointHooks)[hook]
     if (given !== undefined && typeof given !== 'function') fail(`channels.${hook}`, 'give a function')

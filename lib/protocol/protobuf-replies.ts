@@ -61,6 +61,10 @@ export const protobufReplies = {
     return push({ channel, unsubscribe: { code, reason } })
   },
 
+  disconnectPush({ code, reason }: Disconnect): Buffer {
+    return push({ disconnect: { code, reason } })
+  },
+
   refreshPush(ttl: number | undefined): Buffer {
     return push({ refresh: expiry(ttl) })
   },
@@ -86,7 +90,7 @@ function written(message: ReplyMessage): Buffer {
   return ReplyWriter.encode(message, ByteWriter.create().fork()).ldelim().finish() as Buffer
 }
 
-function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult) {
+function connectResult({ client, version, ttl, ping, data, subs, session, node }: ConnectResult) {
   const results = Array.from(subs, ([channel, result]) => [channel, subscribeResult(result)] as const)
   return {
     client,
@@ -95,7 +99,9 @@ function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult
     data: bytesOf(data),
     subs: Object.fromEntries(results),
     ping,
-    pong: true
+    pong: true,
+    session,
+    node
   }
 }
 

@@ -53,7 +53,7 @@ export function errorReply(id: number, { code, message, temporary }: ErrorReply)
   return JSON.stringify({ id, error: { code, message, ...(temporary && { temporary }) } })
 }
 
-function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult): string {
+function connectResult({ client, version, ttl, ping, data, subs, session, node }: ConnectResult): string {
   const entries = Array.from(subs, ([channel, result]) => `${JSON.stringify(channel)}:${subscribeResult(result)}`)
   return members(
     `"client":${JSON.stringify(client)}`,
@@ -62,7 +62,9 @@ function connectResult({ client, version, ttl, ping, data, subs }: ConnectResult
     data !== undefined && `"data":${data}`,
     entries.length > 0 && `"subs":{${entries.join(',')}}`,
     `"ping":${ping}`,
-    '"pong":true'
+    '"pong":true',
+    session !== undefined && `"session":${JSON.stringify(session)}`,
+    node !== undefined && `"node":${JSON.stringify(node)}`
   )
 }
 
@@ -126,6 +128,11 @@ function messagePush(data: string): string {
 
 export function unsubscribePush(channel: string, { code, reason }: Disconnect): string {
   return push(channel, 'unsubscribe', JSON.stringify({ code, reason }))
+}
+
+/** The last message of a stream that the server ends. */
+export function disconnectPush({ code, reason }: Disconnect): string {
+  return `{"push":{"disconnect":${JSON.stringify({ code, reason })}}}`
 }
 
 /** The server subscribed the client. */

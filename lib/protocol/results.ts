@@ -58,6 +58,10 @@ export interface ConnectResult extends Expiry {
   readonly data: string | undefined
   /** The results of subscriptions that the server made, by channel. */
   readonly subs: ReadonlyMap<string, SubscribeReply>
+  /** What the client names in its later requests, if its transport is HTTP. */
+  readonly session?: string | undefined
+  /** The node that holds the session. */
+  readonly node?: string | undefined
 }
 
 export interface RefreshResult extends Expiry {

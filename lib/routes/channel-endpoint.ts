@@ -1,11 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
-import type { Admission } from '../handshake/admission.ts'
 import { type TokenUse, verifyToken } from '../handshake/authentication.ts'
 import { isExpired } from '../handshake/claim-rules.ts'
 import type { Dismissals } from '../handshake/dismissals.ts'
 import { loggedReason } from '../handshake/refusal-reason.ts'
 import { GuardedLog } from '../input/guarded-log.ts'
-import type { Node } from '../node/node.ts'
 import { DEFAULTS, type ResolvedAuth, type ResolvedOptions } from '../options/options.ts'
 import { PROTOBUF_PROTOCOL } from '../protocol/subprotocol.ts'
 import { COMMANDS } from '../session/commands/index.ts'
@@ -15,29 +13,29 @@ import { Session } from '../session/session.ts'
 import type { RealtimeSocket } from '../socket/realtime-socket.ts'
 import { HookDeadline } from '../timing/hook-deadline.ts'
 import type { ChannelRoutes } from './channel-routes.ts'
+import { type HttpEndpointParts, HttpEndpoints } from './http-endpoints.ts'
 import type { RpcRoutes } from './rpc-routes.ts'
 import { ScopeHooks } from './scope-hooks.ts'
 import { kSessions, upgradeRequired } from './socket-routes.ts'
 
 /** The parts that the endpoint uses. */
-export interface EndpointParts {
-  readonly node: Node
-  readonly admission: Admission
+export interface EndpointParts extends Omit<HttpEndpointParts, 'services'> {
   readonly channels: ChannelRoutes
   readonly methods: RpcRoutes
 }
 
-/** The route for the channel protocol. It exists only if a channel or a method is declared. */
+/** The routes for the channel protocol. They exist only if a channel or a method is declared. */
 export class ChannelEndpoint {
   readonly #app: FastifyInstance
-  readonly #url: string
+  readonly #settings: ResolvedOptions['channels']
+  readonly #http: HttpEndpoints
   readonly #services: SessionServices
   #declared = false
 
   constructor(app: FastifyInstance, parts: EndpointParts, { channels: settings, auth }: ResolvedOptions) {
     const { node, admission, channels, methods } = parts
     this.#app = app
-    this.#url = settings.url
+    this.#settings = settings
     const deadline = new HookDeadline(node.wheel, settings.hookTimeout)
     this.#services = {
       broker: node.broker,
@@ -56,6 +54,7 @@ export class ChannelEndpoint {
         deadline.wait(verdictOn(token, request, auth as ResolvedAuth, use, node.dismissals)),
       admit: (request, claims) => admission.admitUser(request, claims)
     }
+    this.#http = new HttpEndpoints({ ...parts, services: this.#services })
     const hooks = new ScopeHooks(app)
     app.addHook('onReady', async () => {
       channels.compile(hooks)
@@ -67,9 +66,15 @@ export class ChannelEndpoint {
   declare(): void {
     if (this.#declared) return
     this.#declared = true
+    const { websocket, http } = this.#settings
+    if (websocket !== false) this.#declareWebSocket(websocket)
+    if (http !== false) this.#http.declare(http)
+  }
+
+  #declareWebSocket(url: string): void {
     this.#app.route({
       method: 'GET',
-      url: this.#url,
+      url,
       exposeHeadRoute: false,
       schema: { hide: true },
       config: { [kSessions]: true },

@@ -34,10 +34,13 @@ type Config = {
   [kRoute]?: Route
   [kSchemas]?: OwnSchemas
   [kSessions]?: true
+  [kTransport]?: NonNullable<Route['transport']>
   [key: string]: unknown
 }
 
-/** Marks the route for the channel protocol, in the route's `config`. */
+/** Says what an HTTP endpoint of the channel protocol serves, in the route's `config`. */
+export const kTransport = Symbol('fastify-realtime.transport')
+/** Marks the WebSocket route for the channel protocol, in the route's `config`. */
 export const kSessions = Symbol('fastify-realtime.sessions')
 
 // Marks an app.ws route, and stores its own schemas for the hook onRoute.
@@ -159,7 +162,10 @@ export interface HandshakeParts {
   readonly paths: UpgradeRoutes
 }
 
-/** Prepares every WebSocket route that is declared after this package was registered. */
+/**
+ * Prepares every WebSocket route, and every HTTP endpoint of the channel protocol, that is declared after this package was
+ * registered.
+ */
 export function prepareSocketRoutes(
   app: FastifyInstance,
   settings: RouteSettings,
@@ -188,7 +194,15 @@ export function prepareSocketRoutes(
   })
   app.addHook('onRoute', function (this: FastifyInstance, options) {
     const isSocket = Boolean(options.websocket || options.wsHandler)
-    paths.declared(options, isSocket)
+    const transport = (options.config as Config | undefined)?.[kTransport]
+    paths.declared(options, isSocket ? 'ours' : transport === undefined ? 'plain' : 'stream')
+    if (transport !== undefined) {
+      const route: Route = { kind: 'channels', url: options.url, settings, transport }
+      options.config = { [kRoute]: route } as unknown as typeof options.config
+      options.preHandler = [options.preHandler ?? [], complete].flat()
+      this.after(() => setLimiter(this, options, route))
+      return
+    }
     if (!isSocket) {
       if ((options.config as Config | undefined)?.realtime === undefined) return
       throw new InvalidRouteError(options.url, 'config.realtime is for WebSocket routes; make it one, or leave it out')
@@ -209,8 +223,7 @@ export function prepareSocketRoutes(
     options.onError = [options.onError ?? [], onError].flat()
     options.onSend = [options.onSend ?? [], onSend].flat()
     this.after(() => {
-      const limiter = takeLimiter(this, options)
-      if (limiter !== undefined) route.limiter = limiter
+      setLimiter(this, options, route)
       const isValidated = schemas?.message !== undefined || schemas?.request !== undefined
       if (isValidated || config[kSessions]) ensureValidatorCompiler(this, options)
       if (config[kSessions] || schemas?.reply !== undefined) ensureSerializerCompiler(this, options)
@@ -259,6 +272,11 @@ function compile(app: FastifyInstance, options: RouteOptions, schemas: OwnSchema
   if (message !== undefined) route.validator = compiler.validator('message', message)
   if (request !== undefined) schemas.validator = compiler.validator('request', request)
   if (reply !== undefined) schemas.serializer = compiler.serializer('reply', reply)
+}
+
+function setLimiter(app: FastifyInstance, options: RouteOptions, route: Route): void {
+  const limiter = takeLimiter(app, options)
+  if (limiter !== undefined) route.limiter = limiter
 }
 
 /**

@@ -6,12 +6,14 @@ import type { PathOwner } from '../handshake/gate.ts'
 
 type Router = ReturnType<typeof router>
 type Strategy = Parameters<Router['addConstraintStrategy']>[0]
+/** The owner of the path of a declared route. */
+export type DeclaredOwner = Extract<PathOwner, 'ours' | 'stream' | 'plain'>
 type RouteConstraints = Readonly<Record<string, unknown>>
 
 interface Declared {
   readonly url: string
   readonly constraints: RouteConstraints
-  readonly isSocket: boolean
+  readonly owner: DeclaredOwner
 }
 
 const OWN_CONSTRAINTS = new Set(['host', 'version'])
@@ -28,6 +30,8 @@ export class UpgradeRoutes {
   readonly #options: ReturnType<typeof serverOptionsOf>
   readonly #declared: Declared[] = []
   readonly #strategies: Strategy[] = []
+  /** The last segments of the patterns of streaming routes, in lower case. */
+  readonly #streamNames: string[] = []
   #router: Router | undefined
   /** The owners of paths for which the router can have no other answer. Most requests are for one of them. */
   readonly #plainPaths = new Map<string, PathOwner>()
@@ -46,13 +50,14 @@ export class UpgradeRoutes {
 
   /** True if a WebSocket route was declared. */
   get any(): boolean {
-    return this.#declared.some(({ isSocket }) => isSocket)
+    return this.#declared.some(({ owner }) => owner === 'ours')
   }
 
   /** Called for every declared route: a plain route may have precedence over a WebSocket route with parameters. */
-  declared({ method, url, constraints = {} }: RouteOptions, isSocket: boolean): void {
-    if (![method].flat().includes('GET')) return
-    this.#declared.push({ url, constraints: constraints as RouteConstraints, isSocket })
+  declared({ method, url, constraints = {} }: RouteOptions, owner: DeclaredOwner): void {
+    if (owner !== 'stream' && ![method].flat().includes('GET')) return
+    this.#declared.push({ url, constraints: constraints as RouteConstraints, owner })
+    if (owner === 'stream') this.#streamNames.push(url.slice(url.lastIndexOf('/') + 1).toLowerCase())
   }
 
   /** Called when all routes are declared. */
@@ -60,8 +65,8 @@ export class UpgradeRoutes {
     this.#router = this.#build()
     // If one route has constraints, a request that meets them may not match the routes without constraints.
     if (this.#declared.some(({ constraints }) => Object.keys(constraints).length > 0)) return
-    for (const { url, isSocket } of this.#declared) {
-      if (PLAIN_PATTERN.test(url) && !this.#plainPaths.has(url)) this.#plainPaths.set(url, isSocket ? 'ours' : 'plain')
+    for (const { url, owner } of this.#declared) {
+      if (PLAIN_PATTERN.test(url) && !this.#plainPaths.has(url)) this.#plainPaths.set(url, owner)
     }
   }
 
@@ -85,6 +90,36 @@ export class UpgradeRoutes {
     })
   }
 
+  /**
+   * True if the path of a request may be an HTTP endpoint of the channel protocol. If a constraint of the application
+   * answers later, or `rewriteUrl` throws, this is not known, and the answer is true: the caller hides credentials.
+   */
+  isStream(request: IncomingMessage): boolean {
+    if (this.#streamNames.length === 0 || !this.#mayBeStream(request.url as string)) return false
+    let owner: unknown
+    try {
+      const url = this.#rewritten(request)
+      const query = url.indexOf('?')
+      owner = this.#plainPaths.get(query === -1 ? url : url.slice(0, query))
+      if (owner !== undefined) return owner === 'stream'
+      const target = { method: 'GET', url, headers: request.headers } as never
+      const routes = this.#router as Router
+      routes.lookup(target, undefined as never, (_error: Error | null, found: unknown) => {
+        owner = found ?? 'nobody'
+      })
+    } catch {
+      return true // Fastify meets the same error, and answers it
+    }
+    return owner === undefined || owner === 'stream'
+  }
+
+  /** Most requests have another name at the end of their path. */
+  #mayBeStream(url: string): boolean {
+    if (this.#options.rewriteUrl !== undefined || url.includes('%')) return true
+    const lower = url.toLowerCase()
+    return this.#streamNames.some((name) => /[:*]/.test(name) || lower.includes(name))
+  }
+
   /** True if Fastify has a route that was declared before this package was registered, or outside of its scope. */
   #hasRoute(url: string, { host, 'accept-version': version }: IncomingHttpHeaders): boolean {
     return this.#app.findRoute({ method: 'GET', url, constraints: { host, version } } as never) !== null
@@ -102,18 +137,17 @@ export class UpgradeRoutes {
     const strategies = { ...(routerOptions.constraints as Record<string, Strategy> | undefined) }
     for (const strategy of this.#strategies) strategies[strategy.name] = strategy
     const routes = router({ ...options, constraints: strategies, defaultRoute: () => undefined })
-    const add = (url: string, constraints: RouteConstraints, isSocket: boolean) => {
+    const add = (url: string, constraints: RouteConstraints, owner: DeclaredOwner) => {
       // If a strategy was added before this package was registered, it is unknown here, and the router ignores it.
       const known = Object.entries(constraints).filter(([name]) => name in strategies || OWN_CONSTRAINTS.has(name))
       const route = Object.fromEntries(known) as never
-      if (!routes.hasRoute('GET', url, route))
-        routes.on('GET', url, { constraints: route }, () => (isSocket ? 'ours' : 'plain') as never)
+      if (!routes.hasRoute('GET', url, route)) routes.on('GET', url, { constraints: route }, () => owner as never)
     }
-    for (const { url, constraints, isSocket } of this.#declared) add(url, constraints, isSocket)
-    for (const { url, constraints, isSocket } of this.#declared) {
+    for (const { url, constraints, owner } of this.#declared) add(url, constraints, owner)
+    for (const { url, constraints, owner } of this.#declared) {
       // In a scope with a prefix, `/` makes two routes, but Fastify calls `onRoute` for only one of them.
       const withSlash = { method: 'GET', url: `${url}/`, constraints } as never
-      if (!/[/*]$/.test(url) && this.#app.hasRoute(withSlash)) add(`${url}/`, constraints, isSocket)
+      if (!/[/*]$/.test(url) && this.#app.hasRoute(withSlash)) add(`${url}/`, constraints, owner)
     }
     return routes
   }

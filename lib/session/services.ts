@@ -55,6 +55,8 @@ export interface SessionServices {
 export interface SessionConnection extends Connection {
   /** Limits what the client sends. */
   readonly intake: SessionIntake
+  /** Set if the client sends its commands by requests of their own, since its transport has one direction only. */
+  readonly emulation?: Emulation | undefined
   /** The client has shown a valid token. It expires at a time by the wheel's clock. */
   identify(user: Claims, expiresAt: number): void
   /** From now on the client may send so many bytes in all, until `intake.liftAllowance()`. */
@@ -63,6 +65,14 @@ export interface SessionConnection extends Connection {
   cutOff(): void
   /** A pong of the channel protocol came, the answer to a ping or an unsolicited one. */
   pingAnswered(): void
+}
+
+/** What a client names in each request with commands. */
+export interface Emulation {
+  /** The secret that authorises the request. */
+  readonly session: string
+  /** The id of the node that holds the session. */
+  readonly node: string
 }
 
 /** What a session needs of the limits on its client. */

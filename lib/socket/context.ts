@@ -1,11 +1,9 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
-import type { Turn } from '../connection/turn.ts'
+import type { Connection, ConnectionSettings } from '../connection/connection.ts'
+import type { ConnectionContext } from '../connection/context.ts'
 import type { PublishOptions, PublishResult } from '../hub/publish-options.ts'
 import type { SubscribeOptions, SubscribeResult } from '../hub/subscribe-options.ts'
-import type { Rate } from '../options/options.ts'
-import type { TimerWheel } from '../timing/timer-wheel.ts'
 
 /** The channels, as sockets use them: subscriptions and publications. */
 export interface Streams {
@@ -19,14 +17,8 @@ export interface Streams {
 }
 
 /** What all sockets of one registration share. */
-export interface SocketContext {
-  readonly wheel: TimerWheel
-  readonly turn: Turn
-  readonly random: () => number
+export interface SocketContext extends ConnectionContext {
   readonly streams: Streams
-  readonly observer: ConnectionObserver
-  /** Takes one of a user's tokens. Returns 0, or the milliseconds until there may be one. */
-  userRate(user: string, rate: Rate): number
   /** The open sockets, in the set that `ws` keeps. Undefined if the server of `ws` does not track them. */
   readonly clients?: Pick<Set<WebSocket>, 'add' | 'delete'> | undefined
   /** The settings that the handshake determined for the connection on a stream. */

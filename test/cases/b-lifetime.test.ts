@@ -40,7 +40,7 @@ t.test('B47: at its exp a connection is closed with 4401, busy or idle, and not 
         send()
       }
       t.same(await end, { code: 4401, reason: 'token expired' })
-      // How late it may be is tested by a fake clock: test/socket/liveness.test.ts.
+      // How late it may be is tested by a fake clock: test/connection/liveness.test.ts.
       const lived = performance.now() - start
       t.ok(lived > 1_990, `${lived} ms`)
       await stage.after(t, { token })

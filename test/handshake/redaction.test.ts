@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { REDACTED, takeOffer, takeUrlTokens } from '../../lib/handshake/redaction.ts'
+import { REDACTED, takeConnect, takeOffer, takeUrlTokens } from '../../lib/handshake/redaction.ts'
 import { buildApp } from '../support/app.ts'
 import { rawUpgrade } from '../support/raw-socket.ts'
 
@@ -84,4 +84,24 @@ t.test('tokens in the URL', async (t) => {
   t.same(take('/ws?a=1&b'), [[], '/ws?a=1&b'])
   t.same(take('/ws?ACCESS_TOKEN[]=x&a=%'), [['x'], `/ws?ACCESS_TOKEN[]=${REDACTED}&a=%`])
   t.same(take(`/ws?a=1?b=${jwt}`), [[`1?b=${jwt}`], `/ws?a=${REDACTED}`])
+})
+
+t.test('the connect command in the URL', async (t) => {
+  const take = (url: string) => {
+    const request = { url } as IncomingMessage
+    return [takeConnect(request), request.url]
+  }
+  t.same(take('/sse'), [[], '/sse'])
+  t.same(take('/sse?a=1'), [[], '/sse?a=1'])
+  t.same(take('/sse?a=%20'), [[], '/sse?a=%20'])
+  t.same(take('/sse?a=1&cf_connect=%7B+%7D&b'), [['{ }'], '/sse?a=1&cf_connect=redacted&b'])
+  t.same(take('/sse?cf_connect'), [[], '/sse?cf_connect=redacted'])
+  t.same(take('/sse?cf%5Fconnect=a&cf_connect[]=b'), [['a', 'b'], '/sse?cf_connect=redacted&cf_connect=redacted'])
+  t.same(take('/sse;cf_connect=a'), [['a'], '/sse;cf_connect=redacted'])
+  t.same(take('/sse#cf_connect=a'), [['a'], '/sse#cf_connect=redacted'])
+  const path = '/sse?cf_connect=a'
+  const http2 = { httpVersionMajor: 2, url: path, headers: { ':path': path }, rawHeaders: [':path', path] }
+  takeConnect(http2 as never)
+  const redacted = '/sse?cf_connect=redacted'
+  t.match(http2, { url: redacted, headers: { ':path': redacted }, rawHeaders: [':path', redacted] })
 })

@@ -23,6 +23,7 @@ t.test('what is said of a connection is read by another node', async (t) => {
       id: 'c0',
       user: 'ada',
       route: '/live',
+      transport: 'websocket',
       roundTripTime: 5,
       bufferedAmount: 6,
       subscriptions: ['of the hub'],
@@ -32,6 +33,7 @@ t.test('what is said of a connection is read by another node', async (t) => {
       id: 'c1',
       user: undefined,
       route: '/',
+      transport: 'websocket',
       roundTripTime: undefined,
       bufferedAmount: 6,
       subscriptions: ['a'],
@@ -42,6 +44,9 @@ t.test('what is said of a connection is read by another node', async (t) => {
     told.map((info) => readConnectionInfo(JSON.parse(JSON.stringify({ ...info, more: 1 })))),
     told
   )
+  const { transport: _, ...older } = told[0] as (typeof told)[0]
+  t.strictSame(readConnectionInfo(older), told[0], 'an older node')
+  t.equal(readConnectionInfo({ ...older, transport: 'pigeon' }), undefined)
 })
 
 t.test('anything else is nothing', async (t) => {

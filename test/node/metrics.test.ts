@@ -89,18 +89,18 @@ t.test('connections: how many by route, and what becomes of them', async (t) => 
     'only those that there are'
   )
   for (const line of [
-    'realtime_connections{route="/a"} 2',
-    'realtime_connections{route="/b/:id"} 1',
-    'realtime_connections_opened_total{route="/a"} 2',
+    'realtime_connections{route="/a",transport="websocket"} 2',
+    'realtime_connections{route="/b/:id",transport="websocket"} 1',
+    'realtime_connections_opened_total{route="/a",transport="websocket"} 2',
     'realtime_buffered_bytes 750'
   ]) {
     t.ok(before.includes(line), line)
   }
   for (const line of [
-    'realtime_connections{route="/a"} 1',
-    'realtime_connections_opened_total{route="/a"} 2',
+    'realtime_connections{route="/a",transport="websocket"} 1',
+    'realtime_connections_opened_total{route="/a",transport="websocket"} 2',
     'realtime_closes_total{code="1012"} 1',
-    'realtime_connection_lifetime_seconds_sum{route="/a"} 1.5',
+    'realtime_connection_lifetime_seconds_sum{route="/a",transport="websocket"} 1.5',
     'realtime_buffered_bytes 250',
     'realtime_channels 0',
     'realtime_broker_up 0',

@@ -3,7 +3,16 @@ import t from 'tap'
 import { isId, readRosterMessage, writeAnswer, writeQuestion } from '../../lib/node/roster-message.ts'
 
 const stats = { messagesIn: 1, messagesOut: 2, bytesIn: 3, bytesOut: 4, dropped: 5, rejected: 6, queued: 7, age: 8 }
-const info = { id: 'c', user: 'u', route: '/', roundTripTime: 1, bufferedAmount: 0, subscriptions: ['a'], stats }
+const info = {
+  id: 'c',
+  user: 'u',
+  route: '/',
+  transport: 'websocket',
+  roundTripTime: 1,
+  bufferedAmount: 0,
+  subscriptions: ['a'],
+  stats
+}
 const read = (value: unknown) =>
   readRosterMessage(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)))
 const question = { id: 'q', from: 'n', after: '', limit: 1 }

@@ -104,6 +104,9 @@ t.test('a wrong option is named, with what mends it', async (t) => {
     [{ auth: { sources: ['cookie'] }, origins: '*' }, 'origins'],
     [{ channels: { url: 'live' } }, 'channels.url'],
     [{ channels: { url: 5 } }, 'channels.url'],
+    [{ channels: { websocket: 'live' } }, 'channels.websocket'],
+    [{ channels: { http: true } }, 'channels.http'],
+    [{ channels: { http: { poll: '/x' } } }, 'channels.http.poll'],
     [{ channels: { onConnect: true } }, 'channels.onConnect'],
     [{ channels: { onMessage: {} } }, 'channels.onMessage'],
     [{ prefix: '' }, 'prefix'],
@@ -134,7 +137,7 @@ t.test('what stays as it was given', async (t) => {
   const verify = () => ({ sub: 'ada' })
   const metrics = new Registry()
   const redis = { host: 'localhost' }
-  const channels = { url: '/live', onConnect: () => undefined, onMessage: () => undefined }
+  const channels = { websocket: '/live', onConnect: () => undefined, onMessage: () => undefined }
   const options = resolve({ auth: { verify }, metrics, redis, prefix: 'my-app_1.0', channels })
   t.match(options, { prefix: 'my-app_1.0', channels })
   t.match(options.auth, { verify })

@@ -33,6 +33,7 @@ t.test('replies', async (t) => {
     replies.errorReply(1, { code: 100, message: 'no', temporary: true }),
     '{"id":1,"error":{"code":100,"message":"no","temporary":true}}'
   )
+  t.equal(replies.disconnectPush({ code: 3001, reason: 'r' }), '{"push":{"disconnect":{"code":3001,"reason":"r"}}}')
   const bare = { ttl: undefined, position: undefined, recovery: 'none', publications: [], data: undefined } as const
   const connect = { client: 'c1', version: 'v', ping: 25 }
   t.equal(
@@ -138,4 +139,13 @@ t.test('a subscription with deltas gets what it missed as strings', async (t) =>
 
 t.test('a command that only confirms has an empty result', async (t) => {
   for (const name of ['unsubscribe', 'publish', 'ping', 'send'] as const) t.equal(result(name, {}), '{}')
+})
+
+t.test('a client over HTTP is told its session and its node', async (t) => {
+  const bare = { client: 'c', version: 'v', ttl: undefined, ping: 1, data: undefined, subs: new Map() }
+  t.equal(result('connect', bare), '{"client":"c","version":"v","ping":1,"pong":true}')
+  t.equal(
+    result('connect', { ...bare, session: 's"', node: 'n' }),
+    '{"client":"c","version":"v","ping":1,"pong":true,"session":"s\\"","node":"n"}'
+  )
 })

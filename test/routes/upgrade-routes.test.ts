@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import { UpgradeRoutes } from '../../lib/routes/upgrade-routes.ts'
+import { type DeclaredOwner, UpgradeRoutes } from '../../lib/routes/upgrade-routes.ts'
 
 /* Whose a path is: the same as Fastify's router says, whatever its options are. */
 
@@ -9,12 +9,17 @@ interface Asked {
   headers?: Record<string, string>
 }
 
+function ownerOf(given: object | undefined): DeclaredOwner {
+  const config = given as { ws?: boolean; stream?: boolean } | undefined
+  return config?.ws ? 'ours' : config?.stream ? 'stream' : 'plain'
+}
+
 /** Declares routes; those under `ws` are WebSocket routes. Gives whose a path is. */
 async function rig(t: Test, options: FastifyServerOptions, declare: (app: FastifyInstance) => unknown) {
   const app = Fastify(options)
   t.teardown(() => app.close())
   const paths = new UpgradeRoutes(app)
-  app.addHook('onRoute', (route) => paths.declared(route, Boolean((route.config as { ws?: boolean } | undefined)?.ws)))
+  app.addHook('onRoute', (route) => paths.declared(route, ownerOf(route.config)))
   await declare(app)
   await app.ready()
   paths.compile()
@@ -149,9 +154,41 @@ t.test('a strategy from before decides in Fastify’s router alone', async (t) =
   const app = Fastify()
   t.teardown(() => app.close())
   const paths = new UpgradeRoutes(app)
-  paths.declared({ method: ['GET', 'HEAD'], url: '/x', constraints: { unknown: 1 }, handler }, true)
-  paths.declared({ method: 'GET', url: '/x', constraints: { unknown: 2 }, handler }, false)
+  paths.declared({ method: ['GET', 'HEAD'], url: '/x', constraints: { unknown: 1 }, handler }, 'ours')
+  paths.declared({ method: 'GET', url: '/x', constraints: { unknown: 2 }, handler }, 'plain')
   paths.compile()
   paths.find({ url: '/x', headers: {} } as never, (owner) => t.equal(owner, 'ours'))
   t.plan(1)
+})
+
+t.test('the paths of streams are known, however they are written', async (t) => {
+  const declare = (paths: UpgradeRoutes, app: FastifyInstance) => {
+    app.addHook('onRoute', (route) => paths.declared(route, ownerOf(route.config)))
+    app.post('/connection/sse', { config: { stream: true } as never }, handler)
+    app.get('/other/sse', handler)
+    app.post('/rooms/:room/x:y', { config: { stream: true } as never }, handler)
+  }
+  const make = async (options: FastifyServerOptions = {}) => {
+    const app = Fastify(options)
+    t.teardown(() => app.close())
+    const paths = new UpgradeRoutes(app)
+    t.equal(paths.isStream({ url: '/connection/sse', headers: {} } as never), false, 'nothing is declared')
+    declare(paths, app)
+    await app.ready()
+    paths.compile()
+    return (url: string) => paths.isStream({ url, headers: {} } as never)
+  }
+  const isStream = await make()
+  for (const url of ['/connection/sse', '/connection/sse?x=1', '/connection/%73se', '/rooms/1/x2?y']) {
+    t.equal(isStream(url), true, url)
+  }
+  for (const url of ['/other/sse', '/connection/ws', '/nowhere/sse', '/%']) t.equal(isStream(url), false, url)
+  const rewritten = await make({ rewriteUrl: ({ url }) => (url === '/a' ? '/connection/sse' : '/b') })
+  t.same([rewritten('/a'), rewritten('/connection/sse')], [true, false])
+  const failing = await make({
+    rewriteUrl: () => {
+      throw new Error('no')
+    }
+  })
+  t.equal(failing('/a'), true, 'if it is not known, it may be one')
 })

@@ -12,7 +12,13 @@ export interface FakeConnectionOptions extends Partial<Omit<ConnectionSettings, 
 }
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
-const defaults = { kind: 'channels', begunAt: 0, expiresAt: Number.POSITIVE_INFINITY, validator: undefined } as const
+const defaults = {
+  kind: 'channels',
+  transport: 'websocket',
+  begunAt: 0,
+  expiresAt: Number.POSITIVE_INFINITY,
+  validator: undefined
+} as const
 
 /** A connection without a socket: for tests of the hub, of sessions, and of what a node does with its connections. */
 export class FakeConnection implements SessionConnection {

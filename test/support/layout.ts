@@ -22,6 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   hub: ['protocol', 'errors.ts', 'input', 'timing', 'broker', 'connection'],
   socket: ['protocol', 'errors.ts', 'dependencies.ts', 'input', 'options', 'timing', 'connection', 'hub'],
   session: ['protocol', 'input', 'options', 'timing', 'broker', 'connection', 'hub'],
+  http: ['protocol', 'options', 'connection', 'session'],
   handshake: ['protocol', 'errors.ts', 'dependencies.ts', 'input', 'options', 'timing', 'broker', 'connection'],
   node: [
     'protocol',
@@ -34,6 +35,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'hub',
     'socket',
     'session',
+    'http',
     'handshake'
   ],
   routes: [
@@ -43,13 +45,15 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'options',
     'timing',
     'broker',
+    'connection',
     'socket',
     'session',
+    'http',
     'handshake',
     'node',
     'dependencies.ts'
   ],
-  'plugin.ts': ['errors.ts', 'input', 'options', 'handshake', 'node', 'dependencies.ts', 'routes'],
+  'plugin.ts': ['errors.ts', 'input', 'options', 'http', 'handshake', 'node', 'dependencies.ts', 'routes'],
   'index.ts': ['protocol', 'options', 'connection', 'hub', 'socket', 'node', 'routes', 'plugin.ts'],
   'publisher.ts': ['protocol', 'errors.ts', 'input', 'options', 'broker', 'hub'],
   client: ['protocol'],

@@ -81,6 +81,7 @@ export async function socketRig(t: { teardown(fn: () => unknown): void }, option
       user: { sub: 'ada' } as Claims,
       expiresAt: Number.POSITIVE_INFINITY,
       validator: undefined,
+      transport: 'websocket',
       route: '/',
       log: { info: logAt('info'), error: logAt('error') } as unknown as FastifyBaseLogger,
       ...rest,

@@ -41,7 +41,8 @@ export async function connect(session: Session, command: CommandOf<'connect'>, s
     ttl: timeToLive(verified?.claims.exp),
     ping: Math.max(1, Math.ceil((connection.settings.heartbeat.interval * LATEST_PING) / 1000)),
     data: connectData,
-    subs: new Map(subscriptions.map((subscription) => [subscription.channel, subscription.result()]))
+    subs: new Map(subscriptions.map((subscription) => [subscription.channel, subscription.result()])),
+    ...connection.emulation
   })
   session.sendReplies()
   for (const subscription of subscriptions) subscription.begin()

@@ -1,5 +1,12 @@
 import type { Format } from '../../hub/feed.ts'
-import { type Framing, type Message, webSocketFraming } from '../../protocol/framing.ts'
+import {
+  bytesFraming,
+  eventFraming,
+  type Framing,
+  lineFraming,
+  type Message,
+  webSocketFraming
+} from '../../protocol/framing.ts'
 import type { Encoding } from './encoding.ts'
 import { jsonEncoding } from './json-encoding.ts'
 import { protobufEncoding } from './protobuf-encoding.ts'
@@ -47,3 +54,12 @@ export const jsonOverWebSocket = new ClientFormat(jsonEncoding, webSocketFraming
 
 /** Protobuf in binary frames of a WebSocket. */
 export const protobufOverWebSocket = new ClientFormat(protobufEncoding, webSocketFraming)
+
+/** JSON in lines of an HTTP response. */
+export const jsonOverLines = new ClientFormat(jsonEncoding, lineFraming)
+
+/** JSON in an event stream. */
+export const jsonOverEvents = new ClientFormat(jsonEncoding, eventFraming)
+
+/** Protobuf in an HTTP response: one message after another, each after its length. */
+export const protobufOverBytes = new ClientFormat(protobufEncoding, bytesFraming)

@@ -46,6 +46,8 @@ export interface Encoding {
   /** The server subscribed the client. */
   subscribePush(channel: string, result: SubscribeReply): Message
   unsubscribePush(channel: string, reason: Disconnect): Message
+  /** The server ends the connection. Only transports without a close code send it. */
+  disconnectPush(reason: Disconnect): Message
   /** The client's connection expires in so many seconds. */
   refreshPush(ttl: number | undefined): Message
   /** So many publications without history were not sent, because the client reads too slowly. */

@@ -4,6 +4,7 @@ import { type Command, idOf, parseCommand, splitFrame } from '../../protocol/com
 import { isDeeperThan } from '../../protocol/json.ts'
 import { rawMember } from '../../protocol/raw-json.ts'
 import {
+  disconnectPush,
   errorReply,
   laggingPush,
   PING,
@@ -33,6 +34,7 @@ export const jsonEncoding: Encoding = {
   join: (replies) => replies.join('\n'),
   subscribePush,
   unsubscribePush,
+  disconnectPush,
   refreshPush,
   laggingPush,
   presencePush: (channel, kind, info) => presencePush(channel, kind, info.toString()),

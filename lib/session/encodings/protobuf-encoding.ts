@@ -6,7 +6,8 @@ import { protobufReplies } from '../../protocol/protobuf-replies.ts'
 import type { Encoding, ReadCommand } from './encoding.ts'
 import { onOneLine, readJsonPayload } from './json-payload.ts'
 
-const { ping, reply, error, subscribePush, unsubscribePush, refreshPush, laggingPush, presencePush } = protobufReplies
+const { ping, reply, error, subscribePush, unsubscribePush, disconnectPush } = protobufReplies
+const { refreshPush, laggingPush, presencePush } = protobufReplies
 
 /** Protobuf: one command or reply after another, each after its length as a varint. */
 export const protobufEncoding: Encoding = {
@@ -23,6 +24,7 @@ export const protobufEncoding: Encoding = {
   join: (replies) => (replies.length === 1 ? (replies[0] as Buffer) : Buffer.concat(replies as readonly Buffer[])),
   subscribePush,
   unsubscribePush,
+  disconnectPush,
   refreshPush,
   laggingPush,
   presencePush,

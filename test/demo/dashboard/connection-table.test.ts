@@ -18,6 +18,7 @@ function connection(id: string, { stats, ...given }: Given = {}): ConnectionInfo
     id,
     user: 'ada',
     route: '/ws/json',
+    transport: 'websocket',
     roundTripTime: undefined,
     bufferedAmount: 0,
     subscriptions: [],

@@ -7,7 +7,16 @@ const { count, rate, bytes, latency, duration } = await load('format')
 
 const stats = { messagesIn: 1, messagesOut: 2, bytesIn: 3, bytesOut: 4, dropped: 0, rejected: 0, queued: 0, age: 5 }
 const connection = (id: string, user: string | undefined, roundTripTime?: number) =>
-  ({ id, user, route: '/r', roundTripTime, bufferedAmount: 6, subscriptions: ['c'], stats }) as const
+  ({
+    id,
+    user,
+    route: '/r',
+    transport: 'websocket',
+    roundTripTime,
+    bufferedAmount: 6,
+    subscriptions: ['c'],
+    stats
+  }) as const
 const all = [connection('c1', 'Bob', 2), connection('c2', undefined), connection('c3', 'ada', 1)]
 
 test('page and nodes understand one another', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { Liveness, type LivenessOwner } from '../../lib/connection/liveness.ts'
 import { DEFAULTS } from '../../lib/options/options.ts'
-import { Liveness, type LivenessOwner } from '../../lib/socket/liveness.ts'
 import { Resumption } from '../../lib/socket/resumption.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'

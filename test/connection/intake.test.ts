@@ -1,7 +1,7 @@
 import t from 'tap'
+import { Intake } from '../../lib/connection/intake.ts'
 import { PAUSE_REASON } from '../../lib/connection/reading.ts'
 import { DEFAULTS, type LimitOptions } from '../../lib/options/options.ts'
-import { Intake } from '../../lib/socket/intake.ts'
 import { TimerWheel } from '../../lib/timing/timer-wheel.ts'
 import { FakeClock } from '../support/clock.ts'
 

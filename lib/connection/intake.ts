@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream'
-import { Allowance } from '../connection/allowance.ts'
-import { Excess, type SendDroppedNotice } from '../connection/excess.ts'
-import { Rates } from '../connection/rates.ts'
-import { type PauseReason, Reading, type ReadingOwner } from '../connection/reading.ts'
 import type { Claims, ResolvedHeartbeat, ResolvedLimits } from '../options/options.ts'
-import type { SocketContext } from './context.ts'
+import { Allowance } from './allowance.ts'
+import type { ConnectionContext } from './context.ts'
+import { Excess, type SendDroppedNotice } from './excess.ts'
+import { Rates } from './rates.ts'
+import { type PauseReason, Reading, type ReadingOwner } from './reading.ts'
 
-/** What the intake needs of its socket. */
+/** What the intake needs of its connection. */
 export interface IntakeOwner extends ReadingOwner {
   readonly user: Claims | null
   /** The peer sent more than its rate allows. */
@@ -25,7 +25,7 @@ export interface IntakeOptions {
 /** Limits what a peer may send: accepts, drops, refuses or delays its messages, and ends a connection that floods. */
 export class Intake {
   readonly #options: IntakeOptions
-  readonly #context: Pick<SocketContext, 'wheel' | 'userRate'>
+  readonly #context: Pick<ConnectionContext, 'wheel' | 'userRate'>
   readonly #owner: IntakeOwner
   /** Made with the first message: until then the buckets are full. */
   #rates: Rates | undefined
@@ -34,7 +34,7 @@ export class Intake {
   /** Made when reading is paused for the first time. */
   #reading: Reading | undefined
 
-  constructor(options: IntakeOptions, context: Pick<SocketContext, 'wheel' | 'userRate'>, owner: IntakeOwner) {
+  constructor(options: IntakeOptions, context: Pick<ConnectionContext, 'wheel' | 'userRate'>, owner: IntakeOwner) {
     this.#options = options
     this.#context = context
     this.#owner = owner

@@ -1,15 +1,15 @@
-import type { ConnectionSession, ConnectionSettings } from '../connection/connection.ts'
-import { Heartbeat } from '../connection/heartbeat.ts'
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts'
 import { visiblePing } from '../protocol/messages.ts'
 import type { Timed } from '../timing/timer-wheel.ts'
-import type { SocketContext } from './context.ts'
+import type { ConnectionSession, ConnectionSettings } from './connection.ts'
+import type { ConnectionContext } from './context.ts'
+import { Heartbeat } from './heartbeat.ts'
 
 // Milliseconds from a close to the end of the connection, if we no longer read, or if the peer does not read. The peer
 // may receive the close frame meanwhile.
 const CUT_OFF_GRACE = 1_000
 
-/** What the liveness needs of its socket. */
+/** What the liveness needs of its connection. */
 export interface LivenessOwner {
   readonly closed: boolean
   readonly isPaused: boolean
@@ -30,7 +30,7 @@ export interface LivenessOwner {
  * - The connection was closed, and nobody waits for the peer's answer.
  */
 export class Liveness implements Timed {
-  readonly #context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>
+  readonly #context: Pick<ConnectionContext, 'wheel' | 'random' | 'observer'>
   readonly #owner: LivenessOwner
   readonly #heartbeat: Heartbeat
   /** When the token expires, if that has changed since the handshake. */
@@ -41,7 +41,7 @@ export class Liveness implements Timed {
   showsPings: boolean
   wheelTick = -1
 
-  constructor(context: Pick<SocketContext, 'wheel' | 'random' | 'observer'>, owner: LivenessOwner) {
+  constructor(context: Pick<ConnectionContext, 'wheel' | 'random' | 'observer'>, owner: LivenessOwner) {
     const { kind, heartbeat } = owner.settings
     this.#context = context
     this.#owner = owner
