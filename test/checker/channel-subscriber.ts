@@ -1,8 +1,8 @@
-import { Centrifuge, State, type Subscription, SubscriptionState } from 'centrifuge'
-import { WebSocket } from 'ws'
+import { type Centrifuge, State, type Subscription, SubscriptionState } from 'centrifuge'
 import { testToken } from '../../lib/testing/index.ts'
 import type { ClientEvent, ClientLog, Place } from './history.ts'
 import { hashOf, type SubscriberOptions } from './subscriber.ts'
+import { type Transport, transported } from './transports.ts'
 
 const DELAYS = { least: 50, most: 1_000 }
 
@@ -14,32 +14,23 @@ export class ChannelSubscriber implements ClientLog {
   readonly #client: Centrifuge
   readonly #subscriptions: readonly Subscription[]
   readonly #positions = new Map<string, Place>()
-  #socket: WebSocket | undefined
+  readonly #drop: () => void
   #lostAt: number | undefined
   /** Milliseconds from the loss of each connection until all channels were subscribed again. */
   readonly gaps: number[] = []
 
-  constructor({ name, channels, ports, random, user = name }: SubscriberOptions) {
+  constructor({ name, channels, ports, random, user = name }: SubscriberOptions, transport: Transport = 'channels') {
     this.name = name
     this.channels = channels
-    const opened = (socket: WebSocket) => {
-      this.#socket = socket
-    }
-    // The client knows one address, and a balancer would choose the node: here the socket does.
-    class AnyNode extends WebSocket {
-      constructor() {
-        const all = ports()
-        super(`ws://127.0.0.1:${all[Math.floor(random() * all.length)]}/connection/websocket`)
-        opened(this)
-      }
-    }
-    this.#client = new Centrifuge('ws://nodes/connection/websocket', {
-      websocket: AnyNode,
+    const options = {
       getToken: async () => testToken({ sub: user }),
       minReconnectDelay: DELAYS.least,
       maxReconnectDelay: DELAYS.most,
       maxServerPingDelay: 1_500
-    })
+    }
+    const { client, drop } = transported(transport, { ports, random, client: options })
+    this.#client = client
+    this.#drop = drop
     this.#client.on('connected', () => this.events.push({ type: 'open', at: performance.now() }))
     this.#client.on('connecting', ({ code }) => this.#lost(code))
     this.#subscriptions = channels.map((channel) => this.#subscribe(channel))
@@ -58,7 +49,7 @@ export class ChannelSubscriber implements ClientLog {
 
   /** Loses the connection, as a phone does. */
   drop(): void {
-    this.#socket?.terminate()
+    this.#drop()
   }
 
   stop(): void {
@@ -83,7 +74,9 @@ export class ChannelSubscriber implements ClientLog {
       // The protocol says the epoch once, with the subscription.
       const place = { offset: offset as number, epoch: this.#positions.get(channel)?.epoch ?? '' }
       this.#positions.set(channel, place)
-      this.events.push({ type: 'publication', channel, ...place, id: data.id, hash: hashOf(data) })
+      // The Protobuf build of the client gives the bytes.
+      const value = data instanceof Uint8Array ? JSON.parse(Buffer.from(data).toString()) : data
+      this.events.push({ type: 'publication', channel, ...place, id: value.id, hash: hashOf(value) })
     })
     subscription.subscribe()
     return subscription

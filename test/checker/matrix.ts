@@ -13,7 +13,8 @@ import { type Protocol, runTrial, type TrialResult } from './trial.ts'
  *
  * --faults takes texts, apart by commas: faults whose name has one of them in it.
  * --protocol is what the clients use: sockets (of an `app.ws` route), channels (by the published client of the channel
- * protocol), or both (half of them each). Several are run one after the other; by default sockets,channels.
+ * protocol, JSON over WebSocket), protobuf, http_stream, sse (by the same client), or both (half of them sockets, half of
+ * them channels). Several are run one after the other; by default sockets,channels.
  * --seconds, --seed, --clients, --channels and --rate are the size of a trial; --mutate puts a seeded fault into the
  * library. A whole run, or one with --write, notes its figures in results.json.
  */

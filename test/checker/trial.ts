@@ -11,9 +11,13 @@ import { Publisher } from './publisher.ts'
 import { seeded } from './random.ts'
 import { HISTORY, type ServerSettings } from './server.ts'
 import { hashOf, Subscriber } from './subscriber.ts'
+import type { Transport } from './transports.ts'
 
-/** What clients speak: as `app.ws` routes have it, the channel protocol by its published client, or half of each. */
-export type Protocol = 'sockets' | 'channels' | 'both'
+/**
+ * What clients speak: as `app.ws` routes have it, the channel protocol by its published client over one of its
+ * transports, or half of them sockets and half of them channels.
+ */
+export type Protocol = 'sockets' | Transport | 'both'
 
 /** A client of a trial. */
 export interface TrialClient extends ClientLog {
@@ -130,13 +134,13 @@ export async function runTrial(t: Test, fault: Fault, options: TrialOptions): Pr
   for (const proxy of narrow) proxy.bytesPerSecond = slowReaders
   const { protocol = 'sockets' } = options
   const clients = Array.from({ length: options.clients }, (_, n): TrialClient => {
-    const speaksChannels = protocol === 'channels' || (protocol === 'both' && n % 2 === 1)
-    const Client = speaksChannels ? ChannelSubscriber : Subscriber
+    const speaks = protocol === 'both' ? (n % 2 === 1 ? 'channels' : 'sockets') : protocol
     const isSlow = narrow.length > 0 && n % 3 === 0
     const perClient = isSlow ? 1 : Math.min(options.perClient ?? 5, channels.length)
     const own = Array.from({ length: perClient }, (_, k) => channels[(n + k * 7) % channels.length] as string)
     const through = isSlow ? () => narrow.map(({ port }) => port) : ports
-    return new Client({ name: `client-${n}`, channels: [...new Set(own)], ports: through, random })
+    const subscriber = { name: `client-${n}`, channels: [...new Set(own)], ports: through, random }
+    return speaks === 'sockets' ? new Subscriber(subscriber) : new ChannelSubscriber(subscriber, speaks)
   })
   t.teardown(() => {
     for (const client of clients) client.stop()
