@@ -142,9 +142,11 @@ export class HttpEndpoints {
     const { maxDepth } = routeOf(request).settings.limits
     const fault = connect.length > MAX_CONNECT ? 'it is too large' : connectFault(connect, format.encoding, maxDepth)
     if (fault !== undefined) return this.#refuseConnect(request, reply, fault)
-    const settings = admission.open(request)
-    reply.hijack()
     const stream = streamOf(reply.raw)
+    reply.hijack()
+    // The client may have left while the hooks ran. The response would never close again.
+    if (stream.destroyed) return reply
+    const settings = admission.open(request)
     // The server may have a timeout for idle connections, which is shorter than a heartbeat.
     reply.raw.setTimeout(0)
     reply.raw.writeHead(200, { ...reply.getHeaders(), ...STREAM_HEADERS, 'content-type': contentType } as never)

@@ -266,6 +266,38 @@ t.test('hooks of the application run, and may be slow', async (t) => {
   t.ok(logs.some(({ code }) => code === 'FST_RT_HANDSHAKE_TIMEOUT'))
 })
 
+t.test('a client that leaves while hooks run leaves nothing', async (t) => {
+  const { app } = await open(t, { limits: { connections: { total: 1 } } })
+  const { promise: opened, resolve: go } = pending()
+  let waiting = 0
+  let done = 0
+  app.addHook('preHandler', async ({ headers }) => {
+    if (headers['x-wait'] === undefined) return
+    waiting++
+    await opened
+    setImmediate(() => done++)
+  })
+  const abort = new AbortController()
+  const left = fetch(`${await originOf(app)}/connection/http_stream`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-wait': '1' },
+    body: '{"id":1,"connect":{}}',
+    signal: abort.signal
+  })
+  await until(() => waiting === 1)
+  abort.abort()
+  await t.rejects(left)
+  // Its place is free once the server has noticed.
+  await until(async () => {
+    const client = await StreamClient.open(app).catch(() => undefined)
+    client?.close()
+    return client !== undefined
+  })
+  go()
+  await until(() => done === 1)
+  await until(() => app.realtime.connections().length === 0)
+})
+
 t.test('HTTP/2', async (t) => {
   const { app, logs } = await buildApp(
     t,
