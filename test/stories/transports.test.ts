@@ -30,7 +30,7 @@ async function subscribed(client: Centrifuge, channel: string, options = {}): Pr
 
 function stories(transport: TransportName) {
   const make = async (t: Test, options: RealtimeOptions = {}) => {
-    const { app, logs } = await buildApp(t, options)
+    const { app, logs } = await buildApp(t, { drain: { window: 0 }, ...options })
     const client = (sub: string, more = {}) => clientOver(t, transport, app, { token: token(sub), ...more })
     return { app, logs, client }
   }
