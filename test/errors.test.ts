@@ -15,6 +15,7 @@ t.test('each has a code of its own', async (t) => {
 t.test('only what the application’s author wrote is quoted', async (t) => {
   const quoting = made.filter(([, { message }]) => message.includes('%s')).map(([name]) => name)
   t.same(quoting.sort(), [
+    'BadConnectError',
     'BadHandshakeError',
     'BrokerError',
     'DependencyError',

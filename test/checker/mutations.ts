@@ -10,8 +10,8 @@ export interface Mutation {
 export const MUTATIONS = {
   'idempotency skipped': {
     file: 'lib/broker/redis/redis-broker.ts',
-    find: 'history, idempotencyKey, keyTtl: idempotencyTtl })',
-    replace: 'history, idempotencyKey: history ? undefined : idempotencyKey, keyTtl: idempotencyTtl })'
+    find: '{ ...options, data, keyTtl }',
+    replace: '{ ...options, data, keyTtl, idempotencyKey: history ? undefined : idempotencyKey }'
   },
   'gap check skipped': {
     file: 'lib/hub/channel.ts',
@@ -34,9 +34,9 @@ export const MUTATIONS = {
   },
   'calls out of order': {
     file: 'lib/hub/hub.ts',
-    find: 'const data = publicationData(text, maxPublication)',
+    find: 'const bytes = givenData(data, (traits ?? UNDECLARED).binary, this.#options.maxPublication)',
     replace:
-      'const data = publicationData(text, maxPublication)\nif (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 5))'
+      'const bytes = givenData(data, (traits ?? UNDECLARED).binary, this.#options.maxPublication)\nif (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 5))'
   },
   'requests of other nodes ignored': {
     file: 'lib/node/control.ts',

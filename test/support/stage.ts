@@ -105,7 +105,7 @@ export class Stage {
     t.match(await next.close(1000), { code: 1000 })
     await this.quiet()
     const metrics = await this.registry.metrics()
-    t.match(metrics, /^realtime_connections\{route="\/ws"\} 1$/m, 'the gauge is back')
+    t.match(metrics, /^realtime_connections\{route="\/ws",transport="websocket"\} 1$/m, 'the gauge is back')
     t.equal(atLeast(this.logs, 'error').length, errors, 'nothing but faults of ours is logged as an error')
     holdsNoToken(t, token, this.logs, metrics, places)
     this.logs.length = 0

@@ -168,7 +168,7 @@ local function message(data, info, except, tags, binary, previous)
 end
 
 local isOnce = false
-for first = 12, #ARGV, 7 do isOnce = isOnce or ARGV[first + 4] ~= '' end
+for first = 12, #ARGV, 7 do isOnce = isOnce or ARGV[first + 5] ~= '' end
 if isOnce then checkKeys() end
 -- In an empty stream, sizes are counted from zero.
 if state and state.isEmpty then
