@@ -71,9 +71,6 @@ export async function buildLibrary(out: string): Promise<void> {
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
-    sourcemap: true,
-    // The files and lines of a stack trace do not need them, and they are larger than the rest of the package.
-    sourcesContent: false,
     logLevel: 'warning',
     // plugin.ts imports routes/types.ts for its types.
     logOverride: { 'ignored-bare-import': 'silent' }

@@ -95,7 +95,9 @@ ${license.trim()}
 */`
     }
   })
-  return (outputFiles[0] as { text: string }).text.replace(/^ +$/gm, '')
+  const { text } = outputFiles[0] as { text: string }
+  // The paths in the comments must not depend on where the repository is.
+  return text.replace(/^ +$/gm, '').replace(/(?:\.\.\/)+(?:[\w.-]+\/)*node_modules\//g, 'node_modules/')
 }
 
 /** The definitions of these messages, and of those that they mention. */

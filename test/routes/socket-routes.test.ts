@@ -225,8 +225,9 @@ t.test('no HEAD route stands beside an app.ws route or a channel endpoint; HEAD 
     for (const url of ['/live', '/connection/websocket', '/app/inner/:id']) t.match(routes, `${url} (GET)\n`)
     t.match(routes, exposeHeadRoutes ? '/plain (GET, HEAD)\n' : '/plain (GET)\n')
     for (const url of ['/live', '/live?a=1', '/app/inner/5', '/connection/websocket', '/once']) {
-      const { statusCode, headers, body } = await app.inject({ method: 'HEAD', url })
-      t.match({ statusCode, headers, body }, { statusCode: 426, headers: { upgrade: 'websocket' }, body: '' }, url)
+      // Node removes the body of an answer to HEAD. Whether an injected request keeps it is the injector's choice.
+      const { statusCode, headers } = await app.inject({ method: 'HEAD', url })
+      t.match({ statusCode, headers }, { statusCode: 426, headers: { upgrade: 'websocket' } }, url)
     }
     t.equal((await app.inject({ method: 'HEAD', url: '/plain' })).statusCode, exposeHeadRoutes ? 200 : 404)
     t.equal((await app.inject({ method: 'HEAD', url: '/none' })).statusCode, 404)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ERROR } from '../../../lib/protocol/channel-errors.ts'
 import type { CommandName } from '../../../lib/protocol/commands.ts'
+import { compileFilter } from '../../../lib/protocol/tags-filter.ts'
 import { protobufEncoding } from '../../../lib/session/encodings/protobuf-encoding.ts'
 import { bareCommand, commandBytes, type Fields, repliesIn } from '../../support/protobuf.ts'
 
@@ -43,7 +44,17 @@ t.test('every command', async (t) => {
     ],
     subscribe: [
       { channel: 'a', token: 't', data, recover: true, ...since, flag: 2, join_leave: true },
-      { channel: 'a', token: 't', data: { a: 1 }, since, rejectUnrecovered: true, joinLeave: true, isSpecial: false }
+      {
+        channel: 'a',
+        token: 't',
+        data: { a: 1 },
+        since,
+        rejectUnrecovered: true,
+        joinLeave: true,
+        delta: '',
+        filter: undefined,
+        isSpecial: false
+      }
     ],
     unsubscribe: [{ channel: 'a' }, { channel: 'a' }],
     publish: [
@@ -80,8 +91,20 @@ t.test('what is missing has its default', async (t) => {
   t.match(readCommand({ id: 1, history: { channel: 'a' } }), { request: { since: undefined, limit: 0 } })
 })
 
+t.test('deltas and filters', async (t) => {
+  const leaf = { key: 'k', cmp: 'in', vals: ['a', 'b'] }
+  const tf = { op: 'and', nodes: [leaf, { op: 'not', nodes: [{ key: 'k', cmp: 'eq', val: 'b' }] }] }
+  const read = readCommand({ id: 1, subscribe: { channel: 'a', delta: 'fossil', tf } })
+  t.match(read, { request: { delta: 'fossil' } })
+  const { filter } = (read as { request: { filter: unknown } }).request
+  const passes = compileFilter(filter)
+  t.same(
+    ['a', 'b', 'c'].map((value) => passes(new Map([['k', value]]))),
+    [true, false, false]
+  )
+})
+
 t.test('forms of subscription that are not supported', async (t) => {
-  t.match(readCommand({ id: 1, subscribe: { channel: 'a', tf: { key: 'k' } } }), { request: { isSpecial: true } })
   t.match(readCommand({ id: 1, subscribe: { channel: 'a', type: 1 } }), { request: { isSpecial: true } })
   t.match(readCommand({ id: 1, publish: { channel: 'a', type: 1 } }), { request: { isSpecial: true } })
 })
