@@ -22,16 +22,16 @@ const LUA = 'broker/lua/publish.lua'
 const ENVELOPE = 'broker/redis/envelope.ts'
 /** A part that older versions may ignore: a field in the message, and one in the stream. */
 const NEW_FIELD: readonly Change[] = [
-  [LUA, "if except ~= '' then fields =", "fields = fields .. ',t3'\n  if except ~= '' then fields ="],
+  [LUA, "if except ~= '' then fields =", "fields = fields .. ',z3'\n  if except ~= '' then fields ="],
   [LUA, ".. ':' .. info", ".. ':' .. 'tag' .. info"],
-  [LUA, "if except ~= '' then more = { 'i', info, 'x', except } end", "more = { 'i', info, 'x', except, 't', 'tag' }"]
+  [LUA, 'local more = {}', "local more = { 'i', info, 'x', except, 't', tags, 'b', binary, 'z', 'tag' }"]
 ]
 /** A new version, which older versions drop. It still reads the version before. */
 const NEW_VERSION: readonly Change[] = [
-  [LUA, "return '1p'", "return '2p'"],
-  [ENVELOPE, "const VERSION = '1'", "const VERSION = '2'"],
-  [ENVELOPE, '{VERSION}p$', "{'[12]'}p$"],
-  [ENVELOPE, '{VERSION}([jlr])', "{'[12]'}([jlr])"]
+  [LUA, "'1p' or '2p'", "'3p' or '2p'"],
+  [ENVELOPE, "const VERSION = '1'", "const VERSION = '3'"],
+  [ENVELOPE, '^([12])p', '^([123])p'],
+  [ENVELOPE, '{VERSION}([jlr])', "{'[13]'}([jlr])"]
 ]
 
 const server = await RedisServer.start(t)

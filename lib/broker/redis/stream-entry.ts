@@ -12,7 +12,7 @@ export function publicationOf([id, fields]: RedisEntry, epoch: string): Publicat
   if (fields[7] === undefined) return publication
   const except = fields[7].length > 0 ? fields[7].toString('latin1') : undefined
   const tags = fields[9]?.length ? readTags(fields[9].toString()) : undefined
-  return withRest(publication, { except, tags, binary: fields[11] !== undefined })
+  return withRest(publication, { except, tags, binary: (fields[11]?.length ?? 0) > 0 })
 }
 
 /** The time at which Redis added a publication, by Redis's clock. */
