@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import { IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Cluster, Command, Redis } from 'ioredis'
@@ -250,6 +251,19 @@ export function remakeDistinctHeaders(request: IncomingMessage): void {
  */
 export function streamOf(response: ServerResponse): Writable {
   return (response as { stream?: Writable }).stream ?? response
+}
+
+/** A server's list of its connections. HTTP/2 has none. */
+interface ConnectionList {
+  all(): readonly { readonly socket?: Socket | null }[]
+}
+
+/** The connections of a server over which nothing was ever sent. `server.closeIdleConnections()` leaves them open. */
+export function silentConnections(server: Server): Socket[] {
+  const key = Object.getOwnPropertySymbols(server).find(({ description }) => description === 'http.server.connections')
+  const list = key && (server as unknown as Record<symbol, ConnectionList>)[key]
+  const sockets = list?.all().map(({ socket }) => socket) ?? []
+  return sockets.filter((socket): socket is Socket => socket?.bytesRead === 0)
 }
 
 /** The response that Node is writing to a connection. */

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry as PromRegistry } from 'prom-client'
-import { rootOf } from './dependencies.ts'
+import { rootOf, silentConnections } from './dependencies.ts'
 import { AlreadyRegisteredError, DependencyError, NoAuthenticationError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
 import { authenticationFault, subscriptionTokenFault } from './handshake/authentication.ts'
@@ -91,6 +91,7 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   watchOutside(app, () => paths.any)
   watchOrder(app, options.auth)
   drainBeforeClose(rootOf(app), drainer)
+  closeSilentConnections(app.server as Server)
   app.addHook('preClose', async () => {
     await drainer.drain()
     app.websocketServer.close()
@@ -129,6 +130,19 @@ function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
     const closing = drainer.drain().then(() => close(callback))
     return callback === undefined ? closing : undefined
   }) as FastifyInstance['close']
+}
+
+/**
+ * Browsers and HTTP clients open connections in advance, and may never use them. Node would let such a connection keep
+ * the server from closing for a minute (`headersTimeout`).
+ */
+function closeSilentConnections(server: Server): void {
+  const close = server.close.bind(server)
+  server.close = (callback) => {
+    const closing = close(callback)
+    for (const socket of silentConnections(server)) socket.destroy()
+    return closing
+  }
 }
 
 /** Checks the registration. Throws an error that says how to fix the mistake. */

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import cookie from '@fastify/cookie'
@@ -354,6 +355,28 @@ t.test('node: responseOn', async (t) => {
   client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await once(client, 'close')
   t.equal(dependencies.responseOn(new PassThrough()), undefined)
+})
+
+t.test('node: silentConnections', async (t) => {
+  const server = createServer((_request, response) => response.end())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const accepted = once(server, 'connection')
+  const silent = connect({ port, host: '127.0.0.1' })
+  await accepted
+  const speaking = connect({ port, host: '127.0.0.1' })
+  speaking.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await once(speaking, 'data')
+  server.closeIdleConnections()
+  await once(speaking, 'close')
+  t.same(
+    dependencies.silentConnections(server).map(({ remotePort }) => remotePort),
+    [silent.localPort]
+  )
+  silent.destroy()
+  t.same(dependencies.silentConnections(createHttp2Server() as never), [])
 })
 
 t.test('ioredis: REDIS_OPTIONS_WITHOUT_DEFAULT', async (t) => {

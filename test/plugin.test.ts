@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import jwt from '@fastify/jwt'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -343,4 +343,17 @@ t.test('a source that was not named is no source', async (t) => {
   const client = await connect(app, '/live', { token: testToken() })
   client.send(1)
   t.equal(await client.next(), 1)
+})
+
+t.test('a connection over which nothing came does not keep the server from closing', async (t) => {
+  const { app } = await buildApp(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const accepted = once(app.server, 'connection')
+  const silent = net.connect({ port: (app.server.address() as AddressInfo).port, host: '127.0.0.1' })
+  silent.on('error', () => undefined)
+  await accepted
+  const begun = performance.now()
+  await Promise.all([app.close(), once(silent, 'close')])
+  // Node itself ends it after this time.
+  t.ok(performance.now() - begun < app.server.headersTimeout / 2)
 })
