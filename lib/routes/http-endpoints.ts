@@ -48,8 +48,6 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
   'x-content-type-options': 'nosniff'
 }
-// Bytes. A body has the same bound.
-const MAX_CONNECT = 65_536
 const EVENT_STREAM = 'text/event-stream; charset=utf-8'
 const JSON_TYPE = 'application/json'
 // Seconds for which a browser may remember the answer to its preflight request.
@@ -60,8 +58,12 @@ const RETRY_AFTER = 1
 const EMULATION_ERRORS: Readonly<Record<Exclude<RelayResult, 'delivered'>, () => FastifyError>> = {
   unknown: () => new UnknownSessionError(),
   full: () => new CommandsWaitError(),
-  unavailable: () => new UnavailableError(),
-  busy: () => new UnavailableError()
+  unavailable,
+  busy: unavailable
+}
+
+function unavailable(): FastifyError {
+  return new UnavailableError()
 }
 
 /** The routes of the channel protocol for clients that cannot use WebSockets. */
@@ -140,7 +142,7 @@ export class HttpEndpoints {
   ): FastifyReply {
     const { node, admission, sessions, services } = this.#parts
     const { maxDepth } = routeOf(request).settings.limits
-    const fault = connect.length > MAX_CONNECT ? 'it is too large' : connectFault(connect, format.encoding, maxDepth)
+    const fault = connectFault(connect, format.encoding, maxDepth)
     if (fault !== undefined) return this.#refuseConnect(request, reply, fault)
     const stream = streamOf(reply.raw)
     reply.hijack()

@@ -188,3 +188,13 @@ t.test('an answer that is written past Fastify has the same headers and body', a
     [{ code: 'FST_RT_NOT_WEBSOCKET_ROUTE', reason: 'why' }, 'handshake refused']
   ])
 })
+
+t.test('a streaming request that was answered, or whose client has left, is not answered late', async (t) => {
+  const { knock, refusals, refused } = await rig(t)
+  const answered = knock()
+  Object.assign(answered.reply, { sent: true })
+  const left = knock()
+  left.leave()
+  for (const { request, reply, handshake } of [answered, left]) refusals.late({ request, reply, handshake } as never)
+  t.same(refused, [])
+})

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { framePayloads } from '../../lib/protocol/frame.ts'
-import { eventFraming, lineFraming, webSocketFraming } from '../../lib/protocol/framing.ts'
+import { bytesFraming, eventFraming, lineFraming, webSocketFraming } from '../../lib/protocol/framing.ts'
 
 t.test('a text is a text frame, bytes are a binary frame', async (t) => {
   const { frame, wrap } = webSocketFraming
@@ -24,4 +24,9 @@ t.test('each text is a line, or an event, and a payload never ends it', async (t
   t.equal(eventFraming.frame('a\nb\rc').toString(), 'data: a\ndata: b c\n\n')
   t.equal(eventFraming.wrap('<', Buffer.from('x\ry'), '>').toString(), 'data: <x y>\n\n')
   t.equal(eventFraming.wrap('<', Buffer.from('x\ny'), '>').toString(), 'data: <x y>\n\n')
+})
+
+t.test('bytes that begin with their length need no frame', async (t) => {
+  const message = Buffer.from([1, 0])
+  t.equal(bytesFraming.frame(message), message)
 })

@@ -151,3 +151,17 @@ t.test('a description that another program wrote into Redis', async (t) => {
   }
   t.same(described('{"user":1,"client":{}}'), { push: { channel: 'a', join: { info: {} } } })
 })
+
+t.test('tags, deltas, and the end of a stream', async (t) => {
+  const data = Buffer.from('[1]')
+  const tags = new Map([['k', 'v']])
+  const push = (publication: object) =>
+    one(protobufReplies.publicationPush('a', { data, offset: 3, ...publication }))?.push as { pub: object }
+  t.same(push({ tags }).pub, { data: '[1]', offset: 3, tags: { k: 'v' } })
+  t.same(push({ delta: 'whole' }).pub, { data: '[1]', offset: 3 })
+  t.same(push({ delta: Buffer.from('delta') }).pub, { data: 'delta', offset: 3, delta: true })
+  t.same(one(reply(1, 'subscribe', { ...plain, delta: true })), { id: 1, subscribe: { delta: true } })
+  t.same(one(protobufReplies.disconnectPush({ code: 3001, reason: 'shutdown' })), {
+    push: { disconnect: { code: 3001, reason: 'shutdown' } }
+  })
+})

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -6,7 +7,7 @@ import t, { type Test } from 'tap'
 import { testToken } from '../../lib/testing/index.ts'
 import { buildApp, holdsNoToken } from '../support/app.ts'
 import { pending } from '../support/pending.ts'
-import { until } from '../support/redis-server.ts'
+import { RedisServer, until } from '../support/redis-server.ts'
 import { answerOf, emulate, refused, StreamClient, type StreamOptions, send } from '../support/stream-client.ts'
 import { originOf } from '../support/transports.ts'
 
@@ -264,6 +265,37 @@ t.test('hooks of the application run, and may be slow', async (t) => {
     body: { code: 'FST_RT_HANDSHAKE_TIMEOUT' }
   })
   t.ok(logs.some(({ code }) => code === 'FST_RT_HANDSHAKE_TIMEOUT'))
+})
+
+t.test('a hook that ends after the answer opens nothing', async (t) => {
+  const { app } = await open(t, { limits: { upgradeTimeout: 100 } })
+  const { promise: opened, resolve: go } = pending()
+  const ended: number[] = []
+  app.addHook('preHandler', async () => {
+    await opened
+    setImmediate(() => ended.push(1))
+  })
+  t.match(await refused(app), { status: 503, body: { code: 'FST_RT_HANDSHAKE_TIMEOUT' } })
+  go()
+  await until(() => ended.length === 1)
+  t.same(app.realtime.connections(), [])
+})
+
+t.test('commands reach the node of their session through Redis, while there is one', async (t) => {
+  const redis = await RedisServer.start(t)
+  const [a, b] = await Promise.all([open(t, { redis: redis.url }), open(t, { redis: redis.url })])
+  const client = await StreamClient.open(a.app)
+  const { node, session } = client
+  const post = async (to: string, data: object) =>
+    emulate(await originOf(b.app), JSON.stringify({ node: to, session, data: JSON.stringify(data) }))
+  t.equal((await post(node, { id: 2, subscribe: { channel: 'rooms/1' } })).status, 204)
+  t.match(await client.next(), { id: 2, subscribe: { recoverable: true } })
+  t.match(await b.app.realtime.connections({ cluster: true }), { connections: [{ transport: 'http_stream' }] })
+  await redis.stop()
+  await until(() => !b.app.realtime.ready())
+  const answer = await post(randomUUID(), { id: 3, ping: {} })
+  t.match(answer, { status: 503, body: { code: 'FST_RT_UNAVAILABLE' } })
+  t.ok(answer.headers['retry-after'])
 })
 
 t.test('a client that leaves while hooks run leaves nothing', async (t) => {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
 import { inspect } from 'node:util'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -27,4 +29,20 @@ t.test('the bytes are shown to no log', async (t) => {
   t.notMatch(`${inspect(body)}${JSON.stringify(body)}`, /secret|115/)
   t.equal(body.take()?.toString(), 'secret')
   t.equal(body.take(), undefined)
+})
+
+t.test('a client that leaves in the middle of a body', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const { scope } = await bodyScope(app)
+  const failed = new Promise<Error>((resolve) => {
+    app.addHook('onError', async (_request, _reply, error) => resolve(error))
+  })
+  scope.post('/body', async () => t.fail('the body is not whole'))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
+  socket.write('POST /body HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\nabc')
+  await once(app.server, 'request')
+  socket.destroy()
+  t.match(await failed, { statusCode: 400 })
 })
