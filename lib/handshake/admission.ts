@@ -156,8 +156,6 @@ export class Admission {
   complete(request: FastifyRequest, reply: FastifyReply): boolean {
     const handshake = handshakeOf(request.raw)
     if (handshake === undefined) return true
-    // A streaming request was answered already, because its hooks took too long.
-    if (reply.sent) return false
     const { dismissals, refusals } = this.#options
     const attempt: Attempt = { handshake, request, reply, route: routeOf(request), claims: null }
     // The drain may have begun while the hooks ran.

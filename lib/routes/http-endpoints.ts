@@ -191,9 +191,9 @@ export class HttpEndpoints {
   }
 }
 
-/** The bytes of a request's body. Undefined if the body is too large. */
+/** The bytes of the body of a request with a content type. Undefined if the body is too large. */
 function bodyOf({ body }: FastifyRequest): Buffer | undefined {
-  return body === undefined ? Buffer.alloc(0) : (body as RequestBody).take()
+  return (body as RequestBody).take()
 }
 
 function answerError(reply: FastifyReply, error: FastifyError): FastifyReply {
