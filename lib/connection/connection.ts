@@ -75,8 +75,8 @@ export interface Ending {
 
 /**
  * One client's connection, independent of its transport. The hub, the session, the drain, the registry and the metrics
- * know connections by this interface only. `RealtimeSocket` implements it over a WebSocket, `HttpConnection` over an HTTP
- * response.
+ * know connections by this interface only. `RealtimeSocket` implements it over a WebSocket, `HttpConnection` over an
+ * HTTP response.
  */
 export interface Connection {
   /** Unique over all nodes. */

@@ -17,8 +17,8 @@ import { StreamArrival } from './stream-arrival.ts'
 import { asksForWebSocket } from './upgrade-request.ts'
 
 /**
- * The owner of a path: a WebSocket route of ours, an HTTP endpoint of the channel protocol, another route in our scope, a route that this package does not know,
- * or no route.
+ * The owner of a path: a WebSocket route of ours, an HTTP endpoint of the channel protocol, another route in our scope,
+ * a route that this package does not know, or no route.
  */
 export type PathOwner = 'ours' | 'stream' | 'plain' | 'unknown route' | 'nobody'
 

@@ -29,7 +29,7 @@ export function isDeeperThan(text: string, limit: number): boolean {
   return false
 }
 
-/** True if a text has more than `limit` opening braces and brackets. Most messages have a few, and need no more checks. */
+/** True if a text has more than `limit` opening braces and brackets. Most messages have a few: no more is checked. */
 function hasMoreOpenings(text: string, limit: number): boolean {
   let left = limit
   for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) if (left-- === 0) return true

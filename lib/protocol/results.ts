@@ -26,8 +26,8 @@ export interface ReplyPublication {
   readonly info?: Buffer
   readonly tags?: Tags
   /**
-   * Set for a client that takes deltas on the channel: a Fossil delta to the publication before, which is sent instead of
-   * `data`, or `whole`. Over JSON, such a client receives both as a string.
+   * Set for a client that takes deltas on the channel: a Fossil delta to the publication before, which is sent instead
+   * of `data`, or `whole`. Over JSON, such a client receives both as a string.
    */
   readonly delta?: Buffer | 'whole'
 }

@@ -88,7 +88,7 @@ export class ChannelEndpoint {
   }
 }
 
-/** Protobuf, if the client has offered its subprotocol, or asks for it in the URL as older clients do. Otherwise JSON. */
+/** Protobuf, if the client has offered its subprotocol, or asks for it in the URL, as older clients do. Else JSON. */
 function formatOf({ protocol }: RealtimeSocket, { query }: FastifyRequest): ClientFormat {
   const isProtobuf = protocol === PROTOBUF_PROTOCOL || (query as { format?: unknown }).format === 'protobuf'
   return isProtobuf ? protobufOverWebSocket : jsonOverWebSocket

@@ -1,4 +1,3 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Centrifuge, Subscription } from 'centrifuge'
 import t, { type Test } from 'tap'
@@ -6,6 +5,7 @@ import { WebSocket } from 'ws'
 import { createPublisher } from '../../lib/publisher.ts'
 import { testToken } from '../../lib/testing/index.ts'
 import { centrifuge, next, record } from '../support/centrifuge.ts'
+import { type ChannelNode, startChannelNode } from '../support/channel-nodes.ts'
 import { RedisServer, until } from '../support/redis-server.ts'
 
 /* The published client against three nodes, which go one after another, politely or not. */
@@ -16,30 +16,15 @@ let prefixes = 0
 // How many publications the channels keep, by the beginning of their names, as channel-node.ts declares them.
 const SIZES: Readonly<Record<string, number>> = { short: 5, states: 1 }
 
-interface ChannelNode {
-  readonly process: ChildProcess
-  readonly url: string
-}
-
-async function startNode(t: Test, prefix: string): Promise<ChannelNode> {
-  const program = new URL('../support/channel-node.ts', import.meta.url)
-  const child = fork(program, [redis.url, prefix], {
-    execArgv: process.execArgv,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  return { process: child, url: `ws://127.0.0.1:${port}/connection/websocket` }
-}
-
 /** Nodes behind what stands for a load balancer: each connection of a client goes to the next that lives. */
 async function cluster(t: Test) {
   const prefix = `channels${process.pid}-${prefixes++}`
-  const nodes = await Promise.all([1, 2, 3].map(() => startNode(t, prefix)))
+  const nodes = await Promise.all([1, 2, 3].map(() => startChannelNode(t, redis.url, prefix)))
   let turn = 0
   class Balanced extends WebSocket {
     constructor() {
-      super((nodes[turn++ % nodes.length] as ChannelNode).url)
+      const { origin } = nodes[turn++ % nodes.length] as ChannelNode
+      super(`${origin.replace('http', 'ws')}/connection/websocket`)
     }
   }
   const publisher = await createPublisher({

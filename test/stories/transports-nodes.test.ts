@@ -1,10 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import type { Options } from 'centrifuge'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createPublisher } from '../../lib/publisher.ts'
 import { testToken } from '../../lib/testing/index.ts'
 import { centrifuge, next, record } from '../support/centrifuge.ts'
+import { type ChannelNode, startChannelNode } from '../support/channel-nodes.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { emulate } from '../support/stream-client.ts'
 import { transportOptions } from '../support/transports.ts'
@@ -14,26 +13,13 @@ import { transportOptions } from '../support/transports.ts'
 const redis = await RedisServer.start(t)
 let prefixes = 0
 
-interface Started {
-  readonly process: ChildProcess
-  readonly origin: string
-}
-
-async function startNode(t: Test, prefix: string): Promise<Started> {
-  const program = new URL('../support/channel-node.ts', import.meta.url)
-  const child = fork(program, [redis.url, prefix], {
-    execArgv: process.execArgv,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  return { process: child, origin: `http://127.0.0.1:${port}` }
-}
-
 for (const transport of ['http_stream', 'sse'] as const) {
   t.test(`${transport}: commands reach the session's node, and its end loses nothing`, async (t) => {
     const prefix = `transports${process.pid}-${prefixes++}`
-    const [one, two] = (await Promise.all([startNode(t, prefix), startNode(t, prefix)])) as [Started, Started]
+    const [one, two] = (await Promise.all([
+      startChannelNode(t, redis.url, prefix),
+      startChannelNode(t, redis.url, prefix)
+    ])) as [ChannelNode, ChannelNode]
     const publisher = await createPublisher({
       redis: redis.url,
       prefix,

@@ -14,11 +14,11 @@ import type { StreamLink } from './witness.ts'
  *
  * The first byte is the version, the second is the kind. Each field gives the length of a value in bytes. The values
  * follow the colon in the order of their fields. The rest of the message is `data` or `info`: one JSON text in one
- * line. In a publication of version 2, `data` is any bytes. If the offset is 0, the epoch is empty, and the publication has no position. A publication with a position has
- * the time at which Redis added it (`at`, milliseconds by Redis's clock) and the time at which Redis added the
- * publication before it (`previous`, 0 if there was none): see witness.ts. A publication may have the fields `i`, the
- * publisher's info (JSON), `x`, the id of the connection that does not receive the publication, and `t`, its tags (a
- * JSON object of strings).
+ * line. In a publication of version 2, `data` is any bytes. If the offset is 0, the epoch is empty, and the publication
+ * has no position. A publication with a position has the time at which Redis added it (`at`, milliseconds by Redis's
+ * clock) and the time at which Redis added the publication before it (`previous`, 0 if there was none): see witness.ts.
+ * A publication may have the fields `i`, the publisher's info (JSON), `x`, the id of the connection that does not receive
+ * the publication, and `t`, its tags (a JSON object of strings).
  *
  * How to extend the format: a reader skips fields that it does not know. So a new part that an older node may ignore
  * (as tags are) becomes a field. A new part that an older node would misread (bytes, a delta) needs a new version. A

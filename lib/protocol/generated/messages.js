@@ -736,14 +736,14 @@ var require_minimal = __commonJS({
     util.isNode = Boolean(typeof global !== "undefined" && global && global.process && global.process.versions && global.process.versions.node);
     util.global = util.isNode && global || typeof window !== "undefined" && window || typeof self !== "undefined" && self || typeof globalThis !== "undefined" && globalThis || exports;
     util.emptyArray = Object.freeze ? Object.freeze([]) : (
-      /* istanbul ignore next */
+
       []
     );
     util.emptyObject = Object.freeze ? Object.freeze({}) : (
-      /* istanbul ignore next */
+
       {}
     );
-    util.isInteger = Number.isInteger || /* istanbul ignore next */
+    util.isInteger = Number.isInteger || 
     function isInteger(value) {
       return typeof value === "number" && isFinite(value) && Math.floor(value) === value;
     };
@@ -769,7 +769,7 @@ var require_minimal = __commonJS({
       try {
         var Buffer2 = util.global.Buffer;
         return Buffer2.prototype.utf8Write || util.isNode ? Buffer2 : (
-          /* istanbul ignore next */
+
           null
         );
       } catch (e) {
@@ -793,9 +793,9 @@ var require_minimal = __commonJS({
       return util.newBuffer(out);
     };
     util.Array = Uint8Array;
-    util.Long = /* istanbul ignore next */
-    util.global.dcodeIO && /* istanbul ignore next */
-    util.global.dcodeIO.Long || /* istanbul ignore next */
+    util.Long = 
+    util.global.dcodeIO && 
+    util.global.dcodeIO.Long || 
     util.global.Long || (function() {
       try {
         var Long = require_long();
@@ -1936,7 +1936,7 @@ var require_reader = __commonJS({
         case 5:
           this.skip(4);
           break;
-        /* istanbul ignore next */
+
         default:
           throw Error("invalid wire type " + wireType + " at offset " + this.pos);
       }
@@ -1947,7 +1947,7 @@ var require_reader = __commonJS({
       Reader.create = create();
       BufferReader._configure();
       var fn = util.Long ? "toLong" : (
-        /* istanbul ignore next */
+
         "toNumber"
       );
       util.merge(Reader.prototype, {

@@ -39,8 +39,8 @@ export async function prepareAtConnect(
 }
 
 /**
- * Throws 108 if a channel carries bytes, and the client's encoding cannot. Throws if a channel is not declared. That is a
- * fault of the application, so the client receives an internal error.
+ * Throws 108 if a channel carries bytes, and the client's encoding cannot. Throws if a channel is not declared. That is
+ * a fault of the application, so the client receives an internal error.
  */
 function openAll(session: Session, channels: Iterable<string>): Subscription[] {
   const opened: Subscription[] = []
