@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Greeting } from './load/connection.ts'
 import type { LoadSample, Wording } from './load/generator.ts'
+import type { StreamForm } from './load/stream-counter.ts'
 import { LoadProcess, RedisProcess, ServerProcess, type Usage } from './processes.ts'
 import type { Measured } from './row.ts'
 
@@ -26,6 +27,8 @@ export interface Subject {
   /** What a client of its protocol sends first: the subscribers in turn, and the publisher. */
   readonly greetings?: readonly Greeting[]
   readonly publisherGreeting?: Greeting
+  /** The subscribers are requests over HTTP, and this is the form of their responses. @default WebSockets */
+  readonly form?: StreamForm
   /** What its protocol has around a published message. */
   readonly wording?: Wording
 }
@@ -86,8 +89,8 @@ export class Bench {
 
   /** Opens connections to all servers in turn. */
   open(count: number): Promise<unknown> {
-    const { greetings, path, offers } = this.#subject
-    const targets = this.#servers.map(({ port }) => ({ port, path }))
+    const { greetings, path, offers, form } = this.#subject
+    const targets = this.#servers.map(({ port }) => ({ port, path, form }))
     return this.load.run({ do: 'open', targets, count, offers, greetings })
   }
 

@@ -1,5 +1,14 @@
 import { connect, type Socket } from 'node:net'
-import { CLIENT_CLOSE, CLIENT_PING, clientFrame, FrameCounter, type Question } from './frame-counter.ts'
+import {
+  CLIENT_CLOSE,
+  CLIENT_PING,
+  CLIENT_PONG,
+  clientBytes,
+  clientFrame,
+  FrameCounter,
+  type Question
+} from './frame-counter.ts'
+import { StreamCounter, type StreamForm } from './stream-counter.ts'
 
 /** Address of a connection, and what it sends first. */
 export interface Target {
@@ -8,12 +17,16 @@ export interface Target {
   /** Given as Sec-WebSocket-Protocol. */
   readonly protocols?: string
   readonly greeting?: Greeting
+  /** The connection is a request over HTTP, and its response has this form. Without one it is a WebSocket. */
+  readonly form?: StreamForm | undefined
 }
 
 /** What a protocol requires before a connection can be used. */
 export interface Greeting {
-  /** Messages that the client sends first. */
+  /** Messages that the client sends first. Of a request over HTTP: its body. */
   readonly texts: readonly string[]
+  /** The messages are bytes, given in base64. @default false */
+  readonly isBinary?: boolean
   /** Messages that the server answers with, in all. */
   readonly answers: number
 }
@@ -22,11 +35,13 @@ export interface Greeting {
 const SHARED = Buffer.allocUnsafeSlow(262_144)
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 
-/** One client connection: a bare TCP socket with the least of WebSocket that a load needs. */
+/** One client connection: a bare TCP socket with the least of WebSocket, or of HTTP, that a load needs. */
 export class Connection {
   readonly opened: Promise<void>
   readonly #socket: Socket
-  readonly #counter = new FrameCounter((question) => this.#answer(question))
+  readonly #counter: FrameCounter | StreamCounter
+  /** What the head of the server's answer must begin with. */
+  readonly #expected: string
   /** Called for each read, with the number of messages that it completed. */
   readonly #received: (connection: Connection, messages: number) => void
   readonly #greeting: Greeting
@@ -43,7 +58,11 @@ export class Connection {
 
   constructor(target: Target, received: (connection: Connection, messages: number) => void) {
     this.#received = received
-    this.#greeting = target.greeting ?? { texts: [], answers: 0 }
+    const { form, greeting = { texts: [], answers: 0 } } = target
+    this.#greeting = greeting
+    this.#counter =
+      form === undefined ? new FrameCounter((question) => this.#answer(question)) : new StreamCounter(form)
+    this.#expected = form === undefined ? 'HTTP/1.1 101' : 'HTTP/1.1 200'
     this.opened = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -57,11 +76,7 @@ export class Connection {
     })
     this.#socket.on('error', (error) => this.#reject(error))
     this.#socket.on('close', () => this.#onClose())
-    this.#socket.write(
-      `GET ${target.path} HTTP/1.1\r\nHost: 127.0.0.1:${target.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
-        `${target.protocols === undefined ? '' : `Sec-WebSocket-Protocol: ${target.protocols}\r\n`}\r\n`
-    )
+    this.#socket.write(form === undefined ? handshakeOf(target) : requestOf(target, form))
   }
 
   write(frames: Buffer): void {
@@ -90,7 +105,8 @@ export class Connection {
       return
     }
     this.pings++
-    this.write(question === 'any frame' ? CLIENT_PING : clientFrame(question))
+    if (question === 'any frame') this.write(CLIENT_PING)
+    else this.write(question === 'no bytes' ? CLIENT_PONG : clientFrame(question))
   }
 
   #onRead(length: number): boolean {
@@ -109,9 +125,9 @@ export class Connection {
     this.#head += bytes.toString('latin1')
     const end = this.#head.indexOf(END_OF_HEAD.toString())
     if (end < 0) return length
-    if (this.#head.startsWith('HTTP/1.1 101')) {
+    if (this.#head.startsWith(this.#expected)) {
       this.#open = true
-      if (this.#greeting.texts.length > 0) this.write(Buffer.concat(this.#greeting.texts.map(clientFrame)))
+      this.#greet()
     } else {
       this.#closing = true
       this.#reject(new Error(`The handshake was refused: ${this.#head.slice(0, 200)}`))
@@ -120,10 +136,36 @@ export class Connection {
     return end + END_OF_HEAD.length - before
   }
 
+  #greet(): void {
+    const { texts, isBinary } = this.#greeting
+    // A request has brought them already.
+    if (this.#counter instanceof StreamCounter || texts.length === 0) return
+    this.write(
+      Buffer.concat(texts.map((text) => (isBinary ? clientBytes(Buffer.from(text, 'base64')) : clientFrame(text))))
+    )
+  }
+
   #onClose(): void {
     this.#reject(new Error('The server closed a connection during its handshake'))
     this.#resolveClosed?.()
     // If connections are lost, the figure is wrong.
     if (this.#open && !this.#closing) throw new Error('The server closed a connection')
   }
+}
+
+function handshakeOf({ port, path, protocols }: Target): string {
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
+    `${protocols === undefined ? '' : `Sec-WebSocket-Protocol: ${protocols}\r\n`}\r\n`
+  )
+}
+
+function requestOf({ port, path, greeting }: Target, form: StreamForm): Buffer {
+  const { texts = [], isBinary = false } = greeting ?? {}
+  const body = Buffer.concat(texts.map((text) => Buffer.from(text, isBinary ? 'base64' : 'utf8')))
+  const head =
+    `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: ${body.length}\r\n` +
+    `Content-Type: ${form === 'lengths' ? 'application/octet-stream' : 'application/json'}\r\n\r\n`
+  return Buffer.concat([Buffer.from(head), body])
 }

@@ -60,28 +60,45 @@ export class FrameCounter {
 }
 
 /** A frame that is no message, named after its answer. */
-export type Question = 'any frame' | 'close' | '{}' | '3' | 'nothing'
+export type Question = 'any frame' | 'close' | '{}' | '3' | 'no bytes' | 'nothing'
 
-/** Undefined for a message. The pings of the channel protocol and of socket.io are recognised by their length. */
+const BINARY = 2
+
+/**
+ * Undefined for a message. The pings of the channel protocol, in JSON and in Protobuf, and of socket.io are recognised by
+ * their length.
+ */
 function questionOf(opcode: number, length: number): Question | undefined {
-  if (opcode > 2) return opcode === 9 ? 'any frame' : opcode === 8 ? 'close' : 'nothing'
+  if (opcode > BINARY) return opcode === 9 ? 'any frame' : opcode === 8 ? 'close' : 'nothing'
+  if (opcode === BINARY) return length === 1 ? 'no bytes' : undefined
   if (length === 2) return '{}'
   return length === 1 ? '3' : undefined
 }
 
 const FIN_TEXT = 0x81
+const FIN_BINARY = 0x82
 const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
 
 /** An empty ping of the client. */
 export const CLIENT_PING = Buffer.from([0x89, 0x80, ...MASK])
+/** A message of no bytes, after its length: the answer to a ping in Protobuf. */
+export const CLIENT_PONG = masked(FIN_BINARY, Buffer.from([0]))
 /** The answer to a close frame. */
 export const CLIENT_CLOSE = Buffer.from([0x88, 0x80, ...MASK])
 
 /** One masked text frame, as clients send them. */
 export function clientFrame(text: string): Buffer {
-  const payload = Buffer.from(text)
+  return masked(FIN_TEXT, Buffer.from(text))
+}
+
+/** One masked binary frame. */
+export function clientBytes(payload: Buffer): Buffer {
+  return masked(FIN_BINARY, Buffer.from(payload))
+}
+
+function masked(first: number, payload: Buffer): Buffer {
   for (let i = 0; i < payload.length; i++) payload[i] = (payload[i] as number) ^ (MASK[i % 4] as number)
   const length = payload.length
-  const header = length < 126 ? [FIN_TEXT, 0x80 | length] : [FIN_TEXT, 0x80 | 126, length >> 8, length & 0xff]
+  const header = length < 126 ? [first, 0x80 | length] : [first, 0x80 | 126, length >> 8, length & 0xff]
   return Buffer.concat([Buffer.from(header), MASK, payload])
 }

@@ -12,6 +12,7 @@ import { size } from './size.ts'
 import { starting } from './start.ts'
 import { storm } from './storm.ts'
 import { subscriptions } from './subscriptions.ts'
+import { transportBursts, transportHeap } from './transports.ts'
 
 /** In the order in which they are measured and printed. */
 export const rows: readonly Row[] = [
@@ -24,6 +25,8 @@ export const rows: readonly Row[] = [
   single,
   sustained,
   channels,
+  transportBursts,
+  transportHeap,
   growingText,
   changingState,
   filterCost,

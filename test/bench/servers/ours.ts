@@ -3,13 +3,12 @@ import jwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import realtime from 'fastify-realtime'
 import { Registry } from 'prom-client'
-import { BACKLOG, HOST, listening, MESSAGE, SECRET } from './support.ts'
+import { BACKLOG, CHANNEL, HOST, listening, MESSAGE, SECRET } from './support.ts'
 
 /*
  * This package, as an application uses it, with all guards on: JWT, heartbeat, rates of messages and bytes (above the
  * load), limits of connections, bounds, and a metrics registry.
  */
-const CHANNEL = 'bench'
 const KEPT = 'kept'
 // Coprime with any number of channels that ends in zeros: all of them get their turn.
 const STRIDE = 7_919

@@ -12,6 +12,8 @@ import type { Wording } from '../load/generator.ts'
 /** Connections that may wait to be accepted. */
 export const BACKLOG = 4096
 export const HOST = '127.0.0.1'
+/** The channel to which everybody is subscribed. */
+export const CHANNEL = 'bench'
 /** Signs the tokens of the handshakes. */
 export const SECRET = 'bench-secret-bench-secret-bench-secret'
 /** The load generator's message. */
