@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Cluster, Command, Redis } from 'ioredis'
@@ -251,6 +251,14 @@ export function remakeDistinctHeaders(request: IncomingMessage): void {
  */
 export function streamOf(response: ServerResponse): Writable {
   return (response as { stream?: Writable }).stream ?? response
+}
+
+/**
+ * The socket that the chunks of a response over HTTP/1.1 are written to. Undefined if it is written in another way: over
+ * HTTP/2, by HTTP/1.0 without chunks, or by a test without a socket. Its head must be written.
+ */
+export function chunkSocketOf({ socket, chunkedEncoding }: ServerResponse): Socket | undefined {
+  return chunkedEncoding && socket instanceof Socket ? socket : undefined
 }
 
 /** A server's list of its connections. HTTP/2 has none. */

@@ -342,6 +342,26 @@ t.test('node: streamOf', async (t) => {
   t.equal(dependencies.streamOf({ stream } as never), stream)
 })
 
+t.test('node: chunkSocketOf', async (t) => {
+  const found: unknown[] = []
+  const server = createServer((request, response) => {
+    response.flushHeaders()
+    found.push(dependencies.chunkSocketOf(response) === request.socket)
+    // What the socket is given is what the client reads.
+    if (request.httpVersionMinor === 1) request.socket.write('3\r\none\r\n')
+    response.end()
+  })
+  t.teardown(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  t.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'one')
+  const old = connect(port, '127.0.0.1')
+  old.write('GET / HTTP/1.0\r\n\r\n')
+  await once(old, 'close')
+  t.same(found, [true, false])
+  t.equal(dependencies.chunkSocketOf({ chunkedEncoding: true, socket: new PassThrough() } as never), undefined)
+})
+
 t.test('node: responseOn', async (t) => {
   const server: Server = createServer((request, response) => {
     t.equal(dependencies.responseOn(request.socket), response)

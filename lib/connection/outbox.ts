@@ -7,10 +7,11 @@ import type { Batch, Flushable, Moment, Turn } from './turn.ts'
 const JOIN_LIMIT = 65_536
 
 /** What the outbox needs of the stream that it writes to: a socket, or an HTTP response. */
-export type OutboxStream = Pick<
-  Writable,
-  'write' | 'writable' | 'writableNeedDrain' | 'writableLength' | 'once' | 'destroy'
->
+export interface OutboxStream extends Pick<Writable, 'writable' | 'writableNeedDrain' | 'writableLength'> {
+  write(chunk: Buffer): boolean
+  once(event: 'drain', listener: () => void): unknown
+  destroy(): unknown
+}
 
 /** What the outbox needs of its connection. */
 export interface OutboxOwner {

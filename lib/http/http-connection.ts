@@ -1,4 +1,3 @@
-import type { Writable } from 'node:stream'
 import type { ConnectionSession, ConnectionSettings, Ending } from '../connection/connection.ts'
 import type { ConnectionContext } from '../connection/context.ts'
 import { Intake, type IntakeOwner } from '../connection/intake.ts'
@@ -10,13 +9,14 @@ import { CLOSE, type CloseCode, truncateReason } from '../protocol/close-codes.t
 import { disconnectFor } from '../protocol/disconnect-codes.ts'
 import type { ClientFormat } from '../session/encodings/client-format.ts'
 import type { Emulation, SessionConnection } from '../session/services.ts'
+import type { ResponseStream } from './chunked-response.ts'
 import { type Addressee, type Delivery, type HttpSessions, makeSession } from './http-sessions.ts'
 import { type Letter, Mailbox } from './mailbox.ts'
 
 export interface HttpConnectionOptions {
   readonly settings: ConnectionSettings
   /** The response. Its head is written. */
-  readonly stream: Writable
+  readonly stream: ResponseStream
   readonly format: ClientFormat
   readonly context: ConnectionContext
   readonly sessions: HttpSessions
@@ -33,7 +33,7 @@ export class HttpConnection implements SessionConnection, LivenessOwner, IntakeO
   readonly emulation: Emulation
   readonly outbox: Outbox
   readonly intake: Intake
-  readonly #stream: Writable
+  readonly #stream: ResponseStream
   readonly #format: ClientFormat
   readonly #context: ConnectionContext
   readonly #sessions: HttpSessions

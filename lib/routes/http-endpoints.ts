@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Transport } from '../connection/connection.ts'
-import { streamOf } from '../dependencies.ts'
+import { chunkSocketOf, streamOf } from '../dependencies.ts'
 import {
   BadConnectError,
   BadEmulationError,
@@ -15,6 +15,7 @@ import { errorBody, type Refusals } from '../handshake/refusal.ts'
 import { RefusalReason, withCause } from '../handshake/refusal-reason.ts'
 import { routeOf } from '../handshake/route.ts'
 import { connectsOf } from '../handshake/stream-arrival.ts'
+import { ChunkedResponse } from '../http/chunked-response.ts'
 import { connectFault } from '../http/connect-fault.ts'
 import { HttpConnection } from '../http/http-connection.ts'
 import type { HttpSessions } from '../http/http-sessions.ts'
@@ -153,9 +154,10 @@ export class HttpEndpoints {
     reply.raw.setTimeout(0)
     reply.raw.writeHead(200, { ...reply.getHeaders(), ...STREAM_HEADERS, 'content-type': contentType } as never)
     reply.raw.flushHeaders()
+    const socket = chunkSocketOf(reply.raw)
     const connection = new HttpConnection({
       settings,
-      stream,
+      stream: socket === undefined ? stream : new ChunkedResponse(reply.raw, socket),
       format,
       context: node.context,
       sessions,

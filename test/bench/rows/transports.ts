@@ -17,7 +17,6 @@ const TIME = 1.5
 // Milliseconds in which the server finishes with its handshakes.
 const SETTLE = 1_500
 
-
 function jsonConnect(data?: string): Greeting[] {
   return tokens(IDLE + WARM_UP_CONNECTIONS).map((token) => ({
     texts: [JSON.stringify({ id: 1, connect: { token, data } })],
