@@ -21,7 +21,11 @@ async function open(
   declare: (app: FastifyInstance) => unknown = () => {}
 ) {
   const channels = { websocket: http2 ? (false as const) : undefined }
-  const built = await buildApp(t, { auth: false, channels, ...options }, { fastify: { http2 } as never })
+  const built = await buildApp(
+    t,
+    { auth: false, drain: { window: 0 }, channels, ...options },
+    { fastify: { http2 } as never }
+  )
   built.app.channel('rooms/:room', { onSubscribe: true, onPublish: true })
   declare(built.app)
   const origin = await originOf(built.app)

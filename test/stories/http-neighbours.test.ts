@@ -21,6 +21,8 @@ import { clientOver, originOf, transportOptions } from '../support/transports.ts
 /* The HTTP endpoints beside other plugins that an application may have, each registered before and after ours. */
 
 const PAGE = 'https://page.example'
+// A drain that is not spread: the tests end with clients connected.
+const SETTINGS = { auth: false, drain: { window: 0 } } as const
 const transports = ['http_stream', 'sse'] as const
 const PATHS = ['/connection/http_stream', '/connection/sse', '/emulation']
 
@@ -30,7 +32,7 @@ type Register = (app: FastifyInstance) => unknown
 function inBothOrders(name: string, register: Register, test: (t: Test, app: FastifyInstance) => Promise<void>): void {
   for (const isFirst of [true, false]) {
     t.test(`${name}, registered ${isFirst ? 'before' : 'after'} ours`, async (t) => {
-      const options: RealtimeOptions = { auth: false, origins: [PAGE] }
+      const options: RealtimeOptions = { ...SETTINGS, origins: [PAGE] }
       const { app } = await buildApp(t, options, isFirst ? { before: register } : {})
       if (!isFirst) await register(app)
       app.channel('rooms/:room', { onSubscribe: true, onPublish: true })
@@ -145,7 +147,7 @@ t.test('@fastify/rate-limit counts attempts to connect, and its refusals are sho
     [perRoute, false]
   ] as const) {
     for (const transport of transports) {
-      const { app } = await buildApp(t, { auth: false }, { before })
+      const { app } = await buildApp(t, SETTINGS, { before })
       app.channel('rooms/:room', { onSubscribe: true })
       const client = await StreamClient.open(app, { transport })
       t.equal((await refused(app, { transport, connect: '{"id":1,"ping":{}}' })).status, 400)
@@ -160,7 +162,7 @@ t.test('@fastify/rate-limit counts attempts to connect, and its refusals are sho
 })
 
 t.test('@fastify/http-proxy: a stream, its commands and its end pass a prefix', async (t) => {
-  const { app } = await buildApp(t, { auth: false })
+  const { app } = await buildApp(t, SETTINGS)
   app.channel('rooms/:room', { onSubscribe: true, onPublish: true })
   const front = Fastify()
   t.teardown(() => front.close())
@@ -200,7 +202,7 @@ t.test('a page of another origin in Chromium, with a cookie', async (t) => {
   await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
   const page = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
   const cookies: (string | undefined)[] = []
-  const { app } = await buildApp(t, { auth: false, origins: [page] })
+  const { app } = await buildApp(t, { ...SETTINGS, origins: [page] })
   await app.register(cors, { origin: [page], credentials: true })
   app.addHook('onRequest', async ({ method, url, headers }) => {
     if (method !== 'OPTIONS' && url !== '/login') cookies.push(headers.cookie)
