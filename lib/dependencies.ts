@@ -70,6 +70,14 @@ export function withParsersOf(app: FastifyInstance, scope: FastifyInstance): Fas
   return Object.create(app, { [key]: { value } })
 }
 
+/**
+ * The other servers of an application: `listen` on a name with several addresses, as `localhost`, makes one for each.
+ * Fastify calls its own handler for their requests, and gives their upgrades to the first server.
+ */
+export function otherServersOf(app: FastifyInstance): readonly Server[] {
+  return internal(app, 'fastify.serverBindings', 'its servers cannot be found in this version: use another')
+}
+
 /** The value under a symbol of an instance, or of an instance around it. */
 function internal<T>(scope: FastifyInstance, name: string, consequence: string): T {
   for (let at: object = scope; at !== null; at = Object.getPrototypeOf(at)) {
@@ -259,6 +267,23 @@ export function streamOf(response: ServerResponse): Writable {
  */
 export function chunkSocketOf({ socket, chunkedEncoding }: ServerResponse): Socket | undefined {
   return chunkedEncoding && socket instanceof Socket ? socket : undefined
+}
+
+/**
+ * True if the client has sent a request before it has the answers to earlier ones. Node holds back such a response, and
+ * never reports that it closes. Over HTTP/2 the requests of a connection do not wait for each other.
+ */
+export function isQueued(response: ServerResponse): boolean {
+  return response.socket === null && streamOf(response) === response
+}
+
+/**
+ * Closes the stream of a request over HTTP/2 once it is answered. Otherwise it stays open until the client has sent its
+ * body, which may be never. Over HTTP/1.1 the answer alone ends a response.
+ */
+export function closeOnceAnswered(stream: Writable): void {
+  const { close } = stream as { close?: () => void }
+  if (close !== undefined) stream.once('finish', close.bind(stream))
 }
 
 /** A server's list of its connections. HTTP/2 has none. */

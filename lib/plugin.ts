@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Registry as PromRegistry } from 'prom-client'
-import { rootOf, silentConnections } from './dependencies.ts'
+import { otherServersOf, rootOf, silentConnections } from './dependencies.ts'
 import { AlreadyRegisteredError, DependencyError, NoAuthenticationError } from './errors.ts'
 import { Admission } from './handshake/admission.ts'
 import { authenticationFault, subscriptionTokenFault } from './handshake/authentication.ts'
@@ -91,7 +91,8 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   watchOutside(app, () => paths.any)
   watchOrder(app, options.auth)
   drainBeforeClose(rootOf(app), drainer)
-  closeSilentConnections(app.server as Server)
+  closeSilentConnections(app)
+  app.addHook('onListen', async () => otherServersOf(app).forEach(gate.watch))
   app.addHook('preClose', async () => {
     await drainer.drain()
     app.websocketServer.close()
@@ -136,11 +137,17 @@ function drainBeforeClose(app: FastifyInstance, drainer: Drainer): void {
  * Browsers and HTTP clients open connections in advance, and may never use them. Node would let such a connection keep
  * the server from closing for a minute (`headersTimeout`).
  */
-function closeSilentConnections(server: Server): void {
+function closeSilentConnections(app: FastifyInstance): void {
+  const server = app.server as Server
   const close = server.close.bind(server)
+  const destroySilent = (one: Server) => {
+    for (const socket of silentConnections(one)) socket.destroy()
+  }
   server.close = (callback) => {
+    // Fastify closes the other servers once the first one is closed. This listener was added after that of Fastify.
+    server.once('close', () => otherServersOf(app).forEach(destroySilent))
     const closing = close(callback)
-    for (const socket of silentConnections(server)) socket.destroy()
+    destroySilent(server)
     return closing
   }
 }

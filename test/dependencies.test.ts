@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import cookie from '@fastify/cookie'
@@ -15,6 +15,7 @@ import * as ws from 'ws'
 import type { ServerSocketClass, Sockets } from '../lib/dependencies.ts'
 import * as dependencies from '../lib/dependencies.ts'
 import { testSecret, testToken } from '../lib/testing/index.ts'
+import { withTwoAddresses } from './support/addresses.ts'
 
 /* The insides of other packages that lib relies on: each is read from the package itself, as it is installed. */
 
@@ -124,6 +125,16 @@ t.test('fastify: ensureValidatorCompiler, ensureSerializerCompiler', async (t) =
   dependencies.ensureValidatorCompiler(app, bare as never)
   dependencies.ensureSerializerCompiler(app, bare as never)
   t.same([own.schema, bare.schema], [{}, {}], 'one is not needed')
+})
+
+t.test('fastify: otherServersOf', async (t) => {
+  withTwoAddresses(t)
+  const app = application(t)
+  await app.listen({ host: 'localhost', port: 0 })
+  const [other, ...more] = dependencies.otherServersOf(app)
+  t.ok(other?.listening)
+  t.not(other, app.server)
+  t.same(more, [])
 })
 
 t.test('@fastify/websocket: WEBSOCKET_DECORATORS', async (t) => {
@@ -356,10 +367,44 @@ t.test('node: chunkSocketOf', async (t) => {
   const { port } = server.address() as AddressInfo
   t.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'one')
   const old = connect(port, '127.0.0.1')
-  old.write('GET / HTTP/1.0\r\n\r\n')
+  old.resume().write('GET / HTTP/1.0\r\n\r\n')
   await once(old, 'close')
   t.same(found, [true, false])
   t.equal(dependencies.chunkSocketOf({ chunkedEncoding: true, socket: new PassThrough() } as never), undefined)
+})
+
+t.test('node: isQueued', async (t) => {
+  const queued: boolean[] = []
+  const server = createServer((_request, response) => {
+    queued.push(dependencies.isQueued(response))
+    setImmediate(() => response.end())
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  socket.end('GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  socket.resume()
+  await once(socket, 'close')
+  t.same(queued, [false, true])
+  t.equal(dependencies.isQueued({ stream: {}, socket: null } as never), false)
+})
+
+t.test('node: closeOnceAnswered', async (t) => {
+  const server = createHttp2Server((_request, response) => {
+    dependencies.closeOnceAnswered(dependencies.streamOf(response as never))
+    response.end('a')
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.teardown(() => session.destroy())
+  // The client never ends its request.
+  const stream = session.request({ ':method': 'POST' }).resume()
+  await once(stream, 'close')
+  t.equal(stream.rstCode, 0)
+  dependencies.closeOnceAnswered(new PassThrough())
 })
 
 t.test('node: responseOn', async (t) => {

@@ -1,12 +1,15 @@
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import jwt from '@fastify/jwt'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
+import { otherServersOf } from '../lib/dependencies.ts'
 import realtime from '../lib/index.ts'
 import { connect, disposeAll, testSecret, testToken } from '../lib/testing/index.ts'
-import { atLeast, buildApp } from './support/app.ts'
+import { withTwoAddresses } from './support/addresses.ts'
+import { atLeast, buildApp, holdsNoToken } from './support/app.ts'
 import { closingFrame, rawUpgrade } from './support/raw-socket.ts'
 
 /* How the plugin is registered, and what it makes of an application that has @fastify/websocket already. */
@@ -343,6 +346,31 @@ t.test('a source that was not named is no source', async (t) => {
   const client = await connect(app, '/live', { token: testToken() })
   client.send(1)
   t.equal(await client.next(), 1)
+})
+
+t.test('the other servers of an application are watched and closed too', async (t) => {
+  // Fastify makes one server for each address of `localhost`. Requests to the second one showed `cf_connect` to the log,
+  // and a connection over which nothing came kept the process from ending.
+  withTwoAddresses(t)
+  const { app, logs } = await buildApp(t)
+  app.channel('rooms/:room', { onSubscribe: true })
+  await app.listen({ host: 'localhost', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const token = testToken()
+  const connect = encodeURIComponent(JSON.stringify({ id: 1, connect: { token } }))
+  const [other] = otherServersOf(app) as [Server]
+  const accepted = once(other, 'connection')
+  const silent = net.connect({ port, host: '127.0.0.2' })
+  silent.on('error', () => undefined)
+  await accepted
+  for (const host of ['127.0.0.1', '127.0.0.2']) {
+    const events = await fetch(`http://${host}:${port}/connection/sse?cf_connect=${connect}`)
+    t.equal(events.status, 200)
+    await events.body?.cancel()
+  }
+  t.equal(logs.filter(({ msg }) => msg === 'incoming request').length, 2)
+  holdsNoToken(t, token, logs)
+  await Promise.all([app.close(), once(silent, 'close'), once(other, 'close')])
 })
 
 t.test('a connection over which nothing came does not keep the server from closing', async (t) => {

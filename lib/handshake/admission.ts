@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocketServer } from 'ws'
 import type { ConnectionSettings } from '../connection/connection.ts'
+import { closeOnceAnswered } from '../dependencies.ts'
 import { DismissedError, DrainingError } from '../errors.ts'
 import { type Eventual, isPromise } from '../input/eventual.ts'
 import type { Claims } from '../options/options.ts'
@@ -13,6 +14,7 @@ import {
   checkRate,
   checkRoute,
   checkSubprotocol,
+  checkTurn,
   checkUpgrade
 } from './checks.ts'
 import type { DismissalMark, Dismissals } from './dismissals.ts'
@@ -60,7 +62,17 @@ export class Admission {
       ...[draining, checkRoute, checkUpgrade, checkOrigin, place, checkRate, checkSubprotocol],
       ...[checkIdentity, userPlace, draining]
     ]
-    this.#streamChecks = [draining, checkOrigin, allowOrigin, place, checkRate, checkIdentity, userPlace, draining]
+    this.#streamChecks = [
+      draining,
+      checkTurn,
+      checkOrigin,
+      allowOrigin,
+      place,
+      checkRate,
+      checkIdentity,
+      userPlace,
+      draining
+    ]
   }
 
   /** Called for each declared route: the limit of the server is the largest limit of a route. */
@@ -87,13 +99,14 @@ export class Admission {
     const isEmulation = route.transport === 'emulation'
     const handshake = arrivalOf(request, isEmulation ? () => NO_MARK : () => dismissals.mark()).begin(reply)
     const attempt: Attempt = { handshake, request, reply, route, claims: null }
+    closeOnceAnswered(handshake.stream)
+    this.#watch(attempt)
     if (isEmulation) return this.#check(attempt, EMULATION_CHECKS)
     handshake.attachTo(request.raw)
-    this.#watch(attempt)
     return this.#check(attempt, this.#streamChecks)
   }
 
-  /** Refuses a streaming request if it is not complete in time. The gate does this for upgrades. */
+  /** Refuses a request that is not answered in time. The gate does this for upgrades. */
   #watch(attempt: Attempt): void {
     const { wheel, refusals } = this.#options
     const { handshake, route } = attempt

@@ -1,4 +1,11 @@
-import { BadHandshakeError, ForbiddenOriginError, NotWebSocketRouteError, SubprotocolError } from '../errors.ts'
+import { isQueued } from '../dependencies.ts'
+import {
+  BadConnectError,
+  BadHandshakeError,
+  ForbiddenOriginError,
+  NotWebSocketRouteError,
+  SubprotocolError
+} from '../errors.ts'
 import { andThen, type Eventual } from '../input/eventual.ts'
 import { authenticate } from './authentication.ts'
 import type { Attempt } from './handshake.ts'
@@ -19,6 +26,13 @@ export function checkRoute({ route }: Attempt): void {
 export function checkUpgrade({ request }: Attempt): void {
   const fault = upgradeFault(request.raw)
   if (fault !== undefined) throw withCause(new BadHandshakeError(fault), new RefusalReason(fault))
+}
+
+/** Nothing of a stream could be sent before the answers to earlier requests on its connection. */
+export function checkTurn({ reply }: Attempt): void {
+  if (!isQueued(reply.raw)) return
+  const fault = 'send it once the earlier requests on its connection are answered'
+  throw withCause(new BadConnectError(fault), new RefusalReason(fault))
 }
 
 export function checkOrigin({ request, route }: Attempt): Eventual<void> {

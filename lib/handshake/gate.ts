@@ -110,13 +110,23 @@ export class Gate {
         this.#onUpgrade(request, stream, head)
         return true
       }
-      if (event === 'request') {
-        const request = args[0] as IncomingMessage
-        removeCredentials(request)
-        if (this.#options.paths.isStream(request)) new StreamArrival(request, this.#options.mark())
-      }
+      if (event === 'request') this.#receivePlain(args[0] as IncomingMessage)
     }
     return Reflect.apply(this.#emit, this.#server, [event, ...args])
+  }
+
+  /** Watches another server of the application. Its upgrades come to the first server. */
+  readonly watch = (server: Server): void => {
+    const emit = server.emit as Emit
+    server.emit = (event: string | symbol, ...args: unknown[]): boolean => {
+      if (event === 'request') this.#receivePlain(args[0] as IncomingMessage)
+      return Reflect.apply(emit, server, [event, ...args])
+    }
+  }
+
+  #receivePlain(request: IncomingMessage): void {
+    removeCredentials(request)
+    if (this.#options.paths.isStream(request)) new StreamArrival(request, this.#options.mark())
   }
 
   #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {

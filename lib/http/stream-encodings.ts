@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { ByteReader, EmulationRequestReader } from '../protocol/generated/messages.js'
 import { type ClientFormat, jsonOverLines, protobufOverBytes } from '../session/encodings/client-format.ts'
 
@@ -32,6 +33,8 @@ export function streamEncodingOf(contentType: string | undefined): StreamEncodin
 }
 
 function readJson(body: Buffer): EmulationRequest | undefined {
+  // Without this check, Node would replace the bytes that are not UTF-8.
+  if (!isUtf8(body)) return undefined
   let value: unknown
   try {
     value = JSON.parse(body.toString())
@@ -40,7 +43,7 @@ function readJson(body: Buffer): EmulationRequest | undefined {
   }
   const { node, session, data } = (value ?? {}) as Record<string, unknown>
   if (typeof node !== 'string' || typeof session !== 'string' || typeof data !== 'string') return undefined
-  return { node, session, data: Buffer.from(data) }
+  return data.isWellFormed() ? { node, session, data: Buffer.from(data) } : undefined
 }
 
 function readProtobuf(body: Buffer): EmulationRequest | undefined {

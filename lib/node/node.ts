@@ -171,7 +171,8 @@ export class Node implements ConnectionObserver {
     const alone = redis === undefined
     const roster = new Roster({ broker, hub, registry, presence, wheel, alone, failed, dropped })
     this.roster = roster
-    this.relay = new Relay({ broker, wheel, node: roster.node, alone, deliver, failed, dropped })
+    const hasNode = (node: string) => roster.has(node)
+    this.relay = new Relay({ broker, wheel, node: roster.node, alone, deliver, hasNode, failed, dropped })
     this.realtime = new Realtime({ broker, hub, registry, drainer, control, roster })
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Broker, Publication } from '../broker/broker.ts'
 import type { Delivery } from '../http/http-sessions.ts'
 import type { Letter } from '../http/mailbox.ts'
+import type { Eventual } from '../input/eventual.ts'
 import type { Timed, TimerWheel } from '../timing/timer-wheel.ts'
 import { type RelayedCommands, readRelayMessage, writeCommands, writeDelivery } from './relay-message.ts'
 import { inboxOf } from './roster.ts'
@@ -18,6 +19,8 @@ export interface RelayOptions {
   /** True if there are no other nodes: the broker is in the memory of this process. */
   readonly alone: boolean
   readonly deliver: Deliver
+  /** Whether there is another node with this id. Rejects if the broker is away. */
+  hasNode(node: string): Eventual<boolean>
   /** Reports a failure of the broker that no caller waits for. */
   failed(stage: string, error: unknown): void
   /** Called if a message to this node could not be read. */
@@ -47,6 +50,8 @@ export class Relay {
   readonly #options: RelayOptions
   readonly #waiting = new Map<string, Waiting>()
   #waitingBytes = 0
+  /** How many commands wait for the list of nodes. */
+  #lookups = 0
   /** The ids of the latest messages, the oldest first. */
   readonly #executed = new Set<string>()
 
@@ -56,9 +61,33 @@ export class Relay {
 
   /** Never rejects. */
   async send(node: string, session: string, letter: Letter): Promise<RelayResult> {
-    const { node: own, alone, deliver, broker } = this.#options
+    const { node: own, alone, deliver, hasNode } = this.#options
     if (node === own) return deliver(session, letter)
     if (alone || !isId(node)) return 'unknown'
+    const found = hasNode(node)
+    if (found !== true) {
+      // Commands for a node that does not exist would wait for its answer, and others could not be sent meanwhile.
+      const fault = await this.#lookUp(found)
+      if (fault !== undefined) return fault
+    }
+    return this.#forward(node, session, letter)
+  }
+
+  async #lookUp(found: Eventual<boolean>): Promise<RelayResult | undefined> {
+    if (this.#lookups >= MAX_WAITING) return 'busy'
+    this.#lookups++
+    try {
+      return (await found) ? undefined : 'unknown'
+    } catch (error) {
+      this.#options.failed('relay', error)
+      return 'unavailable'
+    } finally {
+      this.#lookups--
+    }
+  }
+
+  #forward(node: string, session: string, letter: Letter): Promise<RelayResult> | 'busy' {
+    const { node: own, broker } = this.#options
     if (this.#waiting.size >= MAX_WAITING || this.#waitingBytes + letter.data.length > MAX_WAITING_BYTES) return 'busy'
     const id = randomUUID()
     const answered = this.#awaitAnswer(id, letter.data.length)

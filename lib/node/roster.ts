@@ -4,6 +4,7 @@ import type { Connection } from '../connection/connection.ts'
 import type { Registry } from '../connection/registry.ts'
 import type { Hub } from '../hub/hub.ts'
 import type { KeptEntry, PresenceKeeper } from '../hub/presence-keeper.ts'
+import type { Eventual } from '../input/eventual.ts'
 import type { TimerWheel } from '../timing/timer-wheel.ts'
 import { type ConnectionInfo, connectionInfo } from './connection-info.ts'
 import {
@@ -73,6 +74,9 @@ export class Roster {
   /** The id of this node. */
   readonly node = randomUUID()
   readonly #waiting = new Map<string, (answer: RosterAnswer | undefined) => void>()
+  /** When each node was last on the list, by the wheel's clock. */
+  readonly #seen = new Map<string, number>()
+  #reading: Promise<void> | undefined
   #joined: Promise<void> | undefined
   #entry: KeptEntry | undefined
   #left = false
@@ -90,6 +94,29 @@ export class Roster {
   leave(): void {
     this.#left = true
     this.#entry?.remove()
+  }
+
+  /**
+   * Whether there is a node with this id. The list is read only if the node is not known yet, and once at a time: a
+   * client may ask for any id. Rejects with `FST_RT_UNAVAILABLE`.
+   */
+  has(node: string): Eventual<boolean> {
+    if (this.#hasSeen(node)) return true
+    this.#reading ??= this.#readList().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading.then(() => this.#hasSeen(node))
+  }
+
+  #hasSeen(node: string): boolean {
+    const at = this.#seen.get(node)
+    return at !== undefined && this.#options.wheel.now() - at < TTL
+  }
+
+  async #readList(): Promise<void> {
+    const nodes = await this.#nodes()
+    for (const node of this.#seen.keys()) if (!this.#hasSeen(node)) this.#seen.delete(node)
+    for (const node of nodes) this.#seen.set(node, this.#options.wheel.now())
   }
 
   /** One page of the connections of all nodes. Rejects with `FST_RT_UNAVAILABLE`. */

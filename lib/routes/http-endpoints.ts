@@ -112,8 +112,7 @@ export class HttpEndpoints {
 
   #openStream(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const encoding = streamEncodingOf(request.headers['content-type'])
-    if (encoding === undefined) return this.#refuse(request, reply, new ContentTypeError())
-    return this.#openBody(request, reply, encoding.format, encoding.contentType)
+    return this.#openBody(request, reply, encoding?.format, encoding?.contentType)
   }
 
   #openEvents(request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -124,13 +123,19 @@ export class HttpEndpoints {
     }
     // Events are text, so there is no other encoding.
     const isJson = streamEncodingOf(request.headers['content-type']) === streamEncodingOf(JSON_TYPE)
-    if (!isJson) return this.#refuse(request, reply, new ContentTypeError())
-    return this.#openBody(request, reply, jsonOverEvents, EVENT_STREAM)
+    return this.#openBody(request, reply, isJson ? jsonOverEvents : undefined, EVENT_STREAM)
   }
 
-  #openBody(request: FastifyRequest, reply: FastifyReply, format: ClientFormat, contentType: string): FastifyReply {
-    const connect = bodyOf(request)
+  /** @param format Undefined if the content type of the request is not supported. */
+  #openBody(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    format: ClientFormat | undefined,
+    contentType = ''
+  ): FastifyReply {
+    const connect = bodyOf(request, reply)
     if (connect === undefined) return this.#refuse(request, reply, new BodyTooLargeError())
+    if (format === undefined) return this.#refuse(request, reply, new ContentTypeError())
     return this.#open(request, reply, connect, format, contentType)
   }
 
@@ -179,9 +184,9 @@ export class HttpEndpoints {
 
   async #deliver(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const encoding = streamEncodingOf(request.headers['content-type'])
-    if (encoding === undefined) return answerError(reply, new ContentTypeError())
-    const body = bodyOf(request)
+    const body = bodyOf(request, reply)
     if (body === undefined) return answerError(reply, new BodyTooLargeError())
+    if (encoding === undefined) return answerError(reply, new ContentTypeError())
     const commands = encoding.readEmulation(body)
     if (commands === undefined) return answerError(reply, new BadEmulationError())
     const { node, session, data } = commands
@@ -193,9 +198,14 @@ export class HttpEndpoints {
   }
 }
 
-/** The bytes of the body of a request with a content type. Undefined if the body is too large. */
-function bodyOf({ body }: FastifyRequest): Buffer | undefined {
-  return (body as RequestBody).take()
+/**
+ * The bytes of the body of a request. Undefined if the body is too large. Then the client may send any number of bytes
+ * more, so its connection ends with the answer. Over HTTP/2, only its stream does.
+ */
+function bodyOf({ body, raw }: FastifyRequest, reply: FastifyReply): Buffer | undefined {
+  const bytes = (body as RequestBody).take()
+  if (bytes === undefined && raw.httpVersionMajor < 2) reply.header('connection', 'close')
+  return bytes
 }
 
 function answerError(reply: FastifyReply, error: FastifyError): FastifyReply {

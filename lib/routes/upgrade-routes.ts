@@ -32,6 +32,8 @@ export class UpgradeRoutes {
   readonly #strategies: Strategy[] = []
   /** The last segments of the patterns of streaming routes, in lower case. */
   readonly #streamNames: string[] = []
+  /** The patterns of streaming routes, as `looseForm` gives them. */
+  readonly #streamForms = new Set<string>()
   #router: Router | undefined
   /** The owners of paths for which the router can have no other answer. Most requests are for one of them. */
   readonly #plainPaths = new Map<string, PathOwner>()
@@ -57,7 +59,9 @@ export class UpgradeRoutes {
   declared({ method, url, constraints = {} }: RouteOptions, owner: DeclaredOwner): void {
     if (owner !== 'stream' && ![method].flat().includes('GET')) return
     this.#declared.push({ url, constraints: constraints as RouteConstraints, owner })
-    if (owner === 'stream') this.#streamNames.push(url.slice(url.lastIndexOf('/') + 1).toLowerCase())
+    if (owner !== 'stream') return
+    this.#streamNames.push(url.slice(url.lastIndexOf('/') + 1).toLowerCase())
+    this.#streamForms.add(looseForm(url))
   }
 
   /** Called when all routes are declared. */
@@ -105,7 +109,8 @@ export class UpgradeRoutes {
       const target = { method: 'GET', url, headers: request.headers } as never
       const routes = this.#router as Router
       routes.lookup(target, undefined as never, (_error: Error | null, found: unknown) => {
-        owner = found ?? 'nobody'
+        // A client whose URL is slightly wrong sends its credentials too, and Fastify logs the path that it does not find.
+        owner = found ?? (this.#streamForms.has(looseForm(url)) ? 'stream' : 'nobody')
       })
     } catch {
       return true // Fastify meets the same error, and answers it
@@ -151,4 +156,13 @@ export class UpgradeRoutes {
     }
     return routes
   }
+}
+
+/** The path of a URL, without differences in case and slashes. */
+function looseForm(url: string): string {
+  const path = url.slice(0, /[?;#]|$/.exec(url)?.index)
+  return path
+    .replace(/\/{2,}/g, '/')
+    .replace(/\/$/, '')
+    .toLowerCase()
 }

@@ -9,4 +9,7 @@ t.test('a stream begins with one connect', async (t) => {
   for (const bad of ['{', '{}', '{"id":1,"ping":{}}', '{"id":1,"subscribe":{"channel":"\\u0000"}}']) {
     t.equal(fault(bad), 'give a connect command')
   }
+  const name = Buffer.from([0xff])
+  const bytes = Buffer.concat([Buffer.from('{"id":1,"connect":{"name":"'), name, Buffer.from('"}}')])
+  t.equal(connectFault(bytes, jsonEncoding, 64), 'give a text in UTF-8')
 })

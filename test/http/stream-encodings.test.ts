@@ -15,6 +15,11 @@ t.test('a request with commands', async (t) => {
   for (const body of ['', '[', 'null', '1', '{"node":"n"}', '{"node":"n","session":1,"data":""}']) {
     t.equal(read(body), undefined)
   }
+  // Characters that have no UTF-8 are not replaced by others.
+  t.equal(read('{"node":"n","session":"s","data":"\\ud800"}'), undefined)
+  const bytes = Buffer.from('{"node":"n","session":"s","data":"?"}')
+  bytes[bytes.indexOf('?')] = 0xff
+  t.equal(streamEncodingOf('application/json')?.readEmulation(bytes), undefined)
 })
 
 t.test('Protobuf', async (t) => {

@@ -28,6 +28,7 @@ function make(options: Partial<RelayOptions> = {}) {
     wheel,
     node: 'n1',
     alone: false,
+    hasNode: () => true,
     deliver: (session, { data, isBinary }) => {
       delivered.push([session, data.toString(), isBinary])
       return result
@@ -90,6 +91,29 @@ t.test('the broker is away', async (t) => {
   await Promise.resolve()
   t.same(failures, ['relay', 'relay'])
   clock.advance(10_000)
+})
+
+t.test('commands for a node that does not exist wait for no answer', async (t) => {
+  let found: (has: boolean) => void = () => undefined
+  let fails = false
+  const { relay, published, failures, receive } = make({
+    hasNode: () => (fails ? Promise.reject(new Error('away')) : new Promise((resolve) => (found = resolve)))
+  })
+  const stranger = relay.send('n3', 's', letter)
+  found(false)
+  t.equal(await stranger, 'unknown')
+  t.same(published, [])
+  const sent = relay.send('n2', 's', letter)
+  found(true)
+  await new Promise(setImmediate)
+  receive(writeDelivery(published[0]?.[1].id as string, 'delivered'))
+  t.equal(await sent, 'delivered')
+  fails = true
+  t.equal(await relay.send('n2', 's', letter), 'unavailable')
+  t.same(failures, ['relay'])
+  fails = false
+  for (let at = 0; at < 1_000; at++) void relay.send('n4', 's', letter)
+  t.equal(await relay.send('n5', 's', letter), 'busy')
 })
 
 t.test('too many wait', async (t) => {

@@ -72,6 +72,24 @@ t.test('every connection of every node is on one page, whichever node is asked',
   }
 })
 
+t.test('the list says whether there is a node, and is read once at a time', async (t) => {
+  const { node, clock, broker } = await cluster(t)
+  const [one, other] = [await node([]), await node([])]
+  let reads = 0
+  const { presence } = broker
+  broker.presence = (channel) => {
+    reads++
+    return presence.call(broker, channel)
+  }
+  t.same(await Promise.all([other.node, 'stranger', 'nobody'].map((id) => one.has(id))), [true, false, false])
+  t.equal(reads, 1)
+  t.equal(one.has(other.node), true)
+  other.leave()
+  clock.advance(31_000)
+  t.equal(await one.has(other.node), false)
+  t.equal(reads, 2)
+})
+
 t.test('a node alone asks nobody', async (t) => {
   const { node, broker, all } = await cluster(t)
   const roster = await node(['b', 'a', 'c'], { alone: true })

@@ -153,6 +153,10 @@ t.test('case 188: a token in cf_connect is in no log line, no error and no metri
     `/connection/sse?cf_connect=%7B${token}`,
     `/connection/sse?cf_connect[]=${named}`,
     `/connection/%73se?cf_connect=${named}`,
+    // Paths that are slightly wrong.
+    ...['/connection/sse/?', '//connection/sse?', '/CONNECTION/sse?', '/connection/sse;'].map(
+      (path) => `${path}cf_connect=${named}`
+    ),
     `/connection/sse?access_token=${token}&cf_connect=${named}`
   ]) {
     const response = await send(`${await originOf(app)}${path}`, 'GET', {})
