@@ -107,11 +107,11 @@ export class HttpWire implements Wire {
       method: body === undefined ? 'GET' : 'POST',
       path,
       host: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port || undefined,
+      port: url.port,
       headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
       agent: isShared && agent
     })
-    sent.on('error', (error: NodeJS.ErrnoException) => this.#end({ reason: error.code ?? error.message }))
+    sent.on('error', (error: NodeJS.ErrnoException) => this.#end({ reason: String(error.code) }))
     return sent.end(body)
   }
 

@@ -103,9 +103,12 @@ function varint(value: number): Buffer {
 
 function readVarint(reader: Reader): number {
   let value = 0
-  for (let factor = 1; ; factor *= 128) {
-    const byte = reader.bytes[reader.at++] ?? 0
+  let factor = 1
+  let byte: number
+  do {
+    byte = reader.bytes[reader.at++] ?? 0
     value += (byte & 127) * factor
-    if (byte < 128) return value
-  }
+    factor *= 128
+  } while (byte > 127)
+  return value
 }
