@@ -52,7 +52,10 @@ export class Crew {
   begin(publishersOf: (able: number) => number): Outlet[] {
     const groups = new Map<number, { client: LoadClient; feed: Feed }[]>()
     for (const client of this.clients.filter(({ isReady, isAway }) => isReady || isAway)) {
-      for (const feed of client.feeds) groups.set(feed.group, [...(groups.get(feed.group) ?? []), { client, feed }])
+      for (const feed of client.feeds) {
+        const members = groups.get(feed.group) ?? []
+        if (members.push({ client, feed }) === 1) groups.set(feed.group, members)
+      }
     }
     const rounds: Outlet[][] = []
     for (const members of groups.values()) {

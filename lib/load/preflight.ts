@@ -31,7 +31,7 @@ export async function checkServer({ hostname, port, protocol }: URL): Promise<vo
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(PROBE_TIMEOUT) })
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? 'no answer'
+    const why = (error as NodeJS.ErrnoException).code
     throw new RunError(`nothing answers at ${at.host}:${at.port} (${why}): start the server first, or check the URL`)
   } finally {
     socket.destroy()

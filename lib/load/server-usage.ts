@@ -7,7 +7,7 @@ export interface ServerSample {
 const TIMEOUT = 2_000
 
 /** The two series that Prometheus's client libraries export of every process. Undefined if they are not there. */
-export function parseMetrics(text: string): ServerSample | undefined {
+function parseMetrics(text: string): ServerSample | undefined {
   const value = (name: string) => Number(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)`, 'm').exec(text)?.[1])
   const cpu = value('process_cpu_seconds_total')
   const memory = value('process_resident_memory_bytes')
