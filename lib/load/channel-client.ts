@@ -1,8 +1,8 @@
 import { type ClientSetup, LoadClient } from './client.ts'
-import { HttpWire } from './http-wire.ts'
+import { openHttp } from './http-wire.ts'
 import type { Feed, Outgoing } from './journal.ts'
 import { decodeReplies, encodeCommand } from './protobuf.ts'
-import { type Endpoint, WebSocketWire, type Wire, type WireListener } from './wire.ts'
+import { type Endpoint, openWebSocket, type Wire, type WireListener } from './wire.ts'
 
 export const TRANSPORTS = ['websocket', 'protobuf', 'http_stream', 'sse'] as const
 export type LoadTransport = (typeof TRANSPORTS)[number]
@@ -10,29 +10,29 @@ export type LoadTransport = (typeof TRANSPORTS)[number]
 /** An endpoint of channels, and the path for the commands of HTTP clients. */
 export type ChannelEndpoint = Endpoint & { readonly emulation: string; readonly transport: LoadTransport }
 
-interface Publication {
-  readonly data?: unknown
+type Code = { readonly code: number }
+type Publication = { readonly data?: unknown; readonly offset?: number }
+type Subscribed = {
+  readonly epoch?: string
   readonly offset?: number
+  readonly was_recovering?: boolean | number
+  readonly recovered?: boolean | number
+  readonly publications?: readonly Publication[]
+}
+type Push = {
+  readonly channel?: string
+  readonly pub?: Publication
+  readonly unsubscribe?: Code
+  readonly disconnect?: Code
 }
 
 /** A reply or a push, with the members that are used here. In Protobuf true is 1. */
 interface Reply {
   readonly id?: number
-  readonly error?: { readonly code: number }
+  readonly error?: Code
   readonly connect?: { readonly session?: string; readonly node?: string }
-  readonly subscribe?: {
-    readonly epoch?: string
-    readonly offset?: number
-    readonly was_recovering?: boolean | number
-    readonly recovered?: boolean | number
-    readonly publications?: readonly Publication[]
-  }
-  readonly push?: {
-    readonly channel?: string
-    readonly pub?: Publication
-    readonly unsubscribe?: { readonly code: number }
-    readonly disconnect?: { readonly code: number }
-  }
+  readonly subscribe?: Subscribed
+  readonly push?: Push
 }
 
 const CONNECT = { id: 1, connect: { name: 'load' } }
@@ -57,13 +57,13 @@ export class ChannelClient extends LoadClient {
 
   protected override connect(listener: WireListener): Wire {
     const { transport } = this.#endpoint
-    if (transport === 'websocket' || transport === 'protobuf') return new WebSocketWire(this.#endpoint, listener)
-    return new HttpWire({ ...this.#endpoint, transport }, JSON.stringify(CONNECT), listener)
+    if (transport === 'websocket' || transport === 'protobuf') return openWebSocket(this.#endpoint, listener)
+    return openHttp({ ...this.#endpoint, isSse: transport === 'sse' }, JSON.stringify(CONNECT), listener)
   }
 
   protected override onOpen(): void {
     // Over HTTP the request that opens the stream carries it.
-    if (!(this.wire instanceof HttpWire)) this.#send(CONNECT)
+    if (this.wire?.identify === undefined) this.#send(CONNECT)
   }
 
   protected override onEnd(): void {
@@ -115,7 +115,7 @@ export class ChannelClient extends LoadClient {
       this.fail({ reason: `connect: error ${error.code}` })
       return
     }
-    if (this.wire instanceof HttpWire) this.wire.session = { session: connect?.session, node: connect?.node }
+    this.wire?.identify?.({ session: connect?.session, node: connect?.node })
     for (const feed of this.feeds) this.#subscribe(feed)
   }
 
@@ -145,7 +145,7 @@ export class ChannelClient extends LoadClient {
     }
   }
 
-  #onPush({ channel = '', pub, unsubscribe, disconnect }: NonNullable<Reply['push']>): void {
+  #onPush({ channel = '', pub, unsubscribe, disconnect }: Push): void {
     const feed = this.#byChannel.get(channel)
     if (disconnect !== undefined) {
       this.fail(disconnect)

@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { loadCommand, type ResultOptions, runOptions } from './command.ts'
 import { judge, tableOf } from './figures.ts'
 import { RunError } from './preflight.ts'
-import { Progress } from './progress.ts'
+import { progressOn } from './progress.ts'
 import { reportOf } from './report.ts'
 import { runLoad } from './run.ts'
 import { type LoadOptions, UsageError } from './target.ts'
@@ -41,7 +41,8 @@ export async function program(argv: readonly string[], env: NodeJS.ProcessEnv): 
 }
 
 async function run(options: LoadOptions, { json, report, quiet, expect = [] }: ResultOptions): Promise<number> {
-  const progress = new Progress(quiet ? { write: () => {} } : process.stderr, options)
+  const silent = { write: () => true }
+  const progress = progressOn(quiet ? silent : process.stderr, options.connections, options.duration)
   const controller = new AbortController()
   const release = onInterruption(() => controller.abort())
   const result = await runLoad(options, controller.signal, (moment) => progress.show(moment)).finally(() => {

@@ -13,7 +13,7 @@ import { SocketClient } from './socket-client.ts'
 import { stampWriter } from './stamp.ts'
 import { type LoadResult, type Stretch, summarize } from './summary.ts'
 import { fill, type LoadOptions } from './target.ts'
-import { intervalFor, type Moment, Timeline } from './timeline.ts'
+import { type Moment, Timeline } from './timeline.ts'
 import { OwnUsage } from './times.ts'
 
 // The remaining work of the handshakes is done after so many milliseconds.
@@ -52,8 +52,7 @@ export async function runLoad(
   const origin = performance.now()
   const journal = new Journal(run, origin)
   const crew = new Crew(makeClients(options, run, journal), journal)
-  const timeline = new Timeline(crew, journal, origin)
-  timeline.start(intervalFor(ramp + duration), onMoment)
+  const timeline = new Timeline(crew, journal, origin, ramp + duration, onMoment)
   try {
     const connecting = await measured(() => crew.open(ramp, signal))
     if (journal.everOpened === 0 && !signal.aborted) throw new RunError(whyNobody(journal))
@@ -71,13 +70,9 @@ export async function runLoad(
     timeline.phase = 'settling'
     await settle(crew, journal, signal)
     for (const client of crew.clients) if (client.isAway) client.abandon()
-    timeline.stop()
-    const ended = {
-      interrupted: signal.aborted,
-      moments: timeline.moments,
-      publishers: outlets.length,
-      atEnd: crew.present
-    }
+    timeline.look()
+    const { moments } = timeline
+    const ended = { interrupted: signal.aborted, moments, publishers: outlets.length, atEnd: crew.present }
     return summarize(options, journal, { run, started, ...ended, connecting, sending, before, after })
   } finally {
     timeline.stop()

@@ -1,14 +1,6 @@
 import type { Outlet } from './crew.ts'
 import type { Stamp } from './stamp.ts'
-
-interface Schedule {
-  /** Messages a second. */
-  readonly rate: number
-  /** Milliseconds. */
-  readonly duration: number
-  /** Messages at most. */
-  readonly messages: number
-}
+import type { LoadOptions } from './target.ts'
 
 /**
  * Publishes at a fixed rate, whatever the server does: a message is due at its time, and its latency counts from then.
@@ -21,7 +13,7 @@ export function sendAll(
   outlets: readonly Outlet[],
   write: (stamp: Stamp) => string,
   origin: number,
-  { rate, duration, messages }: Schedule,
+  { rate, duration, messages }: Pick<LoadOptions, 'rate' | 'duration' | 'messages'>,
   signal: AbortSignal
 ): Promise<void> {
   const gap = 1000 / rate

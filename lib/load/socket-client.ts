@@ -1,18 +1,16 @@
 import { type ClientSetup, LoadClient } from './client.ts'
 import type { Feed, Outgoing } from './journal.ts'
-import { type Endpoint, WebSocketWire, type Wire, type WireListener } from './wire.ts'
+import { type Endpoint, openWebSocket, type Wire, type WireListener } from './wire.ts'
 
-interface Place {
-  readonly offset?: number
-  readonly epoch?: string
-}
+type Place = { readonly offset?: number; readonly epoch?: string }
+type Notice = Place & { readonly code?: string; readonly recovered?: boolean }
 
 /** A message of an `app.ws` route, with the members that are used here. */
 interface Message extends Place {
   readonly data?: unknown
   readonly echo?: unknown
   readonly error?: { readonly code?: string }
-  readonly notice?: Place & { readonly code?: string; readonly recovered?: boolean }
+  readonly notice?: Notice
 }
 
 // Not every room sends a notice of the position. After so many milliseconds without one, the client counts as ready.
@@ -38,7 +36,7 @@ export class SocketClient extends LoadClient {
     const { epoch, offset } = this.#feed
     this.#resumes = epoch !== ''
     if (this.#resumes) url.searchParams.set('since', `${epoch}:${offset}`)
-    return new WebSocketWire({ ...this.#endpoint, url }, listener)
+    return openWebSocket({ ...this.#endpoint, url }, listener)
   }
 
   protected override onOpen(): void {

@@ -24,44 +24,28 @@ const MOMENTS = 120
 const SHORTEST = 250
 const LONGEST = 10_000
 
-/** Milliseconds between two moments of a run of that length. */
-export function intervalFor(duration: number): number {
-  return Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(duration / MOMENTS)))
-}
-
-/** Samples a run at intervals. */
+/** Samples a run of so many milliseconds at intervals. */
 export class Timeline {
   readonly moments: Moment[] = []
   phase: Phase = 'connecting'
   readonly #crew: Crew
   readonly #journal: Journal
   readonly #origin: number
-  #timer: NodeJS.Timeout | undefined
+  readonly #timer: NodeJS.Timeout
   #own = new OwnUsage()
   #delivered = 0
   #at: number
 
-  constructor(crew: Crew, journal: Journal, origin: number) {
+  constructor(crew: Crew, journal: Journal, origin: number, duration: number, onMoment: (moment: Moment) => void) {
     this.#crew = crew
     this.#journal = journal
     this.#origin = origin
     this.#at = origin
+    const interval = Math.min(LONGEST, Math.max(SHORTEST, Math.ceil(duration / MOMENTS)))
+    this.#timer = setInterval(() => onMoment(this.look()), interval)
   }
 
-  start(interval: number, onMoment: (moment: Moment) => void): void {
-    this.#timer = setInterval(() => onMoment(this.#look()), interval)
-  }
-
-  /** Only the first call has an effect. */
-  stop(): void {
-    if (this.#timer === undefined) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    this.#look()
-    this.#own.end()
-  }
-
-  #look(): Moment {
+  look(): Moment {
     const { ledger, latency, latestLatency } = this.#journal
     const now = performance.now()
     const { count, p50, p99, max } = percentilesOf(latestLatency)
@@ -81,5 +65,10 @@ export class Timeline {
     latestLatency.reset()
     this.moments.push(moment)
     return moment
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#own.end()
   }
 }

@@ -1,15 +1,7 @@
 import { createHistogram, monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
 
 /** Durations in milliseconds. */
-export interface Percentiles {
-  readonly count: number
-  readonly mean: number
-  readonly p50: number
-  readonly p90: number
-  readonly p99: number
-  readonly 'p99.9': number
-  readonly max: number
-}
+export type Percentiles = ReturnType<typeof percentilesOf>
 
 // Microseconds. Three digits of each value are kept.
 const HOUR = 3_600_000_000
@@ -25,7 +17,7 @@ export function record(histogram: RecordableHistogram, milliseconds: number): vo
   histogram.record(Math.min(HOUR, Math.max(1, Math.round(milliseconds * 1000))))
 }
 
-export function percentilesOf(histogram: RecordableHistogram): Percentiles {
+export function percentilesOf(histogram: RecordableHistogram) {
   const at = (percent: number) => (histogram.count === 0 ? 0 : histogram.percentile(percent) / 1000)
   return {
     count: histogram.count,
@@ -56,10 +48,9 @@ const CREDIBLE_DELAY = 10
 const SHARE = 4
 
 /** Why this process's own lateness makes its times unreliable. Undefined if they are reliable. In milliseconds. */
-export function whyNotCredible(
-  loopDelay: Pick<Percentiles, 'p50' | 'p99'>,
-  measured: Pick<Percentiles, 'p50' | 'p99'>
-): string | undefined {
+type Pair = { readonly p50: number; readonly p99: number }
+
+export function whyNotCredible(loopDelay: Pair, measured: Pair): string | undefined {
   const late = (['p50', 'p99'] as const).find(
     (name) => loopDelay[name] > CREDIBLE_DELAY && loopDelay[name] > measured[name] / SHARE
   )

@@ -28,60 +28,44 @@ export interface Wire {
   cut(): void
   /** Ends it in order. */
   close(): void
+  /** For HTTP: the members `session` and `node` of the answer to `connect`, before anything is sent. */
+  identify?(session: object): void
 }
 
 // Milliseconds that a server has to answer a close frame.
 const CLOSE_TIMEOUT = 3_000
 const DONE = 1000
 
-/** A connection over WebSocket. */
-export class WebSocketWire implements Wire {
-  readonly #socket: WebSocket
-  readonly #listener: WireListener
-  #ended = false
-
-  constructor({ url, protocols, headers }: Endpoint, listener: WireListener) {
-    this.#listener = listener
-    const settings = { headers, closeTimeout: CLOSE_TIMEOUT, perMessageDeflate: false, skipUTF8Validation: true }
-    const socket = new WebSocket(url, [...protocols], settings)
-    this.#socket = socket
-    socket.on('open', () => listener.onOpen())
-    socket.on('message', (data) => {
-      if (!this.#ended) listener.onMessage(data as Buffer)
-    })
-    socket.on('unexpected-response', (request, { statusCode }) => {
-      request.destroy()
-      this.#end({ status: statusCode as number })
-    })
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#end({ reason: error.code ?? error.message }))
-    socket.on('close', (code) => this.#end({ code }))
+export function openWebSocket({ url, protocols, headers }: Endpoint, listener: WireListener): Wire {
+  const settings = { headers, closeTimeout: CLOSE_TIMEOUT, perMessageDeflate: false, skipUTF8Validation: true }
+  const socket = new WebSocket(url, [...protocols], settings)
+  let ended = false
+  const end = (how: WireEnd) => {
+    if (!ended) listener.onEnd(how)
+    ended = true
   }
-
-  send(data: string | Buffer): void {
-    this.#socket.send(data)
-  }
-
-  pause(): void {
-    this.#socket.pause()
-  }
-
-  resume(): void {
-    this.#socket.resume()
-  }
-
-  cut(): void {
-    this.#ended = true
-    this.#socket.terminate()
-  }
-
-  close(): void {
-    this.#ended = true
-    this.#socket.resume()
-    this.#socket.close(DONE)
-  }
-
-  #end(end: WireEnd): void {
-    if (!this.#ended) this.#listener.onEnd(end)
-    this.#ended = true
+  socket.on('open', () => listener.onOpen())
+  socket.on('message', (data) => {
+    if (!ended) listener.onMessage(data as Buffer)
+  })
+  socket.on('unexpected-response', (request, { statusCode }) => {
+    request.destroy()
+    end({ status: statusCode as number })
+  })
+  socket.on('error', (error: NodeJS.ErrnoException) => end({ reason: error.code ?? error.message }))
+  socket.on('close', (code) => end({ code }))
+  return {
+    send: (data) => socket.send(data),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    cut: () => {
+      ended = true
+      socket.terminate()
+    },
+    close: () => {
+      ended = true
+      socket.resume()
+      socket.close(DONE)
+    }
   }
 }

@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSecure } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type Test, test } from 'tap'
-import { HttpWire } from '../../lib/load/http-wire.ts'
+import { openHttp } from '../../lib/load/http-wire.ts'
+import type { Wire } from '../../lib/load/wire.ts'
 
 type Handler = (request: IncomingMessage, body: string, response: ServerResponse) => void
 
@@ -29,8 +30,14 @@ function wire(url: URL, transport: 'http_stream' | 'sse') {
     told.push(what)
     wake()
   }
-  const endpoint = { url, protocols: [], headers: { authorization: 'Bearer t' }, transport, emulation: '/emulation' }
-  const it = new HttpWire(endpoint, '{"id":1}', {
+  const endpoint = {
+    url,
+    protocols: [],
+    headers: { authorization: 'Bearer t' },
+    isSse: transport === 'sse',
+    emulation: '/emulation'
+  }
+  const it = openHttp(endpoint, '{"id":1}', {
     onOpen: () => tell('open'),
     onMessage: (data) => tell(data.toString()),
     onEnd: (end) => tell(end)
@@ -59,7 +66,7 @@ test('a stream of lines, in any pieces, and commands one after another', async (
   t.same(await tells(2), ['open', '{"a":1}'])
   stream?.write(':2}\n{"c":3}\n')
   t.same((await tells(4)).slice(2), ['{"b":2}', '{"c":3}'])
-  it.session = { session: 's', node: 'n' }
+  it.identify?.({ session: 's', node: 'n' })
   for (const command of ['1', '2', '3']) it.send(command)
   it.pause()
   it.resume()
@@ -91,8 +98,8 @@ test('an event stream', async (t) => {
 test('nothing is told after a cut within a message', async (t) => {
   const url = await serve(t, (_request, _body, response) => void response.writeHead(200).write('1\n2\n3\n'))
   const told: string[] = []
-  const endpoint = { url, protocols: [], headers: {}, transport: 'http_stream' as const, emulation: '/emulation' }
-  const it: HttpWire = new HttpWire(endpoint, '{}', {
+  const endpoint = { url, protocols: [], headers: {}, isSse: false, emulation: '/emulation' }
+  const it: Wire = openHttp(endpoint, '{}', {
     onOpen: () => {},
     onMessage: (data) => {
       told.push(data.toString())

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { Progress } from '../../lib/load/progress.ts'
+import { progressOn } from '../../lib/load/progress.ts'
 import type { Moment } from '../../lib/load/timeline.ts'
 
 const moment = (fields: Partial<Moment>): Moment => ({
@@ -10,12 +10,12 @@ const moment = (fields: Partial<Moment>): Moment => ({
 
 function output(terminal: object) {
   const written: string[] = []
-  return { written, ...terminal, write: (text: string) => written.push(text) }
+  return { written, ...terminal, write: (text: unknown) => written.push(String(text)) > 0 }
 }
 
 test('on a terminal, one line that changes', async (t) => {
   const it = output({ isTTY: true, columns: 100 })
-  const progress = new Progress(it, { connections: 40, duration: 1000 })
+  const progress = progressOn(it, 40, 1000)
   progress.show(moment({ phase: 'connecting', connected: 10 }), 0)
   progress.show(moment({}), 100)
   progress.show(moment({ p99: 1.5 }), 600)
@@ -29,13 +29,13 @@ test('on a terminal, one line that changes', async (t) => {
     '\r\u001b[2K'
   ])
   const narrow = output({ isTTY: true })
-  new Progress(narrow, { connections: 40, duration: 1000 }).show(moment({ p99: 1.5 }))
+  progressOn(narrow, 40, 1000).show(moment({ p99: 1.5 }))
   t.equal(narrow.written[0]?.length, '\r\u001b[2K'.length + 79)
 })
 
 test('elsewhere, one line a second', async (t) => {
   const it = output({})
-  const progress = new Progress(it, { connections: 40, duration: 1000 })
+  const progress = progressOn(it, 40, 1000)
   for (const now of [0, 999, 1000]) progress.show(moment({ phase: 'settling' }), now)
   progress.clear()
   t.same(it.written, Array(2).fill('settling, 40 of 40 connected\n'))

@@ -2,18 +2,18 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
-import { WebSocketWire, type WireEnd } from '../../lib/load/wire.ts'
+import { openWebSocket, type WireEnd } from '../../lib/load/wire.ts'
 import { LoadPeer } from '../support/load-peer.ts'
 
 /** A wire, and what it told. */
-function wire(endpoint: ConstructorParameters<typeof WebSocketWire>[0]) {
+function wire(endpoint: Parameters<typeof openWebSocket>[0]) {
   const told: unknown[] = []
   let wake = () => {}
   const tell = (what: unknown) => {
     told.push(what)
     wake()
   }
-  const it = new WebSocketWire(endpoint, {
+  const it = openWebSocket(endpoint, {
     onOpen: () => tell('open'),
     onMessage: (data) => tell(data.toString()),
     onEnd: (end: WireEnd) => tell(end)
