@@ -41,12 +41,10 @@ export interface LoadOptions {
   readonly claims: object
 }
 
-export interface TargetChoice {
+export type TargetChoice = Partial<Pick<LoadTarget, 'transport' | 'channelName'>> & {
   readonly channels?: number
   readonly rooms?: number
   readonly echo?: boolean
-  readonly transport?: LoadTransport
-  readonly channelName?: string
 }
 
 /** The command line is wrong. The message says what to write. */

@@ -47,9 +47,9 @@ const CREDIBLE_DELAY = 10
 // The tool's own lateness may be a quarter of the measured time.
 const SHARE = 4
 
-/** Why this process's own lateness makes its times unreliable. Undefined if they are reliable. In milliseconds. */
 type Pair = { readonly p50: number; readonly p99: number }
 
+/** Why this process's own lateness makes its times unreliable. Undefined if they are reliable. In milliseconds. */
 export function whyNotCredible(loopDelay: Pair, measured: Pair): string | undefined {
   const late = (['p50', 'p99'] as const).find(
     (name) => loopDelay[name] > CREDIBLE_DELAY && loopDelay[name] > measured[name] / SHARE
