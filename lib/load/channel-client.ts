@@ -7,39 +7,33 @@ import { type Endpoint, openWebSocket, type Wire, type WireListener } from './wi
 export const TRANSPORTS = ['websocket', 'protobuf', 'http_stream', 'sse'] as const
 export type LoadTransport = (typeof TRANSPORTS)[number]
 
-/** An endpoint of channels, and the path for the commands of HTTP clients. */
 export type ChannelEndpoint = Endpoint & { readonly emulation: string; readonly transport: LoadTransport }
 
 type Code = { readonly code: number }
 type Publication = { readonly data?: unknown; readonly offset?: number }
-type Subscribed = {
-  readonly epoch?: string
-  readonly offset?: number
-  readonly was_recovering?: boolean | number
-  readonly recovered?: boolean | number
-  readonly publications?: readonly Publication[]
-}
-type Push = {
-  readonly channel?: string
-  readonly pub?: Publication
-  readonly unsubscribe?: Code
-  readonly disconnect?: Code
-}
 
 /** A reply or a push, with the members that are used here. In Protobuf true is 1. */
 interface Reply {
   readonly id?: number
   readonly error?: Code
-  readonly connect?: { readonly session?: string; readonly node?: string }
-  readonly subscribe?: Subscribed
-  readonly push?: Push
+  readonly connect?: object
+  readonly subscribe?: Partial<Record<'was_recovering' | 'recovered', boolean | number>> & {
+    readonly epoch?: string
+    readonly offset?: number
+    readonly publications?: readonly Publication[]
+  }
+  readonly push?: {
+    readonly channel?: string
+    readonly pub?: Publication
+    readonly unsubscribe?: Code
+    readonly disconnect?: Code
+  }
 }
 
 const CONNECT = { id: 1, connect: { name: 'load' } }
 // From this code on, a client subscribes again.
 const RESUBSCRIBE = 2500
 
-/** A client of the channel protocol, over any of its transports. */
 export class ChannelClient extends LoadClient {
   readonly #endpoint: ChannelEndpoint
   readonly #isProtobuf: boolean
@@ -115,7 +109,7 @@ export class ChannelClient extends LoadClient {
       this.fail({ reason: `connect: error ${error.code}` })
       return
     }
-    this.wire?.identify?.({ session: connect?.session, node: connect?.node })
+    this.wire?.identify?.({ ...connect })
     for (const feed of this.feeds) this.#subscribe(feed)
   }
 
@@ -145,7 +139,7 @@ export class ChannelClient extends LoadClient {
     }
   }
 
-  #onPush({ channel = '', pub, unsubscribe, disconnect }: Push): void {
+  #onPush({ channel = '', pub, unsubscribe, disconnect }: NonNullable<Reply['push']>): void {
     const feed = this.#byChannel.get(channel)
     if (disconnect !== undefined) {
       this.fail(disconnect)

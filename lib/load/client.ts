@@ -27,7 +27,6 @@ export function backoff(failures: number): number {
 export abstract class LoadClient {
   readonly feeds: readonly Feed[]
   readonly isSlow: boolean
-  /** Those that publish over this connection. */
   readonly publishers: Publisher[] = []
   protected readonly journal: Journal
   protected wire: Wire | undefined
@@ -93,7 +92,6 @@ export abstract class LoadClient {
     if (this.#state === 'ready') this.wire?.resume()
   }
 
-  /** Ends the client for good. */
   close(): void {
     if (this.#state === 'ready') this.wire?.close()
     else this.wire?.cut()
@@ -103,7 +101,6 @@ export abstract class LoadClient {
   }
 
   protected abstract connect(listener: WireListener): Wire
-  /** The handshake is done. */
   protected abstract onOpen(): void
   protected abstract onMessage(data: Buffer): void
   /** The connection has ended, at whatever stage. */
@@ -168,7 +165,6 @@ export abstract class LoadClient {
   }
 }
 
-/** True if it makes no sense to reconnect. */
 function isFinal(end: WireEnd): boolean {
   if ('code' in end) return closeAdvice(end.code) === 'stop'
   return 'status' in end && FINAL_STATUSES.includes(end.status)

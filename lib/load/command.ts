@@ -6,7 +6,6 @@ import { type Expectation, FIGURES, parseExpectation } from './figures.ts'
 import { MIN_PAYLOAD } from './stamp.ts'
 import { chooseTarget, type LoadOptions, type TargetChoice, UsageError } from './target.ts'
 
-/** What the command line says about the result. */
 export interface ResultOptions {
   readonly expect?: readonly Expectation[]
   readonly report?: string

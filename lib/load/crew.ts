@@ -2,7 +2,6 @@ import type { LoadClient } from './client.ts'
 import type { Feed, Journal } from './journal.ts'
 import type { Publisher } from './ledger.ts'
 
-/** A publisher, and the connection that it publishes over. */
 export interface Outlet {
   readonly publisher: Publisher
   readonly client: LoadClient
@@ -13,7 +12,6 @@ export interface Outlet {
 const OPENING_AT_ONCE = 256
 const TICK = 5
 
-/** All connections of a run. */
 export class Crew {
   readonly clients: readonly LoadClient[]
   readonly #journal: Journal
@@ -72,7 +70,6 @@ export class Crew {
     return rounds.flat()
   }
 
-  /** Cuts every connection. */
   cutAll(): void {
     this.#journal.stormBegins(new Set(this.clients.filter((client) => client.cut())))
   }
@@ -81,7 +78,6 @@ export class Crew {
     return this.clients.filter(({ isReady }) => isReady).length
   }
 
-  /** True if some are between two connections. */
   get hasAbsentees(): boolean {
     return this.clients.some(({ isAway }) => isAway)
   }

@@ -15,9 +15,7 @@ type Figure = readonly [
   more?: (result: LoadResult) => string
 ]
 
-/** A condition on a figure. */
 export interface Expectation {
-  /** As given. */
   readonly condition: string
   readonly figure: Figure
   readonly operator: string
@@ -47,7 +45,6 @@ const time = (of: 'latency' | 'connectTime', name: keyof Percentiles) => (result
   return times.count === 0 ? 'nothing was measured' : times[name]
 }
 
-/** All figures, in the order of the table. */
 export const FIGURES: readonly Figure[] = [
   ['connected', CONNECTIONS, 'connections that took part', 'count', (r) => r.connections.opened, ramp],
   ['connect-p50', CONNECTIONS, 'time to connect: half are no slower', 'ms', time('connectTime', 'p50')],
@@ -105,7 +102,6 @@ function tally(of: (result: LoadResult) => Counts): [(result: LoadResult) => num
   return [(result) => sum(of(result)), (result) => list(of(result))]
 }
 
-/** `12,345`. */
 export function formatCount(value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }
@@ -120,7 +116,6 @@ function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** The run in a sentence. */
 export function titleOf({ protocol, transport, asked }: LoadResult): string {
   const count = plural(asked.groups, protocol.slice(0, -1))
   const over = protocol === 'echo' ? 'to an echo route' : `over ${count}`
@@ -169,7 +164,6 @@ export function judge({ condition, figure: [, , , , read], operator, value }: Ex
   return { condition, held, measured: isMeasured ? measured : null, words }
 }
 
-/** A run as text. */
 export function tableOf(result: LoadResult, verdicts: readonly ReturnType<typeof judge>[]): string {
   const lines = [titleOf(result), result.url]
   if (result.interrupted) lines.push('ended early; these are the figures so far')

@@ -11,11 +11,7 @@ const SCHEMES = {
 const EVENT = 'data: '
 const ABNORMAL = 1006
 
-/**
- * Opens a connection of the channel protocol over server-sent events, or HTTP streaming.
- * @param emulation The path for commands after the first.
- * @param connect The first command, which the opening request carries.
- */
+/** Opens a stream with `connect`, the first command. The commands after it go to the path `emulation`. */
 export function openHttp(
   { url, headers, emulation, isSse }: Endpoint & { readonly emulation: string; readonly isSse: boolean },
   connect: string,
@@ -23,7 +19,7 @@ export function openHttp(
 ): Wire {
   let ended = false
   let response: IncomingMessage | undefined
-  let session: object
+  let session: { readonly session?: string; readonly node?: string } = {}
   /** The start of a line whose end has not arrived. */
   let rest: Buffer = Buffer.alloc(0)
   /** Commands that wait for the request before them: two at once could overtake each other. */
@@ -75,13 +71,16 @@ export function openHttp(
     isPosting = true
     const data = waiting.join('\n')
     waiting = []
-    request(emulation, JSON.stringify({ ...session, data }), true).on('response', (answer) => {
-      if (answer.statusCode !== 204) end({ reason: `commands refused with ${answer.statusCode}` })
-      answer.resume().on('end', () => {
-        isPosting = false
-        if (waiting.length > 0 && !ended) post()
-      })
-    })
+    request(emulation, JSON.stringify({ session: session.session, node: session.node, data }), true).on(
+      'response',
+      (answer) => {
+        if (answer.statusCode !== 204) end({ reason: `commands refused with ${answer.statusCode}` })
+        answer.resume().on('end', () => {
+          isPosting = false
+          if (waiting.length > 0 && !ended) post()
+        })
+      }
+    )
   }
   return {
     send: (data) => {

@@ -5,7 +5,6 @@ import type { WireEnd } from './wire.ts'
 
 /** What a connection receives: a channel, a room, or on an echo route its own messages. */
 export interface Feed {
-  /** The number of the channel or room. */
   readonly group: number
   /** The channel's name. Rooms have none: the server knows them by the path. */
   readonly channel: string
@@ -24,7 +23,6 @@ export interface Outgoing {
   readonly text: string
 }
 
-/** Counts by name. */
 export type Counts = Record<string, number>
 
 const add = (counts: Counts, name: string | number) => {
@@ -59,7 +57,6 @@ export class Journal {
     this.#origin = origin
   }
 
-  /** All these connections were cut at once. */
   stormBegins(cut: ReadonlySet<object>): void {
     this.#missing = cut
     this.#stormBegan = performance.now()
@@ -72,7 +69,6 @@ export class Journal {
     record(this.connectTime, milliseconds)
   }
 
-  /** A client takes part again. */
   returned(client: object): void {
     this.reconnections++
     if (!this.#missing.has(client) || this.storm === null || this.storm.back === this.storm.cut) return
@@ -80,7 +76,6 @@ export class Journal {
     if (this.storm.back === this.storm.cut) this.storm.milliseconds = rounded(performance.now() - this.#stormBegan)
   }
 
-  /** A client will not take part any more. */
   left(feeds: readonly Feed[]): void {
     for (const { receipt } of feeds) if (receipt !== undefined) receipt.ended = true
   }

@@ -3,7 +3,6 @@ import type { Stamp } from './stamp.ts'
 /** What became of a message. Open: neither answered nor seen. Unconfirmed: its connection was cut before the answer. */
 const FATE = { open: 0, published: 1, refused: 2, unconfirmed: 3 }
 
-/** The messages of one publisher, by their sequence numbers. */
 export class Publisher {
   readonly index: number
   readonly fates: number[] = []
@@ -15,7 +14,6 @@ export class Publisher {
     this.index = index
   }
 
-  /** The next sequence number. */
   next(): number {
     return this.fates.push(FATE.open) - 1
   }

@@ -18,7 +18,6 @@ export function checkFileLimit(connections: number, limit = ownFileLimit()): voi
   )
 }
 
-/** Node has raised its soft limit to the hard limit. */
 function ownFileLimit(): number {
   const { userLimits } = process.report.getReport() as { userLimits?: { open_files?: { soft?: unknown } } }
   return Number(userLimits?.open_files?.soft) || Number.POSITIVE_INFINITY

@@ -41,8 +41,7 @@ export async function program(argv: readonly string[], env: NodeJS.ProcessEnv): 
 }
 
 async function run(options: LoadOptions, { json, report, quiet, expect = [] }: ResultOptions): Promise<number> {
-  const silent = { write: () => true }
-  const progress = progressOn(quiet ? silent : process.stderr, options.connections, options.duration)
+  const progress = progressOn(quiet ? { write: () => true } : process.stderr, options.connections, options.duration)
   const controller = new AbortController()
   const release = onInterruption(() => controller.abort())
   const result = await runLoad(options, controller.signal, (moment) => progress.show(moment)).finally(() => {

@@ -7,10 +7,7 @@ const BAR = 20
 const LINE_INTERVAL = 1_000
 const CLEAR_LINE = '\r\u001b[2K'
 
-/**
- * Shows a run in progress: on a terminal one line that changes, otherwise one line a second.
- * @param duration Milliseconds of sending.
- */
+/** Shows a run in progress: on a terminal one line that changes, otherwise one line a second. Times in milliseconds. */
 export function progressOn(output: Output, connections: number, duration: number) {
   let last: Phase | undefined
   let since = 0
@@ -33,7 +30,6 @@ export function progressOn(output: Output, connections: number, duration: number
         output.write(`${line}\n`)
       }
     },
-    /** Removes the line that changes. */
     clear(): void {
       if (output.isTTY) output.write(CLEAR_LINE)
     }

@@ -87,7 +87,6 @@ async function measured(work: () => Promise<void>): Promise<Stretch> {
   return { took: performance.now() - from, tool: usage.end() }
 }
 
-/** The clients of a run, none of them connected yet. */
 function makeClients(options: LoadOptions, run: string, journal: Journal): LoadClient[] {
   const { target, connections, subscriptions, slowReaders, origin, emulation } = options
   const { protocol, transport } = target

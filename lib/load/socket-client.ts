@@ -16,7 +16,6 @@ interface Message extends Place {
 // Not every room sends a notice of the position. After so many milliseconds without one, the client counts as ready.
 const NOTICE_PATIENCE = 1_000
 
-/** A client of a plain WebSocket route: a room, or an echo. */
 export class SocketClient extends LoadClient {
   readonly #endpoint: Endpoint
   readonly #isEcho: boolean

@@ -1,8 +1,6 @@
 /** What a message says about itself. */
 export interface Stamp {
-  /** The number of the publisher in the run. */
   readonly publisher: number
-  /** 0, 1, 2… for each publisher. */
   readonly sequence: number
   /** When it was due, in microseconds since the run began. */
   readonly due: number

@@ -7,12 +7,8 @@ import { curveOf, type OwnUsage, type Percentiles, percentilesOf, rounded, whyNo
 
 type Usage = ReturnType<OwnUsage['end']>
 
-/** A part of a run: how long it took, and what this process used meanwhile. */
-export interface Stretch {
-  /** Milliseconds. */
-  readonly took: number
-  readonly tool: Usage
-}
+/** How many milliseconds a part of a run took, and what this process used meanwhile. */
+export type Stretch = { readonly took: number; readonly tool: Usage }
 
 /** What else is known at the end of a run. */
 export interface Course {
@@ -21,7 +17,6 @@ export interface Course {
   readonly interrupted: boolean
   readonly moments: readonly Moment[]
   readonly publishers: number
-  /** Connections at the end. */
   readonly atEnd: number
   readonly connecting: Stretch
   readonly sending: Stretch
@@ -60,7 +55,6 @@ export function summarize(options: LoadOptions, journal: Journal, course: Course
       opened: journal.everOpened,
       atEnd: course.atEnd,
       ramp: rounded(connecting.took),
-      /** By the status of the answer. */
       refused: journal.refusals,
       failed: journal.failures,
       /** Ended by the server or the network, by code. */
@@ -71,17 +65,14 @@ export function summarize(options: LoadOptions, journal: Journal, course: Course
     connectTime: timesOf(journal.connectTime, connecting.tool),
     messages: {
       ...journal.ledger.totals(),
-      /** Of the sending. */
       duration: rounded(sending.took),
       publishers: course.publishers,
-      /** By code. */
       rejections: journal.rejections
     },
     /** From when a message was due to be sent until a subscriber had it. */
     latency,
     recoveries: journal.recoveries,
     storm: journal.storm,
-    /** While sending. */
     tool: sending.tool,
     server: before && after && { cpu: rounded(((after.cpu - before.cpu) * 1000) / sending.took), memory: after.memory },
     warnings: warningsOf(options, journal, course),

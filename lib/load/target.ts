@@ -11,7 +11,6 @@ export interface LoadTarget {
   readonly path: string
   /** How many channels or rooms. On an echo route each connection is one of its own. */
   readonly groups: number
-  /** With `{run}` and `{n}`. */
   readonly channelName: string
 }
 
@@ -26,7 +25,6 @@ export interface LoadOptions {
   readonly duration: number
   /** Messages a second, of all publishers. 0: the connections stay idle. */
   readonly rate: number
-  /** May be infinite. */
   readonly messages: number
   /** For each channel or room. Undefined: as many as the rate needs. */
   readonly publishers: number | undefined
@@ -82,7 +80,6 @@ export function chooseTarget(address: string, choice: TargetChoice, connections:
   return { ...shared, protocol: 'rooms', path, groups: numbered(rooms ?? 1, path, 'the path of the URL') }
 }
 
-/** Fills `{run}` and `{n}` in. */
 export function fill(template: string, run: string, n: number): string {
   return template.replaceAll('{run}', run).replaceAll('{n}', String(n))
 }

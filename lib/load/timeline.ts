@@ -24,7 +24,6 @@ const MOMENTS = 120
 const SHORTEST = 250
 const LONGEST = 10_000
 
-/** Samples a run of so many milliseconds at intervals. */
 export class Timeline {
   readonly moments: Moment[] = []
   phase: Phase = 'connecting'

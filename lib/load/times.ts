@@ -1,6 +1,5 @@
 import { createHistogram, monitorEventLoopDelay, type RecordableHistogram } from 'node:perf_hooks'
 
-/** Durations in milliseconds. */
 export type Percentiles = ReturnType<typeof percentilesOf>
 
 // Microseconds. Three digits of each value are kept.
@@ -37,7 +36,6 @@ export function curveOf(histogram: RecordableHistogram): [percent: number, milli
   return points.map(([percent, microseconds]) => [percent, microseconds / 1000])
 }
 
-/** To three decimals. */
 export function rounded(value: number): number {
   return Math.round(value * 1000) / 1000
 }

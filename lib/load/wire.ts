@@ -1,6 +1,5 @@
 import { WebSocket } from 'ws'
 
-/** The server, and how to connect to it. */
 export interface Endpoint {
   /** `ws:` or `wss:`, with the path and the query. */
   readonly url: URL
@@ -24,9 +23,7 @@ export interface Wire {
   /** Stops reading, until `resume`. */
   pause(): void
   resume(): void
-  /** Ends it at once. */
   cut(): void
-  /** Ends it in order. */
   close(): void
   /** For HTTP: the members `session` and `node` of the answer to `connect`, before anything is sent. */
   identify?(session: object): void
