@@ -1,5 +1,5 @@
 // esbuild makes one file of each entry point: to find, read and link ninety modules costs a process 45 ms at its start.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
@@ -59,6 +59,25 @@ export function luaSource(name) {
   }
 }
 
+/** In the package, the load tool reads uPlot from `vendor`. */
+const reportAsset: Plugin = {
+  name: 'report-asset',
+  setup({ onLoad }) {
+    onLoad({ filter: /report-asset\.ts$/ }, () => ({
+      contents: `import { readFileSync } from 'node:fs'
+export const uPlotFile = (name) => readFileSync(new URL(\`../vendor/\${name}\`, import.meta.url), 'utf8')`
+    }))
+  }
+}
+
+/** uPlot, as a page loads it, with its licence. */
+function vendorUPlot(folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  for (const file of ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css']) {
+    cpSync(join(root, 'node_modules/uplot', file), join(folder, basename(file)))
+  }
+}
+
 /** Makes the entry points for servers. The parts that two of them need, or that are loaded late, are files beside them. */
 export async function buildLibrary(out: string): Promise<void> {
   const common: BuildOptions = {
@@ -77,5 +96,8 @@ export async function buildLibrary(out: string): Promise<void> {
   }
   await build({ ...common, entryPoints: ['lib/index.ts', 'lib/publisher.ts'], plugins: [required, lua] })
   await build({ ...common, entryPoints: ['lib/testing/index.ts'] })
+  await build({ ...common, entryPoints: ['lib/load/main.ts'], splitting: false, minify: true, plugins: [reportAsset] })
+  vendorUPlot(join(out, 'vendor'))
+  cpSync(join(root, 'lib/load/report.html'), join(out, 'load/report.html'))
   writeFileSync(join(out, 'required.cjs'), requiredModule())
 }

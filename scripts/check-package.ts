@@ -52,6 +52,22 @@ const { shouldReconnect } = require('fastify-realtime/client')
 const { createPublisher } = require('fastify-realtime/publisher')
 const { connect, disposeAll, testToken } = require('fastify-realtime/testing')
 ${MAIN}`
+/** A server that the command of the package loads for two seconds. */
+const LOADED = `
+import { spawn } from 'node:child_process'
+import Fastify from 'fastify'
+import realtime from 'fastify-realtime'
+const app = Fastify()
+await app.register(realtime, { auth: false })
+app.get('/echo', { websocket: true }, (socket) => socket.on('message', (data) => socket.send(String(data))))
+await app.listen({ port: 0, host: '127.0.0.1' })
+const address = 'ws://127.0.0.1:' + app.server.address().port + '/echo'
+const line = ['--no-install', 'fastify-realtime', 'load', address, '--duration', '2', '--expect', 'lost=0']
+spawn('npx', [...line, '--expect', 'delivered>0', '--report', 'load.html'], { stdio: 'inherit' }).on('exit', (status) => {
+  process.exitCode = status
+  return app.close()
+})
+`
 const PRINTED = "{ message: 'hi', from: 'ada' } true true function\n"
 
 const folder = mkdtempSync(join(tmpdir(), 'fastify-realtime-'))
@@ -74,6 +90,8 @@ try {
   write('app.cjs', COMMONJS)
   check('JavaScript, ES module', () => prints('app.mjs'))
   check('JavaScript, CommonJS', () => prints('app.cjs'))
+  write('load.mjs', LOADED)
+  check('The command', () => loads())
   for (const version of COMPILERS) tryCompiler(version)
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -159,6 +177,13 @@ function check(what: string, attempt: () => void): void {
     failures++
     console.log(`failed  ${what}\n${(error as Error).message}`)
   }
+}
+
+function loads(): void {
+  const help = run('npx', ['--no-install', 'fastify-realtime', 'load', '--help'])
+  if (!help.startsWith('Usage: fastify-realtime load')) throw new Error(help)
+  const printed = run(process.execPath, ['load.mjs'])
+  if (!printed.includes('held: lost=0')) throw new Error(printed)
 }
 
 /** The file works on every version of Node. */

@@ -15,10 +15,13 @@ export async function loadPicture(browser: Browser, address: string, secret: str
   const directory = mkdtempSync(join(tmpdir(), 'load-report-'))
   const report = join(directory, 'report.html')
   try {
-    const target = ['--url', address.replace('http', 'ws'), '--token-secret', secret]
+    const target = address.replace('http', 'ws')
     // Not spawnSync: this process reads the demo's log, and the demo stops once the pipe is full.
-    const args = ['--import=./scripts/typescript.js', 'demo/load/main.ts', ...target, ...LOAD, '--report', report]
-    await once(spawn(process.execPath, args, { cwd: root, stdio: 'inherit' }), 'exit')
+    const args = ['--import=./scripts/typescript.js', 'lib/load/main.ts', 'load', target, ...LOAD, '--report', report]
+    await once(
+      spawn(process.execPath, args, { cwd: root, stdio: 'inherit', env: { ...process.env, JWT_SECRET: secret } }),
+      'exit'
+    )
     const page = await browser.newPage({ viewport: { width: 1180, height: 1010 } })
     await page.goto(pathToFileURL(report).href)
     await page.screenshot({ path: join(folder, 'load-report.png') })

@@ -103,6 +103,24 @@ async function main() {
 main()
 `
 
+/** An echo that the command of the package loads. */
+const echoApp = `
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import Fastify from 'fastify'
+import realtime from 'fastify-realtime'
+
+const app = Fastify()
+await app.register(realtime, { auth: false })
+app.get('/echo', { websocket: true }, (socket) => socket.on('message', (data) => socket.send(String(data))))
+await app.listen({ port: 0, host: '127.0.0.1' })
+const [command, report] = process.argv.slice(2)
+const load = ['load', \`ws://127.0.0.1:\${app.server.address().port}/echo\`, '--connections', '5', '--rate', '20']
+const { stdout } = await promisify(execFile)(command, [...load, '--duration', '2', '--json', '--report', report])
+console.log(stdout)
+await app.close()
+`
+
 /** What a process has loaded after its imports, and after a registration without Redis. */
 const loadingApp = `
 import { createRequire } from 'node:module'
@@ -160,7 +178,7 @@ test('the packed package', async (t) => {
     'is a few files of JavaScript, and only the declarations that an application can refer to',
     async (t) => {
       const scripts = packed.files.filter((name) => /\.c?js$/.test(name))
-      t.ok(scripts.length <= 12, scripts.join(' '))
+      t.ok(scripts.length <= 14, scripts.join(' '))
       t.ok(packed.files.includes('dist/index.d.ts'))
       t.notOk(packed.files.includes('dist/handshake/gate.d.ts'))
     }
@@ -212,6 +230,20 @@ test('the packed package', async (t) => {
     }
     await pages[0]?.waitForFunction("document.querySelectorAll('li').length === 2")
     t.same(await pages[0]?.locator('li').allTextContents(), ['<b>message</b> of 0', '<b>message</b> of 1'])
+  })
+
+  await t.test('has a command that loads a server', async (t) => {
+    const command = join(
+      app,
+      'node_modules',
+      manifest.name,
+      (manifest.bin as Record<string, string>)[manifest.name] as string
+    )
+    t.match(await run(command, ['load', '--help']), /^Usage: fastify-realtime load /)
+    writeFileSync(join(app, 'echo.js'), echoApp)
+    const report = join(folder, 'report.html')
+    t.match(await run(process.execPath, ['echo.js', command, report]), '"delivered":40,"lost":0')
+    t.match(readFileSync(report, 'utf8'), 'uPlot')
   })
 
   await t.test('case 168: a server that is bundled into one file starts, with and without Redis', async (t) => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Verdict } from '../../demo/load/command/expectations.ts'
-import type { LoadResult } from '../../demo/load/result.ts'
+import type { judge } from '../../lib/load/figures.ts'
+import type { LoadResult } from '../../lib/load/summary.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const NODE = [process.execPath, '--import=./scripts/typescript.js']
@@ -15,7 +15,7 @@ export interface LoadExit {
 }
 
 /** What `--json` prints. */
-export type LoadReport = LoadResult & { readonly expectations: readonly Verdict[] }
+export type LoadReport = LoadResult & { readonly expectations: readonly ReturnType<typeof judge>[] }
 
 export interface LoadSetup {
   readonly env?: Readonly<Record<string, string>>
@@ -35,7 +35,7 @@ export class LoadProcess {
 
   constructor(t: { teardown(fn: () => unknown): void }, args: readonly string[], setup: LoadSetup = {}) {
     const before = setup.before === undefined ? [] : [`--import=${setup.before}`]
-    const command = [...NODE, ...before, 'demo/load/main.ts', ...args]
+    const command = [...NODE, ...before, 'lib/load/main.ts', 'load', ...args]
     if (setup.shell !== undefined) command.unshift('/bin/sh', '-c', `${setup.shell}; exec "$@"`, 'sh')
     const child = spawn(command[0] as string, command.slice(1), {
       cwd: root,
