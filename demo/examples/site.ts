@@ -10,6 +10,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Claims } from 'fastify-realtime'
 import { Type } from 'typebox'
+import { demoAccounts } from './accounts.ts'
 import { readSecret } from './secret.ts'
 
 declare module 'fastify' {
@@ -18,12 +19,6 @@ declare module 'fastify' {
   }
 }
 
-// Replace this by your users and a check of their passwords.
-const ACCOUNTS = new Map([
-  ['ada', 'demo'],
-  ['grace', 'demo'],
-  ['eve', 'demo']
-])
 const SESSION_TIME = 3_600_000
 const shared = fileURLToPath(new URL('.', import.meta.url))
 const centrifuge = fileURLToPath(new URL('../dist', import.meta.resolve('centrifuge')))
@@ -40,7 +35,7 @@ const Login = Type.Object({
 
 /** Register it before fastify-realtime, which reads the session. `page` is the folder of the page's files. */
 export const site = fp(async (app: FastifyInstance, { page }: { page: URL }) => {
-  if (process.env.NODE_ENV === 'production') throw new Error('Replace the accounts in site.ts by your own')
+  const accounts = demoAccounts()
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   await app.register(cookie)
   await app.register(rateLimit, { global: false })
@@ -59,7 +54,7 @@ export const site = fp(async (app: FastifyInstance, { page }: { page: URL }) => 
   const limit = { rateLimit: { max: 10, timeWindow: '1 minute' } }
   routes.post('/login', { schema: { body: Login }, config: limit }, async (request, reply) => {
     const { body } = request
-    if (ACCOUNTS.get(body.user) !== body.password) return reply.code(401).send({ message: 'Wrong name or password' })
+    if (accounts.get(body.user) !== body.password) return reply.code(401).send({ message: 'Wrong name or password' })
     await request.session.regenerate() // a session from before the login is not valid after it
     request.session.user = body.user
     return { user: body.user }
