@@ -150,3 +150,17 @@ export async function refusal(attempt: Promise<unknown>): Promise<number | undef
     return (error as { code: number }).code
   }
 }
+
+/** Waits until an expression holds in the page. (Playwright's own way is shut by the page's policy.) */
+export async function until(page: Page, expression: string): Promise<void> {
+  const found = await page.evaluate<boolean>(`new Promise((resolve) => {
+    const end = performance.now() + ${PATIENCE}
+    const look = () => {
+      const found = ${expression}
+      if (found || performance.now() > end) resolve(found)
+      else requestAnimationFrame(look)
+    }
+    look()
+  })`)
+  if (!found) throw new Error(`never: ${expression}`)
+}

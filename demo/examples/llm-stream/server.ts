@@ -48,6 +48,8 @@ export async function buildApp() {
     { readonly user: string; readonly stop: AbortController; readonly done: Promise<void> }
   >()
 
+  let isStopping = false
+
   async function publish(user: string, answer: { id: string; question: string; text: string; state: string }) {
     await app.realtime.publish(app.channelName('answers/:user/:id', { user, id: answer.id }), answer)
   }
@@ -81,6 +83,7 @@ export async function buildApp() {
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
   const options = { preHandler: requireUser, schema: { body: Question }, bodyLimit: 16_384 }
   routes.post('/questions', options, async ({ body: { question }, session }, reply) => {
+    if (isStopping) return reply.code(503).header('retry-after', '5').send({ message: 'The server restarts' })
     const user = session.user as string
     const own = [...running.values()].filter((one) => one.user === user)
     if (own.length >= MOST_RUNNING) return reply.code(429).send({ message: 'Two answers at a time' })
@@ -101,6 +104,7 @@ export async function buildApp() {
 
   /** Ends the answers, so that none is left without an end when the process ends. */
   async function stopAnswers(): Promise<void> {
+    isStopping = true
     for (const { stop } of running.values()) stop.abort()
     await Promise.all([...running.values()].map(({ done }) => done))
   }
@@ -109,9 +113,10 @@ export async function buildApp() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { app, stopAnswers } = await buildApp()
-  closeWithGrace({ delay: 30_000 }, async ({ err }) => {
+  closeWithGrace({ delay: 35_000 }, async ({ err }) => {
     if (err) app.log.error({ err }, 'the process ends')
-    await Promise.all([stopAnswers(), app.realtime.drain()])
+    await stopAnswers() // before the drain, so that the pages see it
+    await app.realtime.drain()
     await app.close()
   })
   await app.listen({ host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 3000) })
