@@ -66,7 +66,7 @@ export const site = fp(async (app: FastifyInstance, { page }: { page: URL }) => 
     if (user !== undefined) await app.realtime.disconnect({ user }, { code: 3000, reason: 'logout' })
     return {}
   })
-  app.get('/me', { preHandler: requireUser }, async ({ session }) => ({ user: session.user }))
+  app.get('/me', { onRequest: requireUser }, async ({ session }) => ({ user: session.user }))
 })
 
 /** For `auth.authenticate` of fastify-realtime: the user of the session, until the session expires. */

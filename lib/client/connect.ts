@@ -83,7 +83,10 @@ class Client implements LinkOwner {
     return handled(this.#request(data, options))
   }
 
-  async #request(data: unknown, { timeout = this.#options.timeout ?? DEFAULT_TIMEOUT }: RequestOptions): Promise<unknown> {
+  async #request(
+    data: unknown,
+    { timeout = this.#options.timeout ?? DEFAULT_TIMEOUT }: RequestOptions
+  ): Promise<unknown> {
     this.#checkOpen()
     const id = ++this.#lastId
     const text = textOf(data)

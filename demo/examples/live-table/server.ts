@@ -46,7 +46,7 @@ export async function buildApp() {
   })
 
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
-  routes.get('/rows', { preHandler: requireUser, schema: { querystring: Query } }, async ({ session, query }) => {
+  routes.get('/rows', { onRequest: requireUser, schema: { querystring: Query } }, async ({ session, query }) => {
     // The position first: a change may then be in both the rows and the channel, but never in neither.
     const { offset, epoch } = await app.realtime.history('orders', { limit: 0 })
     const tenant = tenants.get(session.user as string)
@@ -54,7 +54,7 @@ export async function buildApp() {
     return { rows: own, offset, epoch }
   })
 
-  const options = { preHandler: requireUser, schema: { params: RowId, body: Change }, bodyLimit: 4_096 }
+  const options = { onRequest: requireUser, schema: { params: RowId, body: Change }, bodyLimit: 4_096 }
   routes.patch('/rows/:id', options, async ({ session, params, body }, reply) => {
     const tenant = tenants.get(session.user as string)
     const row = rows.find(({ id }) => id === params.id)

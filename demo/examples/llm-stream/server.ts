@@ -81,7 +81,7 @@ export async function buildApp() {
   }
 
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
-  const options = { preHandler: requireUser, schema: { body: Question }, bodyLimit: 16_384 }
+  const options = { onRequest: requireUser, schema: { body: Question }, bodyLimit: 16_384 }
   routes.post('/questions', options, async ({ body: { question }, session }, reply) => {
     if (isStopping) return reply.code(503).header('retry-after', '5').send({ message: 'The server restarts' })
     const user = session.user as string
@@ -95,7 +95,7 @@ export async function buildApp() {
     await app.realtime.publish(app.channelName('answers/:user', { user }), ids.get(user))
     return reply.code(202).send({ id })
   })
-  routes.delete('/questions/:id', { preHandler: requireUser, schema: { params: AnswerId } }, async (request, reply) => {
+  routes.delete('/questions/:id', { onRequest: requireUser, schema: { params: AnswerId } }, async (request, reply) => {
     const one = running.get(request.params.id)
     if (one?.user !== request.session.user) return reply.code(404).send({ message: 'No such answer' })
     one?.stop.abort()

@@ -42,9 +42,9 @@ export async function buildApp() {
   const ordersOf = (user: string) => app.channelName('users/:user/orders', { user })
 
   const routes = app.withTypeProvider<TypeBoxTypeProvider>()
-  routes.get('/orders', { preHandler: requireUser }, async ({ session }) => orders.get(session.user as string) ?? [])
+  routes.get('/orders', { onRequest: requireUser }, async ({ session }) => orders.get(session.user as string) ?? [])
 
-  const options = { preHandler: requireUser, schema: { body: NewOrder }, bodyLimit: 4_096 }
+  const options = { onRequest: requireUser, schema: { body: NewOrder }, bodyLimit: 4_096 }
   routes.post('/orders', options, async ({ body, session, log }, reply) => {
     const user = session.user as string
     const order: Order = { id: randomUUID(), ...body }

@@ -2,14 +2,17 @@ import t from 'tap'
 import { launchBrowser } from '../../support/browser.ts'
 import { next, record } from '../../support/centrifuge.ts'
 import { ExampleServer, refusal, Visitor } from '../../support/example.ts'
+import { TcpProxy } from '../../support/tcp-proxy.ts'
 
 t.test('two users and three tabs: messages, typing, a reload and a lost connection', async (t) => {
   const server = await ExampleServer.start(t, 'chat')
   const browser = await launchBrowser()
   t.teardown(() => browser.close())
+  const proxy = await TcpProxy.start(t, server.port)
+  const url = `http://127.0.0.1:${proxy.port}`
   const [adas, graces] = [await Visitor.create(t, browser), await Visitor.create(t, browser)]
-  const ada = await adas.open(server.url, 'ada')
-  const grace = await graces.open(server.url, 'grace')
+  const ada = await adas.open(url, 'ada')
+  const grace = await graces.open(url, 'grace')
   for (const page of [ada, grace]) await page.locator('#people', { hasText: /^ada, grace$/ }).waitFor()
 
   await grace.locator('#write input').pressSequentially('hello')
@@ -18,7 +21,7 @@ t.test('two users and three tabs: messages, typing, a reload and a lost connecti
   await grace.click('#write button')
   await ada.locator('#messages li', { hasText: 'grace: hello' }).waitFor()
 
-  const second = await adas.open(server.url)
+  const second = await adas.open(url)
   await second.locator('#messages li', { hasText: 'grace: hello' }).waitFor()
   await ada.reload()
   await ada.locator('#messages li', { hasText: 'grace: hello' }).waitFor()
@@ -37,7 +40,15 @@ t.test('two users and three tabs: messages, typing, a reload and a lost connecti
     await page.locator('#messages li:nth-child(3)').waitFor()
     t.same((await page.locator('#messages li').allTextContents()).sort(), expected.toSorted())
   }
+
+  // Each connection is cut at once, in both directions.
+  proxy.cut()
+  await grace.fill('#write input', 'after the cut')
+  await grace.click('#write button')
+  for (const page of [ada, second, grace]) await page.locator('#messages li', { hasText: 'after the cut' }).waitFor()
+  t.equal(await ada.locator('#messages li').count(), 4, 'once')
   await graces.offline(true)
+  await ada.locator('#people', { hasText: /^ada$/ }).waitFor()
   t.same([...adas.faults, ...graces.faults], [])
 })
 

@@ -3,6 +3,7 @@ import { ask } from '../../../demo/examples/llm-stream/model.ts'
 import { launchBrowser } from '../../support/browser.ts'
 import { next } from '../../support/centrifuge.ts'
 import { ExampleServer, Visitor } from '../../support/example.ts'
+import { TcpProxy } from '../../support/tcp-proxy.ts'
 
 async function whole(question: string): Promise<string> {
   let text = ''
@@ -14,9 +15,11 @@ t.test('an answer grows in each tab, whatever is reloaded or cut', async (t) => 
   const server = await ExampleServer.start(t, 'llm-stream')
   const browser = await launchBrowser()
   t.teardown(() => browser.close())
+  const proxy = await TcpProxy.start(t, server.port)
+  const url = `http://127.0.0.1:${proxy.port}`
   const adas = await Visitor.create(t, browser)
-  const first = await adas.open(server.url, 'ada')
-  const second = await adas.open(server.url)
+  const first = await adas.open(url, 'ada')
+  const second = await adas.open(url)
   const question = async (text: string) => {
     await first.fill('[name=question]', text)
     await first.click('#ask button')
@@ -29,8 +32,7 @@ t.test('an answer grows in each tab, whatever is reloaded or cut', async (t) => 
   await answer(second, 'why is tea hot', 'writing').waitFor()
   await question('why is milk white')
   await first.reload() // in the middle of both
-  await adas.offline(true)
-  await adas.offline(false)
+  proxy.cut()
   for (const page of [first, second]) {
     for (const text of ['why is tea hot', 'why is milk white']) {
       await answer(page, text, 'done').waitFor()
@@ -44,7 +46,7 @@ t.test('an answer grows in each tab, whatever is reloaded or cut', async (t) => 
   await answer(second, 'when does it stop', 'writing').waitFor()
   await second.locator('article', { hasText: 'when does it stop' }).locator('button').click()
   for (const page of [first, second]) await answer(page, 'when does it stop', 'stopped').waitFor()
-  const third = await adas.open(server.url)
+  const third = await adas.open(url)
   await third.locator('article:nth-child(3)').waitFor()
   await answer(third, 'when does it stop', 'stopped').waitFor()
   t.same(adas.faults, [])

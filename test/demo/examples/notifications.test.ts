@@ -50,6 +50,7 @@ t.test('what a client may not do', async (t) => {
     { item: 'tea', quantity: 1, user: 'eve' }
   ]) {
     t.equal((await server.request('POST', '/orders', body, { cookie })).status, 400, JSON.stringify(body))
+    t.equal((await server.request('POST', '/orders', body)).status, 401, 'who it is comes first')
   }
   const client = server.centrifuge({ cookie })
   client.connect()
