@@ -66,9 +66,10 @@ export async function buildApp() {
         next = performance.now() + PUBLISH_INTERVAL
       }
     } catch (err) {
-      state = signal.aborted ? 'stopped' : 'failed'
+      state = 'failed'
       if (!signal.aborted) app.log.error({ err }, 'an answer failed')
     }
+    if (signal.aborted) state = 'stopped'
     // The last state matters, so a broker that is not available gets some time.
     for (let attempt = 1; ; attempt++) {
       try {

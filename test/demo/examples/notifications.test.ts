@@ -42,6 +42,11 @@ t.test('what a client may not do', async (t) => {
   t.equal((await server.request('GET', '/orders')).status, 401)
   t.equal((await server.request('POST', '/orders', { item: 'tea', quantity: 1 })).status, 401)
   t.equal((await server.request('POST', '/login', { user: 'ada', password: 'wrong' })).status, 401)
+  const page = await fetch(server.url)
+  t.match(page.headers.get('content-security-policy'), /^default-src 'self'; .*frame-ancestors 'none'$/)
+  t.equal(page.headers.get('set-cookie'), null, 'no session before the login')
+  const login = await server.request('POST', '/login', { user: 'ada', password: 'demo' })
+  t.match(login.headers.get('set-cookie'), /^session=.*; HttpOnly; SameSite=Lax/)
   const cookie = await server.login('ada')
   t.equal(await server.handshake(path, { cookie, origin: 'https://evil.example' }), 403)
   for (const body of [
