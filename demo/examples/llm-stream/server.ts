@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import closeWithGrace from 'close-with-grace'
 import Fastify from 'fastify'
-import realtime, { forbidden } from 'fastify-realtime'
+import realtime, { type ChannelOptions, forbidden } from 'fastify-realtime'
 import { Type } from 'typebox'
 import { authenticate, requireUser, site } from '../site.ts'
 import { ask } from './model.ts'
@@ -31,14 +31,14 @@ export async function buildApp() {
   })
 
   // Each publication is the whole answer so far. A page that comes back gets the newest, and deltas after it.
-  const kind = {
+  const kind: ChannelOptions = {
     history: { size: 1, ttl: 3_600_000 },
     recover: 'latest',
     delta: true,
-    onSubscribe: ({ user, params }: { user: { sub: string } | null; params: Readonly<Record<string, string>> }) => {
+    onSubscribe: ({ user, params }) => {
       if (user === null || params.user !== user.sub) throw forbidden()
     }
-  } as const
+  }
   app.channel('answers/:user', kind) // the ids of the user's answers
   app.channel('answers/:user/:id', kind)
 
