@@ -86,7 +86,8 @@ function runWorkers(count: number): void {
       const signal = AbortSignal.timeout(START_TIME)
       const died = once(successor, 'exit', { signal }).then(() => false)
       const listens = await Promise.race([once(successor, 'listening', { signal }), died]).catch(() => false)
-      if (listens === false || isEnding) {
+      if (isEnding) return
+      if (listens === false) {
         // A new version that cannot start must not take the place of one that runs.
         successor.process.kill('SIGKILL')
         return log('restart given up: the other workers stay')
