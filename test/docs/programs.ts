@@ -83,6 +83,14 @@ export class Program {
     }
   }
 
+  /** Waits until it has logged this. */
+  async line(message: string): Promise<void> {
+    while (this.times(message) === 0) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`It ended before: ${message}`)
+      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    }
+  }
+
   /** How often it has logged this so far. */
   times(message: string): number {
     return this.logs.filter(({ msg }) => msg === message).length
