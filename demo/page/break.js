@@ -9,7 +9,6 @@ const BREATH = 900
 const COUNT_INTERVAL = 250
 const NO_KEY =
   'This page may look only. The address that "npm start" printed in its terminal carries a key: open that one to press the button.'
-const FORBIDDEN = 403
 
 /** What was broken, as the timeline's marks. @typedef {'restart' | 'worker' | 'kill' | 'redis' | 'cut' | 'flood' | 'garbage' | 'done'} Kind */
 
@@ -71,13 +70,16 @@ export class BreakPanel {
   /** Shows what may be broken. */
   async refresh() {
     if (this.#isRunning) return
+    if (adminKey() === undefined) {
+      this.#say(NO_KEY)
+      return
+    }
     try {
       this.#show(await askBreaker(this.#connection.token))
       // The dashboard opens in another tab, which does not have the key.
       this.#panel.querySelector('a[href^="/dashboard"]').href = `/dashboard#key=${adminKey()}`
-    } catch ({ status }) {
+    } catch {
       // If the server is not reachable, the panel stays as it is.
-      if (status === FORBIDDEN) this.#say(NO_KEY)
     }
   }
 

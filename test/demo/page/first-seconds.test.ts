@@ -126,7 +126,17 @@ test('the first seconds, and the one button', { timeout: PATIENCE }, async (whol
   await whole.test('on a phone all of it is in sight: the board, the button, the counts, the timeline', async (t) => {
     const phone = await visitors.open(t, board('phone'), { ...PHONE, ...MOVING })
     await untilGuideDraws(phone)
-    for (const part of ['#home', '#break-all', '[data-count="lost"]', '[data-count="doubled"]', '#strip', '#undo']) {
+    for (const part of [
+      '#status',
+      '#user',
+      '#people',
+      '#home',
+      '#break-all',
+      '[data-count="lost"]',
+      '[data-count="doubled"]',
+      '#strip',
+      '#undo'
+    ]) {
       const box = await phone.page.locator(part).boundingBox()
       t.ok(box && box.x >= 0 && box.y >= 0 && box.x + box.width <= 390 && box.y + box.height <= 844, part)
     }
