@@ -11,7 +11,7 @@ import page from './routes/page.ts'
 import rooms from './routes/rooms.ts'
 import sockets from './routes/sockets.ts'
 import tokens from './routes/tokens.ts'
-import type { Settings } from './settings.ts'
+import { redisOption, type Settings } from './settings.ts'
 
 // If a request's head arrives in drops, it ends with a 408 this long after it began, within the interval of the checks.
 const HEADERS_TIMEOUT = 15_000
@@ -44,7 +44,7 @@ export async function buildApp(
   })
   await app.register(rateLimit, { global: false })
   await app.register(realtime, {
-    redis: settings.redisUrl,
+    redis: redisOption(settings.redisUrl),
     heartbeat: settings.heartbeat,
     drain: settings.drain,
     metrics: registry

@@ -1,4 +1,4 @@
-import { Centrifuge } from '/modules/centrifuge.js'
+import { Centrifuge } from 'centrifuge'
 import { fetchToken } from './token.js'
 
 // Codes of the channel protocol.

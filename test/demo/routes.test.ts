@@ -184,7 +184,7 @@ test('the page and what it loads, all from here, under a strict policy', async (
       await load(new URL(next as string, `http://here${path}`).pathname)
   }
   await load('/')
-  for (const path of ['/theme.css', '/drawing.js', '/modules/realtime-client.js', '/modules/centrifuge.js']) {
+  for (const path of ['/icon.svg', '/modules/whiteboard.css', '/modules/whiteboard.js']) {
     t.ok(seen.has(path), path)
   }
   t.equal((await app.inject('/nothing')).statusCode, 404)
