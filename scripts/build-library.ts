@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
-import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Plugin, transformSync } from 'esbuild'
+import { buildPage } from './build-page.ts'
 import { root } from './run.ts'
 
 const require = createRequire(import.meta.url)
@@ -59,6 +60,19 @@ export function luaSource(name) {
   }
 }
 
+/** The dashboard's page becomes part of the JavaScript, like the Lua scripts. */
+const page: Plugin = {
+  name: 'page',
+  setup({ onLoad }) {
+    onLoad({ filter: /page-assets\.ts$/ }, () => ({
+      contents: `const ASSETS = ${JSON.stringify(buildPage())}
+export async function pageAssets() {
+  return ASSETS
+}`
+    }))
+  }
+}
+
 /** Makes the entry points for servers. The parts that two of them need, or that are loaded late, are files beside them. */
 export async function buildLibrary(out: string): Promise<void> {
   const common: BuildOptions = {
@@ -75,7 +89,23 @@ export async function buildLibrary(out: string): Promise<void> {
     // plugin.ts imports routes/types.ts for its types.
     logOverride: { 'ignored-bare-import': 'silent' }
   }
-  await build({ ...common, entryPoints: ['lib/index.ts', 'lib/publisher.ts'], plugins: [required, lua] })
+  await build({
+    ...common,
+    entryPoints: ['lib/index.ts', 'lib/publisher.ts', 'lib/dashboard/index.ts'],
+    plugins: [required, lua, page]
+  })
   await build({ ...common, entryPoints: ['lib/testing/index.ts'] })
   writeFileSync(join(out, 'required.cjs'), requiredModule())
+  for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.js')) dropComments(join(out, name))
+  }
+}
+
+/**
+ * The declarations have the comments that a user needs. In the JavaScript they would be a tenth of the package. Names
+ * and lines stay as they are, for stack traces.
+ */
+function dropComments(file: string): void {
+  const { code } = transformSync(readFileSync(file, 'utf8'), { minifyWhitespace: true })
+  writeFileSync(file, transformSync(code).code)
 }

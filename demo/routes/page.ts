@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import files from '@fastify/static'
 import { buildSync } from 'esbuild'
@@ -9,12 +8,8 @@ const folder = fileURLToPath(new URL('../page', import.meta.url))
 /** Packages that the page imports, by the name under /modules/. */
 const PACKAGES = {
   centrifuge: 'centrifuge',
-  uplot: 'uplot',
   'realtime-client': 'fastify-realtime/client'
 }
-
-/** Stylesheets of packages, by the name under /modules/. */
-const STYLES = { uplot: 'uplot/dist/uPlot.min.css' }
 
 // Nothing from other hosts and nothing inline. Some browsers do not count a WebSocket to the same host as 'self'.
 const HEADERS = {
@@ -30,11 +25,6 @@ const HEADERS = {
 const page: FastifyPluginAsync = async (app) => {
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS))
   await app.register(files, { root: folder, wildcard: false, cacheControl: false })
-  app.get('/dashboard', (_request, reply) => reply.sendFile('dashboard/index.html'))
-  for (const [name, path] of Object.entries(STYLES)) {
-    const text = readFileSync(fileURLToPath(import.meta.resolve(path)), 'utf8')
-    app.get(`/modules/${name}.css`, async (_request, reply) => reply.type('text/css; charset=utf-8').send(text))
-  }
   for (const [name, text] of bundle()) {
     app.get(`/modules/${name}.js`, async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(text))
   }
