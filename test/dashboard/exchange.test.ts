@@ -52,6 +52,8 @@ class Stage {
     const metrics = {
       figures: () => {
         if (this.broken) throw new Error('broken')
+        this.samples++
+        this.changed()
         const { node: _, name: __, pid, at, broker: ___, busy, memory, slow, last, ...figures } = snapshotOf()
         return figures
       }
@@ -72,6 +74,7 @@ class Stage {
   }
 
   broken = false
+  samples = 0
 
   watch(exchange: Exchange, past = true, query = QUERY) {
     const messages: PageMessage[] = []
@@ -145,8 +148,16 @@ test('other nodes send their past, what is now, and their tables, in times of th
     { query: keyOf(QUERY), total: 1 }
   )
 
+  await stage.until(() => stage.published.filter((kind) => kind === 'ask').length > 3)
+
   first.close(watcher)
   stage.time += 6_000
+  const sampled = stage.samples
+  await stage.until(() => stage.samples > sampled + 6)
+  stage.published.length = 0
+  const resting = stage.samples
+  await stage.until(() => stage.samples > resting + 6)
+  t.same(stage.published, [], 'and nothing after the page has left')
   const { messages: later } = stage.watch(second, false)
   await stage.until(() => later.some((message) => nodeOf(message) === first.node))
   t.notOk(later.some(({ kind }) => kind === 'past'))

@@ -6,7 +6,10 @@ export interface Column<Row> {
   readonly label: string
   /** In ascending order at first, and not from the highest. */
   readonly isText?: boolean
+  /** The column cannot order the rows. */
   readonly isFixed?: boolean
+  /** The label is for screen readers only. */
+  readonly isUnlabelled?: boolean
   /** Left out on a phone. */
   readonly isMinor?: boolean
   show(row: Row): string
@@ -82,10 +85,10 @@ export class DataTable<Row> {
     for (const button of entry?.line.querySelectorAll('button') ?? []) button.disabled = isBusy
   }
 
-  #header({ id, label, isText = false, isFixed = false, isMinor = false }: Column<Row>): HTMLElement {
+  #header({ id, label, isText = false, isFixed, isMinor = false, isUnlabelled }: Column<Row>): HTMLElement {
     const header = element('th', { scope: 'col', className: classOf(isText, isMinor) })
     if (isFixed) {
-      header.append(element('span', { className: 'head', textContent: label }))
+      header.append(element('span', { className: isUnlabelled ? 'sr-only' : 'head', textContent: label }))
       return header
     }
     const button = element('button', { type: 'button', textContent: label, dataset: { order: id } })

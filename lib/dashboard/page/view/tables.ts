@@ -223,8 +223,9 @@ export class Tables {
       },
       {
         id: 'disconnect',
-        label: '',
+        label: 'Disconnect',
         isFixed: true,
+        isUnlabelled: true,
         show: () => 'Disconnect',
         button: { label: (row: ShownConnection) => `Disconnect ${who(row)}`, press: disconnect }
       }
