@@ -16,6 +16,10 @@ const PAUSE = { least: 400, most: 2_600 }
 const DESKTOP = { viewport: { width: 1440, height: 1250 } }
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
 
+const SCHEMES = ['light', 'dark'] as const
+// So much that a reader who reads nothing falls behind.
+const LONG = 'x'.repeat(6_000)
+
 type Disposal = { teardown(fn: () => unknown): void }
 
 /** Draws `dashboard.png`, `dashboard-channels.png` and `dashboard-phone.png`, by day and by night. Takes ten minutes. */
@@ -24,6 +28,10 @@ export async function dashboardPicture(disposal: Disposal, browser: Browser, fol
   const port = await freePort()
   const start = (name: string, at = 0) => ForeignNode.start(disposal, { redis: redis.url, name, port: at })
   const nodes = await Promise.all([start('eu-1'), start('eu-2', port)])
+  // They see what becomes of a node that restarts.
+  const pages = await Promise.all(
+    SCHEMES.map((colorScheme) => open(browser, nodes[0] as ForeignNode, { ...DESKTOP, colorScheme }))
+  )
   let isOver = false
   const guests = Array.from({ length: CROWD }, async (_, at) => {
     // They come in no order, for lines that rise; some go, and a few are not let in.
@@ -40,18 +48,18 @@ export async function dashboardPicture(disposal: Disposal, browser: Browser, fol
   await Promise.all([restarted, pause(WINDOW)])
   isOver = true
   void Promise.allSettled(guests)
-  return shoot(browser, nodes[0] as ForeignNode, folder)
+  return shoot(browser, nodes[0] as ForeignNode, pages, folder)
 }
 
-async function shoot(browser: Browser, node: ForeignNode, folder: string): Promise<string[]> {
+async function shoot(browser: Browser, node: ForeignNode, pages: readonly Page[], folder: string): Promise<string[]> {
   const taken: string[] = []
-  for (const colorScheme of ['light', 'dark'] as const) {
+  for (const [at, desktop] of pages.entries()) {
+    const colorScheme = SCHEMES[at]
     const shot = async (page: Page, name: string) => {
       const file = `${name}${colorScheme === 'dark' ? '-dark' : ''}.png`
       await page.screenshot({ path: join(folder, file) })
       taken.push(file)
     }
-    const desktop = await open(browser, node, { ...DESKTOP, colorScheme })
     await shot(desktop, 'dashboard')
     await desktop.getByRole('tab', { name: 'Channels' }).click()
     await desktop.locator('#channels tbody tr').first().waitFor()
@@ -69,7 +77,7 @@ async function open(browser: Browser, node: ForeignNode, options: object): Promi
   await context.addCookies([{ name, value, url: node.address }])
   const page = await context.newPage()
   await page.goto(`${node.address}/admin/dashboard`)
-  await page.locator('#connections tbody tr').first().waitFor()
+  await page.locator('#status[data-status="connected"]').waitFor()
   await pause(3_000)
   return page
 }
@@ -79,7 +87,8 @@ async function visit(disposal: Disposal, node: ForeignNode, at: number, leavesAt
   try {
     const socket = await node.join(disposal, pick(NAMES, at), pick(ROOMS, at))
     const ended = new Promise((resolve) => socket.once('close', resolve))
-    const timer = talk((text) => socket.send(JSON.stringify({ text })))
+    const more = pick(ROOMS, at) === 'music' ? LONG : ''
+    const timer = talk((text) => socket.send(JSON.stringify({ text, more })))
     const isSlow = at === 10
     if (isSlow) socket.pause()
     await Promise.race([ended, pause(Math.max(0, Math.min(leavesAt, performance.now() + WINDOW) - performance.now()))])

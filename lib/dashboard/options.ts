@@ -6,16 +6,16 @@ import { InvalidOptionError } from '../errors.ts'
 /** The options of the dashboard. */
 export interface DashboardOptions {
   /** The path of the page. Fastify's own option of `register`. */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /**
    * A secret of 16 to 256 printable characters without spaces. The page asks for it, or takes it from the fragment of its
    * address: `/dashboard#key=…`. Everything but the page's own files requires it.
    */
-  readonly key?: string
+  readonly key?: string | undefined
   /** Your hook, or hooks, for all requests of the dashboard, like the option of a Fastify route. */
-  readonly onRequest?: RouteShorthandOptions['onRequest']
+  readonly onRequest?: RouteShorthandOptions['onRequest'] | undefined
   /** The name of this node on the page, at most 64 characters. @default the host name, or `worker <n>` in a cluster */
-  readonly name?: string
+  readonly name?: string | undefined
 }
 
 type Hook = Exclude<NonNullable<DashboardOptions['onRequest']>, readonly unknown[]>
