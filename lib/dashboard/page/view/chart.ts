@@ -8,7 +8,7 @@ const HEIGHT = 132
 const SYNC = 'dashboard'
 const FONT = '11px system-ui, sans-serif'
 // Seconds.
-const EDGE = 20
+const EDGE = 40
 // Colours of the palette in dashboard.css; more lines than that are dashed.
 const COLOURS = 6
 const DASH = [6, 4]
