@@ -35,6 +35,8 @@ const PERIOD = 1_000
 const EVERY = 2
 // Milliseconds. A node that asked is served for so long: it asks again in each period.
 const SERVED = 5_000
+// Nodes with pages that are served at a time.
+const MAX_ASKING = 1_000
 const LOG_INTERVAL = 60_000
 // Redis is not available, or was not when it should have answered. The node logs that by itself.
 const UNAVAILABLE = new Set<string | undefined>(['FST_RT_UNAVAILABLE', 'FST_RT_UNKNOWN_OUTCOME'])
@@ -210,7 +212,9 @@ export class Exchange {
   }
 
   #serve({ node, queries, past }: NodeMessage & { kind: 'ask' }): void {
-    const before = new Set(this.#asking.get(node)?.queries.map(keyOf))
+    const known = this.#asking.get(node)
+    if (known === undefined && this.#asking.size >= MAX_ASKING) return
+    const before = new Set(known?.queries.map(keyOf))
     this.#asking.set(node, { until: this.#now() + SERVED, queries })
     // A page that has just opened does not wait for the next period.
     this.#desk.ask(queries.filter((query) => !before.has(keyOf(query))))

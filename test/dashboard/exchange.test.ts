@@ -238,3 +238,17 @@ test('a table that cannot be made is logged', async (t) => {
   await stage.until(() => stage.logs.length === 1)
   t.match(stage.logs, [{ err: { name: 'TypeError' } }])
 })
+
+test('a thousand nodes with pages are served at a time', async (t) => {
+  const stage = new Stage(t)
+  stage.add('one')
+  const ask = (node: string) => {
+    const data = writeMessage({ kind: 'ask', node, queries: [], past: true })
+    stage.nodes[0]?.listeners.get(DASHBOARD_CHANNEL)?.({ data } as never)
+  }
+  const pasts = () => stage.published.filter((kind) => kind === 'past').length
+  for (let node = 0; node < 1_001; node++) ask(String(node))
+  t.equal(pasts(), 1_000)
+  ask('0')
+  t.equal(pasts(), 1_001)
+})
