@@ -2,10 +2,10 @@ import jwt from '@fastify/jwt'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import realtime from 'fastify-realtime'
+import dashboard from 'fastify-realtime/dashboard'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import boards from './routes/boards.ts'
 import breaking from './routes/break.ts'
-import dashboard from './routes/dashboard.ts'
 import operations from './routes/operations.ts'
 import page from './routes/page.ts'
 import rooms from './routes/rooms.ts'
@@ -54,7 +54,7 @@ export async function buildApp(
   await app.register(sockets)
   await app.register(boards)
   await app.register(rooms)
-  await app.register(dashboard, { registry, hasRedis: settings.redisUrl !== undefined })
+  await app.register(dashboard, { prefix: '/dashboard', key: settings.adminKey })
   await app.register(operations, { registry })
   await app.register(breaking)
   return app

@@ -86,8 +86,9 @@ async function main(): Promise<void> {
       console.log(`docs/screenshots/${name}.png`)
     }
     const { browser, demo } = stage
-    await dashboardPicture(browser, { address: demo.address, key: await demo.adminKey(), folder: FOLDER })
-    console.log('docs/screenshots/dashboard.png, docs/screenshots/dashboard-dark.png')
+    for (const name of await dashboardPicture({ teardown: (fn) => cleanups.push(fn) }, browser, FOLDER)) {
+      console.log(`docs/screenshots/${name}`)
+    }
     await loadPicture(browser, demo.address, SECRET, FOLDER)
     console.log('docs/screenshots/load-report.png')
     await demo.end()

@@ -179,7 +179,8 @@ test('the page and what it loads, all from here, under a strict policy', async (
     if (seen.has(path)) return
     seen.add(path)
     const response = await app.inject(path)
-    t.equal(response.statusCode, 200, path)
+    // Without a slash at its end, this address leads to the one that has it.
+    t.equal(response.statusCode, path === '/dashboard' ? 302 : 200, path)
     for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"](\.?\/[^'"]+)['"]/g))
       await load(new URL(next as string, `http://here${path}`).pathname)
   }

@@ -10,6 +10,7 @@ import { root } from './pages.ts'
 export const ENTRIES: Readonly<Record<string, string>> = {
   'fastify-realtime': 'index',
   'fastify-realtime/client': 'client/index',
+  'fastify-realtime/dashboard': 'dashboard/index',
   'fastify-realtime/publisher': 'publisher',
   'fastify-realtime/testing': 'testing/index'
 }
