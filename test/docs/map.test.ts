@@ -31,7 +31,7 @@ t.test('it has four groups', async (t) => {
 })
 
 t.test('each page has one sentence', async (t) => {
-  for (const [, target, sentence = ''] of entries) {
+  for (const [, target = '', sentence = ''] of entries) {
     t.match(sentence, /^[A-Z].*\.$/, target)
     t.equal(sentencesOf(sentence).length, 1, target)
   }
