@@ -36,9 +36,9 @@ export interface AuthOptions {
    */
   requiredClaims?: string[] | undefined
   /**
-   * Form of a refusal that the page's own code can handle: `'http'` is an HTTP status, `'close'` is a close code right
-   * after the 101, `'auto'` is a close code for browsers (requests with an Origin header) and a status for others. A
-   * browser sees every HTTP refusal as 1006.
+   * How a refusal is reported that the page's own code can handle. `'http'`: by an HTTP status. `'close'`: by a close
+   * code right after the 101. `'auto'`: by a close code to browsers (requests with an Origin header), and by a status to
+   * other clients. A browser shows the page no status: every HTTP refusal is 1006 there.
    * @default 'auto'
    */
   refuse?: 'auto' | 'http' | 'close' | undefined

@@ -38,6 +38,7 @@ interface LogLine {
   readonly level: number
   readonly pid: number
   readonly msg: string
+  readonly req?: { readonly url: string }
 }
 
 const LISTENING = /^Server listening at http:\/\/127\.0\.0\.1:(\d+)$/
