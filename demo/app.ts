@@ -2,16 +2,16 @@ import jwt from '@fastify/jwt'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import realtime from 'fastify-realtime'
+import dashboard from 'fastify-realtime/dashboard'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import boards from './routes/boards.ts'
 import breaking from './routes/break.ts'
-import dashboard from './routes/dashboard.ts'
 import operations from './routes/operations.ts'
 import page from './routes/page.ts'
 import rooms from './routes/rooms.ts'
 import sockets from './routes/sockets.ts'
 import tokens from './routes/tokens.ts'
-import type { Settings } from './settings.ts'
+import { redisOption, type Settings } from './settings.ts'
 
 // If a request's head arrives in drops, it ends with a 408 this long after it began, within the interval of the checks.
 const HEADERS_TIMEOUT = 15_000
@@ -44,7 +44,7 @@ export async function buildApp(
   })
   await app.register(rateLimit, { global: false })
   await app.register(realtime, {
-    redis: settings.redisUrl,
+    redis: redisOption(settings.redisUrl),
     heartbeat: settings.heartbeat,
     drain: settings.drain,
     metrics: registry
@@ -54,7 +54,7 @@ export async function buildApp(
   await app.register(sockets)
   await app.register(boards)
   await app.register(rooms)
-  await app.register(dashboard, { registry, hasRedis: settings.redisUrl !== undefined })
+  await app.register(dashboard, { prefix: '/dashboard', key: settings.adminKey })
   await app.register(operations, { registry })
   await app.register(breaking)
   return app

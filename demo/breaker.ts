@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import type { FastifyInstance } from 'fastify'
 import type { RealtimeSocket } from 'fastify-realtime'
 import { Peer } from './peer.ts'
+import type { WorkerStep } from './progress.ts'
 
 /** The actions of the page's panel "Break it". */
 export type BreakAction = 'restart' | 'kill' | 'redis' | 'cut'
@@ -13,6 +14,8 @@ export interface BreakState {
   readonly running: BreakAction | null
   /** Why the last action failed; null if it succeeded. */
   readonly failure: string | null
+  /** The action in progress or the last one, worker by worker. */
+  readonly progress: readonly WorkerStep[]
   /** For each action: null if it may be requested, otherwise a sentence with the reason. */
   readonly refusals: Readonly<Record<BreakAction, string | null>>
 }
@@ -55,6 +58,7 @@ const ALONE: BreakState = {
   workers: 0,
   running: null,
   failure: null,
+  progress: [],
   refusals: { restart: NO_WORKERS, kill: NO_WORKERS, redis: NO_REDIS, cut: null }
 }
 

@@ -11,17 +11,20 @@ interface Publication {
   readonly user?: string
 }
 
-/** How many strokes a clear at this position removed: those since the last clear, without those that were undone. */
+/**
+ * How many strokes a clear at this position removed: those since the last clear, without those that were undone. One
+ * drag of a pen is one stroke, in however many pieces it was sent.
+ */
 export async function countStrokes(realtime: Realtime, channel: string, position: Position): Promise<number> {
   const undone = new Set<string>()
-  const lines = new Map<string, string>()
+  const lines = new Set<string>()
   let since = position
   for (;;) {
     const { publications, epoch } = await realtime.history(channel, { since, limit: PAGE, reverse: true })
     for (const { data, offset } of publications) {
       const { id, points, undo, clear, user } = data as Publication
       since = { offset, epoch }
-      if (points !== undefined && id !== undefined) lines.set(id, keyOf(lineOf(id), user))
+      if (points !== undefined && id !== undefined) lines.add(keyOf(lineOf(id), user))
       else if (undo !== undefined) undone.add(keyOf(undo, user))
       else if (clear !== undefined) return count(lines, undone)
     }
@@ -29,8 +32,8 @@ export async function countStrokes(realtime: Realtime, channel: string, position
   }
 }
 
-function count(lines: ReadonlyMap<string, string>, undone: ReadonlySet<string>): number {
-  return [...lines.values()].filter((line) => !undone.has(line)).length
+function count(lines: ReadonlySet<string>, undone: ReadonlySet<string>): number {
+  return [...lines].filter((line) => !undone.has(line)).length
 }
 
 function lineOf(id: string): string {

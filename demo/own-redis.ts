@@ -1,13 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
-// Each try asks for another free port: another process may take a port before Redis listens.
-const TRIES = 3
 const START_TIMEOUT = 10_000
 const STOP_TIMEOUT = 3_000
 const ASK_INTERVAL = 20
@@ -31,14 +29,16 @@ export function findRedisServer({ PATH = '', REDIS_SERVER_PATH }: NodeJS.Process
   return places.find(isExecutable)
 }
 
-/** The demo's own Redis, on a free port of 127.0.0.1 and with a temporary directory. It ends with this process. */
+/**
+ * The demo's own Redis, with a temporary directory. It ends with this process. It listens on a Unix socket in that
+ * directory, which only this user can open: a port without a password would be open to every user of the machine.
+ */
 export class OwnRedis {
   readonly #path: string
   readonly #directory = mkdtempSync(join(tmpdir(), 'whiteboard-redis-'))
   readonly #watchdog: ChildProcess
   readonly #died: () => void
   #server: ChildProcess | undefined
-  #port = 0
   #state: 'running' | 'restarting' | 'stopped' = 'running'
 
   /**
@@ -48,16 +48,12 @@ export class OwnRedis {
    */
   static async start(path: string, died: () => void): Promise<OwnRedis> {
     const redis = new OwnRedis(path, died)
-    for (let left = TRIES; ; left--) {
-      redis.#port = await freePort()
-      try {
-        await redis.#launch()
-        return redis
-      } catch (error) {
-        if (left > 1) continue
-        await redis.stop()
-        throw error
-      }
+    try {
+      await redis.#launch()
+      return redis
+    } catch (error) {
+      await redis.stop()
+      throw error
     }
   }
 
@@ -72,15 +68,20 @@ export class OwnRedis {
     this.#watchdog.stdin?.on('error', () => undefined) // another program ended it: nothing is left to do
   }
 
+  /** Like `unix:/tmp/whiteboard-redis-Qx3v9b/redis.sock`. */
   get url(): string {
-    return `redis://127.0.0.1:${this.#port}`
+    return `unix:${this.#socket}`
+  }
+
+  get #socket(): string {
+    return join(this.#directory, 'redis.sock')
   }
 
   get pid(): number | undefined {
     return this.#server?.pid
   }
 
-  /** Kills it as the kernel would, and starts it again on the same port and directory. */
+  /** Kills it as the kernel would, and starts it again on the same socket and directory. */
   async killAndRestart(): Promise<void> {
     this.#state = 'restarting'
     await this.#kill('SIGKILL')
@@ -124,8 +125,9 @@ export class OwnRedis {
 
   #arguments(): string[] {
     const settings = {
-      bind: '127.0.0.1',
-      port: this.#port,
+      port: 0,
+      unixsocket: this.#socket,
+      unixsocketperm: 700,
       dir: this.#directory,
       save: '',
       appendonly: 'yes',
@@ -140,7 +142,7 @@ export class OwnRedis {
   async #answers(server: ChildProcess): Promise<string | undefined> {
     const end = performance.now() + START_TIMEOUT
     while (isAlive(server) && performance.now() < end) {
-      if (await isUp(this.#port, server.pid)) return undefined
+      if (await isUp(this.#socket, server.pid)) return undefined
       await wait(ASK_INTERVAL)
     }
     return 'does not answer'
@@ -165,11 +167,11 @@ export class OwnRedis {
   }
 }
 
-/** Whether this process answers on a port, and has read its file. */
-function isUp(port: number, pid: number | undefined): Promise<boolean> {
+/** Whether this process answers on the socket, and has read its file. */
+function isUp(path: string, pid: number | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = ''
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\nINFO server\r\n'))
+    const socket = connect(path, () => socket.write('PING\r\nINFO server\r\n'))
     socket.setTimeout(1_000, () => socket.destroy())
     socket.on('data', (data) => {
       answer += data
@@ -182,15 +184,6 @@ function isUp(port: number, pid: number | undefined): Promise<boolean> {
 
 function isAlive({ pid, exitCode, signalCode }: ChildProcess): boolean {
   return pid !== undefined && exitCode === null && signalCode === null
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function isExecutable(path: string): boolean {

@@ -10,7 +10,7 @@ const drawn = {
   colour: Type.String({ minLength: 1, maxLength: 32 }),
   /** In thousandths of the board's width. */
   width: Type.Optional(Type.Number({ minimum: 1, maximum: 100 })),
-  /** x and y in turn, from 0 to 1 across and down the board. */
+  /** x and y in turn, from 0 to 1 across and down the sheet that a board begins with. A board has no edges. */
   points: Type.Array(Type.Number(), { minItems: 2, maxItems: 1024 })
 }
 
@@ -32,9 +32,10 @@ export const Clear = Type.Object({ board: BoardParams.properties.board, id: Id }
 /** How many strokes were on the board. */
 export const Cleared = Type.Object({ cleared: Type.Integer() })
 
-const Part = Type.Number({ minimum: 0, maximum: 1 })
+// A board has no edges; this far from its first sheet nobody draws by accident.
+const Part = Type.Number({ minimum: -100, maximum: 100 })
 
-/** The place of a client's pointer, across and down the board; null once it has left. */
+/** The place of a client's pointer, in parts of that sheet; null once it has left. */
 export const Cursor = Type.Object({ at: Type.Union([Type.Tuple([Part, Part]), Type.Null()]) })
 
 /** The name of an experiment's channel, made up by the page that runs it. */
@@ -48,6 +49,9 @@ export const Breakage = Type.Object({
   action: Type.Enum(['restart', 'kill', 'redis', 'cut']),
   connection: Type.Optional(Type.String({ minLength: 1, maxLength: 128 }))
 })
+
+/** The number of the worker that serves the connection; 0 if one process serves all. */
+export const ServedBy = Type.Object({ worker: Type.Integer() })
 
 /** The name in a room's address. */
 export const RoomParams = Type.Object({ room: Type.String({ minLength: 1, maxLength: 100 }) })

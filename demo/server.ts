@@ -6,6 +6,7 @@ import { buildApp } from './app.ts'
 import { findRedisServer } from './own-redis.ts'
 import { readSettings, type Settings, SettingsError } from './settings.ts'
 import { endOnFaults, endOnSignals } from './shutdown.ts'
+import { reportFault } from './worker-start.ts'
 import { runWorkers } from './workers.ts'
 
 /*
@@ -75,6 +76,7 @@ async function listen(app: FastifyInstance, { host, port, adminKey }: Settings):
 
 function fail(app: FastifyInstance, message: string, details: object): never {
   app.log.fatal(details, message)
+  reportFault(message)
   process.exit(1)
 }
 
@@ -86,6 +88,7 @@ function warnOfSecret({ log }: FastifyInstance, { jwtSecret, jwtSecretIsRandom }
 main().catch((error) => {
   // There is no logger yet, so this writes one line of the same form.
   const said = error instanceof SettingsError ? { msg: error.message } : { msg: 'cannot start', err: String(error) }
+  reportFault(said.msg)
   process.stdout.write(`${JSON.stringify({ level: 60, time: Date.now(), pid: process.pid, ...said })}\n`, () => {
     process.exit(1)
   })

@@ -54,7 +54,9 @@ export function readSettings(env: Environment): Settings {
   if (drain.timeout < drain.window) faults.push('DRAIN_TIMEOUT must not be less than DRAIN_WINDOW')
   const redisUrl = env.REDIS_URL || undefined
   if (redisUrl !== undefined && !isRedisUrl(redisUrl)) {
-    faults.push('REDIS_URL must be a URL like redis://127.0.0.1:6379 or rediss://user:password@host:6379')
+    faults.push(
+      'REDIS_URL must be a URL like redis://127.0.0.1:6379, rediss://user:password@host:6379 or unix:/run/redis.sock'
+    )
   }
   if (env.ADMIN_KEY && !ADMIN_KEY.test(env.ADMIN_KEY)) {
     faults.push('ADMIN_KEY must be 16 to 128 characters, each a letter, a digit, - or _')
@@ -84,5 +86,10 @@ function fitDrain(window: number | undefined, timeout: number | undefined): Sett
 }
 
 function isRedisUrl(text: string): boolean {
-  return URL.canParse(text) && ['redis:', 'rediss:'].includes(new URL(text).protocol)
+  return URL.canParse(text) && ['redis:', 'rediss:', 'unix:'].includes(new URL(text).protocol)
+}
+
+/** The plugin's option `redis` for a URL. ioredis has no URLs for Unix sockets, only paths. */
+export function redisOption(url: string | undefined): string | { path: string } | undefined {
+  return url?.startsWith('unix:') ? { path: decodeURIComponent(new URL(url).pathname) } : url
 }

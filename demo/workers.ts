@@ -15,7 +15,9 @@ import {
 } from './breaker.ts'
 import { OwnRedis } from './own-redis.ts'
 import { Peer } from './peer.ts'
+import { Progress } from './progress.ts'
 import type { Settings } from './settings.ts'
+import { comesToListen, nameOf } from './worker-start.ts'
 
 /*
  * `--workers N`: Node's cluster module, one port for N processes of the demo. SIGHUP replaces them one after another,
@@ -70,6 +72,7 @@ class Primary {
   #ending = false
   #running: BreakAction | null = null
   #failure: string | null = null
+  readonly #progress = new Progress()
   /** The worker to stop once its successor listens. */
   #replacing: { readonly old: Worker; readonly successor: Worker } | undefined
 
@@ -122,11 +125,16 @@ class Primary {
 
   async #restart(): Promise<void> {
     log(30, 'restarting the workers one by one')
-    for (const worker of workers()) {
-      if (worker.isDead()) continue
-      await this.#startSuccessor(worker)
-      if (this.#ending) return
-      await this.#stop(worker)
+    const old = workers().filter((worker) => !worker.isDead())
+    this.#progress.begin(old.map(({ id }) => id))
+    for (const worker of old) {
+      if (!worker.isDead()) {
+        await this.#startSuccessor(worker)
+        if (this.#ending) return
+        this.#progress.set(worker.id, { state: 'draining' })
+        await this.#stop(worker)
+      }
+      this.#progress.set(worker.id, { state: 'done' })
     }
     log(30, 'all workers restarted')
   }
@@ -138,12 +146,13 @@ class Primary {
   async #startSuccessor(old: Worker): Promise<void> {
     const successor = this.#fork()
     this.#replacing = { old, successor }
-    const listens = await comesToListen(successor, LISTEN_TIMEOUT)
+    this.#progress.set(old.id, { state: 'starting', successor: successor.id })
+    const reason = await comesToListen(successor, LISTEN_TIMEOUT)
     this.#replacing = undefined
-    if (listens || this.#ending) return
+    if (reason === undefined || this.#ending) return
     stopping.add(successor)
     successor.process.kill('SIGKILL')
-    throw new Error('a new worker did not come to listen, the old ones stay')
+    throw new Error(`${nameOf(successor)} did not come to listen: ${reason}. ${nameOf(old)} stays`)
   }
 
   #fork(): Worker {
@@ -205,6 +214,7 @@ class Primary {
       workers: this.#count,
       running: this.#running,
       failure: this.#failure,
+      progress: this.#progress.steps,
       refusals: { restart: null, kill: null, redis, cut: null }
     }
   }
@@ -229,10 +239,12 @@ class Primary {
     }
     this.#running = action
     this.#failure = null
+    this.#progress.begin([])
     try {
       await act()
     } catch (err) {
       this.#failure = (err as Error).message
+      this.#progress.fail(this.#failure)
       log(40, `${action} given up: ${this.#failure}`)
     } finally {
       this.#running = null
@@ -244,8 +256,37 @@ class Primary {
     const found = await this.#find({ connection, user, cut: false })
     const victim = found ?? workers().find((worker) => !worker.isDead())
     if (victim === undefined) return
+    this.#progress.begin([victim.id])
+    this.#progress.set(victim.id, { state: 'killed' })
     setTimeout(() => victim.process.kill('SIGKILL'), KILL_DELAY)
-    if (!(await comesToListen(cluster, LISTEN_TIMEOUT))) throw new Error('no worker came to listen in its place')
+    const reason = await this.#untilReplaced(victim)
+    if (reason !== undefined) throw new Error(`no worker came to listen in place of ${nameOf(victim)}${reason}`)
+    this.#progress.set(victim.id, { state: 'done' })
+  }
+
+  /** Resolves with undefined once a worker listens in its place, or with what is known of those that do not. */
+  #untilReplaced(victim: Worker): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      let last = ''
+      const watch = async (worker: Worker) => {
+        last = `: ${nameOf(worker)} does not listen yet`
+        this.#progress.set(victim.id, { state: 'starting', successor: worker.id })
+        const reason = await comesToListen(worker)
+        if (reason === undefined) {
+          settle(undefined)
+          return
+        }
+        last = `: ${nameOf(worker)} did not come to listen, ${reason}`
+        this.#progress.set(victim.id, { reason: `${nameOf(worker)} did not come to listen: ${reason}` })
+      }
+      const timer = setTimeout(() => settle(last), LISTEN_TIMEOUT)
+      const settle = (reason: string | undefined) => {
+        clearTimeout(timer)
+        cluster.off('fork', watch)
+        resolve(reason)
+      }
+      cluster.on('fork', watch)
+    })
   }
 
   async #killRedis(): Promise<void> {
@@ -267,23 +308,6 @@ class Primary {
 // Workers that were asked to end.
 const stopping = new WeakSet<Worker>()
 const listened = new WeakSet<Worker>()
-
-/** Whether the event occurs, on a worker or on any of the cluster, before its end and within so many milliseconds. */
-async function comesToListen(one: Worker | typeof cluster, patience?: number): Promise<boolean> {
-  const done = new AbortController()
-  const timer = patience === undefined ? undefined : setTimeout(() => done.abort(), patience)
-  const outcomes = [once(one, 'listening', done).then(() => true)]
-  // On the cluster it is the worker to be replaced that ends.
-  if (one !== cluster) outcomes.push(once(one, 'exit', done).then(() => false))
-  try {
-    return await Promise.race(outcomes)
-  } catch {
-    return false // aborted: these throw for no other reason
-  } finally {
-    clearTimeout(timer)
-    done.abort()
-  }
-}
 
 function workers(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)

@@ -24,6 +24,11 @@ export const InvalidChannelPatternError = createError<[pattern: string, mend: st
 )
 export const InvalidMethodError = createError<[method: string, mend: string]>('FST_RT_INVALID_METHOD', 'Method %s: %s')
 
+export const UnguardedDashboardError = createError(
+  'FST_RT_UNGUARDED_DASHBOARD',
+  'Anybody could open the dashboard: give the option key, give the option onRequest, or register it in a scope that has added a hook which refuses strangers. The hooks of the scope in which fastify-realtime is registered do not count'
+)
+
 // Refused handshakes. The message is sent in the response. It does not tell why a credential was refused.
 export const DrainingError = createError('FST_RT_DRAINING', 'The server is restarting', 503)
 export const ForbiddenOriginError = createError('FST_RT_FORBIDDEN_ORIGIN', 'Origin not allowed', 403)
@@ -53,6 +58,10 @@ export const BodyTooLargeError = createError('FST_RT_BODY_TOO_LARGE', 'The body 
 export const ContentTypeError = createError('FST_RT_CONTENT_TYPE', 'This content type is not supported', 415)
 export const UnknownSessionError = createError('FST_RT_UNKNOWN_SESSION', 'The session is unknown', 404)
 export const CommandsWaitError = createError('FST_RT_COMMANDS_WAIT', 'Too many commands wait', 429)
+
+// Refused requests to the dashboard. The message is sent in the response.
+export const CrossSiteError = createError('FST_RT_CROSS_SITE', 'Requests of other sites are refused', 403)
+export const TooManyGuessesError = createError('FST_RT_TOO_MANY_GUESSES', 'Too many wrong keys: wait a minute', 429)
 
 // Calls that cannot be executed.
 export const InvalidChannelError = createError(

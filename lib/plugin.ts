@@ -15,6 +15,7 @@ import { HttpSessions } from './http/http-sessions.ts'
 import { isPromise } from './input/eventual.ts'
 import { GuardedLog } from './input/guarded-log.ts'
 import type { Drainer } from './node/drain.ts'
+import { shareInsight } from './node/insight.ts'
 import { makeBroker } from './node/make-broker.ts'
 import { Node } from './node/node.ts'
 import type { Deliver } from './node/relay.ts'
@@ -77,6 +78,12 @@ async function realtime(app: FastifyInstance, rawOptions: RealtimeOptions): Prom
   const parts = { node, admission, refusals, sessions, scope, channels, methods }
   const endpoint = new ChannelEndpoint(app, parts, options)
   const declared = () => endpoint.declare()
+  shareInsight(node.realtime, {
+    node,
+    kind: options.redis === undefined ? 'memory' : 'redis',
+    historyOf: (channel) => channels.find(channel)?.definition.history,
+    isGuarded: (instance) => endpoint.isGuarded(instance)
+  })
   const tokenFault = subscriptionTokenFault(app, options.auth)
   app.decorate('channel', channelDecorator(channels, declared, tokenFault) as FastifyInstance['channel'])
   app.decorate('channelName', channelNameDecorator(channels) as FastifyInstance['channelName'])

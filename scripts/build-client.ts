@@ -13,7 +13,6 @@ export function buildClient(outfile: string, format: 'esm' | 'iife' = 'esm'): vo
     format,
     globalName: format === 'iife' ? 'client' : undefined,
     target: 'es2022',
-    sourcemap: true,
     logLevel: 'warning'
   })
 }

@@ -2,10 +2,12 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, join } from 'node:path'
-import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { type BuildOptions, build, type Plugin, transformSync } from 'esbuild'
+import { buildPage } from './build-page.ts'
 import { root } from './run.ts'
 
 const require = createRequire(import.meta.url)
+const UPLOT = /vendor\/uplot\.js$/
 const { dependencies } = require('../package.json') as { dependencies: Record<string, string> }
 
 /*
@@ -59,23 +61,42 @@ export function luaSource(name) {
   }
 }
 
-/** In the package, the load tool reads uPlot from `vendor`. */
-const reportAsset: Plugin = {
-  name: 'report-asset',
-  setup({ onLoad }) {
-    onLoad({ filter: /report-asset\.ts$/ }, () => ({
-      contents: `import { readFileSync } from 'node:fs'
-export const uPlotFile = (name) => readFileSync(new URL(\`../vendor/\${name}\`, import.meta.url), 'utf8')`
+/** The dashboard's page becomes part of the JavaScript, like the Lua scripts. Only uPlot is in a file of its own. */
+const page: Plugin = {
+  name: 'page',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: UPLOT }, ({ path }) => ({ path, external: true }))
+    onLoad({ filter: /page-assets\.ts$/ }, () => ({
+      contents: `import { uPlotScript } from '../vendor/uplot.js'
+const ASSETS = ${JSON.stringify(buildPage(''))}
+ASSETS.script = uPlotScript + ASSETS.script
+export async function pageAssets() {
+  return ASSETS
+}`
     }))
   }
 }
 
-/** uPlot, as a page loads it, with its licence. */
-function vendorUPlot(folder: string): void {
-  mkdirSync(folder, { recursive: true })
-  for (const file of ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css']) {
-    cpSync(join(root, 'node_modules/uplot', file), join(folder, basename(file)))
+/** In the package, the load tool and the dashboard share one copy of uPlot. */
+const reportAsset: Plugin = {
+  name: 'report-asset',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: UPLOT }, ({ path }) => ({ path, external: true }))
+    onLoad({ filter: /report-asset\.ts$/ }, () => ({
+      contents: `import { uPlotScript, uPlotStyle } from '../vendor/uplot.js'
+export const uPlotFile = (name) => (name.endsWith('.css') ? uPlotStyle : uPlotScript)`
+    }))
   }
+}
+
+/** uPlot, as texts for pages, with its licence. */
+function vendorUPlot(folder: string): void {
+  const file = (name: string) => readFileSync(join(root, 'node_modules/uplot', name), 'utf8')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'LICENSE'), file('LICENSE'))
+  const texts = { uPlotScript: file('dist/uPlot.iife.min.js'), uPlotStyle: file('dist/uPlot.min.css') }
+  const exported = Object.entries(texts).map(([name, text]) => `export const ${name} = ${JSON.stringify(text)}\n`)
+  writeFileSync(join(folder, 'uplot.js'), exported.join(''))
 }
 
 /** Makes the entry points for servers. The parts that two of them need, or that are loaded late, are files beside them. */
@@ -94,10 +115,26 @@ export async function buildLibrary(out: string): Promise<void> {
     // plugin.ts imports routes/types.ts for its types.
     logOverride: { 'ignored-bare-import': 'silent' }
   }
-  await build({ ...common, entryPoints: ['lib/index.ts', 'lib/publisher.ts'], plugins: [required, lua] })
+  await build({
+    ...common,
+    entryPoints: ['lib/index.ts', 'lib/publisher.ts', 'lib/dashboard/index.ts'],
+    plugins: [required, lua, page]
+  })
   await build({ ...common, entryPoints: ['lib/testing/index.ts'] })
   await build({ ...common, entryPoints: ['lib/load/main.ts'], splitting: false, minify: true, plugins: [reportAsset] })
   vendorUPlot(join(out, 'vendor'))
   cpSync(join(root, 'lib/load/report.html'), join(out, 'load/report.html'))
   writeFileSync(join(out, 'required.cjs'), requiredModule())
+  for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' })) {
+    if (/^(?!load|vendor).*\.js$/.test(name)) dropComments(join(out, name))
+  }
+}
+
+/**
+ * The declarations have the comments that a user needs. In the JavaScript they would be a tenth of the package. Names
+ * and lines stay as they are, for stack traces.
+ */
+function dropComments(file: string): void {
+  const { code } = transformSync(readFileSync(file, 'utf8'), { minifyWhitespace: true })
+  writeFileSync(file, transformSync(code).code)
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { launchBrowser } from '../test/support/browser.ts'
 import { DemoProcess } from '../test/support/demo.ts'
+import { pageModule } from '../test/support/page-module.ts'
 import { Visitors, type Whiteboard } from '../test/support/whiteboard.ts'
 import { dashboardPicture } from './dashboard-picture.ts'
 import { loadPicture } from './load-picture.ts'
@@ -14,6 +15,8 @@ import { root } from './run.ts'
 const FOLDER = join(root, 'docs/screenshots')
 const DESKTOP = { viewport: { width: 1280, height: 800 } }
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true }
+
+const { guidePicture } = await pageModule('guide-picture.js')
 
 const SECRET = 'only for taking screenshots of it'
 
@@ -51,17 +54,24 @@ const SHOTS: Readonly<Record<string, (stage: Stage) => Promise<Page>>> = {
   },
 
   async 'whiteboard-restart'({ people: [ada, grace] }) {
-    await ada.page.locator('#break summary').click()
-    const button = ada.page.locator('[data-action="restart"]')
     const pill = await ada.watchPill()
-    await button.click()
+    await ada.page.locator('#break-all').click()
     await pill.said(/^Recovered, /)
     await drawLine(grace, gull(1, 0.63, 0.12, 0.034))
-    const output = ada.page.locator('li', { has: button }).locator('output')
-    await output.locator('p', { hasText: 'lost' }).waitFor({ timeout: 120_000 })
-    await output.scrollIntoViewIfNeeded()
+    await ada.page.locator('#break-result', { hasText: 'Done.' }).waitFor({ timeout: 120_000 })
     return ada.page
-  }
+  },
+
+  'first-seconds-desktop': (stage) => firstSeconds(stage, 'first', DESKTOP),
+  'first-seconds-phone': (stage) => firstSeconds(stage, 'second', PHONE)
+}
+
+/** What a visitor sees who does nothing, once the guide has drawn its picture. */
+async function firstSeconds({ demo, visitors, disposal }: Stage, board: string, options: object): Promise<Page> {
+  const url = `${demo.address}/#${board}&key=${await demo.adminKey()}`
+  const { page } = await visitors.open(disposal, url, { ...options, user: 'You', reducedMotion: 'no-preference' })
+  await page.locator(`#sheet[data-strokes="${guidePicture().length}"]`).waitFor()
+  return page
 }
 
 async function main(): Promise<void> {
@@ -76,8 +86,9 @@ async function main(): Promise<void> {
       console.log(`docs/screenshots/${name}.png`)
     }
     const { browser, demo } = stage
-    await dashboardPicture(browser, { address: demo.address, key: await demo.adminKey(), folder: FOLDER })
-    console.log('docs/screenshots/dashboard.png, docs/screenshots/dashboard-dark.png')
+    for (const name of await dashboardPicture({ teardown: (fn) => cleanups.push(fn) }, browser, FOLDER)) {
+      console.log(`docs/screenshots/${name}`)
+    }
     await loadPicture(browser, demo.address, SECRET, FOLDER)
     console.log('docs/screenshots/load-report.png')
     await demo.end()

@@ -49,10 +49,13 @@ await app.close()
 const commonjsApp = `
 const fastify = require('fastify')
 const realtime = require('fastify-realtime')
+const dashboard = require('fastify-realtime/dashboard')
 
 const app = fastify()
 app.register(realtime, { auth: false })
-app.ready().then(() => {
+app.register(dashboard, { prefix: '/dashboard', key: 'a-key-of-many-characters' })
+app.ready().then(async () => {
+  console.log((await app.inject('/dashboard/')).statusCode, dashboard.dashboard === dashboard)
   console.log(typeof realtime, typeof app.ws)
   console.log(typeof realtime.forbidden, typeof realtime.ChannelError, realtime.fastifyRealtime === realtime)
   return app.close()
@@ -68,9 +71,12 @@ console.log(typeof realtime, realtime === fastifyRealtime, forbidden() instanceo
 const exactApp = `
 import Fastify from 'fastify'
 import realtime, { type Position } from 'fastify-realtime'
+import dashboard, { type DashboardOptions } from 'fastify-realtime/dashboard'
 
 const app = Fastify()
 await app.register(realtime, { auth: false, redis: process.env.REDIS_URL })
+const options: DashboardOptions = { key: process.env.DASHBOARD_KEY, onRequest: undefined }
+await app.register(dashboard, { ...options, prefix: '/dashboard' })
 app.ws('/live', { queued: true }, async (socket, request) => {
   const since = request.query as Position | undefined
   await socket.subscribe('news', { since })
@@ -87,6 +93,7 @@ app.ws('/live', { queued: true }, async (socket, request) => {
 const bundledApp = `
 import Fastify from 'fastify'
 import realtime from 'fastify-realtime'
+import dashboard from 'fastify-realtime/dashboard'
 
 async function main() {
   const app = Fastify()
@@ -95,9 +102,11 @@ async function main() {
     for await (const message of socket.messages()) socket.sendJson(message)
   })
   app.channel('news', { history: { size: 10, ttl: 60000 } })
+  await app.register(dashboard, { prefix: '/dashboard', key: 'a-key-of-many-characters' })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { offset } = await app.realtime.publish('news', 1)
-  console.log(offset > 0)
+  const script = await app.inject('/dashboard/page.js')
+  console.log(offset > 0 && script.body.includes('uPlot'))
   await app.close()
 }
 main()
@@ -178,7 +187,7 @@ test('the packed package', async (t) => {
     'is a few files of JavaScript, and only the declarations that an application can refer to',
     async (t) => {
       const scripts = packed.files.filter((name) => /\.c?js$/.test(name))
-      t.ok(scripts.length <= 14, scripts.join(' '))
+      t.ok(scripts.length <= 16, scripts.join(' '))
       t.ok(packed.files.includes('dist/index.d.ts'))
       t.notOk(packed.files.includes('dist/handshake/gate.d.ts'))
     }
@@ -207,7 +216,7 @@ test('the packed package', async (t) => {
 
   await t.test('is required by a CommonJS application', async (t) => {
     writeFileSync(join(app, 'app.cjs'), commonjsApp)
-    t.equal(await run(process.execPath, ['app.cjs']), 'function function\nfunction function true\n')
+    t.equal(await run(process.execPath, ['app.cjs']), '200 true\nfunction function\nfunction function true\n')
   })
 
   await t.test('serves the chat of docs/client.md, a server and a page without a build', async (t) => {

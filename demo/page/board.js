@@ -2,14 +2,25 @@ import { adminKey, takeKey } from './admin-key.js'
 import { BreakPanel } from './break.js'
 import { Connection } from './connection.js'
 import { Cursors } from './cursors.js'
+import { Deliveries } from './deliveries.js'
+import { fitToWindow } from './frame.js'
+import { Guide } from './guide.js'
+import { Host } from './host.js'
 import { Journal } from './journal.js'
 import { listenToKeys } from './keys.js'
+import { Ledger, watch } from './ledger.js'
+import { lineOf } from './line.js'
+import { listenToNavigation } from './navigate.js'
 import { OpenBoard } from './open-board.js'
 import { Pens } from './pens.js'
 import { People } from './people.js'
 import { listenToPointers } from './pointers.js'
 import { Sheet } from './sheet.js'
 import { recoveredText, Status } from './status.js'
+import { Strip } from './strip.js'
+import { storedUser, storeUser } from './user.js'
+import { View } from './view.js'
+import { isElsewhere, workerOf } from './worker.js'
 
 /*
  * The page: a board by the name after the #. The user and all others who have it open draw on it.
@@ -21,7 +32,8 @@ const DEFAULT_BOARD = 'lobby'
 const PRESENCE_INTERVAL = 10_000
 
 const element = (id) => document.getElementById(id)
-const sheet = new Sheet({ ink: element('ink'), wet: element('wet') })
+const view = new View()
+const sheet = new Sheet({ ink: element('ink'), wet: element('wet'), view })
 const journal = new Journal(element('events'))
 const people = new People(element('people'))
 const pill = new Status({ pill: element('status'), button: element('again') })
@@ -29,7 +41,25 @@ const pill = new Status({ pill: element('status'), button: element('again') })
 takeKey(location.hash.slice(1))
 const connection = new Connection(storedUser())
 const cursors = new Cursors(element('names'), connection)
-const panel = new BreakPanel(element('break'), { connection, board: () => board.name })
+const ledger = new Ledger()
+const deliveries = new Deliveries(['you', 'guide'])
+const strip = new Strip(element('strip'), deliveries)
+const guide = new Guide({
+  watch: (opened) => {
+    ledger.join('guide')
+    watch(ledger, 'guide', opened, (now) => arrivedOn('guide', now))
+  },
+  isElsewhere: (other) => isElsewhere(connection, other)
+})
+const panel = new BreakPanel(element('break'), {
+  connection,
+  guide,
+  board: () => board.name,
+  ledger,
+  deliveries,
+  strip
+})
+const host = new Host({ guide, note: element('note'), button: element('play'), board: () => board.name })
 
 /** @type {Map<string, OpenBoard>} */
 const boards = new Map()
@@ -37,14 +67,21 @@ const boards = new Map()
 let board
 let connects = 0
 let isShowing = false
+let isWelcomed = false
 /** Whether the connection was lost, rather than ended by this page. */
 let wasLost = false
+
+function arrivedOn(name, now) {
+  deliveries.arrived(name, now)
+  strip.wake()
+}
 
 function boardOf(name) {
   const known = boards.get(name)
   if (known !== undefined) return known
   const made = new OpenBoard(connection, name)
   boards.set(name, made)
+  watch(ledger, 'you', made, (now) => arrivedOn('you', now))
   const listen = (type, act) => made.addEventListener(type, ({ detail }) => made === board && act(detail))
   listen('change', show)
   listen('stroke', (stroke) => cursors.drew(stroke))
@@ -59,6 +96,9 @@ function boardOf(name) {
 
 function open(name) {
   board?.close()
+  guide.leave()
+  ledger.clear()
+  ledger.join('you')
   board = boardOf(name)
   element('board').value = name
   document.title = `${name} · Whiteboard`
@@ -80,16 +120,21 @@ function show() {
 
 function render() {
   const { drawing, unsent, refusal } = board
-  const { size, refused } = drawing
+  const { count, refused } = drawing
   sheet.show(drawing.lines)
-  element('count').textContent = String(size)
+  element('count').textContent = String(count)
   element('unsent').textContent = String(unsent)
-  element('sheet').dataset.strokes = String(size)
-  element('hint').toggleAttribute('data-gone', size > 0)
+  element('sheet').dataset.strokes = String(count)
+  element('hint').toggleAttribute('data-gone', count > 0 || host.isPlaying)
   element('undo').disabled = drawing.lastLineOf(connection.user) === undefined
-  element('clear').disabled = size === 0
+  element('clear').disabled = count === 0
   element('refused').hidden = refused.length === 0
-  if (refused.length > 0) element('refusal').textContent = `${counted(refused.length)} refused: ${refusal}`
+  if (refused.length > 0) element('refusal').textContent = `${counted(linesOf(refused))} refused: ${refusal}`
+}
+
+/** One drag of a pen is one stroke, in however many pieces it was sent. */
+function linesOf(pieces) {
+  return new Set(pieces.map(({ id }) => lineOf(id))).size
 }
 
 function counted(strokes) {
@@ -104,6 +149,7 @@ connection.addEventListener('open', () => {
   element('connects').textContent = String(connects)
   journal.add(connects === 1 ? 'Connected' : 'Connected again', 'good')
   void panel.refresh()
+  void showWorker('you', connection)
 })
 connection.addEventListener('down', ({ detail: { code, reason } }) => {
   if (code === 0) return
@@ -118,8 +164,26 @@ function onReady({ how, missed }) {
   else if (wasLost) journal.add(recoveredText(missed), 'good')
   if (how === 'reloaded' || (how === 'recovered' && wasLost)) pill.tell(how, missed)
   wasLost = false
-  void showPeople()
+  void showPeople().then(() => welcome())
 }
+
+/** A visitor who is alone on an empty board sees the guide draw. */
+function welcome() {
+  if (isWelcomed) return
+  isWelcomed = true
+  host.welcome({ lines: board.drawing.lines, clients: people.clients, self: connection.id })
+}
+
+async function showWorker(name, from) {
+  const worker = await workerOf(from)
+  if (worker !== undefined) strip.name(name, worker === 0 ? 'this process' : `worker ${worker}`)
+}
+
+guide.addEventListener('open', () => void showWorker('guide', guide.connection))
+guide.addEventListener('left', () => {
+  ledger.leave('guide', performance.now())
+  strip.name('guide', 'not here')
+})
 
 function onRefused({ code, message }) {
   // One of a line's pieces is enough.
@@ -129,7 +193,7 @@ function onRefused({ code, message }) {
 
 function onLeave(client) {
   people.leave(client)
-  cursors.left(client.client)
+  cursors.left(client)
 }
 
 async function showPeople() {
@@ -142,7 +206,9 @@ async function showPeople() {
       changes = people.changes
       clients = await asked.presence()
     } while (changes !== people.changes)
-    if (asked === board) people.show(clients, connection.user)
+    if (asked !== board) return
+    people.show(clients, connection.user)
+    cursors.keep(clients.map(({ client }) => client))
   } catch {
     // Presence is read again soon, and at every reconnect.
   }
@@ -161,24 +227,10 @@ function boardFromAddress() {
   return DEFAULT_BOARD
 }
 
-function storedUser() {
-  try {
-    const stored = localStorage.getItem('user')
-    if (stored) return stored
-  } catch {
-    // Storage may be forbidden: then the name lasts as long as the page.
-  }
-  return `guest-${1000 + Math.floor(Math.random() * 9000)}`
-}
-
 function rename(name) {
   if (name === connection.user) return
   connection.restart(name)
-  try {
-    localStorage.setItem('user', name)
-  } catch {
-    // As above.
-  }
+  storeUser(name)
 }
 
 const fields = element('fields')
@@ -217,19 +269,26 @@ const pens = new Pens({
     const { colour, width } = Object.fromEntries(new FormData(element('tools')))
     return { colour, width: Number(width) }
   },
-  wet: (pieces) => sheet.showWet(pieces),
-  drawn: (stroke) => board.draw(stroke)
+  wet: (lines) => sheet.showWet(lines),
+  drawn: (stroke) => board.draw(stroke),
+  zoom: () => view.zoom
 })
 const moved = (at) => cursors.moved(at)
-listenToPointers(element('pad'), pens, moved)
-listenToKeys(element('pad'), {
+const drawsByKeys = listenToKeys(element('pad'), {
   crosshair: element('crosshair'),
   pens,
   moved,
   say: (text) => {
     element('said').textContent = text
-  }
+  },
+  view
 })
+const isMoving = listenToNavigation(element('pad'), {
+  view,
+  buttons: { out: element('zoom-out'), home: element('zoom-home'), in: element('zoom-in') },
+  drawsByKeys
+})
+listenToPointers(element('pad'), { pens, view, isMoving, moved })
 
 element('undo').addEventListener('click', () => board.undo())
 addEventListener('keydown', (event) => {
@@ -253,6 +312,13 @@ dialog.addEventListener('close', async () => {
   } catch (error) {
     journal.add(`Not cleared: ${error.message}`, 'bad')
   }
+})
+fitToWindow(view, {
+  sheet: element('sheet'),
+  free: element('free'),
+  home: element('home'),
+  zoom: element('zoom-home'),
+  isBusy: () => panel.hasBeenUsed
 })
 pill.show(connection)
 open(boardFromAddress())

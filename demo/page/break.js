@@ -1,170 +1,276 @@
 import { adminKey } from './admin-key.js'
 import { experiment } from './experiment.js'
-import { flood, sendGarbage } from './mischief.js'
+import { askBreaker, breakAndWait, cut } from './panel-api.js'
+import { SingleActions, withCommands } from './single-actions.js'
+import { StepList } from './step-list.js'
 
-const ASK_INTERVAL = 250
-// Three workers are replaced in about five seconds, and in a minute on a busy machine.
-const PATIENCE = 180_000
+// Between two steps marks arrive undisturbed, so that each gap can be told from the next.
+const BREATH = 900
+const COUNT_INTERVAL = 250
+const NO_KEY =
+  'This page may look only. The address that "npm start" printed in its terminal carries a key: open that one to press the button.'
 
-/** The panel that breaks the demo, and reports the result. */
+/** What was broken, as the timeline's marks. @typedef {'restart' | 'worker' | 'kill' | 'redis' | 'cut' | 'flood' | 'garbage' | 'done'} Kind */
+
+/** The panel that breaks the demo while a line is drawn, and counts what the board loses of it. */
 export class BreakPanel {
   #panel
   #connection
+  #guide
   #board
+  #ledger
+  #deliveries
+  #strip
+  #steps
+  #single
+  #button
+  #label = 'Restart, kill and cut'
   #isRunning = false
-  /** The action of each button; resolves with the text to report. */
-  #acts = {
-    restart: async () => {
-      const { workers } = await this.#askAndWait('restart')
-      return `${workers} workers replaced, one by one`
-    },
-    kill: async () => {
-      await this.#askAndWait('kill')
-      return 'Another worker is in its place'
-    },
-    redis: async () => {
-      await this.#askAndWait('redis')
-      return 'Redis is back'
-    },
-    cut: async () => {
-      await this.#ask({ action: 'cut', connection: this.#connection.id })
-      return 'Cut without a close frame'
-    },
-    flood: async () => {
-      const { id } = this.#connection
-      const { sent, refused } = await flood(this.#connection)
-      const after = this.#connection.id === id ? 'the connection is still the same' : 'the connection is another one'
-      return `${refused} of ${sent} messages refused; ${after}`
-    },
-    garbage: async () => {
-      const answers = await sendGarbage(this.#board(), this.#connection.token)
-      return answers.map(({ what, answer }) => `${what}: ${answer}`)
-    }
-  }
+  /** Of all experiments that ended. */
+  #past = { made: 0, lost: 0, doubled: 0 }
+  /** The marks of the experiment in progress. @type {{ counts: import('./experiment.js').Outcome } | undefined} */
+  #pulse
+  /** @type {import('./panel-api.js').BreakState | undefined} */
+  #state
 
   /**
-   * @param {HTMLDetailsElement} panel
-   * @param {{ connection: import('./connection.js').Connection, board: () => string }} options
+   * @param {HTMLElement} panel
+   * @param {object} options
+   * @param {import('./connection.js').Connection} options.connection
+   * @param {import('./guide.js').Guide} options.guide
+   * @param {() => string} options.board
+   * @param {import('./ledger.js').Ledger} options.ledger
+   * @param {import('./deliveries.js').Deliveries} options.deliveries
+   * @param {import('./strip.js').Strip} options.strip
    */
-  constructor(panel, { connection, board }) {
+  constructor(panel, { connection, guide, board, ledger, deliveries, strip }) {
     this.#panel = panel
     this.#connection = connection
+    this.#guide = guide
     this.#board = board
-    for (const button of this.#buttons()) {
-      button.addEventListener('click', () => this.#run(button.dataset.action))
-    }
-    panel.addEventListener('toggle', () => panel.open && void this.refresh())
+    this.#ledger = ledger
+    this.#deliveries = deliveries
+    this.#strip = strip
+    this.#steps = new StepList(panel.querySelector('.steps'))
+    this.#button = panel.querySelector('#break-all')
+    this.#button.addEventListener('click', () => this.#breakAll())
+    this.#single = new SingleActions(panel.querySelector('.single'), {
+      connection,
+      board,
+      around: (action, act) => this.#alone(action, act)
+    })
+    setInterval(() => this.count(), COUNT_INTERVAL)
   }
 
-  /** Shows what may be broken. Without the administrator key there is no panel. */
+  /** Whether something was broken: the panel is as large as that takes. */
+  get hasBeenUsed() {
+    return this.#isRunning || this.#past.made > 0
+  }
+
+  /** Shows what may be broken. */
   async refresh() {
+    if (this.#isRunning) return
+    if (adminKey() === undefined) {
+      this.#say(NO_KEY)
+      return
+    }
     try {
-      this.#show(await this.#ask())
+      this.#show(await askBreaker(this.#connection.token))
       // The dashboard opens in another tab, which does not have the key.
       this.#panel.querySelector('a[href^="/dashboard"]').href = `/dashboard#key=${adminKey()}`
-      this.#panel.hidden = false
     } catch {
-      // No administrator, or the server is not reachable: the panel stays as it is, at first hidden.
+      // If the server is not reachable, the panel stays as it is.
     }
   }
 
-  #show({ refusals }) {
-    for (const button of this.#buttons()) {
-      const refusal = refusals[button.dataset.action] ?? ''
-      button.dataset.refused = refusal
-      button.disabled = this.#isRunning || refusal !== ''
-      this.#part(button.dataset.action, '.reason').replaceChildren(...withCommands(refusal))
+  /** Shows the counts as they are now. */
+  count() {
+    const { made, lost, doubled, underway } = this.#ledger.totals(performance.now())
+    const pulse = this.#pulse?.counts
+    const set = (name, value) => {
+      const element = this.#panel.querySelector(`[data-count="${name}"]`)
+      if (element.textContent !== String(value)) element.textContent = String(value)
+      element.dataset.tone = value === 0 ? 'good' : 'bad'
     }
+    set('lost', lost + this.#past.lost)
+    set('doubled', doubled + this.#past.doubled + (pulse?.duplicated ?? 0))
+    const checked = made + this.#past.made + (pulse?.made ?? 0)
+    const waiting = underway + (pulse?.lost ?? 0)
+    const text = `${checked} pieces of lines and marks checked${waiting > 0 ? `, ${waiting} on their way` : ''}`
+    const element = this.#panel.querySelector('.checked')
+    if (element.textContent !== text) element.textContent = text
   }
 
-  async #run(action) {
+  #show(state) {
+    this.#state = state
+    const { restart, cut: cutting } = state.refusals
+    this.#panel.dataset.may = ''
+    this.#button.disabled = cutting !== null
+    this.#label = restart === null ? 'Restart, kill and cut' : 'Cut both connections'
+    this.#button.textContent = this.#label
+    this.#say(restart ?? '')
+    this.#single.show(state.refusals)
+    this.#panel.querySelector('.more').hidden = false
+  }
+
+  #say(text) {
+    this.#panel.querySelector('.needs').replaceChildren(...withCommands(text))
+  }
+
+  async #breakAll() {
+    const name = this.#board()
+    this.#steps.reset()
     this.#setRunning(true)
-    const output = this.#part(action, 'output')
-    output.dataset.tone = 'plain'
-    output.replaceChildren(paragraph('Under way …'))
-    let wasHidden = document.hidden
-    const hidden = new AbortController()
-    document.addEventListener('visibilitychange', () => (wasHidden ||= document.hidden), { signal: hidden.signal })
     try {
-      let told
-      const outcome = await experiment(this.#connection, async () => {
-        told = await this.#acts[action]()
+      await this.#guide.arrive(name)
+      await this.#measure((arrived) => {
+        const connections = { you: this.#connection, guide: this.#guide.connection }
+        return experiment(connections, (pulse) => this.#whileDrawing(pulse), arrived)
       })
-      const { lost, duplicated, gap } = outcome
-      output.dataset.tone = lost + duplicated === 0 ? 'good' : 'bad'
-      const figures = paragraph(`lost ${lost}, duplicated ${duplicated}, gap ${gap} ms`)
-      figures.className = 'figures-line'
-      output.replaceChildren(figures, ...[told].flat().map(paragraph))
-      // Browsers run timers of hidden pages only once a second.
-      if (wasHidden) output.append(paragraph('The page was in the background: the gap is the browser’s'))
+      await this.#settle()
+      this.#finish('')
     } catch (error) {
-      output.dataset.tone = 'bad'
-      output.replaceChildren(paragraph(error.message))
+      this.#finish(error.message)
     } finally {
-      hidden.abort()
+      void this.#guide.bow()
       this.#setRunning(false)
     }
+  }
+
+  /** Waits until the last pieces of the line are back, or given up as lost. */
+  async #settle() {
+    while (this.#ledger.totals(performance.now()).underway > 0) await wait(COUNT_INTERVAL)
+    this.count()
+  }
+
+  /** The guide draws a line, and meanwhile everything is broken, one after another. */
+  async #whileDrawing(pulse) {
+    this.#pulse = pulse
+    const line = this.#guide.ribbon()
+    try {
+      if (this.#state?.refusals.restart === null) {
+        await this.#step('restart', (shown) => breakAndWait(this.#connection, 'restart', shown))
+        await wait(BREATH)
+        await this.#step('kill', (shown) => breakAndWait(this.#connection, 'kill', shown))
+        await wait(BREATH)
+      } else for (const step of ['restart', 'kill']) this.#steps.set(step, 'skipped')
+      await this.#step('cut', () => this.#cutBoth())
+      await wait(BREATH)
+    } finally {
+      this.#guide.stop()
+      await line
+    }
+  }
+
+  async #step(step, act) {
+    this.#steps.set(step, 'running')
+    this.#mark(step)
+    try {
+      await act((state) => this.#shown(step, state))
+      this.#steps.set(step, 'done')
+    } catch (error) {
+      this.#steps.set(step, 'failed', error.message)
+      throw error
+    }
+  }
+
+  async #cutBoth() {
+    const both = [this.#connection, this.#guide.connection]
+    await Promise.all(both.map((connection) => connection.id === '' && nextOpen(connection)))
+    const back = Promise.all(both.map(nextOpen))
+    await Promise.all(both.map(cut))
+    await back
+  }
+
+  #shown(step, { progress }) {
+    this.#steps.progress(step, progress)
+    for (const { worker, successor, state } of progress) {
+      const text = `worker ${worker} → ${successor}`
+      const isNew = !this.#deliveries.marks.some((mark) => mark.text === text)
+      if (state === 'done' && isNew) this.#mark('worker', text)
+    }
+  }
+
+  /** One action, without the guide. */
+  async #alone(action, act) {
+    this.#steps.reset()
+    this.#setRunning(true)
+    const step = action === 'restart' || action === 'kill' || action === 'cut' ? action : undefined
+    try {
+      return await this.#measure((arrived) => {
+        this.#mark(action)
+        if (step !== undefined) this.#steps.set(step, 'running')
+        return act(arrived, (state) => step !== undefined && this.#shown(step, state))
+      })
+    } finally {
+      if (step !== undefined) this.#steps.set(step, 'done')
+      this.#setRunning(false)
+    }
+  }
+
+  /** Runs an experiment, and adds its counts to the others. */
+  async #measure(run) {
+    let hasBegun = false
+    try {
+      const outcome = await run((name, now) => {
+        // Until the first mark arrives, none is missing.
+        if (!hasBegun) this.#deliveries.begin(now)
+        hasBegun = true
+        this.#deliveries.arrived(name, now)
+      })
+      this.#past.made += outcome.made
+      this.#past.lost += outcome.lost
+      this.#past.doubled += outcome.duplicated
+      return outcome
+    } finally {
+      this.#pulse = undefined
+      this.#deliveries.end(performance.now())
+      this.#mark('done')
+      this.count()
+    }
+  }
+
+  /** @param {Kind} kind */
+  #mark(kind, text = MARKS[kind]) {
+    this.#deliveries.mark(kind, text, performance.now())
+    this.#strip.wake()
+  }
+
+  #finish(fault) {
+    const totals = this.#ledger.totals(performance.now())
+    const [lost, doubled] = [totals.lost + this.#past.lost, totals.doubled + this.#past.doubled]
+    const isWell = fault === '' && lost + doubled === 0
+    const output = this.#panel.querySelector('#break-result')
+    output.dataset.tone = isWell ? 'good' : 'bad'
+    if (isWell) output.textContent = 'Done. Every piece of the line is on the board, and once.'
+    else output.textContent = fault || `Done: ${lost} lost, ${doubled} doubled.`
   }
 
   #setRunning(isRunning) {
     this.#isRunning = isRunning
     this.#panel.toggleAttribute('data-running', isRunning)
-    for (const button of this.#buttons()) button.disabled = isRunning || button.dataset.refused !== ''
-  }
-
-  /** Requests an action that takes a while, and resolves once it is done. */
-  async #askAndWait(action) {
-    let state = await this.#ask({ action, connection: this.#connection.id }).catch(unlessLost)
-    const end = performance.now() + PATIENCE
-    while (state === undefined || state.running !== null) {
-      if (performance.now() > end) throw new Error('It takes too long')
-      await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL))
-      // The process that answers may be the one that is broken.
-      state = await this.#ask().catch(unlessLost)
-    }
-    if (state.failure !== null) throw new Error(`It did not end well: ${state.failure}`)
-    return state
-  }
-
-  /** The possible actions now, or why this action is not possible. */
-  async #ask(body) {
-    const response = await fetch('/api/break', {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${this.#connection.token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body)
-    })
-    const answer = await response.json()
-    if (!response.ok) throw Object.assign(new Error(answer.message), { status: response.status })
-    return answer
-  }
-
-  #buttons() {
-    return this.#panel.querySelectorAll('button[data-action]')
-  }
-
-  #part(action, selector) {
-    return this.#panel.querySelector(`[data-action="${action}"]`).closest('li').querySelector(selector)
+    this.#button.disabled = isRunning
+    this.#button.textContent = isRunning ? 'Breaking it …' : this.#label
+    this.#single.setBusy(isRunning)
+    if (isRunning) this.#panel.querySelector('#break-result').textContent = ''
   }
 }
 
-// No answer, or none from the primary process: it may have begun all the same.
-function unlessLost(error) {
-  if (error.status !== undefined && error.status < 500) throw error
-  return undefined
+const MARKS = {
+  restart: 'restart of all workers',
+  kill: 'SIGKILL of one worker',
+  redis: 'SIGKILL of Redis',
+  cut: 'connections cut',
+  flood: 'flood',
+  garbage: 'garbage',
+  done: 'end'
 }
 
-/** A sentence with commands in quotation marks, which must not be broken across lines. */
-function withCommands(text) {
-  return text.split('"').map((part, at) => {
-    if (at % 2 === 0) return part
-    const command = document.createElement('code')
-    command.textContent = part
-    return command
-  })
+/** Resolves once the connection is made again. */
+function nextOpen(connection) {
+  return new Promise((resolve) => connection.addEventListener('open', resolve, { once: true }))
 }
 
-function paragraph(text) {
-  const element = document.createElement('p')
-  element.textContent = text
-  return element
+function wait(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

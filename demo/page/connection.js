@@ -1,4 +1,4 @@
-import { Centrifuge } from '/modules/centrifuge.js'
+import { Centrifuge } from 'centrifuge'
 import { fetchToken } from './token.js'
 
 // Codes of the channel protocol.
@@ -10,6 +10,18 @@ const REFUSAL_DELAY = 300
 // Between these bounds the client waits longer with each attempt, and each page for another time.
 const MIN_DELAY = 200
 const MAX_DELAY = 8_000
+
+// In the order in which the client tries them: a network may block WebSockets.
+const TRANSPORTS = [
+  { transport: 'websocket', endpoint: addressOf('/connection/websocket').replace('http', 'ws') },
+  { transport: 'http_stream', endpoint: addressOf('/connection/http_stream') },
+  { transport: 'sse', endpoint: addressOf('/connection/sse') }
+]
+
+/** @param {string} path */
+function addressOf(path) {
+  return new URL(path, location.href).href
+}
 
 /**
  * The page's one connection, which carries all its channels. It adds what the client does not have: names, refused
@@ -32,9 +44,8 @@ export class Connection extends EventTarget {
   constructor(user) {
     super()
     this.#user = user
-    const address = new URL('/connection/websocket', location.href)
-    address.protocol = address.protocol.replace('http', 'ws')
-    this.client = new Centrifuge(address.href, {
+    this.client = new Centrifuge(TRANSPORTS, {
+      emulationEndpoint: addressOf('/emulation'),
       getToken: () => this.#fetchToken(),
       minReconnectDelay: MIN_DELAY,
       maxReconnectDelay: MAX_DELAY,

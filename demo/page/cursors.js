@@ -6,7 +6,7 @@ const INTERVAL = 100
 const SHOWN = 4_000
 // For users whose page sends no cursors, only strokes: shown at the place of their strokes.
 const SHOWN_AFTER_STROKE = 1_500
-// As long as the transition in style.css.
+// As long as the transition in board.css.
 const FADE = 600
 
 /** The others' pointers and names, on a separate channel without history. */
@@ -17,6 +17,8 @@ export class Cursors {
    * By client, or by user if only strokes of them are known. @type {Map<string, { label: HTMLElement, timer: number }>}
    */
   #labels = new Map()
+  /** Clients that left. A place of theirs may come later, over another channel. @type {Set<string>} */
+  #gone = new Set()
   #subscription
   /** @type {[number, number] | null | undefined} */
   #next
@@ -44,6 +46,7 @@ export class Cursors {
     this.#subscription = undefined
     for (const { timer } of this.#labels.values()) clearTimeout(timer)
     this.#labels.clear()
+    this.#gone.clear()
     this.#layer.replaceChildren()
   }
 
@@ -59,8 +62,20 @@ export class Cursors {
     this.#place(strokeKey(user), user, points.slice(-2), SHOWN_AFTER_STROKE)
   }
 
-  left(client) {
+  /** A client left the board, and points at nothing any more. @param {{ client: string, user: string }} who */
+  left({ client, user }) {
+    this.#gone.add(client)
     this.#fade(client)
+    this.#fade(strokeKey(user))
+  }
+
+  /** These clients are on the board. Without a word others left: their worker was killed. @param {Iterable<string>} clients */
+  keep(clients) {
+    const here = new Set(clients)
+    for (const { label } of this.#labels.values()) {
+      const { client } = label.dataset
+      if (client !== undefined && !here.has(client)) this.left({ client, user: label.dataset.user })
+    }
   }
 
   #send() {
@@ -76,7 +91,7 @@ export class Cursors {
   }
 
   #received({ at }, info) {
-    if (info === undefined || info.client === this.#connection.id) return
+    if (info === undefined || info.client === this.#connection.id || this.#gone.has(info.client)) return
     if (at === null) this.#fade(info.client)
     else {
       this.#place(info.client, info.user, at, SHOWN)

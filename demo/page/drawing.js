@@ -23,7 +23,12 @@ export class Drawing {
   /** Lines that are being taken back here, and are not shown meanwhile. @type {Set<string>} */
   #undoing = new Set()
 
-  /** How many strokes are shown. */
+  /** How many strokes are shown: one drag of a pen is one, in however many pieces it came. */
+  get count() {
+    return this.lines.filter(({ size }) => size > 0).length
+  }
+
+  /** How many pieces of strokes are shown. */
   get size() {
     return this.lines.reduce((sum, line) => sum + line.size, 0)
   }
@@ -35,7 +40,7 @@ export class Drawing {
     return lines.filter(({ id, user }) => !this.#undoing.has(keyOf(id, user)))
   }
 
-  /** The strokes that were refused. @returns {Stroke[]} */
+  /** The pieces that were refused. @returns {Stroke[]} */
   get refused() {
     return [...new Set(this.#own.values())].flatMap((line) => line.strokes('refused'))
   }

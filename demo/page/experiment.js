@@ -14,22 +14,23 @@ const PATIENCE = 20_000
 /** @typedef {{ lost: number, duplicated: number, gap: number, made: number }} Outcome */
 
 /**
- * Does something to the server or the connection, and measures what the board's users would notice of it.
+ * Does something to the server or the connections, and measures what the board's users would notice of it.
  *
  * Meanwhile the page publishes marks on a channel of its own that behaves like the board's: with history, and with the
  * same sending and resending as for strokes. So what happens to the marks would happen to strokes, and no board gets
- * marks.
+ * marks. Each mark must come to each connection once.
  *
- * @param {import('./connection.js').Connection} connection
- * @param {() => Promise<unknown>} act resolves once it is over; if it rejects, so does this
+ * @param {Record<string, import('./connection.js').Connection>} connections by name; the first one publishes
+ * @param {(pulse: { counts: Outcome }) => Promise<unknown>} act resolves once it is over; if it rejects, so does this
+ * @param {(name: string, now: number) => void} [arrived] called with each mark that arrives on a connection
  * @returns {Promise<Outcome>}
  */
-export async function experiment(connection, act) {
-  const pulse = new Pulse(connection)
+export async function experiment(connections, act, arrived = () => undefined) {
+  const pulse = new Pulse(connections, arrived)
   try {
     await pulse.start()
     await wait(LEAD)
-    await act()
+    await act(pulse)
     await wait(TAIL)
     return await pulse.finish()
   } finally {
@@ -37,75 +38,94 @@ export async function experiment(connection, act) {
   }
 }
 
-class Pulse extends EventTarget {
-  #tally = new Tally(INTERVAL)
-  #connection
+class Pulse {
   #channel = `pulses/${newId()}`
-  #stream
+  #connection
   #outbox
+  /** @type {{ tally: Tally, stream: Stream }[]} */
+  #watchers
+  #made = 0
   #timer = 0
   #open = () => this.#outbox.open()
   #down = () => this.#outbox.close()
 
-  constructor(connection) {
-    super()
+  constructor(connections, arrived) {
+    const [connection] = Object.values(connections)
     this.#connection = connection
     this.#outbox = new Outbox({
       publish: (mark) => connection.client.publish(this.#channel, mark),
       // It is lost then, and counts as lost.
       refused: () => undefined
     })
-    this.#stream = new Stream(connection.client, this.#channel)
-    this.#stream.addEventListener('reset', () => this.#tally.reset())
-    this.#stream.addEventListener('ready', ({ detail: { how } }) => how === 'reloaded' && this.#outbox.again())
-    this.#stream.addEventListener('publication', ({ detail: { data } }) => this.#arrived(data.id))
+    this.#watchers = Object.entries(connections).map(([name, each]) => {
+      return this.#watch(each, { isSender: each === connection, arrived: (now) => arrived(name, now) })
+    })
     connection.addEventListener('open', this.#open)
     connection.addEventListener('down', this.#down)
     this.#outbox.open()
   }
 
   async start() {
-    await this.#once(this.#stream, 'ready')
+    await Promise.all(this.#watchers.map(({ stream }) => once(stream, 'ready')))
+    const first = this.#watchers.map(({ stream }) => once(stream, 'publication'))
     this.#timer = setInterval(() => this.#make(), INTERVAL)
-    await this.#once(this, 'arrived')
+    await Promise.all(first)
   }
 
   /** Makes no more marks, and waits for those in progress. @returns {Promise<Outcome>} */
   async finish() {
     clearInterval(this.#timer)
     const end = performance.now() + PATIENCE
-    while (this.#tally.lost > 0 && performance.now() < end) await wait(INTERVAL)
-    const { lost, duplicated, gap, count } = this.#tally
-    return { lost, duplicated, gap: Math.round(gap), made: count }
+    while (this.counts.lost > 0 && performance.now() < end) await wait(INTERVAL)
+    return this.counts
+  }
+
+  /** The counts of all connections so far; marks in progress count as lost. @returns {Outcome} */
+  get counts() {
+    const tallies = this.#watchers.map(({ tally }) => tally)
+    const sum = (part) => tallies.reduce((total, tally) => total + tally[part], 0)
+    const gap = Math.round(Math.max(...tallies.map((tally) => tally.gap)))
+    return { lost: sum('lost'), duplicated: sum('duplicated'), gap, made: this.#made }
   }
 
   close() {
     clearInterval(this.#timer)
-    this.#stream.close()
+    for (const { stream } of this.#watchers) stream.close()
     this.#outbox.close()
     this.#connection.removeEventListener('open', this.#open)
     this.#connection.removeEventListener('down', this.#down)
   }
 
+  #watch({ client }, { isSender, arrived }) {
+    const tally = new Tally(INTERVAL)
+    const stream = new Stream(client, this.#channel)
+    stream.addEventListener('reset', () => tally.reset())
+    stream.addEventListener('publication', ({ detail: { data } }) => {
+      const now = performance.now()
+      if (isSender) this.#outbox.confirm(data.id)
+      tally.arrived(data.id, now)
+      arrived(now)
+    })
+    if (isSender) {
+      stream.addEventListener('ready', ({ detail: { how } }) => how === 'reloaded' && this.#outbox.again())
+    }
+    return { tally, stream }
+  }
+
   #make() {
-    const id = String(this.#tally.count)
-    this.#tally.made(id, performance.now())
+    const id = String(this.#made++)
+    const now = performance.now()
+    for (const { tally } of this.#watchers) tally.made(id, now)
     this.#outbox.add(id, { id })
   }
+}
 
-  #arrived(id) {
-    this.#outbox.confirm(id)
-    this.#tally.arrived(id, performance.now())
-    this.dispatchEvent(new Event('arrived'))
-  }
-
-  async #once(target, type) {
-    const { promise, resolve, reject } = Promise.withResolvers()
-    const timer = setTimeout(() => reject(new Error('The board cannot be reached')), PATIENCE)
-    target.addEventListener(type, resolve, { once: true })
-    await promise
-    clearTimeout(timer)
-  }
+async function once(target, type) {
+  const { promise, resolve, reject } = Promise.withResolvers()
+  const timer = setTimeout(() => reject(new Error('The board cannot be reached')), PATIENCE)
+  target.addEventListener(type, resolve, { once: true })
+  await promise
+  clearTimeout(timer)
 }
 
 function wait(milliseconds) {

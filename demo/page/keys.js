@@ -1,6 +1,9 @@
-// Parts of the sheet: across, and a third more down, so that the distance on the screen is the same (the sheet is 4:3).
+// Parts of the sheet if all of it is shown: across, and a third more down, so that the distance on the screen is the
+// same (the sheet is 4:3).
 const STEP = 0.015
 const LARGE_STEP = 0.06
+// The same as the server's.
+const MOST = 100
 const ASPECT = 4 / 3
 
 const DIRECTIONS = {
@@ -19,8 +22,10 @@ const DIRECTIONS = {
  * @param {import('./pens.js').Pens} options.pens
  * @param {(at: [number, number] | null) => void} options.moved
  * @param {(text: string) => void} options.say for screen readers
+ * @param {import('./view.js').View} options.view
+ * @returns {() => boolean} whether keys are drawing
  */
-export function listenToKeys(surface, { crosshair, pens, moved, say }) {
+export function listenToKeys(surface, { crosshair, pens, moved, say, view }) {
   let at = [0.5, 0.5]
   let pen
 
@@ -31,6 +36,7 @@ export function listenToKeys(surface, { crosshair, pens, moved, say }) {
     crosshair.toggleAttribute('data-down', pen !== undefined)
     crosshair.style.left = `${at[0] * 100}%`
     crosshair.style.top = `${at[1] * 100}%`
+    view.reveal(at)
     moved(at)
   }
 
@@ -40,7 +46,8 @@ export function listenToKeys(surface, { crosshair, pens, moved, say }) {
   }
 
   const move = ([right, down], step) => {
-    at = [within(at[0] + right * step), within(at[1] + down * step * ASPECT)]
+    const far = step / view.zoom
+    at = [within(at[0] + right * far), within(at[1] + down * far * ASPECT)]
     pen?.to(...at)
     show()
   }
@@ -71,8 +78,9 @@ export function listenToKeys(surface, { crosshair, pens, moved, say }) {
     })
   }
   surface.addEventListener('blur', () => moved(null))
+  return () => !crosshair.hidden
 }
 
 function within(part) {
-  return Math.round(Math.min(1, Math.max(0, part)) * 10_000) / 10_000
+  return Math.round(Math.min(MOST, Math.max(-MOST, part)) * 10_000) / 10_000
 }

@@ -1,4 +1,4 @@
-import { subprotocols } from '/modules/realtime-client.js'
+import { subprotocols } from 'fastify-realtime/client'
 
 // Six times the messages that a connection may send in a second, and three times those that it may send at once.
 const FLOOD = 600

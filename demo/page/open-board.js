@@ -8,7 +8,9 @@ import { Stream } from './stream.js'
  * connection, or while another board is shown.
  *
  * Events, some with `detail`: `change`; `stroke` (of another user, just drawn); `clear` (`user`); `refused` (`code`,
- * `message`); `ready`, as of a `Stream` and with how many strokes were `missed`; `join`, `leave` and `ended` as there.
+ * `message`); `ready`, as of a `Stream` and with how many strokes were `missed`; `join`, `leave`, `reset` and `ended` as
+ * there. For a ledger, each with the `id` of a piece: `drawn` here, `sent` (the server has it), `given-up`, and `arrived`
+ * from the channel.
  */
 export class OpenBoard extends EventTarget {
   drawing = new Drawing()
@@ -20,8 +22,8 @@ export class OpenBoard extends EventTarget {
   #stream
   /** Strokes of others are reported once the board is complete. */
   #isComplete = false
-  /** Strokes of others that arrived since the last subscribe. */
-  #missed = 0
+  /** Strokes of others of which something arrived since the last subscribe. @type {Set<string>} */
+  #missed = new Set()
 
   /** @param {import('./connection.js').Connection} connection @param {string} name */
   constructor(connection, name) {
@@ -48,9 +50,12 @@ export class OpenBoard extends EventTarget {
     const stream = new Stream(this.#connection.client, this.#channel)
     this.#stream = stream
     stream.addEventListener('subscribed', () => {
-      this.#missed = 0
+      this.#missed.clear()
     })
-    stream.addEventListener('reset', () => this.drawing.reset())
+    stream.addEventListener('reset', () => {
+      this.drawing.reset()
+      this.#emit('reset')
+    })
     stream.addEventListener('publication', ({ detail: { data } }) => this.#take(data))
     stream.addEventListener('ready', ({ detail }) => this.#ready(detail))
     for (const type of ['join', 'leave', 'ended']) {
@@ -72,6 +77,7 @@ export class OpenBoard extends EventTarget {
   draw(stroke) {
     const signed = { ...stroke, user: this.#connection.user }
     this.drawing.draw(signed)
+    this.#emit('drawn', { id: stroke.id })
     this.#outbox.add(stroke.id, signed)
     this.#emit('change')
   }
@@ -103,6 +109,7 @@ export class OpenBoard extends EventTarget {
   retry() {
     for (const stroke of this.drawing.refused) {
       this.drawing.retry(stroke.id)
+      this.#emit('drawn', { id: stroke.id })
       this.#outbox.add(stroke.id, stroke)
     }
     this.#emit('change')
@@ -120,6 +127,7 @@ export class OpenBoard extends EventTarget {
 
   async #publish(message) {
     await this.#connection.client.publish(this.#channel, message)
+    if (message.undo === undefined) this.#emit('sent', { id: message.id })
     if (message.undo !== undefined) this.#outbox.confirm(undoId(message.undo))
     // While another board is shown, nothing comes back.
     else if (this.#stream === undefined) this.#outbox.confirm(message.id)
@@ -129,8 +137,9 @@ export class OpenBoard extends EventTarget {
   #take(publication) {
     const { id, clear, user } = publication
     this.#outbox.confirm(id)
+    if (id !== undefined) this.#emit('arrived', { id })
     const isNew = this.drawing.take(publication)
-    if (isNew) this.#missed++
+    if (isNew) this.#missed.add(JSON.stringify([lineOf(id), user]))
     if (isNew && this.#isComplete) this.#emit('stroke', publication)
     if (clear !== undefined && this.#isComplete) this.#emit('clear', { user })
     this.#emit('change')
@@ -139,14 +148,16 @@ export class OpenBoard extends EventTarget {
   #ready({ how }) {
     this.#isComplete = true
     if (how === 'reloaded') this.#outbox.again()
-    this.#emit('ready', { how, missed: this.#missed })
+    this.#emit('ready', { how, missed: this.#missed.size })
     this.#emit('change')
   }
 
   #refuse(message, error) {
     this.refusal = error.message
-    if (message.undo === undefined) this.drawing.refuse(message.id)
-    else this.drawing.show(message.undo, message.user)
+    if (message.undo === undefined) {
+      this.drawing.refuse(message.id)
+      this.#emit('given-up', { id: message.id })
+    } else this.drawing.show(message.undo, message.user)
     this.#emit('refused', error)
     this.#emit('change')
   }

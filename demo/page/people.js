@@ -1,9 +1,12 @@
+// On the timeline it has this colour, too.
+export const GUIDE = 'Guide'
 const COLOURS = ['red', 'amber', 'green', 'blue', 'violet']
 // More avatars do not fit beside the rest of the bar.
 const SHOWN = 5
 
 /** The colour of a user, the same on every page: by FNV-1a, whose upper bits are well mixed. */
 export function colourOf(user) {
+  if (user === GUIDE) return 'violet'
   let hash = 0x811c9dc5
   for (const letter of user) hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193) >>> 0
   return COLOURS[(hash >>> 7) % COLOURS.length]
@@ -21,6 +24,11 @@ export class People {
   /** @param {HTMLElement} list */
   constructor(list) {
     this.#list = list
+  }
+
+  /** @returns {{ client: string, user: string }[]} */
+  get clients() {
+    return Array.from(this.#clients, ([client, user]) => ({ client, user }))
   }
 
   /** @param {{ client: string, user: string }[]} clients @param {string} self the user of this page */

@@ -1,8 +1,9 @@
+import cluster from 'node:cluster'
 import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { authenticate, isAdmin, userOf } from '../authenticate.ts'
 import { type BreakAnswer, createBreaker } from '../breaker.ts'
-import { Breakage, Pulse, PulseParams } from '../schemas.ts'
+import { Breakage, Pulse, PulseParams, ServedBy } from '../schemas.ts'
 
 const ForbiddenError = createError('FORBIDDEN', 'Only a token with the claim admin may break the demo', 403)
 const RefusedError = createError<[string]>('REFUSED', '%s', 409)
@@ -28,6 +29,9 @@ const breaking: FastifyPluginAsyncTypebox = async (app) => {
     publishers: 'clients',
     onPublish: ({ data: { id } }) => ({ data: { id }, idempotencyKey: id })
   })
+
+  // The page asks on both of its connections, so that the guide draws through another worker than the visitor's.
+  app.rpc('demo.worker', { schema: { response: ServedBy } }, () => ({ worker: cluster.worker?.id ?? 0 }))
 
   // A separate scope: its hook is for requests, and would otherwise apply to the channel too.
   await app.register(async (routes: typeof app) => {

@@ -108,6 +108,10 @@ export interface HistoryPage {
   readonly publications: readonly Publication[]
   /** The channel's newest position. A channel without history yet gets its epoch here, with offset 0. */
   readonly position: Position
+  /**
+   * How many publications the history has. Set if `limit` is 0. Redis may still count some that have just expired.
+   */
+  readonly size?: number
 }
 
 export interface PresenceEntry {

@@ -12,6 +12,7 @@ import { Positions } from './positions.ts'
 import type { ConnectOptions, RealtimeClient, RequestOptions } from './realtime-client.ts'
 
 // Times in milliseconds.
+const DEFAULT_TIMEOUT = 10_000
 // A connection that was open for at least this time resets the count of failures.
 const STABLE_TIME = 5_000
 // After this time the new connection takes over, even if some channels have not resumed.
@@ -29,6 +30,7 @@ type Fields = Readonly<Record<string, unknown>>
 class Client implements LinkOwner {
   readonly #url: string
   readonly #options: ConnectOptions
+  readonly #WebSocket: SocketConstructor
   readonly #listeners = new Listeners()
   readonly #positions = new Positions()
   readonly #outgoing: Outgoing
@@ -52,6 +54,9 @@ class Client implements LinkOwner {
   constructor(url: string, options: ConnectOptions) {
     this.#url = absolute(url)
     this.#options = options
+    const WebSocket = options.WebSocket ?? (globalThis as { WebSocket?: SocketConstructor }).WebSocket
+    if (!WebSocket) throw new TypeError('There is no global WebSocket: pass { WebSocket }')
+    this.#WebSocket = WebSocket
     this.#outgoing = new Outgoing(options.queue ?? 100)
     this.#unwatchPage = watchPage(
       () => this.#wake(),
@@ -78,7 +83,10 @@ class Client implements LinkOwner {
     return handled(this.#request(data, options))
   }
 
-  async #request(data: unknown, { timeout = this.#timeout }: RequestOptions): Promise<unknown> {
+  async #request(
+    data: unknown,
+    { timeout = this.#options.timeout ?? DEFAULT_TIMEOUT }: RequestOptions
+  ): Promise<unknown> {
     this.#checkOpen()
     const id = ++this.#lastId
     const text = textOf(data)
@@ -109,10 +117,6 @@ class Client implements LinkOwner {
     this.#end(1000, 'closed')
   }
 
-  get #timeout(): number {
-    return this.#options.timeout ?? 10_000
-  }
-
   #checkOpen(): void {
     if (this.state === 'closed') throw ended()
   }
@@ -131,22 +135,21 @@ class Client implements LinkOwner {
 
   #open(): void {
     clearTimeout(this.#connectTimer)
-    this.#connectTimer = undefined
-    if (this.#next !== undefined) return
-    const link = new Link(this, this.#timeout)
+    if (this.#next) return
+    const link = new Link(this, this.#options.timeout ?? DEFAULT_TIMEOUT)
     this.#next = link
     void this.#handshake(link)
   }
 
   async #handshake(link: Link): Promise<void> {
-    const { token, WebSocket = (globalThis as { WebSocket?: SocketConstructor }).WebSocket } = this.#options
+    const { token } = this.#options
     try {
       const protocols = token ? subprotocols(await token({ refused: this.#refusals > 0 })) : [REALTIME_PROTOCOL]
       if (link.lost) return
       const { text, channels } = this.#positions.since()
       link.waiting = channels
       const url = `${this.#url}${this.#url.includes('?') ? '&' : '?'}since=${text}`
-      link.open(WebSocket as SocketConstructor, url, protocols)
+      link.open(this.#WebSocket, url, protocols)
     } catch (error) {
       this.#emit('error', { code: 'token', message: String(error) })
       link.lose(1006, 'token')
@@ -166,7 +169,7 @@ class Client implements LinkOwner {
   /** Called if the network may be available again, or if the page is visible again. */
   #wake(): void {
     this.#current?.check()
-    if (this.#current === undefined && this.state !== 'closed') this.#open()
+    if (!this.#current && this.state !== 'closed') this.#open()
   }
 
   #offline(): void {
@@ -178,7 +181,7 @@ class Client implements LinkOwner {
   welcomed(link: Link): void {
     const { silence } = this.#options
     if (silence !== undefined) link.watch(silence)
-    if (this.#current === undefined || link.waiting.size === 0) this.#takeOver(link)
+    if (!this.#current || link.waiting.size === 0) this.#takeOver(link)
     else this.#resumeTimer = setTimeout(() => this.#takeOver(link), RESUME_TIME)
   }
 
@@ -188,8 +191,8 @@ class Client implements LinkOwner {
     this.#next = undefined
     this.#current = link
     this.#notBefore = 0
-    if (old === undefined) this.#outgoing.use(link)
-    else this.#retire(old)
+    if (old) this.#retire(old)
+    else this.#outgoing.use(link)
     if (link.leaveAt !== undefined) this.#retry(link.leaveAt - Date.now())
     this.#enter('open')
     const first = !this.#hasOpened
@@ -231,7 +234,7 @@ class Client implements LinkOwner {
     } else this.#currentLost()
     const advice = closeAdvice(code)
     if (advice === 'stop') this.#end(code, reason)
-    else if (isNext || (this.#current ?? this.#next) === undefined) this.#reconnect(advice, code, reason)
+    else if (isNext || !(this.#current ?? this.#next)) this.#reconnect(advice, code, reason)
   }
 
   /** Called if the current connection was lost. */
@@ -313,7 +316,7 @@ class Client implements LinkOwner {
   #published(link: Link, { channel, data, offset, epoch }: Publication): void {
     if (offset === undefined || epoch === undefined) {
       // Two copies on two connections cannot be recognized without a position. So only the current connection counts.
-      if (link === this.#current || this.#current === undefined) this.#emit('publication', { channel, data })
+      if (link === this.#current || !this.#current) this.#emit('publication', { channel, data })
       return
     }
     const isOld = link !== (this.#next ?? this.#current)
@@ -358,7 +361,10 @@ interface NoticeFields {
   recovered?: boolean
 }
 
-/** Opens a connection to an `app.ws` route, and reconnects when it is lost. See `docs/client.md`. */
+/**
+ * Opens a connection to an `app.ws` route, and reconnects when it is lost. Throws a TypeError if there is neither a
+ * global `WebSocket` nor the option. See `docs/client.md`.
+ */
 export function connect<Message = unknown, Data = unknown>(
   url: string,
   options: ConnectOptions = {}

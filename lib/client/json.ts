@@ -1,7 +1,7 @@
 /** The JSON text of the data. Throws a TypeError if there is none. */
 export function textOf(data: unknown): string {
   const text = JSON.stringify(data)
-  if (text === undefined) throw new TypeError('The data cannot be written as JSON')
+  if (text === undefined) throw new TypeError('The data is not JSON')
   return text
 }
 

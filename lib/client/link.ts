@@ -117,7 +117,7 @@ export class Link {
     clearTimeout(this.#welcomeTimer)
     clearTimeout(this.#silenceTimer)
     const socket = this.#socket
-    if (socket !== undefined) {
+    if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null
       // If the network is down, a socket takes a minute to close.
       socket.close(1000)

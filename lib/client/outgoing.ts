@@ -57,7 +57,7 @@ export class Outgoing {
 
   #add(item: Item): void {
     const waiting = this.#queue.length + this.#inFlight.length
-    if (this.#link !== undefined && waiting === 0) {
+    if (this.#link && waiting === 0) {
       item.transmit(this.#link)
     } else if (waiting < this.#size) {
       item.key = `${this.#prefix}-${++this.#keys}`
@@ -68,7 +68,7 @@ export class Outgoing {
 
   flush(): void {
     const link = this.#link
-    if (link === undefined || this.#pause !== undefined) return
+    if (!link || this.#pause) return
     while (this.#queue.length > 0 && this.#inFlight.length < MAX_IN_FLIGHT) {
       const item = this.#queue.shift() as Item
       if (item.text !== undefined && link.queued) {
@@ -81,7 +81,7 @@ export class Outgoing {
   /** Called when the server has handled a keyed message. */
   taken(key: unknown): void {
     const item = this.#inFlight.find((one) => one.key === key)
-    if (item === undefined) return
+    if (!item) return
     this.#inFlight = this.#inFlight.filter((one) => one !== item)
     item.resolve?.()
     this.flush()
@@ -89,7 +89,7 @@ export class Outgoing {
 
   /** Called if the server dropped messages because of its rate limit. Sends unanswered keyed messages again later. */
   slowDown(milliseconds: number): void {
-    if (this.#inFlight.length === 0 || this.#pause !== undefined) return
+    if (this.#inFlight.length === 0 || this.#pause) return
     this.#pause = setTimeout(() => {
       this.#requeue()
       this.flush()

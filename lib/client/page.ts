@@ -7,7 +7,7 @@ export function watchPage(wake: () => void, offline: () => void): () => void {
   // Some platforms have none of these events, or only some of them.
   const listen = (target: unknown, event: string, listener: () => void) => {
     const { addEventListener, removeEventListener } = (target ?? {}) as Partial<EventTarget>
-    if (addEventListener === undefined || removeEventListener === undefined) return
+    if (!addEventListener || !removeEventListener) return
     addEventListener.call(target as EventTarget, event, listener)
     removers.push(() => removeEventListener.call(target as EventTarget, event, listener))
   }

@@ -7,10 +7,6 @@ const MAX_LENGTH = 3_000
 export class Positions {
   readonly #positions = new Map<string, Position>()
 
-  get(channel: string): Position | undefined {
-    return this.#positions.get(channel)
-  }
-
   set(channel: string, { offset, epoch }: Position): void {
     // Delete first, so that the channels with the newest publications are at the end of the map.
     this.#positions.delete(channel)

@@ -79,6 +79,11 @@ export class Hub {
     return this.#channels.size
   }
 
+  /** These channels, one after another. Channels may come and go meanwhile. */
+  all(): IterableIterator<Channel> {
+    return this.#channels.values()
+  }
+
   channelsOf(subscriber: Subscriber): string[] {
     return [...(this.#subscribers.get(subscriber) ?? [])].map(({ feed }) => feed.channel)
   }

@@ -3,6 +3,8 @@ import type { Connection, ConnectionObserver } from '../connection/connection.ts
 import type { Registry } from '../connection/registry.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { DISCONNECT } from '../protocol/disconnect-codes.ts'
+import { BucketCounts } from './bucket-counts.ts'
+import type { NodeFigures } from './figures.ts'
 
 type PromClient = typeof import('prom-client')
 
@@ -51,6 +53,8 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   #bytesOut = 0
   #dropped = 0
   #deltaSaved = 0
+  readonly #lags = new BucketCounts(ROUND_TRIPS)
+  readonly #roundTrips = new BucketCounts(ROUND_TRIPS)
   #lifetime: Histogram | undefined
   #roundTrip: Histogram | undefined
   #lag: Histogram | undefined
@@ -86,6 +90,7 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
   }
 
   roundTrip(milliseconds: number): void {
+    this.#roundTrips.observe(milliseconds / 1000)
     this.#guard(() => this.#roundTrip?.observe(milliseconds / 1000))
   }
 
@@ -116,7 +121,50 @@ export class Metrics implements Omit<ConnectionObserver, 'identified'> {
 
   /** @param lag Milliseconds from a publication to its delivery. */
   delivered(lag: number): void {
+    this.#lags.observe(lag / 1000)
     this.#guard(() => this.#lag?.observe(lag / 1000))
+  }
+
+  /**
+   * The figures without prom-client. Visits each connection once.
+   * @param visit Called for each connection, with the bytes that wait for it.
+   */
+  figures(visit: (connection: Connection, buffered: number) => void): NodeFigures {
+    const { registry, channels, brokerUp, shards, drain } = this.#sources
+    const connections = new Map<string, number>()
+    let [buffered, sent, sentBytes, dropped] = [0, this.#messagesOut, this.#bytesOut, this.#dropped]
+    for (const connection of registry) {
+      const { stats, bufferedAmount, settings } = connection
+      connections.set(settings.route, (connections.get(settings.route) ?? 0) + 1)
+      buffered += bufferedAmount
+      sent += stats.messagesOut
+      sentBytes += stats.bytesOut
+      dropped += stats.dropped
+      visit(connection, bufferedAmount)
+    }
+    const { draining, closed, terminated } = drain()
+    return {
+      connections: Object.fromEntries(connections),
+      channels: channels(),
+      buffered,
+      brokerUp: brokerUp(),
+      shards: Object.fromEntries(shards()),
+      draining,
+      drained: { closed, terminated },
+      received: this.#messagesIn,
+      receivedBytes: this.#bytesIn,
+      sent,
+      sentBytes,
+      dropped,
+      heartbeatTimeouts: this.#heartbeatTimeouts,
+      refused: Object.fromEntries(this.#refused),
+      rejected: Object.fromEntries(this.#rejected),
+      closes: Object.fromEntries(this.#closes),
+      repairs: Object.fromEntries(this.#repairs),
+      recoveries: Object.fromEntries(this.#recoveries),
+      lag: this.#lags.buckets,
+      roundTrip: this.#roundTrips.buckets
+    }
   }
 
   /** Registers the metrics. Returns a function that removes them, so that another application can use the registry. */

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Broker, BrokerListener } from '../broker/broker.ts'
+import type { Broker, BrokerListener, Publication } from '../broker/broker.ts'
 import type { Connection, ConnectionObserver, ConnectionSettings } from '../connection/connection.ts'
 import { Registry } from '../connection/registry.ts'
 import { Turn } from '../connection/turn.ts'
@@ -40,6 +40,9 @@ const LOG_INTERVAL = 60_000
 const BROKER_TIME = 30_000
 const { random } = Math
 
+// The first character of the channels between nodes. A channel of an application cannot have one in its name.
+const PRIVATE = '\u0000'
+
 /** The channels that the application has declared, found by a channel's name. */
 export interface DeclaredChannels {
   readonly patterns: readonly string[]
@@ -74,6 +77,10 @@ export class Node implements ConnectionObserver {
   readonly drainer: Drainer
   readonly context: SocketContext
   readonly realtime: Realtime
+  /** Receives the publications of a private channel, whose name begins with a zero character. By the channel's name. */
+  readonly listeners = new Map<string, (publication: Publication) => void>()
+  /** Called with the channel of each publication that reaches this node. Undefined if nobody counts them. */
+  onPublication: ((channel: string) => void) | undefined
   readonly #unreadable = new OncePer(LOG_INTERVAL)
   readonly #policies = new OncePerName(POLICY_LOG.interval, POLICY_LOG.channels)
   readonly #failures = new Map<string, OncePer>()
@@ -254,7 +261,11 @@ export class Node implements ConnectionObserver {
       publication: guarded((channel, publication) => {
         if (channel === CONTROL_CHANNEL) control.receive(publication)
         else if (isInbox(channel)) (isRelayMessage(publication.data) ? relay : roster).receive(publication)
-        else hub.receive(channel, publication)
+        else if (channel.startsWith(PRIVATE)) this.listeners.get(channel)?.(publication)
+        else {
+          this.onPublication?.(channel)
+          hub.receive(channel, publication)
+        }
       }),
       presence: guarded((channel, kind, info) => hub.receivePresence(channel, kind, info)),
       dropped: guarded((channel) => this.#dropped('message', channel)),

@@ -30,6 +30,7 @@ export class ChannelEndpoint {
   readonly #settings: ResolvedOptions['channels']
   readonly #http: HttpEndpoints
   readonly #services: SessionServices
+  readonly #hooks: ScopeHooks
   #declared = false
 
   constructor(app: FastifyInstance, parts: EndpointParts, { channels: settings, auth }: ResolvedOptions) {
@@ -56,10 +57,16 @@ export class ChannelEndpoint {
     }
     this.#http = new HttpEndpoints({ ...parts, services: this.#services })
     const hooks = new ScopeHooks(app)
+    this.#hooks = hooks
     app.addHook('onReady', async () => {
       channels.compile(hooks)
       methods.compile(hooks)
     })
+  }
+
+  /** Whether a scope has hooks for requests, apart from those of the scope in which this package is registered. */
+  isGuarded(scope: FastifyInstance): boolean {
+    return this.#hooks.guardOf(scope) !== undefined
   }
 
   /** Called for each declared channel or method. */

@@ -329,6 +329,19 @@ async function history(t: Test, open: OpenBenches): Promise<void> {
 }
 
 async function positions(t: Test, open: OpenBenches): Promise<void> {
+  await t.test('with the position alone comes how many publications the history has', async (t) => {
+    const { bench } = await open(t)
+    const size = async () => (await bench.broker.history('room', { limit: 0 })).size
+    t.equal(await size(), 0)
+    for (let at = 0; at < 4; at++) {
+      await bench.broker.publish('room', Buffer.from('1'), { history: { size: 3, ttl: 60_000 } })
+    }
+    t.equal(await size(), 3)
+    t.notOk('size' in (await bench.broker.history('room', { limit: 1 })))
+    await bench.broker.removeHistory('room')
+    t.equal(await size(), 0)
+  })
+
   await t.test('a channel gets its epoch by being asked', async (t) => {
     const { bench, other } = await open(t)
     const asked = await bench.broker.history('room', { limit: 10 })

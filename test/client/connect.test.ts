@@ -24,6 +24,19 @@ t.test('it offers the token, and the positions that it has', async (t) => {
   ])
 })
 
+t.test('without a WebSocket it throws at once, and says what to pass', async (t) => {
+  const globals = globalThis as { WebSocket?: unknown }
+  const { WebSocket } = globals
+  globals.WebSocket = undefined
+  t.teardown(() => {
+    globals.WebSocket = WebSocket
+  })
+  t.throws(() => connect('ws://127.0.0.1/live'), {
+    name: 'TypeError',
+    message: 'There is no global WebSocket: pass { WebSocket }'
+  })
+})
+
 t.test('messages of the application come as they are', async (t) => {
   const { begin } = await clientRig(t)
   const { connection, valuesOf } = await begin()

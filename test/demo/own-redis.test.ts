@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { type Test, test } from 'tap'
 import { DemoProcess } from '../support/demo.ts'
@@ -17,7 +17,7 @@ async function start(t: Test): Promise<Started> {
   await demo.message('all workers listen')
   const line = await demo.message('started a Redis for this demo')
   const { redis, url } = line as unknown as { redis: number; url: string }
-  const admin = new Redis(url)
+  const admin = new Redis(url.slice('unix:'.length))
   const [, directory] = (await admin.config('GET', 'dir')) as [string, string]
   admin.disconnect()
   return { demo, redis, directory }
@@ -40,6 +40,17 @@ test('workers have a Redis of their own, which ends with them and leaves nothing
   t.notOk(isRunning(redis))
   t.notOk(existsSync(directory))
   t.same(demo.noise, [])
+})
+
+test('their Redis is open to this user only: no port, and a socket in a directory of its own', async (t) => {
+  const { demo, directory } = await start(t)
+  const { url } = (await demo.message('started a Redis for this demo')) as unknown as { url: string }
+  t.equal(url, `unix:${directory}/redis.sock`)
+  const admin = new Redis(url.slice('unix:'.length))
+  t.same(await admin.config('GET', 'port'), ['port', '0'])
+  admin.disconnect()
+  t.equal(statSync(directory).mode & 0o077, 0)
+  t.equal((await demo.end()).code, 0)
 })
 
 test('Ctrl-C, which reaches all of them at once, drains as SIGTERM does', async (t) => {

@@ -179,12 +179,13 @@ test('the page and what it loads, all from here, under a strict policy', async (
     if (seen.has(path)) return
     seen.add(path)
     const response = await app.inject(path)
-    t.equal(response.statusCode, 200, path)
+    // Without a slash at its end, this address leads to the one that has it.
+    t.equal(response.statusCode, path === '/dashboard' ? 302 : 200, path)
     for (const [, next] of response.body.matchAll(/(?:src=|href=|from )['"](\.?\/[^'"]+)['"]/g))
       await load(new URL(next as string, `http://here${path}`).pathname)
   }
   await load('/')
-  for (const path of ['/theme.css', '/drawing.js', '/modules/realtime-client.js', '/modules/centrifuge.js']) {
+  for (const path of ['/icon.svg', '/modules/whiteboard.css', '/modules/whiteboard.js']) {
     t.ok(seen.has(path), path)
   }
   t.equal((await app.inject('/nothing')).statusCode, 404)

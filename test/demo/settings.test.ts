@@ -66,7 +66,7 @@ test('what makes no sense is named, all of it, without its value', async (t) => 
       'PORT must be a whole number from 0 to 65535; ' +
       'HEARTBEAT_INTERVAL must be a whole number from 50 to 86400000; ' +
       'DRAIN_WINDOW must be a whole number from 0 to 3600000; ' +
-      'REDIS_URL must be a URL like redis://127.0.0.1:6379 or rediss://user:password@host:6379; ' +
+      'REDIS_URL must be a URL like redis://127.0.0.1:6379, rediss://user:password@host:6379 or unix:/run/redis.sock; ' +
       'ADMIN_KEY must be 16 to 128 characters, each a letter, a digit, - or _'
   })
   t.throws(() => readSettings({ REDIS_URL: 'not a url' }), /REDIS_URL must be/)

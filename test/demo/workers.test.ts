@@ -20,7 +20,13 @@ async function start(t: Test, before: string): Promise<DemoProcess> {
 }
 
 /** What the panel "Break it" asks for, and is told. */
-async function ask(demo: DemoProcess, action?: string): Promise<{ running: string | null; failure: string | null }> {
+interface State {
+  readonly running: string | null
+  readonly failure: string | null
+  readonly progress: readonly { worker: number; successor: number | null; state: string; reason: string | null }[]
+}
+
+async function ask(demo: DemoProcess, action?: string): Promise<State> {
   const response = await fetch(`${demo.address}/api/break`, {
     method: action === undefined ? 'GET' : 'POST',
     headers: {
@@ -29,7 +35,7 @@ async function ask(demo: DemoProcess, action?: string): Promise<{ running: strin
     },
     ...(action !== undefined && { body: JSON.stringify({ action }) })
   })
-  return (await response.json()) as { running: string | null; failure: string | null }
+  return (await response.json()) as State
 }
 
 /** Each worker writes its own lines, which may come after what the primary process writes later. */
@@ -51,14 +57,31 @@ test('a restart whose first successor dies ends there, and the old ones stay', {
   const demo = await start(t, "if (id === 3) process.kill(process.pid, 'SIGKILL')")
   const old = listening(demo)
   t.match(await ask(demo, 'restart'), { running: 'restart', failure: null })
-  await demo.message('restart given up: a new worker did not come to listen, the old ones stay')
-  t.match(await ask(demo), { running: null, failure: 'a new worker did not come to listen, the old ones stay' })
+  const given =
+    /^restart given up: (worker 3 \(process \d+\) did not come to listen: SIGKILL ended it\. worker 1 .*stays)$/
+  const { msg = '' } = await demo.line(({ msg }) => given.test(msg ?? ''))
+  const failure = given.exec(msg)?.[1] ?? ''
+  t.match(await ask(demo), {
+    running: null,
+    failure,
+    progress: [
+      { worker: 1, successor: 3, state: 'failed', reason: failure },
+      { worker: 2, successor: null, state: 'waiting', reason: null }
+    ]
+  })
   t.same(old.map(isThere), [true, true])
 
   demo.signal('SIGHUP')
   await demo.message('restarting the workers one by one')
   await demo.message('all workers restarted')
-  t.match(await ask(demo), { running: null, failure: null })
+  t.match(await ask(demo), {
+    running: null,
+    failure: null,
+    progress: [
+      { worker: 1, successor: 4, state: 'done', reason: null },
+      { worker: 2, successor: 5, state: 'done', reason: null }
+    ]
+  })
   await untilListening(demo, 4)
   t.same(old.map(isThere), [false, false])
   t.equal(listening(demo).length, 4, 'two in place of two')
@@ -77,15 +100,44 @@ test('nobody waits for ever for a worker that hangs before it listens', { timeou
   const demo = await start(t, `if (id === undefined) { ${hurry} }; ${hang}`)
   const old = listening(demo)
   await ask(demo, 'restart')
-  await demo.message('restart given up: a new worker did not come to listen, the old ones stay')
+  await demo.line(({ msg }) =>
+    /^restart given up: worker 3 \(.*\) did not come to listen: it did not listen within 60 s\. /.test(msg ?? '')
+  )
   t.same(old.map(isThere), [true, true])
   // Whatever was begun after this was refused, and each SIGHUP dropped without a word.
   t.match(await ask(demo, 'kill'), { running: 'kill' })
-  await demo.message('kill given up: no worker came to listen in its place')
+  const given = /^kill given up: (no worker came to listen in place of worker \d \(process \d+\).*)$/
+  const { msg = '' } = await demo.line(({ msg }) => given.test(msg ?? ''))
   // It was given up before the worker was killed, which may have been the one to answer.
   await demo.message('a worker died')
   t.equal(old.filter(isThere).length, 1)
-  t.match(await ask(demo), { running: null, failure: 'no worker came to listen in its place' })
+  t.match(await ask(demo), { running: null, failure: given.exec(msg)?.[1] ?? '' })
+})
+
+test('a successor that cannot start says why, and the panel gets to know it', { timeout: PATIENCE }, async (t) => {
+  const demo = await start(t, "if (id === 3) process.env.HEARTBEAT_INTERVAL = 'soon'")
+  await ask(demo, 'restart')
+  await demo.line(({ msg }) => msg?.startsWith('restart given up: ') === true)
+  t.match(await ask(demo), {
+    failure:
+      /^worker 3 \(process \d+\) did not come to listen: it ended with code 1: HEARTBEAT_INTERVAL must be .*stays$/
+  })
+})
+
+test('a killed worker whose successor dies too: the panel names both, and gets a third', {
+  timeout: PATIENCE
+}, async (t) => {
+  const demo = await start(t, "if (id === 3) process.kill(process.pid, 'SIGKILL')")
+  await ask(demo, 'kill')
+  await untilListening(demo, 3)
+  let state = await ask(demo)
+  while (state.running !== null) state = await ask(demo)
+  t.match(state, {
+    failure: null,
+    progress: [
+      { successor: 4, state: 'done', reason: /^worker 3 \(process \d+\) did not come to listen: SIGKILL ended it$/ }
+    ]
+  })
 })
 
 test('a SIGHUP while something else is under way is ignored, and said to be', { timeout: PATIENCE }, async (t) => {

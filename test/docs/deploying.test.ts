@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { parseAllDocuments } from 'yaml'
+import { manifests } from '../support/manifests.ts'
 import { code, type Example, examples, read, root, table } from './pages.ts'
-import { localized, Program, run } from './programs.ts'
+import { localized, Program } from './programs.ts'
 
 /*
  * The recipes of docs/deploying.md. Those that can run on any machine are run, with real signals; the others are checked
@@ -29,11 +29,6 @@ function recipe(heading: string, language: string): Example {
 
 const server = recipe('close-with-grace', 'ts')
 const [, cliOptions = ''] = /^fastify start (.*) app\.js$/m.exec(recipe('fastify-cli', 'sh').source) ?? []
-const manifests = parseAllDocuments(recipe('Kubernetes', 'yaml').source).map((document) => {
-  if (document.errors[0] !== undefined) throw document.errors[0]
-  return document.toJS()
-})
-const [deployment, service, budget] = manifests
 
 /** What a client saw from its start to its end. */
 interface Seen {
@@ -230,7 +225,7 @@ t.test('every grace period is longer than what it waits for', async (t) => {
   const [primary = 0, worker = 0] = [...recipe('node:cluster', 'ts').source.matchAll(/delay: [\d_]+/g)].map(([all]) =>
     seconds(/delay: ([\d_]+)/, all)
   )
-  const { spec } = deployment.spec.template
+  const { spec } = manifests().Deployment.spec.template
   const preStop = Number(spec.containers[0].lifecycle.preStop.exec.command[1])
   t.ok(delay > drain, 'close-with-grace')
   t.ok(seconds(/-g (\d+)/, cliOptions) > drain, 'fastify-cli')
@@ -240,57 +235,6 @@ t.test('every grace period is longer than what it waits for', async (t) => {
   t.ok(seconds(/kill_timeout: ([\d_]+)/, recipe('pm2', 'js').source) > delay, 'pm2')
   t.ok(seconds(/^TimeoutStopSec=(\d+)$/m, recipe('systemd', 'ini').source) > delay, 'systemd')
   t.ok(read(PAGE).includes(`| \`drain.timeout\` | ${drain} s | ${drain} s |`))
-})
-
-t.test('Kubernetes: the manifests have the published types', async (t) => {
-  t.same(
-    manifests.map(({ kind }) => kind),
-    ['Deployment', 'Service', 'PodDisruptionBudget']
-  )
-  const folder = t.testdir({
-    'manifests.ts': `
-import type { Deployment } from 'kubernetes-types/apps/v1'
-import type { Service } from 'kubernetes-types/core/v1'
-import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1'
-
-export const deployment: Deployment = ${JSON.stringify(deployment)}
-export const service: Service = ${JSON.stringify(service)}
-export const budget: PodDisruptionBudget = ${JSON.stringify(budget)}
-// @ts-expect-error: misspelt, to see that keys are checked
-export const misspelt: Deployment = ${JSON.stringify(deployment).replace('periodSeconds', 'periodSecond')}
-// @ts-expect-error: a text, to see that values are checked
-export const text: Deployment = ${JSON.stringify(deployment).replace(/"replicas":\d/, '"replicas":"3"')}
-`,
-    'tsconfig.json': JSON.stringify({
-      compilerOptions: { strict: true, module: 'esnext', moduleResolution: 'bundler', types: [], noEmit: true },
-      files: ['manifests.ts']
-    })
-  })
-  t.equal(await run(join(root, 'node_modules/.bin/tsc'), ['-p', folder]), '0 ')
-})
-
-t.test('Kubernetes: the manifests fit each other and the program', async (t) => {
-  const { metadata, spec } = deployment.spec.template
-  const [container, ...more] = spec.containers
-  t.same(more, [])
-  for (const selector of [
-    deployment.spec.selector.matchLabels,
-    service.spec.selector,
-    budget.spec.selector.matchLabels
-  ])
-    t.same(selector, metadata.labels)
-  const [port] = container.ports
-  t.match(server.source, `process.env.PORT ?? ${port.containerPort}`)
-  t.equal(service.spec.ports[0].targetPort, port.name)
-  const paths = [container.readinessProbe, container.livenessProbe].map(({ httpGet }) => {
-    t.equal(httpGet.port, port.name)
-    t.match(server.source, `app.get('${httpGet.path}'`)
-    return httpGet.path
-  })
-  // A pod that is not ready because Redis is away must not be restarted for it.
-  t.same(paths, ['/ready', '/health'])
-  t.equal(container.lifecycle.preStop.exec.command[0], 'sleep')
-  t.equal(container.env[0].name, 'REDIS_URL')
 })
 
 t.test('pm2: the file has documented keys only', async (t) => {

@@ -179,6 +179,24 @@ t.test('the example of docs/operations.md drains on SIGTERM, and ends by itself'
   t.same(await exited, [0, null])
 })
 
+t.test('the example of docs/dashboard.md serves the page, and figures for the key', async (t) => {
+  const [program] = examples('docs/dashboard.md', ['ts']) as [Example]
+  const folder = t.testdir({ 'server.ts': localized(program.source) })
+  const key = 'a-key-of-many-characters'
+  const child = start(t, join(folder, 'server.ts'), { PORT: '0', DASHBOARD_KEY: key })
+  const [, port] = await line(child, /Server listening at http:\/\/127\.0\.0\.1:(\d+)/)
+  const address = `http://127.0.0.1:${port}/ops/dashboard`
+  t.match(await (await fetch(address)).text(), '<title>Dashboard</title>')
+  const depths = (authorization: string) =>
+    fetch(`${address}/depths`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: '{"channels":[]}'
+    })
+  t.equal((await depths('Bearer wrong')).status, 401)
+  t.same(await (await depths(`Bearer ${key}`)).json(), {})
+})
+
 t.test('case 126: the examples of docs/cookies-and-sessions.md let a browser in by its cookie', async (t) => {
   const programs = examples('docs/cookies-and-sessions.md', ['ts'])
   t.same(

@@ -10,6 +10,7 @@ import { root } from './pages.ts'
 export const ENTRIES: Readonly<Record<string, string>> = {
   'fastify-realtime': 'index',
   'fastify-realtime/client': 'client/index',
+  'fastify-realtime/dashboard': 'dashboard/index',
   'fastify-realtime/publisher': 'publisher',
   'fastify-realtime/testing': 'testing/index'
 }
@@ -80,6 +81,14 @@ export class Program {
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
         throw new Error(`It ended before it listened: ${JSON.stringify(this.logs)}`)
       }
+      await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    }
+  }
+
+  /** Waits until it has logged this. */
+  async line(message: string): Promise<void> {
+    while (this.times(message) === 0) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`It ended before: ${message}`)
       await new Promise<void>((resolve) => this.#waiters.push(resolve))
     }
   }

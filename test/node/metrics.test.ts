@@ -228,3 +228,45 @@ t.test('case 164: what was registered can be taken out again, and nothing else i
   make().metrics.export(prom, target)
   t.ok((await lines()).includes('realtime_channels 3'), 'the next application uses the registry')
 })
+
+t.test('the same figures without prom-client', async (t) => {
+  const { metrics, state, open, close } = make()
+  const gone = open(socketOf('/a', { messagesOut: 2, bytesOut: 20, dropped: 1 }))
+  open(socketOf('/a', { messagesOut: 3, bytesOut: 30, dropped: 4 }, 250))
+  open(socketOf('/b'))
+  close(gone, 1000)
+  metrics.received(7)
+  metrics.refused('origin')
+  metrics.rejected('schema')
+  metrics.heartbeatTimeout()
+  metrics.repaired(true)
+  metrics.recovered(false)
+  metrics.delivered(30)
+  metrics.roundTrip(2)
+  state.drain = { draining: true, closed: 1, terminated: 2 }
+  const visited: number[] = []
+  const figures = metrics.figures((_connection, buffered) => void visited.push(buffered))
+  t.same(visited, [250, 0])
+  t.match(figures, {
+    connections: { '/a': 1, '/b': 1 },
+    channels: 3,
+    buffered: 250,
+    brokerUp: true,
+    shards: { '10.0.0.1:6379': true },
+    draining: true,
+    drained: { closed: 1, terminated: 2 },
+    received: 1,
+    receivedBytes: 7,
+    sent: 5,
+    sentBytes: 50,
+    dropped: 5,
+    heartbeatTimeouts: 1,
+    refused: { origin: 1 },
+    rejected: { schema: 1 },
+    closes: { 1000: 1 },
+    repairs: { complete: 1 },
+    recoveries: { not_recovered: 1 }
+  })
+  t.equal(figures.lag.counts.at(-1), 1)
+  t.equal(figures.roundTrip.counts.at(-1), 1)
+})

@@ -7,6 +7,8 @@ import { Liveness } from '../../lib/connection/liveness.ts'
 import { LEASE } from '../../lib/handshake/places.ts'
 import { Hub } from '../../lib/hub/hub.ts'
 import { CONTROL_CHANNEL } from '../../lib/node/control.ts'
+import { insightOf } from '../../lib/node/insight.ts'
+import type { Node } from '../../lib/node/node.ts'
 import { connect, testToken } from '../../lib/testing/index.ts'
 import { freshPrefix } from '../broker/redis/bench.ts'
 import { atLeast, buildApp } from '../support/app.ts'
@@ -266,4 +268,19 @@ t.test('case 162: a connection whose place is another’s is closed, open or not
   await give('bob')
   await failed
   never.resolve()
+})
+
+t.test('a private channel has a listener of its own; other publications are counted on demand', async (t) => {
+  const { app } = await buildApp(t, { auth: false })
+  await app.ready()
+  const node = insightOf(app.realtime)?.node as Node
+  const heard: string[] = []
+  for (const channel of ['\u0000test', '\u0000nobody', 'news']) await node.broker.subscribe(channel)
+  node.listeners.set('\u0000test', ({ data }) => void heard.push(String(data)))
+  await node.broker.publish('\u0000test', Buffer.from('1'))
+  await node.broker.publish('\u0000nobody', Buffer.from('2'))
+  await node.broker.publish('news', Buffer.from('3'))
+  node.onPublication = (channel) => void heard.push(channel)
+  await node.broker.publish('news', Buffer.from('4'))
+  t.same(heard, ['1', 'news'])
 })

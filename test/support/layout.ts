@@ -58,14 +58,15 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'publisher.ts': ['protocol', 'errors.ts', 'input', 'options', 'broker', 'hub'],
   client: ['protocol'],
   testing: [],
-  load: ['protocol', 'testing']
+  load: ['protocol', 'testing'],
+  dashboard: ['errors.ts', 'dependencies.ts', 'input', 'timing', 'broker', 'handshake', 'node']
 }
 /** Files beside the folders: the doors, and what everybody needs. */
 const MOST_AT_ROOT = 6
 /** Parts that run anywhere: no packages, nothing of Node's. */
 const pure = ['protocol', 'client']
 /** Parts with an entry point of their own. */
-const apart = ['client', 'testing', 'load']
+const apart = ['client', 'testing', 'load', 'dashboard']
 const vague = /^(utils?|helpers?|misc)$/
 
 /** Every import and re-export, of values and of types, of a source formatted by Biome: quotes are single. */

@@ -85,7 +85,7 @@ export class Whiteboard {
 
   /** Waits for an entry in the journal. */
   async event(text: string | RegExp): Promise<void> {
-    await this.page.locator('#events li', { hasText: text }).first().waitFor()
+    await this.page.locator('#events li', { hasText: text }).first().waitFor({ state: 'attached' })
   }
 
   /** Draws a line across the board at this height (0 to 1). */
@@ -98,27 +98,30 @@ export class Whiteboard {
     await mouse.up()
   }
 
+  /** Where the sheet is that the board begins with. */
   async box(): Promise<{ x: number; y: number; width: number; height: number }> {
-    const box = await this.page.locator('#pad').boundingBox()
+    const box = await this.page.locator('#home').boundingBox()
     if (box === null) throw new Error('there is no board')
     return box
   }
 
-  /** Waits until the board has ink (or none) in its middle, at this height. */
+  /** Waits until the sheet has ink (or none) in its middle, at this height. */
   async ink(at: number, expected = true): Promise<void> {
     await this.until(`() => {
-      const { width, height } = document.getElementById('ink')
-      const context = document.getElementById('ink').getContext('2d')
-      const [, , , alpha] = context.getImageData(Math.round(width / 2), Math.round(height * ${at}), 1, 1).data
+      const canvas = document.getElementById('ink')
+      const { left, top, width, height } = document.getElementById('home').getBoundingClientRect()
+      const ratio = canvas.width / canvas.clientWidth
+      const [x, y] = [left + width / 2, top + height * ${at}].map((place) => Math.round(place * ratio))
+      const [, , , alpha] = canvas.getContext('2d').getImageData(x, y, 1, 1).data
       return alpha > 128 === ${expected}
     }`)
   }
 
   /** Waits until this function holds in the page. (Playwright's own way is shut by the page's policy.) */
-  async until(holds: string): Promise<void> {
+  async until(holds: string, patience = PATIENCE): Promise<void> {
     const found = await this.page.evaluate<boolean>(`new Promise((resolve) => {
       const holds = ${holds}
-      const end = performance.now() + ${PATIENCE}
+      const end = performance.now() + ${patience}
       const look = () => {
         const found = holds()
         if (found || performance.now() > end) resolve(found)
@@ -129,7 +132,7 @@ export class Whiteboard {
     if (!found) throw new Error(`never: ${holds}`)
   }
 
-  /** How many strokes are shown. */
+  /** How many strokes are shown: one for each drag. */
   async strokes(): Promise<number> {
     return Number(await this.page.locator('#sheet').getAttribute('data-strokes'))
   }
@@ -144,7 +147,7 @@ export class Whiteboard {
   }
 
   async untilUnsent(count: number): Promise<void> {
-    await this.page.locator('#unsent', { hasText: new RegExp(`^${count}$`) }).waitFor()
+    await this.page.locator('#unsent', { hasText: new RegExp(`^${count}$`) }).waitFor({ state: 'attached' })
   }
 
   /** Whether somebody is shown among those who are here. */

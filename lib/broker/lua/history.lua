@@ -11,7 +11,8 @@
 -- ARGV[6]  epoch, ARGV[7] offset, ARGV[8] ms of a publication that the caller has seen (position.lua)
 -- ARGV[9]  maximum bytes of data in all, or one publication that is larger; 0 for no limit
 --
--- Reply: { epoch, offset, ms of the newest publication, entries as XRANGE gives them, this server's time in ms }
+-- Reply: { epoch, offset, ms of the newest publication, entries as XRANGE gives them, this server's time in ms,
+--          how many entries the stream has }
 --
 -- Guarantees:
 --   * The page and the position are from the same moment.
@@ -109,4 +110,4 @@ while not isDone do
   end
   if #entries == limit or (maxBytes > 0 and bytes >= maxBytes) then isDone = true end
 end
-return { state.epoch, state.offset, state.at, entries, now }
+return { state.epoch, state.offset, state.at, entries, now, redis.call('XLEN', KEYS[2]) }

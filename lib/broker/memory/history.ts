@@ -96,7 +96,8 @@ export class MemoryHistory {
     const position = { offset: stream.offset, epoch: stream.epoch }
     const { entries } = stream
     const [oldest] = entries
-    if (limit <= 0 || !oldest || (since && !isOffset(since.offset))) return { publications: [], position }
+    if (limit === 0) return { publications: [], position, size: entries.length }
+    if (limit < 0 || !oldest || (since && !isOffset(since.offset))) return { publications: [], position }
     // Offsets are contiguous, so an offset gives an index of the array.
     const first = oldest.publication.offset
     const before = reverse && since ? clamp(since.offset - first, entries.length) : entries.length

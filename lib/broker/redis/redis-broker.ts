@@ -156,11 +156,12 @@ export class RedisBroker implements Broker {
           maxBytes
         )
       // A position is a small answer, and other calls wait for it. So it must not wait behind large answers.
-      const [epoch, offset, at, entries, now] = await (count > 0
+      const [epoch, offset, at, entries, now, size] = await (count > 0
         ? this.#connections.read(read, meta)
         : this.#commands.run(false, read, meta))
       const position = { offset, epoch: epoch.toString() }
       witness?.positionRead(known, { ...position, at }, count > 0)
+      if (limit === 0) return { publications: [], position, size }
       const publications = entries.map((entry) => publicationOf(entry, position.epoch))
       if (!ages) return { publications, position }
       return {

@@ -21,7 +21,7 @@ export interface RedisScripts {
 export type PublishReply = [outcome: 0 | 1 | 2 | 3, offset: number, epoch: string]
 
 /** `at` is the time at which Redis added the newest publication, `now` is Redis's current time, in milliseconds. */
-export type HistoryReply = [epoch: Buffer, offset: number, at: number, entries: RedisEntry[], now: number]
+export type HistoryReply = [epoch: Buffer, offset: number, at: number, entries: RedisEntry[], now: number, size: number]
 
 /** An entry of a stream: its id, and its fields as name, value, name, value… */
 export type RedisEntry = [id: Buffer, fields: Buffer[]]

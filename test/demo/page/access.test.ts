@@ -121,8 +121,10 @@ test('the whiteboard is within everybody’s reach', { timeout: PATIENCE }, asyn
     await page.draw(0.5)
     await page.ink(0.5)
     const lightness = `(() => {
-      const { width, height } = document.getElementById('ink')
-      return document.getElementById('ink').getContext('2d').getImageData(width / 2, height / 2, 1, 1).data[0]
+      const canvas = document.getElementById('ink')
+      const { left, top, width, height } = document.getElementById('home').getBoundingClientRect()
+      const ratio = canvas.width / canvas.clientWidth
+      return canvas.getContext('2d').getImageData((left + width / 2) * ratio, (top + height / 2) * ratio, 1, 1).data[0]
     })()`
     await page.until(`() => ${lightness} > 200`)
     await page.page.emulateMedia({ colorScheme: 'light' })
@@ -145,7 +147,7 @@ test('the whiteboard is within everybody’s reach', { timeout: PATIENCE }, asyn
         await page.page.keyboard.press('Space')
         await page.page.keyboard.press('Space')
         await page.page.getByRole('alert').waitFor()
-        await page.page.locator('#break summary').click()
+        await page.page.locator('.more summary').click()
         await page.page.locator('[data-action="garbage"]').click()
         await page.page.locator('#break output p', { hasText: 'lost 0' }).waitFor()
         await isAccessible(t, page, `${name}, with the panel`)

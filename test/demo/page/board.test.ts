@@ -224,13 +224,16 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     await bar.getByText(/\d strokes? refused: this board is only to be looked at/).waitFor()
     await ada.ink(0.5)
     const dashed = await ada.page.evaluate<number>(`{
-      const { width, height } = document.getElementById('ink')
-      const { data } = document.getElementById('ink').getContext('2d').getImageData(0, Math.round(height / 2), width, 1)
+      const canvas = document.getElementById('ink')
+      const home = document.getElementById('home').getBoundingClientRect()
+      const { width } = canvas
+      const y = Math.round((home.top + home.height / 2) * width / canvas.clientWidth)
+      const { data } = canvas.getContext('2d').getImageData(0, y, width, 1)
       Array.from({ length: width }, (_, at) => data[at * 4 + 3] > 128).filter((ink, at, row) => ink && !row[at - 1]).length
     }`)
     t.ok(dashed > 10, `${dashed} dashes`)
     await bar.getByRole('button', { name: 'Try again' }).click()
-    await ada.page.locator('#events li', { hasText: 'Refused' }).nth(1).waitFor()
+    await ada.page.locator('#events li', { hasText: 'Refused' }).nth(1).waitFor({ state: 'attached' })
     await bar.getByRole('button', { name: 'Remove' }).click()
     await ada.untilStrokes(1)
     t.notOk(await bar.isVisible())
@@ -252,7 +255,7 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
       const { left, top } = pad.getBoundingClientRect()
       pad.setPointerCapture = () => {}
       for (let i = 0; i < 300; i++) {
-        const place = { pointerId: 1, button: 0, clientX: left + 5 + i, clientY: top + 9 }
+        const place = { pointerId: 1, button: 0, clientX: left + 5 + i, clientY: top + 209 }
         for (const type of ['pointerdown', 'pointerup']) pad.dispatchEvent(new PointerEvent(type, place))
       }
     }`)
@@ -267,8 +270,13 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     const key = await demo.adminKey()
     const ada = await visitors.open(t, `${board('panel')}&key=${key}`)
     t.equal(await ada.page.evaluate('location.hash'), '#panel', 'the key is not in a link that is copied')
-    await ada.page.locator('#break summary').click()
-    t.notOk(await guest.page.locator('#break').isVisible(), 'without the key there is no panel')
+    await ada.page.locator('.more summary').click()
+    await guest.page.getByText('The address that npm start printed in its terminal carries a key').waitFor()
+    t.ok(await guest.page.locator('#break-all').isDisabled(), 'without the key it may not be pressed')
+    t.match(await guest.page.locator('.steps').textContent(), /Restart.*Kill.*Cut/s, 'but it says what it would do')
+    t.notOk(await guest.page.locator('.more').isVisible())
+    await ada.page.locator('.needs', { hasText: 'npm start -- --workers 3' }).waitFor()
+    t.equal(await ada.page.locator('#break-all').textContent(), 'Cut both connections')
     t.equal(await ada.page.getByRole('link', { name: 'dashboard' }).getAttribute('href'), `/dashboard#key=${key}`)
     for (const action of ['restart', 'kill', 'redis']) {
       const button = ada.page.locator(`[data-action="${action}"]`)
@@ -281,10 +289,10 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     }
     // A restart that was given up was told as one that went well.
     const refusals = { restart: null, kill: null, redis: null, cut: null }
-    const state = { workers: 2, running: null, failure: 'a new worker did not come to listen', refusals }
+    const state = { workers: 2, running: null, failure: 'a new worker did not come to listen', progress: [], refusals }
     await ada.page.route('**/api/break', (route) => route.fulfill({ json: state }))
     await ada.page.reload()
-    await ada.page.locator('#break summary').click()
+    await ada.page.locator('.more summary').click()
     const restart = ada.page.locator('[data-action="restart"]')
     await restart.click()
     const output = ada.page.locator('li', { has: restart }).locator('output')
@@ -294,7 +302,7 @@ test('the whiteboard in browsers', { timeout: PATIENCE }, async (whole) => {
     await ada.page.route('**/api/break', (route) => route.fulfill({ status: 404, json: {} }))
     await ada.page.reload()
     await ada.event('Opened')
-    t.notOk(await ada.page.locator('#break').isVisible(), 'where the server offers nothing there is no panel')
+    t.ok(await ada.page.locator('#break-all').isDisabled(), 'if the server offers nothing, nothing can be pressed')
   })
 
   await whole.test('whose tokens are refused again and again is signed out, and may try once more', async (t) => {

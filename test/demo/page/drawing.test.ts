@@ -219,3 +219,13 @@ test('strokes of clients that know no pieces are lines of their own', async (t) 
     ['a', 'ada', 2]
   ])
 })
+
+test('one drag of a pen is one stroke, in however many pieces it came', async (t) => {
+  const drawing = new Drawing()
+  for (const id of ['a.0', 'a.1', 'a.2']) drawing.take(stroke(id))
+  drawing.take(stroke('c.0', 'grace'))
+  drawing.draw(stroke('b.0'))
+  t.same([drawing.count, drawing.size], [3, 5])
+  drawing.hide('a', 'ada')
+  t.equal(drawing.count, 2)
+})

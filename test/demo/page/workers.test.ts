@@ -33,7 +33,7 @@ async function drawDots({ page }: Whiteboard): Promise<{ stop(): Promise<number>
 async function press({ page }: Whiteboard, action: string): Promise<{ figures: string; gap: number; told: string[] }> {
   const button = page.locator(`[data-action="${action}"]`)
   await button.click()
-  const output = page.locator('li', { has: button }).locator('output')
+  const output = page.locator('.single > li', { has: button }).locator('output')
   await output.locator('p', { hasText: 'lost' }).waitFor({ timeout: PATIENCE })
   const [figures = '', ...told] = await output.locator('p').allTextContents()
   return { figures, gap: Number(figures.match(/gap (\d+) ms$/)?.[1]), told }
@@ -70,7 +70,7 @@ test('three workers, broken from the page', { timeout: PATIENCE }, async (whole)
     client.disconnect()
     return ids
   }
-  await operator.page.locator('#break summary').click()
+  await operator.page.locator('.more summary').click()
 
   /** Breaks something while two draw; every stroke is on all boards then, and none twice. */
   let drawn = 0
