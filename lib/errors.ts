@@ -14,7 +14,7 @@ export const AlreadyRegisteredError = createError(
 )
 export const NoAuthenticationError = createError<[mend: string]>(
   'FST_RT_NO_AUTHENTICATION',
-  'No way to know who a client is: %s'
+  'Clients cannot be authenticated: %s'
 )
 export const DependencyError = createError<[dependency: string, mend: string]>('FST_RT_DEPENDENCY', '%s: %s')
 export const InvalidRouteError = createError<[route: string, mend: string]>('FST_RT_INVALID_ROUTE', 'Route %s: %s')
@@ -40,7 +40,11 @@ export const UnauthorizedError = createError('FST_RT_UNAUTHORIZED', 'Unauthorize
 export const DismissedError = createError('FST_RT_DISMISSED', 'Disconnected', 403)
 export const KeysUnavailableError = createError('FST_RT_KEYS_UNAVAILABLE', 'Tokens cannot be verified now', 503)
 export const NotWebSocketRouteError = createError('FST_RT_NOT_WEBSOCKET_ROUTE', 'Not a WebSocket route', 404)
-export const UpgradeRequiredError = createError('FST_RT_UPGRADE_REQUIRED', 'This route speaks WebSocket only', 426)
+export const UpgradeRequiredError = createError(
+  'FST_RT_UPGRADE_REQUIRED',
+  'This route accepts WebSocket connections only',
+  426
+)
 export const HandshakeTimeoutError = createError('FST_RT_HANDSHAKE_TIMEOUT', 'The handshake took too long', 503)
 
 // Refused requests of clients that use channels over HTTP. The message is sent in the response.
@@ -97,11 +101,11 @@ export const SubscriptionLimitError = createError('FST_RT_SUBSCRIPTION_LIMIT', '
 export const SocketClosedError = createError('FST_RT_SOCKET_CLOSED', 'The socket is closed', 410)
 export const MessagesTakenError = createError(
   'FST_RT_MESSAGES_TAKEN',
-  'messages() belongs to app.ws routes, and to one loop at a time: two would take each other’s messages'
+  'messages() is for app.ws routes, and for one loop at a time: each message would reach only one of two loops'
 )
 export const RequestsOffError = createError(
   'FST_RT_REQUESTS_OFF',
-  'socket.request() belongs to app.ws routes with the option requests: true'
+  'socket.request() is for app.ws routes with the option requests: true'
 )
 export const RequestLimitError = createError('FST_RT_REQUEST_LIMIT', 'Too many requests wait for the client', 429)
 export const RequestTimeoutError = createError('FST_RT_REQUEST_TIMEOUT', 'The client did not reply in time', 504)

@@ -107,7 +107,7 @@ function checked(options: PublisherOptions): PublisherOptions {
   if (typeof options !== 'object' || options === null) throw new InvalidOptionError('redis', REDIS_FIX)
   for (const name of Object.keys(options)) {
     if (OPTIONS.includes(name)) continue
-    throw new InvalidOptionError(name, `there is no such option; ${OPTIONS.join(', ')} are`)
+    throw new InvalidOptionError(name, `unknown option; use one of ${OPTIONS.join(', ')}`)
   }
   const { redis, history, binary, limits = {}, timeout } = options
   if (redis === undefined) throw new InvalidOptionError('redis', REDIS_FIX)
@@ -126,7 +126,7 @@ function checked(options: PublisherOptions): PublisherOptions {
 function checkLimits(limits: unknown): void {
   if (typeof limits !== 'object' || limits === null) throw new InvalidOptionError('limits', 'give an object')
   const stray = Object.keys(limits).find((name) => name !== 'publication')
-  if (stray !== undefined) throw new InvalidOptionError(`limits.${stray}`, 'there is no such option; publication is')
+  if (stray !== undefined) throw new InvalidOptionError(`limits.${stray}`, 'unknown option; use publication')
   const { publication = DEFAULTS.limits.publication } = limits as { publication?: unknown }
   const [least, most] = BOUNDS['limits.publication'] as (typeof BOUNDS)[string]
   const fault = boundsFault('it', publication, [least, most])

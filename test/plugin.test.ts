@@ -73,7 +73,7 @@ t.test('registered in a way that cannot work, it says what to do', async (t) => 
 
   t.test('with options that are none', async (t) => {
     const bad: [options: object, message: RegExp][] = [
-      [{ hearbeat: {} }, /hearbeat: there is no such option; .*heartbeat/],
+      [{ hearbeat: {} }, /hearbeat: unknown option; use one of .*heartbeat/],
       [{ prefix: '/api' }, /prefix/],
       [{ heartbeat: { interval: '25s' } }, /heartbeat\.interval: give a whole number from 50/],
       [{ auth: true }, /auth: give an object/]

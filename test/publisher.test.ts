@@ -77,7 +77,7 @@ t.test('options that are none', async (t) => {
     [null, /redis/],
     [
       { redis, prefx: 'app' },
-      /Option prefx: there is no such option; redis, prefix, history, binary, limits, timeout are/
+      /Option prefx: unknown option; use one of redis, prefix, history, binary, limits, timeout/
     ],
     [{ redis, history: { size: 10, ttl: 60_000 } }, /Option history: give a function/],
     [{ redis, prefix: '' }, /Option prefix/],
@@ -86,7 +86,7 @@ t.test('options that are none', async (t) => {
     [{ redis, limits: null }, /Option limits: give an object/],
     [{ redis, limits: 5 }, /Option limits: give an object/],
     [{ redis, binary: true }, /Option binary: give a function that returns true or false/],
-    [{ redis, limits: { size: 5 } }, /Option limits.size: there is no such option; publication is/],
+    [{ redis, limits: { size: 5 } }, /Option limits.size: unknown option; use publication/],
     [
       { redis, limits: { publication: 0 } },
       /Option limits.publication: make it a whole number from 1 to 536870912 \(bytes\)/

@@ -154,7 +154,7 @@ class Lease implements Timed {
     if (await this.#acquire()) return
     const { id, stream } = this.#holder
     this.#options.wheel.delete(this)
-    this.#log.info({ connection: id }, 'connection closed: its place was lost and is taken')
+    this.#log.info({ connection: id }, 'connection closed: its user has no free place')
     if (!this.#options.evict(id)) stream.destroy()
   }
 

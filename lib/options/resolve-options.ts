@@ -115,7 +115,7 @@ function merge<T extends object>(path: string, base: T, overrides: unknown): T {
   for (const [key, value] of Object.entries(overrides)) {
     const option = path + key
     if (!Object.hasOwn(result, key) && !OPTIONAL.has(option)) {
-      fail(option, `there is no such option; ${Object.keys(base).join(', ')} are`)
+      fail(option, `unknown option; use one of ${Object.keys(base).join(', ')}`)
     }
     if (value !== undefined) result[key] = mergeValue(option, result[key], value)
   }

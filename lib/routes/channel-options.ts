@@ -134,7 +134,7 @@ export function checkChannelOptions(pattern: string, options: ChannelOptions): v
   }
   if (typeof options !== 'object' || options === null) fail('options', 'give an object')
   for (const name of Object.keys(options)) {
-    if (!OPTIONS.has(name)) fail(name, `there is no such option; ${[...OPTIONS].join(', ')} exist`)
+    if (!OPTIONS.has(name)) fail(name, `unknown option; use one of ${[...OPTIONS].join(', ')}`)
   }
   for (const name of HOOKS) {
     const hook: unknown = options[name]

@@ -45,7 +45,7 @@ export class RpcRoutes {
     if (typeof schema !== 'object' || schema === null) fail('make schema an object')
     if (this.#methods.has(method)) fail('it is declared already')
     for (const name of Object.keys(schema)) {
-      if (!SCHEMAS.includes(name)) fail(`there is no schema.${name}; ${SCHEMAS.join(' and ')} are`)
+      if (!SCHEMAS.includes(name)) fail(`unknown schema.${name}; use one of ${SCHEMAS.join(', ')}`)
     }
     const definition: MethodDefinition = { handler: handler.bind(app) }
     this.#methods.set(method, definition)

@@ -101,14 +101,13 @@ export function ws(this: FastifyInstance, path: string, ...rest: [Handler] | [An
     return { respond: answer, requests: requests === true, queued: queued === true, validator, serializer }
   }
   for (const part of ['body', 'response']) {
-    if (part in parts)
-      throw new InvalidRouteError(path, `schema.${part} means nothing here; schema.message is what you want`)
+    if (part in parts) throw new InvalidRouteError(path, `a WebSocket route has no schema.${part}; use schema.message`)
   }
   const unknown = Object.keys(parts).find((part) => !SCHEMA_PARTS.has(part) && !part.startsWith('x-'))
   if (unknown !== undefined) {
     throw new InvalidRouteError(
       path,
-      `there is no schema.${unknown}; message, request, reply, params, querystring and headers are`
+      `unknown schema.${unknown}; use one of message, request, reply, params, querystring, headers`
     )
   }
   if ('message' in others) throw new InvalidRouteError(path, 'message belongs into schema')
@@ -260,7 +259,7 @@ function routeSettings(app: FastifyInstance, url: string, settings: RouteSetting
     throw Object.assign(error as Error, { message: `Route ${url}: ${(error as Error).message}` })
   }
   const fault = resolved.auth === false ? undefined : authenticationFault(app, resolved.auth)
-  if (fault !== undefined) throw new InvalidRouteError(url, `no way to know who a client is: ${fault}`)
+  if (fault !== undefined) throw new InvalidRouteError(url, `clients cannot be authenticated: ${fault}`)
   return resolved
 }
 

@@ -38,6 +38,15 @@ t.test('what replaces another, and what is replaced, name each other', async (t)
   t.same(forward.sort(), back.sort())
 })
 
+t.test('what replaces another is not older than it', async (t) => {
+  const dateOf = (name: string) => STATUS.exec(lines.get(name)?.[2] ?? '')?.[1] ?? ''
+  for (const name of names) {
+    for (const other of replacedBy(name)) {
+      t.ok(dateOf(other) >= dateOf(name), `${other} of ${dateOf(other)} replaces ${name} of ${dateOf(name)}`)
+    }
+  }
+})
+
 t.test('what is replaced in part says what, or where that is written', async (t) => {
   for (const name of names) {
     for (const other of replacedBy(name)) {

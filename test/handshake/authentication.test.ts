@@ -208,6 +208,6 @@ t.test('what is missing for authentication is said at registration, with what to
   const declare = () => app.ws('/a', { config: { realtime: cookieSource } }, async () => undefined)
   t.throws(declare, {
     code: 'FST_RT_INVALID_ROUTE',
-    message: /^Route \/a: no way to know who a client is: auth\.sources/
+    message: /^Route \/a: clients cannot be authenticated: auth\.sources/
   })
 })

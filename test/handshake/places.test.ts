@@ -215,6 +215,6 @@ t.test('case 162: a place that was lost and is taken ends its connection', async
     t.same(calls.slice(0, 3), [acquired, acquired, 'evict c1'])
     t.equal(stream.destroyed, !isOpen, 'a handshake that is under way is cut')
     t.equal(deadlines.size, 0, 'it is not renewed any more')
-    t.match(logged, [[{ connection: 'c1' }, /its place was lost/]])
+    t.match(logged, [[{ connection: 'c1' }, /its user has no free place/]])
   }
 })

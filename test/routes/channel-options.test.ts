@@ -9,7 +9,7 @@ t.test('options that are wrong say how to fix them', async (t) => {
   const wrong: [options: unknown, message: RegExp][] = [
     [5, /^Option options: give an object \(app\.channel rooms\/:room\)$/],
     [null, /object/],
-    [{ histroy: {} }, /^Option histroy: there is no such option/],
+    [{ histroy: {} }, /^Option histroy: unknown option; use one of /],
     [{ history: { size: 0, ttl: 1_000 } }, /history\.size/],
     [{ history: { size: 1 } }, /history\.ttl/],
     [{ presence: 'yes' }, /presence/],

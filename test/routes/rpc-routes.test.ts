@@ -74,7 +74,7 @@ t.test('declarations that are wrong say how to mend them', async (t) => {
     ['a', { shcema: {} }, handler, /no option shcema; schema is/],
     ['a', { schema: null }, handler, /make schema an object/],
     ['a', { schema: 5 }, handler, /make schema an object/],
-    ['a', { schema: { body: {} } }, handler, /no schema\.body; data and response are/]
+    ['a', { schema: { body: {} } }, handler, /unknown schema\.body; use one of data, response/]
   ]
   for (const [method, options, given, message] of wrong) {
     const add = () => routes.add(method as string, options as MethodOptions, given as MethodHandler, app)

@@ -30,11 +30,11 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
     [['/a', null, echo], /options: give an object/],
     [['/a', { schema: 'schema' }, echo], /schema: give an object/],
     [['/a', { schema: null }, echo], /schema: give an object/],
-    [['/a', { schema: { body: {} } }, echo], /schema\.body means nothing here; schema\.message/],
-    [['/a', { schema: { response: {} } }, echo], /schema\.response means nothing here/],
+    [['/a', { schema: { body: {} } }, echo], /a WebSocket route has no schema\.body; use schema\.message/],
+    [['/a', { schema: { response: {} } }, echo], /a WebSocket route has no schema\.response/],
     [
       ['/a', { schema: { mesage: {} } }, echo],
-      /Route \/a: there is no schema\.mesage; message, request, reply, params,/
+      /Route \/a: unknown schema\.mesage; use one of message, request, reply, params,/
     ],
     [['/a', { respond: true }, echo], /Route \/a: respond: give a function/],
     [['/a', { requests: 1 }, echo], /requests: give true or false/],
@@ -44,7 +44,7 @@ t.test('a route declared in a way that cannot work says so at once', async (t) =
     [['/a', { message: {} }, echo], /message belongs into schema/],
     [['/a', { config: { realtime: true } }, echo], /config\.realtime: give an object/],
     [['/a', { config: { realtime: null } }, echo], /config\.realtime: give an object/],
-    [['/a', { config: { realtime: { auth: {} } } }, echo], /no way to know who a client is: register @fastify\/jwt/]
+    [['/a', { config: { realtime: { auth: {} } } }, echo], /clients cannot be authenticated: register @fastify\/jwt/]
   ]
   for (const [args, message] of bad) {
     t.throws(() => declare.apply(app, args), { code: 'FST_RT_INVALID_ROUTE', message })

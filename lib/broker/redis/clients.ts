@@ -67,7 +67,7 @@ function clientsOf(
     const known = [...Object.keys(new Driver({ lazyConnect: true }).options), ...REDIS_OPTIONS_WITHOUT_DEFAULT]
     for (const name of Object.keys(redis)) {
       if (!known.includes(name))
-        throw new InvalidOptionError(`redis.${name}`, 'ioredis has no such option; correct its name')
+        throw new InvalidOptionError(`redis.${name}`, 'ioredis does not know this option; correct its name')
     }
     return singleServer({ ...validated(redis), ...own }, make)
   }
@@ -95,7 +95,7 @@ function validated<Options extends { keyPrefix?: string; db?: number }>(options:
   if (keyPrefix) {
     throw new InvalidOptionError(
       'redis.keyPrefix',
-      'pub/sub knows no keyPrefix; leave it out, and give the option prefix'
+      'keyPrefix does not apply to pub/sub; leave it out, and use the option prefix'
     )
   }
   if (!Number.isSafeInteger(db) || db < 0) {
@@ -186,7 +186,7 @@ function isInstance(redis: RedisOptions | RedisClient): redis is RedisClient {
   if (prototype === Object.prototype || prototype === null) return false
   const { defineCommand, duplicate, options } = redis as Partial<RedisClient>
   if (typeof defineCommand === 'function' && typeof duplicate === 'function' && options) return true
-  throw new InvalidOptionError('redis', 'this is no client of ioredis; give one, or a URL')
+  throw new InvalidOptionError('redis', 'the value is not a client of ioredis; give a client, or a URL')
 }
 
 /** Not `instanceof`: the application may have another copy of ioredis. */

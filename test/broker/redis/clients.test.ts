@@ -194,10 +194,10 @@ t.test('case 161: what ioredis or pub/sub would pass over is refused, with what 
     duplicate() {}
   }
   for (const other of [new OtherLibrary(), new Map(), []]) {
-    t.throws(() => clientsFor(other as never), refused('redis', /no client of ioredis; give one, or a URL/))
+    t.throws(() => clientsFor(other as never), refused('redis', /not a client of ioredis; give a client, or a URL/))
   }
-  t.throws(() => clientsFor({ hosts: 'a' } as never), refused('redis.hosts', /no such option/))
-  t.throws(() => clientsFor({ socket: { host: 'a' } } as never), refused('redis.socket', /no such option/))
+  t.throws(() => clientsFor({ hosts: 'a' } as never), refused('redis.hosts', /does not know this option/))
+  t.throws(() => clientsFor({ socket: { host: 'a' } } as never), refused('redis.socket', /does not know this option/))
 
   const database = refused('redis.db', /name the database by its number/)
   for (const db of ['1', -1, 1.5, Number.NaN]) t.throws(() => clientsFor({ db } as never), database, `${db}`)
@@ -214,7 +214,7 @@ t.test('case 161: what ioredis or pub/sub would pass over is refused, with what 
   for (const url of ['redis://h', 'redis://h/', 'redis://h:1/0', 'redis://h/?x=/y'])
     t.equal(clientsFor(url).database, 0, url)
 
-  const keyPrefix = refused('redis.keyPrefix', /leave it out, and give the option prefix/)
+  const keyPrefix = refused('redis.keyPrefix', /leave it out, and use the option prefix/)
   t.throws(() => clientsFor({ keyPrefix: 'shop:' }), keyPrefix)
   t.throws(() => clientsFor('redis://h?keyPrefix=shop:'), keyPrefix)
   t.throws(() => clientsFor(make(new Redis({ keyPrefix: 'shop:', lazyConnect: true }))), keyPrefix)
