@@ -11,12 +11,14 @@ const REFUSAL_DELAY = 300
 const MIN_DELAY = 200
 const MAX_DELAY = 8_000
 
-// In the order in which the client tries them: a network may block WebSockets.
-const TRANSPORTS = [
-  { transport: 'websocket', endpoint: addressOf('/connection/websocket').replace('http', 'ws') },
-  { transport: 'http_stream', endpoint: addressOf('/connection/http_stream') },
-  { transport: 'sse', endpoint: addressOf('/connection/sse') }
-]
+/** In the order in which the client tries them: a network may block WebSockets. */
+function transports() {
+  return [
+    { transport: 'websocket', endpoint: addressOf('/connection/websocket').replace('http', 'ws') },
+    { transport: 'http_stream', endpoint: addressOf('/connection/http_stream') },
+    { transport: 'sse', endpoint: addressOf('/connection/sse') }
+  ]
+}
 
 /** @param {string} path */
 function addressOf(path) {
@@ -44,7 +46,7 @@ export class Connection extends EventTarget {
   constructor(user) {
     super()
     this.#user = user
-    this.client = new Centrifuge(TRANSPORTS, {
+    this.client = new Centrifuge(transports(), {
       emulationEndpoint: addressOf('/emulation'),
       getToken: () => this.#fetchToken(),
       minReconnectDelay: MIN_DELAY,

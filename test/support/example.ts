@@ -9,8 +9,9 @@ import { Program } from '../docs/programs.ts'
 
 type Teardown = { teardown(fn: () => unknown): void }
 
-// Machines that run other tests meanwhile are slow to paint.
-const PATIENCE = 30_000
+// Milliseconds. Machines that run other tests meanwhile are slow to paint, and a network that is cut shows only by
+// silence, after 37.5 s.
+const PATIENCE = 90_000
 
 function command(name: string): string[] {
   return [process.execPath, '--import=./scripts/typescript.js', `demo/examples/${name}/server.ts`]
