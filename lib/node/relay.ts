@@ -76,13 +76,17 @@ export class Relay {
   async #lookUp(found: Eventual<boolean>): Promise<RelayResult | undefined> {
     if (this.#lookups >= MAX_WAITING) return 'busy'
     this.#lookups++
+    const fault = await this.#faultOf(found)
+    this.#lookups--
+    return fault
+  }
+
+  async #faultOf(found: Eventual<boolean>): Promise<RelayResult | undefined> {
     try {
       return (await found) ? undefined : 'unknown'
     } catch (error) {
       this.#options.failed('relay', error)
       return 'unavailable'
-    } finally {
-      this.#lookups--
     }
   }
 
