@@ -75,7 +75,7 @@ export class Deliveries {
     return Math.round(this.gaps(lane, now).reduce((longest, { from, to }) => Math.max(longest, to - from), 0))
   }
 
-  /** Forgets what is no longer on the strip. Returns whether anything is. */
+  /** Forgets deliveries that are older than the strip. Returns true if the strip still shows any. */
   trim(now) {
     const start = this.start(now)
     for (const times of this.#lanes.values()) {

@@ -6,7 +6,7 @@ const NOTE_TIME = 5_000
 const PLAYS = 'A second client draws this. Draw, and it stops.'
 const STOPS = 'Your turn.'
 
-/** Lets the guide draw for a visitor who has done nothing yet, and stops it as soon as there is something done. */
+/** Starts the guide for a visitor who has not acted yet, and stops it at the first act of the visitor. */
 export class Host {
   #guide
   #note

@@ -85,7 +85,7 @@ class Pen {
     this.#listeners.changed()
   }
 
-  /** Gives up what is not sent yet: the hand wants to move the board. */
+  /** Drops the part of the line that is not sent: the gesture moves the board. */
   drop() {
     clearTimeout(this.#timer)
     this.#timer = 0

@@ -56,6 +56,7 @@ export async function runLoad(
   try {
     const connecting = await measured(() => crew.open(ramp, signal))
     if (journal.everOpened === 0 && !signal.aborted) throw new RunError(whyNobody(journal))
+    // It rejects if the run is ended early. What follows looks at the signal itself.
     await delay(LULL, undefined, { signal }).catch(() => {})
 
     timeline.phase = 'sending'
