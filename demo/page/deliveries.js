@@ -75,7 +75,7 @@ export class Deliveries {
     return Math.round(this.gaps(lane, now).reduce((longest, { from, to }) => Math.max(longest, to - from), 0))
   }
 
-  /** Forgets deliveries that are older than the strip. Returns true if the strip still shows any. */
+  /** Forgets deliveries that are older than the strip. Returns true if the strip shows or expects any. */
   trim(now) {
     const start = this.start(now)
     for (const times of this.#lanes.values()) {
