@@ -8,15 +8,35 @@ export function describe({ user, route, node, age }: ShownConnection): string {
   return `${user ?? 'anonymous'} on ${route} (${node}, connected ${duration(age)})`
 }
 
-/** Asks before another user's connection is ended. Resolves with true for yes. */
-export function confirmEnd(row: ShownConnection): Promise<boolean> {
-  const dialog = part<HTMLDialogElement>('confirm')
-  part('confirm-who').textContent = describe(row)
-  dialog.returnValue = ''
-  dialog.showModal()
-  return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
-  })
+/** Asks before another user's connection is ended. */
+export class ConfirmDialog {
+  readonly #dialog = part<HTMLDialogElement>('confirm')
+  #answer: ((isConfirmed: boolean) => void) | undefined
+
+  constructor() {
+    this.#dialog.addEventListener('close', () => {
+      if (isOpenAgain(this.#dialog)) return
+      this.#answer?.(this.#dialog.returnValue === 'yes')
+      this.#answer = undefined
+    })
+  }
+
+  /** Resolves with true for yes. */
+  ask(row: ShownConnection): Promise<boolean> {
+    // The event of the time before may still be on its way. The answer was no.
+    this.#answer?.(false)
+    part('confirm-who').textContent = describe(row)
+    this.#dialog.returnValue = ''
+    this.#dialog.showModal()
+    return new Promise((resolve) => {
+      this.#answer = resolve
+    })
+  }
+}
+
+/** Browsers report that a dialog was closed in a later task. A quick user has opened it again by then. */
+function isOpenAgain(dialog: HTMLDialogElement): boolean {
+  return dialog.open
 }
 
 /** Shows the subscriptions of one connection. */
@@ -30,6 +50,7 @@ export class DetailDialog {
   constructor(asked: (id: string | undefined) => void) {
     this.#asked = asked
     this.#dialog.addEventListener('close', () => {
+      if (isOpenAgain(this.#dialog)) return
       this.#id = undefined
       this.#asked(undefined)
     })

@@ -8,7 +8,7 @@ import type { ShownConnection } from '../model/tables.ts'
 import { frameOf } from '../model/timeline.ts'
 import { Access } from './access.ts'
 import { Charts } from './charts.ts'
-import { confirmEnd, DetailDialog, describe } from './dialogs.ts'
+import { ConfirmDialog, DetailDialog, describe } from './dialogs.ts'
 import { part } from './element.ts'
 import { JournalList } from './journal-list.ts'
 import { type ListedNode, NodeList } from './node-list.ts'
@@ -29,11 +29,15 @@ const journal = new JournalList(part('events'))
 const charts = new Charts(part('charts'), part<HTMLDetailsElement>('figures'))
 const tallies = new Tallies({ closes: part('closes'), refusals: part('refusals'), troubles: part('troubles') })
 const nodeList = new NodeList(part('nodes'), part('redis'))
+const confirm = new ConfirmDialog()
 const detail = new DetailDialog((id) => {
   tables.detail = id
 })
 const tables: Tables = new Tables({
-  queried: () => feed?.restart(),
+  queried: () => {
+    showTables()
+    feed?.restart()
+  },
   disconnect: (row) => void disconnect(row),
   detail: (row) => detail.open(row)
 })
@@ -209,7 +213,7 @@ async function tick(): Promise<void> {
 }
 
 async function disconnect(row: ShownConnection): Promise<void> {
-  if (!(await confirmEnd(row))) return
+  if (!(await confirm.ask(row))) return
   tables.mark(row.id, true)
   try {
     await feed?.disconnect(row.id)
